@@ -1,0 +1,1 @@
+"""Figures as ratios of two things measured in turn in one run."""

@@ -1,0 +1,37 @@
+"""`python -m benchmarks NAME [--quick] [--json]`: prints ratios, measured now, on this machine."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+
+import benchmarks
+
+HELPERS = {"__main__", "timing"}
+
+
+def names() -> list[str]:
+    found = (module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    return sorted(n for n in found if n not in HELPERS and not n.startswith("reference_"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=names())
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, under 4 minutes")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    figures = importlib.import_module(f"benchmarks.{options.name}").measure(options.quick)
+    if options.json:
+        print(json.dumps(figures, indent=1))
+        return 0
+    width = max(map(len, figures))
+    for key, value in figures.items():
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+        print(f"{key:<{width}}  {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

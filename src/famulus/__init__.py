@@ -1,0 +1,3 @@
+"""Famulus: a training laboratory for images and volumes."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,100 @@
+"""What a task is: the question that an experiment asks of data, a model and a loss.
+
+A task file has, in this order: docstring (question, shape legend, units, reference), `Config`,
+one class. No optimizer, no loop, no logging, no device code.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from famulus.config.schema import Strict
+from famulus.data.source import Splits
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands when a loss is computed."""
+
+    step: int  # optimizer updates done
+    inputs: int  # examples seen
+    epoch: int  # whole passes over the training split
+    seed: int
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a net that has learned nothing scores, from the actual targets."""
+
+    score: str  # name as in `scores`
+    value: float
+    means: str  # "best constant", "chance", "zero image", "initial loss", ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Labelled rows of equal shape: uint8 (H, W, 3) each. Nothing is stretched for display."""
+
+    rows: Mapping[str, np.ndarray]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A finished run that this task stands on, with its weights loaded."""
+
+    run: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+
+
+class Task(ABC):
+    """One question. Built from a filled config; stateless but for what `build` returns."""
+
+    Config: ClassVar[type[Strict]]
+
+    def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
+        self.config = config
+        self.parents = parents
+
+    @abstractmethod
+    def data(self) -> Splits:
+        """Training and validation samples. Cheap: decoding may wait until the first gather."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """A fresh model; the caller has seeded the random stream."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
+        """Named scalar parts and their weighted sum `total`, still on the device."""
+
+    @abstractmethod
+    def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Means over the whole validation set, weighted by sample; the model is in eval mode."""
+
+    @abstractmethod
+    def floors(self, data: Splits) -> dict[str, Floor]:
+        """What nothing-learned scores, in closed form from the actual targets."""
+
+    @abstractmethod
+    def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
+        """Pictures of the same fixed validation samples, every time."""
+
+    @abstractmethod
+    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """Use the trained model on a person's own files."""
+
+    def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Optimizer groups; a group may carry `lr_scale`, a factor on the scheduled rate."""
+        return [{"params": [p for p in model.parameters() if p.requires_grad]}]
+
+    def on_inputs(self, model: nn.Module, at: Position) -> None:  # noqa: B027 - optional
+        """Called before each step: growth, unfreezing. Its state must live in buffers."""
