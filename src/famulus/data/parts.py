@@ -1,0 +1,109 @@
+"""One split of a set before and after decoding.
+
+A `Part` knows its digest, its sample names and labels without decoding anything; `decoded` turns it
+into one uint8 array. What a part decodes to is kept between the cells of a process, bounded.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from famulus.config.errors import DataError
+from famulus.data.cache import ByteCache
+from famulus.data.picture import Recipe, render
+
+CHUNK = 256
+Item = np.ndarray | str  # pixels HW or HWC, or the reason why there are none
+_pictures = ByteCache(1 << 30)  # by digest: a list of Item, before any resize
+_rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
+
+
+class Part(Protocol):
+    """`label`: what messages call it; `digest`: hex hash of its raw bytes."""
+
+    label: str
+    digest: str
+    names: Sequence[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+
+    def items(self) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True)
+class ArrayPart:
+    """Pictures that are an array already; `load` gives uint8 BHW or BHWC."""
+
+    label: str
+    digest: str
+    names: Sequence[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+    load: Callable[[], np.ndarray]
+
+    def items(self) -> Iterator[Item]:
+        return iter(self.load())
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`images` uint8 BCHW; `kept` which of the part's samples they are; `boxes` (top, left, height,
+    width) of each picture inside its frame, int64 B4; `notes` what was left out, and why."""
+
+    images: np.ndarray
+    kept: np.ndarray
+    boxes: np.ndarray
+    resized: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def decoded(part: Part, how: Recipe) -> Decoded:
+    """All readable pictures of `part` in the form `how`.
+
+    Raises DataError if none can be read, or if they differ in shape and no size is named.
+    """
+    key = (part.digest, how)
+    result = _rendered.get(key)
+    if result is None:
+        result = _decode(part, how)
+        _rendered.put(key, result, result.images.nbytes)
+    return result
+
+
+def _decode(part: Part, how: Recipe) -> Decoded:
+    known = _pictures.get(part.digest)
+    remembered: list[Item] | None = [] if known is None else None
+    size = 0
+    images = np.empty(0, np.uint8)
+    kept, boxes, notes, resized = [], [], [], False
+    for index, item in enumerate(part.items() if known is None else known):
+        if remembered is not None:
+            remembered.append(item)
+            size += len(item) if isinstance(item, str) else item.nbytes
+            if size > _pictures.limit:
+                remembered = None
+        if isinstance(item, str):
+            notes.append(f"{part.label}: left out {part.names[index]}: {item}")
+            continue
+        pixels, box, changed = render(item, how)
+        if not kept:
+            images = np.empty((len(part.names), *pixels.shape), np.uint8)
+        elif pixels.shape != images.shape[1:]:
+            raise DataError(
+                f"{part.label}: pictures of different shape: {part.names[kept[0]]} has "
+                f"{images.shape[1:]}, {part.names[index]} {pixels.shape}: name data.size and "
+                "data.channels"
+            )
+        images[len(kept)] = pixels
+        kept.append(index)
+        boxes.append(box)
+        resized |= changed
+    if not kept:
+        reason = f": {notes[0]}" if notes else ""
+        raise DataError(f"{part.label}: expected at least 1 readable picture, received 0{reason}")
+    if remembered is not None:
+        _pictures.put(part.digest, remembered, size)
+    images = images[: len(kept)]
+    return Decoded(images, np.array(kept), np.array(boxes, np.int64), resized, notes)
