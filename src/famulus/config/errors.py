@@ -16,6 +16,14 @@ class ConfigError(FamulusError):
     exit_code = 2
 
 
+class SettingError(ConfigError):
+    """A wrong value at a dotted path; whoever knows the file adds its line and column."""
+
+    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{'.'.join(map(str, path))}: {problem}" if path else problem)
+
+
 class DataError(FamulusError):
     """Data are missing, damaged, empty or too few."""
 

@@ -16,8 +16,10 @@ from pydantic import (
     Discriminator,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     Tag,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -54,7 +56,15 @@ def added(default: Any, description: str, **limits: Any) -> Any:
     return Field(default=default, description=description, json_schema_extra=extra, **limits)
 
 
-class Every(Strict):
+class Sparse(Strict):
+    """A section that is written without its empty fields: `{epochs: 1.0}`."""
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in write(self).items() if v is not None}
+
+
+class Every(Sparse):
     """An interval, in exactly one unit."""
 
     inputs: int | None = Field(None, gt=0, description="interval in examples seen")
@@ -86,7 +96,7 @@ class Optimizer(Strict):
         return dict(self.model_extra or {})
 
 
-class Schedule(Strict):
+class Schedule(Sparse):
     """Learning rate over inputs: a linear warm-up, then the named shape."""
 
     name: Literal["constant", "cosine", "step", "plateau", "linear"] = Field(
@@ -139,7 +149,7 @@ OWN_OPTIONS: dict[str, dict[str, Any]] = {
 ALL_OPTIONS = ("every", "factor", "score", "direction", "patience", "min_delta")
 
 
-class Clip(Strict):
+class Clip(Sparse):
     """Gradient clipping, by exactly one of norm and value; a bare number means the norm."""
 
     norm: float | None = Field(None, gt=0, description="largest global gradient norm")
