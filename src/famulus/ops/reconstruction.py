@@ -59,7 +59,7 @@ def optimal_scale(name: str, mean_error: Tensor) -> Tensor:
 def negative_log_likelihood(name: str, mean_error: Tensor, scale: Tensor | float) -> Tensor:
     """Nats per pixel from the mean error: laplace e/b + ln 2b; gaussian e/(2 s^2) + ln s + .919.
 
-    Other names are returned unchanged. Linear in the error, so a mean over samples goes straight in.
+    Other names are returned unchanged. Linear in the error: the mean over samples goes straight in.
     """
     if name not in ("laplace", "gaussian"):
         return mean_error
