@@ -1,0 +1,379 @@
+"""The training loop. It knows no task by name.
+
+Event map, in order:
+
+    restore      newest checkpoint of this run, or its origin's (resume, extend), or fresh weights
+    step         seed (seed, step) > on_inputs > rate > [gather > loss > backward] x accumulate
+                 > clip > optimizer > average
+    log          one wait for the device: means since the last log, rate, wait share, guard
+    validate     eval mode, fixed noise, whole split > early stop, plateau, best
+    pictures     the same fixed samples every time
+    checkpoint   events are flushed first, its manifest is written last
+    done         written once; nothing follows it
+
+The unit of position is inputs (examples seen): order, noise and learning rate are functions of
+(seed, inputs, step), so a resumed run goes on as if nothing had happened.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from famulus.config.schema import Training
+from famulus.data.feeder import Feeder, validation_batches
+from famulus.data.source import Splits
+from famulus.store.attempt import Attempt
+from famulus.store.checkpoint import Checkpoint
+from famulus.tasks.base import Position, Task
+from famulus.training import checkpoint as pack
+from famulus.training.average import Average
+from famulus.training.guard import Alarm, inspect
+from famulus.training.optim import (
+    Patience,
+    Place,
+    build_optimizer,
+    clip_gradients,
+    scheduled_rate,
+    set_rate,
+)
+from famulus.training.pictures import png
+from famulus.training.precision import Precision
+from famulus.training.progress import Calendar, Progress
+from famulus.training.randomness import Streams
+
+PICTURED = 12  # fixed validation samples
+VALIDATION_BATCH = 256  # at most; scores do not depend on it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How `train` ended: finished | stopped (early) | failed | rollback | interrupted."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a watcher is shown at every log."""
+
+    progress: Progress
+    budget: int
+    values: dict[str, float]  # means since the last log
+    rate: float  # inputs a second
+    wait: float  # share of the time spent waiting for data
+    left_s: float  # seconds to go at this rate
+
+
+class Loop:
+    """One run, from the checkpoint that its attempt starts from to its end."""
+
+    def __init__(
+        self,
+        task: Task,
+        data: Splits,
+        training: Training,
+        attempt: Attempt,
+        *,
+        device: torch.device,
+        precision: Precision,
+        origin: Checkpoint | None = None,
+        warm: Checkpoint | None = None,
+        lr_factor: float = 1.0,
+        interrupted: Callable[[], str | None] = lambda: None,
+        watch: Callable[[Status], None] = lambda status: None,
+    ) -> None:
+        """`origin`: full state to go on from; `warm`: weights only; `lr_factor`: of a roll-back."""
+        self.task, self.training, self.attempt = task, training, attempt
+        self.device, self.precision = device, precision
+        self.interrupted, self.watch = interrupted, watch
+        self.train_source = data.train.to(device)
+        self.validation_source = data.validation.to(device)
+        self.calendar = Calendar(training, len(data.train))
+        self.streams = Streams(training.seed, device)
+        with self.streams.isolated():
+            self.streams.build()
+            model = task.build()
+            if warm is not None:
+                pack.load_model(model, warm.read(pack.MODEL), str(warm))
+        self.model = precision.place_model(model.to(device))
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        groups = task.param_groups(self.model)
+        self.optimizer = build_optimizer(training.optimizer, groups, device)
+        self.average = Average(self.model, training.ema) if training.ema else None
+        self.progress = Progress()
+        self.stop, self.plateau = _patience(training)
+        if origin is not None:
+            self._restore(origin)
+        self.progress.lr_factor *= lr_factor
+        self.rate = 0.0  # learning rate of the last step
+        self.norm: Tensor | None = None  # gradient norm of the last step, before clipping
+        self.sums: dict[str, Tensor] = {}  # of loss parts since the last log, on the device
+
+    # -- the run ---------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        with self.streams.isolated():
+            feeder = Feeder(
+                self.train_source,
+                self.training.batch,
+                self.training.seed,
+                self.device,
+                start_inputs=self.progress.inputs,
+                workers=self.training.workers or 0,
+            )
+            with contextlib.closing(feeder):
+                return self._run(feeder)
+
+    def _run(self, feeder: Feeder) -> Outcome:
+        training, at, due = self.training, self.progress, self.calendar.due
+        self.model.train()
+        self.clock = _Clock(at, feeder)
+        while at.inputs < self.calendar.budget:
+            ended = self._steps(feeder, self._steps_to_next_event())
+            checkpoint = due(training.checkpoint_every, at)
+            milestone = training.keep.milestones and due(training.keep.milestones, at)
+            # A log before each checkpoint: the means since then start at zero, resumed or not.
+            if ended or checkpoint or milestone or due(training.log_every, at):
+                alarm = self._log()
+                if alarm and alarm.action != "report":
+                    return self._give_up(alarm)
+            stop = better = False
+            if due(training.validate_every, at):
+                stop, better = self._validate()
+            if due(training.pictures_every, at):
+                self._picture()
+            if ended or stop or better or checkpoint or milestone:
+                self._checkpoint(better=better, milestone=bool(milestone))
+            if ended:
+                return Outcome("interrupted", ended)
+            if stop:
+                return Outcome("stopped", self._why_stopped())
+        return Outcome("finished")
+
+    def _steps_to_next_event(self) -> int:
+        training = self.training
+        every = (
+            training.log_every,
+            training.validate_every,
+            training.pictures_every,
+            training.checkpoint_every,
+            training.keep.milestones,
+        )
+        return min(self.calendar.steps_to(e, self.progress) for e in every)
+
+    def _steps(self, feeder: Feeder, count: int) -> str | None:
+        """`count` steps without a wait for the device; the reason if a person interrupts."""
+        training, at = self.training, self.progress
+        place, batch_of = self.precision.place_batch, iter(feeder)
+        share = 1 / training.accumulate
+        for _ in range(count):
+            self.streams.step(at.step)
+            epoch = at.inputs // self.calendar.samples
+            position = Position(at.step, at.inputs, epoch, training.seed)
+            self.task.on_inputs(self.model, position)
+            self.rate = self._scheduled_rate()
+            set_rate(self.optimizer, self.rate)
+            for _ in range(training.accumulate):
+                batch = place(next(batch_of))
+                with self.precision.autocast(self.device):
+                    parts = self.task.loss(self.model, batch, position)
+                total = parts["total"] if share == 1 else parts["total"] * share
+                total.backward()
+                self._add(parts)
+            self.norm = clip_gradients(self.parameters, training.clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.average:
+                self.average.follow(self.model)
+            at.step += 1
+            at.inputs += self.calendar.per_step
+            if reason := self.interrupted():
+                return reason
+        return None
+
+    def _scheduled_rate(self) -> float:
+        at, calendar = self.progress, self.calendar
+        place = Place(at.inputs, calendar.budget, calendar.per_step, calendar.samples)
+        training = self.training
+        return scheduled_rate(training.schedule, training.optimizer.lr, place, at.lr_factor)
+
+    def _add(self, parts: dict[str, Tensor]) -> None:
+        if not self.sums:
+            self.sums = {name: value.detach().double() for name, value in parts.items()}
+            self.counted = 1
+            return
+        for name, value in parts.items():
+            self.sums[name] += value.detach()
+        self.counted += 1
+
+    # -- events ----------------------------------------------------------------------------
+
+    def _log(self) -> Alarm | None:
+        if not self.sums:
+            return None
+        at = self.progress
+        values = {name: float(value) / self.counted for name, value in self.sums.items()}
+        self.sums = {}
+        rate, wait = self.clock.lap()
+        event = {"values": values, "lr": self.rate, "rate": rate, "wait": wait}
+        if self.norm is not None:
+            event["grad_norm"] = float(self.norm)
+        self._emit("train", s=at.seconds, **event)
+        left = (self.calendar.budget - at.inputs) / rate if rate else 0.0
+        self.watch(Status(at, self.calendar.budget, values, rate, wait, left))
+        alarm = inspect(self.training, at, values)
+        if alarm:
+            self._emit("mark", what=alarm.cause, text=alarm.text)
+        return alarm
+
+    def _validate(self) -> tuple[bool, bool]:
+        """Whether to stop early, and whether the best score was bettered."""
+        at = self.progress
+        with self._judging() as model:
+            batches = validation_batches(self.validation_source, VALIDATION_BATCH, self.device)
+            placed = (self.precision.place_batch(batch) for batch in batches)
+            scores = self.task.scores(model, placed)
+        at.scores = {f"val/{name}": value for name, value in scores.items()}
+        at.seconds = self.clock.now()
+        self._emit("val", s=at.seconds, values=scores)
+        if self.plateau and self.plateau.exhausted(at.scores[self.training.schedule.score]):
+            self.plateau.bad = 0
+            at.lr_factor *= self.training.schedule.factor
+            self._emit("mark", what="lr", text=f"plateau: rate x {self.training.schedule.factor}")
+        stop = bool(self.stop and self.stop.exhausted(at.scores[self.training.stop.score]))
+        return stop, self._is_best()
+
+    def _is_best(self) -> bool:
+        keep, at = self.training.keep, self.progress
+        if keep.best is None:
+            return False
+        value, sign = at.scores[keep.best], 1 if keep.direction == "min" else -1
+        if at.best is not None and not sign * value < sign * at.best["value"]:
+            return False
+        at.best = {"score": keep.best, "value": value, "step": at.step, "inputs": at.inputs}
+        return True
+
+    def _picture(self) -> None:
+        samples = len(self.validation_source)
+        chosen = np.unique(np.linspace(0, samples - 1, min(PICTURED, samples)).astype(np.int64))
+        seeds = np.zeros(len(chosen), np.uint64)
+        raw = self.validation_source.gather(chosen, seeds)
+        fixed = self.validation_source.finish(
+            {key: value.to(self.device) for key, value in raw.items()}, seeds
+        )
+        with self._judging() as model:
+            pictures = self.task.pictures(model, self.precision.place_batch(fixed))
+        for name, picture in pictures.items():
+            file = self.attempt.save_picture(f"{name}-{self.progress.step:08d}.png", png(picture))
+            labels = list(picture.rows)
+            self._emit("picture", name=name, file=file, labels=labels, caption=picture.caption)
+
+    @contextlib.contextmanager
+    def _judging(self):
+        """The model to judge, in eval mode and under fixed noise; aside from the training clock."""
+        model = self.average.model if self.average else self.model
+        with self.clock.aside(), torch.no_grad():
+            self.streams.validation()
+            model.eval()
+            yield model
+            self.model.train()
+
+    def _emit(self, kind: str, **facts: object) -> None:
+        at = self.progress
+        self.attempt.emit({"kind": kind, "step": at.step, "inputs": at.inputs, **facts})
+
+    def _give_up(self, alarm: Alarm) -> Outcome:
+        """Stop for good, or ask for a roll-back if there is a checkpoint to go back to."""
+        status = "rollback" if alarm.action == "rollback" else "failed"
+        return Outcome(status, f"{alarm.cause}: {alarm.text}")
+
+    def _why_stopped(self) -> str:
+        stop = self.training.stop
+        return f"{stop.score} was not better than {self.stop.best:.6g} for {stop.patience} times"
+
+    # -- checkpoints -----------------------------------------------------------------------
+
+    def _checkpoint(self, better: bool, milestone: bool) -> None:
+        at = self.progress
+        at.seconds = self.clock.now()
+        at.stop = self.stop.state() if self.stop else None
+        at.plateau = self.plateau.state() if self.plateau else None
+        tensors, scalars = pack.optimizer_parts(self.optimizer, self.model)
+        files = {pack.OPTIMIZER: tensors, pack.MODEL: pack.model_bytes(self.model)}
+        if self.average:
+            files[pack.AVERAGE] = pack.model_bytes(self.average.model)
+        tags = [name for name, set_ in (("best", better), ("milestone", milestone)) if set_]
+        state = {"progress": at.json(), "optimizer": scalars}
+        with self.clock.aside():
+            self.attempt.save_checkpoint(at.step, files, state, tags)
+            self.attempt.prune(self._kept())
+
+    def _kept(self) -> set[int]:
+        """Steps whose checkpoints stay: the newest, the best, the milestones."""
+        run = self.attempt.run
+        steps = run.checkpoints()
+        kept = set(steps[-self.training.keep.last :])
+        kept |= {s for s in steps if "milestone" in run.manifest(s).get("tags", ())}
+        return kept | ({self.progress.best["step"]} if self.progress.best else set())
+
+    def _restore(self, origin: Checkpoint) -> None:
+        pack.load_model(self.model, origin.read(pack.MODEL), str(origin))
+        state = origin.state
+        pack.load_optimizer(
+            self.optimizer, self.model, origin.read(pack.OPTIMIZER), state["optimizer"]
+        )
+        if self.average:
+            name = pack.AVERAGE if pack.AVERAGE in origin.names else pack.MODEL
+            pack.load_model(self.average.model, origin.read(name), str(origin))
+        self.progress = Progress.restore(state["progress"])
+        for patience, saved in ((self.stop, self.progress.stop), (self.plateau, self.progress.plateau)):
+            if patience and saved:
+                patience.restore(saved)
+
+
+def _patience(training: Training) -> tuple[Patience | None, Patience | None]:
+    """Counters of early stopping and of the plateau schedule, where configured."""
+    stop, plateau = training.stop, training.schedule
+    return (
+        Patience(stop.direction, stop.patience, stop.min_delta) if stop else None,
+        Patience(plateau.direction, plateau.patience, plateau.min_delta)
+        if plateau.name == "plateau"
+        else None,
+    )
+
+
+class _Clock:
+    """Wall time of a run over all attempts, and how much of the stepping waited for data."""
+
+    def __init__(self, progress: Progress, feeder: Feeder) -> None:
+        self.progress, self.feeder = progress, feeder
+        self.before = progress.seconds
+        self.start = self.lap_start = time.perf_counter()
+        self.lap_inputs, self.lap_waited, self.lap_aside = progress.inputs, feeder.waited_s, 0.0
+
+    def now(self) -> float:
+        return self.before + time.perf_counter() - self.start
+
+    def lap(self) -> tuple[float, float]:
+        """Inputs a second and share of waiting since the last lap, validation left out."""
+        now = time.perf_counter()
+        stepping = max(1e-9, now - self.lap_start - self.lap_aside)
+        rate = (self.progress.inputs - self.lap_inputs) / stepping
+        wait = (self.feeder.waited_s - self.lap_waited) / stepping
+        self.lap_start, self.lap_aside = now, 0.0
+        self.lap_inputs, self.lap_waited = self.progress.inputs, self.feeder.waited_s
+        self.progress.seconds = self.now()
+        return rate, min(1.0, wait)
+
+    @contextlib.contextmanager
+    def aside(self):
+        """Time that is not stepping."""
+        start = time.perf_counter()
+        yield
+        self.lap_aside += time.perf_counter() - start

@@ -1,0 +1,158 @@
+"""Optimizer and learning rate.
+
+The rate is a pure function of the position in the data, counted in inputs (examples seen), so
+that resuming, changing the batch size and extending a run need no scheduler state. Only `plateau`
+remembers something: its `Plateau` counters, which a checkpoint carries.
+
+Source: cosine, Loshchilov & Hutter 2017, arXiv 1608.03983.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from famulus.config.errors import ConfigError
+from famulus.config.nearest import suggestion
+from famulus.config.schema import Every, Optimizer, Schedule
+
+FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # one kernel for all parameters of a device
+
+
+def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """The class of `torch.optim` with this name, in any case. Raises ConfigError with a list."""
+    known = {
+        key.lower(): value
+        for key, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
+    }
+    known.pop("optimizer", None)
+    if name.lower() not in known:
+        raise ConfigError(
+            f"training.optimizer.name: torch.optim has no {name!r}; {suggestion(name, known)}"
+        )
+    return known[name.lower()]
+
+
+def check_options(spec: Optimizer) -> None:
+    """Raises ConfigError if an option is not one of this optimizer's."""
+    kind = optimizer_class(spec.name)
+    allowed = set(inspect.signature(kind.__init__).parameters) - {"self", "params", "lr"}
+    for key in spec.options:
+        if key not in allowed:
+            raise ConfigError(
+                f"training.optimizer.{key}: {kind.__name__} has no such option;"
+                f" {suggestion(key, allowed)}"
+            )
+
+
+def build_optimizer(
+    spec: Optimizer, groups: Sequence[dict[str, Any]], device: torch.device
+) -> torch.optim.Optimizer:
+    """The optimizer over `groups`; fused where torch has a fused kernel for it."""
+    check_options(spec)
+    kind, options = optimizer_class(spec.name), dict(spec.options)
+    plain = all(p.is_floating_point() for group in groups for p in group["params"])
+    chosen = {"fused", "foreach"} & options.keys()
+    if kind.__name__ in FUSED and plain and not chosen and device.type in ("cpu", "cuda"):
+        options["fused"] = True
+    try:
+        return kind([dict(group) for group in groups], lr=spec.lr, **options)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"training.optimizer: {kind.__name__} refuses this: {error}") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in the data, with what converts the units of an interval."""
+
+    inputs: int  # seen before this step
+    budget: int  # inputs in all
+    per_step: int  # inputs of one step
+    per_epoch: int  # training samples
+
+    def period(self, every: Every) -> float:
+        """The interval in inputs."""
+        if every.inputs is not None:
+            return every.inputs
+        if every.steps is not None:
+            return every.steps * self.per_step
+        return every.epochs * self.per_epoch
+
+
+def scheduled_rate(
+    schedule: Schedule, base: float, at: "Place", factor: float = 1.0
+) -> float:
+    """Learning rate of the step that starts at `at`.
+
+    `factor` multiplies the base rate: what a plateau or a roll-back has left of it.
+    """
+    inputs = at.inputs
+    base = base * factor
+    if inputs < schedule.warmup_inputs:
+        return base * min(1.0, (inputs + at.per_step) / schedule.warmup_inputs)
+    final = schedule.final_lr
+    done = (inputs - schedule.warmup_inputs) / max(1, at.budget - schedule.warmup_inputs)
+    done = min(1.0, max(0.0, done))
+    match schedule.name:
+        case "constant":
+            return base
+        case "cosine":
+            return final + (base - final) * (1 + math.cos(math.pi * done)) / 2
+        case "linear":
+            return final + (base - final) * done
+        case "step":
+            return max(final, base * schedule.factor ** int(inputs / at.period(schedule.every)))
+        case "plateau":
+            return max(final, base)
+    raise ConfigError(f"training.schedule.name: unknown schedule {schedule.name!r}")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Every group gets `rate` times its own `lr_scale` (layer-wise learning rates)."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+
+
+@dataclass
+class Patience:
+    """Validations since a score was last better: for early stopping and for plateaus."""
+
+    direction: str  # min | max
+    patience: int  # validations without a better score that are borne
+    min_delta: float = 0.0  # improvement below this does not count
+    best: float | None = None
+    bad: int = 0
+
+    def exhausted(self, value: float) -> bool:
+        """Takes a new score; True once it has not been better for more than `patience` times."""
+        sign = 1 if self.direction == "min" else -1
+        if self.best is None or sign * (self.best - value) > self.min_delta:
+            self.best, self.bad = value, 0
+            return False
+        self.bad += 1
+        return self.bad > self.patience
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The counters only: limits come from the configuration, which an override may change."""
+        self.best, self.bad = state["best"], state["bad"]
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], clip: Any) -> Tensor | None:
+    """Clips in place, by total L2 norm or by value; returns the norm before clipping, if known.
+
+    No wait for the device: the norm stays a tensor.
+    """
+    if clip is None:
+        return None
+    if clip.value is not None:
+        nn.utils.clip_grad_value_(parameters, clip.value)
+        return None
+    return nn.utils.clip_grad_norm_(parameters, clip.norm, error_if_nonfinite=False)

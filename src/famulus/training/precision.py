@@ -1,0 +1,89 @@
+"""Which arithmetic a run uses: fp32, or bf16 autocast, with or without channels-last.
+
+`auto` measures on the net and batch at hand and keeps what is clearly faster. The choice is made
+once for an experiment, stored with its gain, and reused, so that cells stay comparable and a
+resumed run computes what the interrupted one would have.
+"""
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WORTH = 1.15  # below this gain, fp32's exactness is worth more
+
+
+@dataclass(frozen=True)
+class Precision:
+    """An arithmetic and what it gained over plain fp32 where it was chosen."""
+
+    name: str  # fp32 | bf16
+    channels_last: bool = False
+    gain: float | None = None  # times faster than fp32, measured; None: not measured
+
+    def autocast(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+        if self.name == "fp32":
+            return contextlib.nullcontext()
+        # The weight cache lives for one context; each step opens its own.
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def place_model(self, model: nn.Module) -> nn.Module:
+        return model.to(memory_format=torch.channels_last) if self.channels_last else model
+
+    def place_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        if not self.channels_last:
+            return batch
+        return {
+            key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+            for key, value in batch.items()
+        }
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def choose(
+    wanted: str,
+    model: nn.Module,
+    batch: dict[str, Tensor],
+    step: Callable[[nn.Module, dict[str, Tensor], Precision], None],
+    device: torch.device,
+) -> Precision:
+    """`wanted` as a Precision; for `auto` the fastest of the candidates, by median of interleaved
+    forward and backward passes on a copy of `model`.
+    """
+    if wanted != "auto":
+        return Precision(wanted, channels_last=wanted == "bf16" and _has_conv2d(model))
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return Precision("fp32")
+    candidates = [Precision("fp32"), Precision("bf16")]
+    if _has_conv2d(model):
+        candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
+    runs = []
+    for candidate in candidates:
+        twin = candidate.place_model(copy.deepcopy(model))
+        runs.append((candidate, twin, candidate.place_batch(batch), []))
+    for round_ in range(4):
+        for candidate, twin, placed, times in runs:
+            start = time.perf_counter()
+            step(twin, placed, candidate)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if round_:  # the first pass warms caches and picks kernels
+                times.append(time.perf_counter() - start)
+    medians = [sorted(times)[len(times) // 2] for *_, times in runs]
+    fastest = min(range(len(runs)), key=medians.__getitem__)
+    gain = medians[0] / medians[fastest]
+    if gain < WORTH:
+        return Precision("fp32", gain=1.0)
+    best = candidates[fastest]
+    return Precision(best.name, best.channels_last, round(gain, 2))
+
+
+def _has_conv2d(model: nn.Module) -> bool:
+    return any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in model.modules())

@@ -1,0 +1,178 @@
+"""What is learned before the first step: that every callback runs, what the run will cost.
+
+All of it on copies: the real model, its random streams and the position are untouched.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.config.nearest import suggestion
+from famulus.config.schema import Training
+from famulus.data.source import Source, Splits
+from famulus.tasks.base import Batch, Position, Task
+from famulus.training import precision as arithmetic
+from famulus.training.loop import PICTURED, VALIDATION_BATCH
+from famulus.training.optim import build_optimizer, optimizer_class
+from famulus.training.pictures import png
+from famulus.training.precision import Precision
+from famulus.training.progress import Calendar
+from famulus.training.randomness import Streams
+
+TIMED = 3  # steps, after one that warms up
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Before the first step, from a few steps on a copy."""
+
+    seconds: float  # training and validation
+    bytes: int  # the most that checkpoints and pictures take at once
+    checkpoint_bytes: int
+
+
+def first_batch(source: Source, count: int, device: torch.device) -> Batch:
+    """The first `count` samples, as the loop would hand them to a task."""
+    indices = np.arange(min(count, len(source)))
+    seeds = np.zeros(len(indices), np.uint64)
+    raw = source.gather(indices, seeds)
+    return source.finish({key: value.to(device) for key, value in raw.items()}, seeds)
+
+
+def choose_precision(task: Task, data: Splits, training: Training, device: torch.device) -> Precision:
+    """The configured precision; `auto` is measured on this task's net and batch."""
+    with Streams(training.seed, device).isolated():
+        Streams(training.seed, device).build()
+        model = task.build().to(device).train()
+        batch = first_batch(data.train.to(device), training.batch, device)
+
+        def step(twin: nn.Module, placed: Batch, candidate: Precision) -> None:
+            with candidate.autocast(device):
+                total = task.loss(twin, placed, Position(0, 0, 0, training.seed))["total"]
+            total.backward()
+            twin.zero_grad(set_to_none=True)
+
+        return arithmetic.choose(training.precision, model, batch, step, device)
+
+
+def rehearse(
+    task: Task, data: Splits, training: Training, device: torch.device, precision: Precision
+) -> Forecast:
+    """Runs a few steps, a short validation and the pictures on a copy, and forecasts the cost.
+
+    Raises ConfigError for an unknown score or a loss without `total`, DataError for too few
+    samples. Other errors of a task surface here, before any time is spent.
+    """
+    if len(data.train) < training.batch:
+        raise DataError(
+            f"data: {len(data.train)} training samples are fewer than"
+            f" training.batch = {training.batch}; lower the batch or take a larger subset"
+        )
+    if len(data.validation) == 0:
+        raise DataError("data: the validation split is empty")
+    streams = Streams(training.seed, device)
+    with streams.isolated():
+        streams.build()
+        model = precision.place_model(task.build().to(device)).train()
+        streams.dry_run()
+        step_s = _timed_steps(task, model, data, training, device, precision)
+        model.eval()
+        with torch.no_grad():
+            batches = _few(data.validation, device, precision)
+            start = time.perf_counter()
+            scores = task.scores(model, batches)
+            few_s = time.perf_counter() - start
+            fixed = precision.place_batch(first_batch(data.validation, PICTURED, device))
+            pictures = [png(p) for p in task.pictures(model, fixed).values()]
+    check_scores(training, [f"val/{name}" for name in scores])
+    calendar = Calendar(training, len(data.train))
+    steps = calendar.budget / calendar.per_step
+    validations = _times(calendar, training.validate_every)
+    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * VALIDATION_BATCH)
+    checkpoint = _checkpoint_bytes(model, training)
+    kept = training.keep.last + (training.keep.best is not None) + 1  # one is being written
+    kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
+    picture_bytes = sum(map(len, pictures)) * _times(calendar, training.pictures_every)
+    return Forecast(
+        seconds=steps * step_s + validations * whole_s,
+        bytes=int(kept * checkpoint + picture_bytes + 200 * steps),
+        checkpoint_bytes=checkpoint,
+    )
+
+
+def check_scores(training: Training, names: list[str]) -> None:
+    """Raises ConfigError if early stopping, plateau or `keep.best` watch a score that is not."""
+    watched = {"training.keep.best": training.keep.best}
+    if training.stop:
+        watched["training.stop.score"] = training.stop.score
+    if training.schedule.name == "plateau":
+        watched["training.schedule.score"] = training.schedule.score
+    for where, name in watched.items():
+        if name is not None and name not in names:
+            raise ConfigError(
+                f"{where}: no score is named {name!r}; {suggestion(name, names)};"
+                f" this task has {', '.join(sorted(names))}"
+            )
+
+
+def _timed_steps(
+    task: Task,
+    model: nn.Module,
+    data: Splits,
+    training: Training,
+    device: torch.device,
+    precision: Precision,
+) -> float:
+    """Median seconds of an optimizer step on a cached batch."""
+    optimizer = build_optimizer(training.optimizer, task.param_groups(model), device)
+    batch = precision.place_batch(first_batch(data.train, training.batch, device))
+    times = []
+    for step in range(1 + TIMED):
+        start = time.perf_counter()
+        for _ in range(training.accumulate):
+            with precision.autocast(device):
+                parts = task.loss(model, batch, Position(step, 0, 0, training.seed))
+            if "total" not in parts:
+                raise ConfigError(f"the task's loss has no part `total`, only {', '.join(parts)}")
+            parts["total"].backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def _few(source: Source, device: torch.device, precision: Precision) -> Iterator[Batch]:
+    """At most two validation batches."""
+    for start in range(0, min(len(source), 2 * VALIDATION_BATCH), VALIDATION_BATCH):
+        indices = np.arange(start, min(len(source), start + VALIDATION_BATCH))
+        seeds = np.zeros(len(indices), np.uint64)
+        raw = source.gather(indices, seeds)
+        moved = {key: value.to(device) for key, value in raw.items()}
+        yield precision.place_batch(source.finish(moved, seeds))
+
+
+def _times(calendar: Calendar, every) -> int:
+    """How often something is due in the whole run; once more at the end."""
+    if every is None:
+        return 1
+    if every.steps is not None:
+        period = every.steps * calendar.per_step
+    else:
+        period = every.inputs or every.epochs * calendar.samples
+    return int(calendar.budget / period) + 1
+
+
+def _checkpoint_bytes(model: nn.Module, training: Training) -> int:
+    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    kind = optimizer_class(training.optimizer.name).__name__
+    copies = {"SGD": 1, "Adagrad": 1, "RMSprop": 2}.get(kind, 2)  # state tensors a parameter
+    return weights * (2 if training.ema else 1) + copies * trained
