@@ -1,0 +1,239 @@
+"""One writer of a run: buffered events, checkpoints, and a heartbeat of its own thread.
+
+Everything written carries the attempt's number. A writer that finds a newer attempt stops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from famulus.config.errors import FamulusError, StoreError
+from famulus.store import events as lines
+from famulus.store import layout, records
+from famulus.store.leases import BEAT_S
+
+if TYPE_CHECKING:
+    from famulus.store.run import Run
+
+FLUSH_S = 30.0  # seconds between two segments, apart from those before checkpoints
+
+
+class Superseded(StoreError):
+    """A newer attempt has taken the run over: this writer must stop."""
+
+
+class Attempt:
+    """Attempt `n` of a run, made by `Run.claim`. `start_from`: step of its checkpoint, or None.
+
+    As a context manager it ends with `interrupted`, or `error` where an exception other than
+    KeyboardInterrupt leaves it, unless `finish` was called.
+    """
+
+    def __init__(self, run: Run, n: int, start_from: int | None) -> None:
+        self.run = run
+        self.n = n
+        self.start_from = start_from
+        self._files = run.store.files
+        self._buffer: list[dict[str, Any]] = []
+        self._segments = 0
+        self._flushed_at = time.monotonic()
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._beats = 0
+        self.beat_error: FamulusError | None = None
+        self.beat()
+        threading.Thread(
+            target=_keep_beating,
+            args=(weakref.ref(self), self._over),
+            name=f"beat-{run.id}",
+            daemon=True,
+        ).start()
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._over.is_set():
+            return
+        if isinstance(error, Superseded):
+            self.close()
+            return
+        stopped = kind is None or issubclass(kind, KeyboardInterrupt)
+        try:
+            self.end("interrupted" if stopped else "error")
+        except StoreError:
+            self.close()
+            if error is None:
+                raise
+
+    # heartbeat
+
+    def beat(self) -> None:
+        """Says that this writer lives; called by its own thread every 30 s."""
+        self._beats += 1
+        record = {"beats": self._beats, "time": records.now()}
+        self._files.write(layout.beat(self.run.path, self.n), records.encode(record))
+
+    def close(self) -> None:
+        """Stops the heartbeat and writes nothing more."""
+        self._over.set()
+
+    # events
+
+    def record_lineage(self, data: Mapping[str, Any]) -> None:
+        """What this attempt is made of, as `lineage.collect` gathers it, with its parent."""
+        record = {"attempt": self.n, "time": records.now(), **data}
+        self._files.write(layout.lineage(self.run.path, self.n), records.encode(record))
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """Buffers an event; at most once in 30 s the buffer becomes a segment."""
+        if "kind" not in event:
+            raise ValueError(f"expected an event with a kind, received {sorted(event)}")
+        with self._lock:
+            self._buffer.append(dict(event))
+            if time.monotonic() - self._flushed_at >= FLUSH_S:
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes the buffer as one immutable segment. Raises Superseded, StoreError.
+
+        If writing fails, the events stay in the buffer for the next flush.
+        """
+        with self._lock:
+            self._stop_if_superseded()
+            if self._buffer:
+                path = layout.segment(self.run.path, self.n, self._segments)
+                self._files.write(path, lines.encode(self._buffer))
+                self._segments += 1
+                self._buffer.clear()
+            self._flushed_at = time.monotonic()
+
+    # checkpoints and pictures
+
+    def save_checkpoint(
+        self,
+        step: int,
+        files: Mapping[str, bytes | Path],
+        state: Mapping[str, Any],
+        tags: Iterable[str] = (),
+    ) -> None:
+        """A checkpoint that exists once its manifest does, which is written last.
+
+        Events are flushed first, so that the curve reaches every checkpoint. Raises Superseded,
+        StoreError; then the checkpoints before it are as they were.
+        """
+        with self._lock:
+            self.flush()
+            folder = layout.checkpoint(self.run.path, step)
+            manifest = layout.manifest(self.run.path, step)
+            before = records.read(self._files, manifest)
+            if before is not None and before.get("attempt") == self.n:
+                self._files.remove(manifest)  # its files are about to change: after a rollback
+            given = {**files, "state.json": records.encode(dict(state))}
+            entries = {}
+            try:
+                for name, content in given.items():
+                    stored = layout.checkpoint_file(name, self.n)
+                    size, digest = self._put(f"{folder}/{stored}", content)
+                    entries[name] = {"file": stored, "size": size, "sha256": digest}
+                self._stop_if_superseded()
+                record = {
+                    "version": layout.VERSION,
+                    "step": step,
+                    "attempt": self.n,
+                    "segments": self._segments,
+                    "time": records.now(),
+                    "tags": sorted(set(tags)),
+                    "files": entries,
+                }
+                self._files.write(manifest, records.encode(record))
+            except StoreError as error:
+                if not isinstance(error, Superseded) and before is None:
+                    self._drop(folder)  # gives the space back
+                raise
+
+    def _put(self, path: str, content: bytes | Path) -> tuple[int, str]:
+        if isinstance(content, Path):
+            return self._files.copy_in(content, path)
+        self._files.write(path, content)
+        return len(content), hashlib.sha256(content).hexdigest()
+
+    def _drop(self, folder: str) -> None:
+        try:
+            self._files.remove(folder)
+        except StoreError:
+            return  # the first error is the one to show
+
+    def tag(self, step: int, tags: Iterable[str]) -> None:
+        """Sets the tags (`best`, ...) of a checkpoint that exists."""
+        manifest = {**self.run.manifest(step), "tags": sorted(set(tags))}
+        self._files.write(layout.manifest(self.run.path, step), records.encode(manifest))
+
+    def prune(self, keep: Iterable[int]) -> None:
+        """Removes all complete checkpoints but `keep`; each manifest first."""
+        kept = set(keep)
+        self._stop_if_superseded()
+        for step in self.run.checkpoints():
+            if step not in kept:
+                self._files.remove(layout.manifest(self.run.path, step))
+                self._files.remove(layout.checkpoint(self.run.path, step))
+
+    def save_picture(self, name: str, png: bytes) -> str:
+        """Path relative to the run, as a picture event's `file` holds it."""
+        path = layout.picture(self.run.path, name)
+        self._files.write(path, png)
+        return path.removeprefix(self.run.path + "/")
+
+    # the end
+
+    def end(self, reason: str) -> None:
+        """Frees the lease: `interrupted` or `error`. The run can be claimed again at once."""
+        try:
+            self.flush()
+        finally:
+            self.close()
+        record = {"reason": reason, "time": records.now()}
+        self._files.create(layout.ended(self.run.path, self.n), records.encode(record))
+
+    def finish(self, done: Mapping[str, Any]) -> bool:
+        """Creates done.json: False if another attempt was first. Raises Superseded."""
+        try:
+            self.flush()
+        finally:
+            self.close()
+        record = {**done, "attempt": self.n, "time": done.get("time") or records.now()}
+        return self._files.create(layout.done(self.run.path), records.encode(record))
+
+    def _stop_if_superseded(self) -> None:
+        if self._files.exists(layout.attempt(self.run.path, self.n + 1)):
+            self.close()
+            raise Superseded(
+                f"{self.run.path}: expected to be the newest attempt ({self.n}), received attempt"
+                f" {self.n + 1} of another process, which goes on; this one stops"
+            )
+
+
+def _keep_beating(attempt: weakref.ref[Attempt], over: threading.Event) -> None:
+    """Beats until the attempt is over or forgotten. An error is kept, and the next beat tried."""
+    while not over.wait(BEAT_S):
+        living = attempt()
+        if living is None:
+            return
+        try:
+            living.beat()
+            living.beat_error = None
+        except (FamulusError, OSError) as error:
+            living.beat_error = StoreError(str(error))
+        del living

@@ -1,0 +1,57 @@
+"""A complete checkpoint: files that are proved against the manifest before they are used."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from famulus.config.errors import StoreError
+from famulus.store import layout
+from famulus.store.files import Files
+
+
+class Checkpoint:
+    """`read(name)` gives bytes whose size and SHA-256 are those of the manifest."""
+
+    def __init__(self, files: Files, folder: str, manifest: Mapping[str, Any]) -> None:
+        self._files = files
+        self._folder = folder
+        self.manifest = dict(manifest)
+        self.step = int(manifest["step"])
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self.manifest["files"])
+
+    def read(self, name: str) -> bytes:
+        """Raises StoreError if the file is unknown, missing, or not what was written."""
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise StoreError(
+                f"expected one of {', '.join(self.names)} in checkpoint {self.step},"
+                f" received {name!r}"
+            )
+        path = f"{self._folder}/{layout.part(entry['file'], 'a file of a manifest')}"
+        try:
+            size = self._files.size(path)
+            if size != entry["size"]:
+                raise self._damaged(path, f"{entry['size']} bytes", f"{size} bytes")
+            data = self._files.read(path)
+        except FileNotFoundError as error:
+            raise self._damaged(path, f"{entry['size']} bytes", "no file") from error
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != entry["sha256"]:
+            raise self._damaged(path, f"sha256 {entry['sha256'][:16]}", f"{digest[:16]}")
+        return data
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        return json.loads(self.read("state.json"))
+
+    def _damaged(self, path: str, expected: str, received: str) -> StoreError:
+        return StoreError(
+            f"{self._files.root}/{path} is damaged: expected {expected}, received {received};"
+            f" remove the folder {self._files.root}/{self._folder} to go on from the checkpoint"
+            " before it"
+        )

@@ -1,0 +1,189 @@
+"""A store: one folder, here or remote, that holds every run as plain files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from famulus.config import yaml
+from famulus.config.errors import StoreError
+from famulus.store import layout, records
+from famulus.store.files import Files, LocalFiles
+from famulus.store.leases import LeaseObserver
+from famulus.store.run import Run
+
+SHOWN = 8  # candidates that an error names
+
+
+class Store:
+    """`Store.open("runs")` or `Store.open("s3://bucket/lab")`; `local` is its folder, if it has."""
+
+    def __init__(self, files: Files, local: Path | None) -> None:
+        self.files = files
+        self.local = local
+        self.root = files.root
+        self.observer = LeaseObserver()
+
+    @classmethod
+    def open(cls, url: str | Path) -> Store:
+        """Opens a store, and creates it if nothing is there.
+
+        Raises StoreError if it can't be reached or a newer Famulus wrote it.
+        """
+        text = str(url)
+        if text.startswith(("file://", "local://")):
+            text = text.partition("://")[2]
+        if "://" in text or "::" in text:
+            from famulus.store.remote import FsspecFiles
+
+            store = cls(FsspecFiles(text), None)
+        else:
+            files = LocalFiles(text)
+            store = cls(files, files.folder)
+        meta = records.read(store.files, layout.META)
+        if meta is None:
+            store.files.create(layout.META, records.encode({"version": layout.VERSION}))
+            return store
+        version = meta.get("version")
+        if not isinstance(version, int) or version > layout.VERSION:
+            raise StoreError(
+                f"{store.root}: expected a store of version {layout.VERSION} or older, received"
+                f" {version!r}: upgrade famulus, or choose another --store"
+            )
+        return store
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether two writers can be kept apart. If not, only one may write: say so at start."""
+        return self.files.exclusive()
+
+    def free_bytes(self) -> int | None:
+        """Free bytes where a run would be written; None if the service doesn't say."""
+        return self.files.free_bytes()
+
+    # experiments
+
+    def experiments(self) -> list[str]:
+        """Names, sorted; an experiment's name may hold slashes."""
+        found: list[str] = []
+        todo = [name for name in self.files.folders("") if name != layout.LAB]
+        while todo:
+            path = todo.pop()
+            inner = self.files.folders(path)
+            runs = [name for name in inner if layout.RUN_FOLDER.fullmatch(name)]
+            if runs or self.files.exists(f"{path}/cells.json"):
+                found.append(path)
+            todo += [f"{path}/{name}" for name in inner if name not in set(runs)]
+        return sorted(found)
+
+    def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
+        """Stores the file as written and its planned cells; what was resolved stays."""
+        self.files.write(layout.written(experiment), text.encode())
+        self._write_cells(experiment, cells)
+
+    def planned(self, experiment: str) -> dict[str, Any] | None:
+        """{"text", "cells", "resolved"}, None if the experiment was never planned."""
+        record = records.read(self.files, layout.cells(experiment))
+        if record is None:
+            return None
+        try:
+            text = self.files.read(layout.written(experiment)).decode(errors="replace")
+        except FileNotFoundError:
+            text = ""
+        resolved = {**record.get("resolved", {}), **self._resolved(experiment)}
+        return {"text": text, "cells": record.get("cells", {}), "resolved": resolved}
+
+    def resolve_once(self, experiment: str, key: str, make: Callable[[], Any]) -> Any:
+        """The experiment's value of `key`: `make()` of whoever asked first, for all cells.
+
+        It is kept in a file of its own, which is created exclusively, and shown in cells.json.
+        """
+        path = layout.resolved(experiment, key)
+        record = records.read(self.files, path)
+        if record is None:
+            record = {"value": make()}
+            if not self.files.create(path, records.encode(record)):
+                record = records.read(self.files, path)
+            planned = records.read(self.files, layout.cells(experiment)) or {}
+            self._write_cells(experiment, planned.get("cells", {}))
+        if not record or "value" not in record:
+            raise StoreError(f"expected a value in {self.root}/{path}, received none: remove it")
+        return record["value"]
+
+    def _write_cells(self, experiment: str, cells: Mapping[str, Any]) -> None:
+        record = {"cells": dict(cells), "resolved": self._resolved(experiment)}
+        self.files.write(layout.cells(experiment), records.encode(record))
+
+    def _resolved(self, experiment: str) -> dict[str, Any]:
+        names = self.files.list(layout.experiment(experiment))
+        keys = [m[1] for name in names if (m := re.fullmatch(r"cells\.(.+)\.json", name))]
+        read = {k: records.read(self.files, layout.resolved(experiment, k)) for k in keys}
+        return {k: record["value"] for k, record in read.items() if record and "value" in record}
+
+    # runs
+
+    def create_run(self, experiment: str, slug: str, id: str, config: Mapping[str, Any]) -> Run:
+        """A run with its filled config, before anything else; an existing one is left alone."""
+        run = Run(self, experiment, slug, id)
+        path = layout.config(run.path)
+        if not self.files.exists(path):
+            self.files.create(path, yaml.dump(dict(config)).encode())
+        return run
+
+    def run(self, experiment: str, slug: str, id: str) -> Run:
+        """A run that exists. Raises StoreError otherwise."""
+        run = Run(self, experiment, slug, id)
+        if not self.files.exists(layout.config(run.path)):
+            raise StoreError(f"expected a run {run.path} in {self.root}, received none")
+        return run
+
+    def runs(self, experiment: str | None = None) -> list[Run]:
+        """All runs (of one experiment), by experiment and slug."""
+        names = self.experiments() if experiment is None else [layout.experiment(experiment)]
+        found = []
+        for name in names:
+            for folder in self.files.folders(name):
+                if match := layout.RUN_FOLDER.fullmatch(folder):
+                    found.append(Run(self, name, match["slug"], match["id"]))
+        return found
+
+    def find(self, ref: str, experiment: str | None = None) -> Run:
+        """The run of an id, a unique prefix of one, `last` or `last:EXPERIMENT`.
+
+        `last` is the run whose newest attempt began last. Raises StoreError that names candidates.
+        """
+        if ref == "last" or ref.startswith("last:"):
+            within = ref.partition(":")[2] or experiment
+            return self._last(within)
+        runs = self.runs(experiment)
+        found = [run for run in runs if run.id.startswith(ref)] if ref else []
+        if len(found) == 1:
+            return found[0]
+        where = f" in {experiment}" if experiment else ""
+        if found:
+            raise StoreError(
+                f"expected one run whose id begins with {ref!r}{where}, received {len(found)}:"
+                f" {_named(found)}; give more digits"
+            )
+        raise StoreError(
+            f"expected the id of a run{where} in {self.root}, a prefix of one, or last; received"
+            f" {ref!r}: it has {_named(runs) or 'no runs'}"
+        )
+
+    def _last(self, experiment: str | None) -> Run:
+        started: list[tuple[float, Run]] = []
+        for run in self.runs(experiment):
+            attempts = run.attempts()
+            started.append((records.seconds(attempts[-1].get("time")) if attempts else 0.0, run))
+        if not started:
+            where = f"experiment {experiment!r}" if experiment else self.root
+            have = ", ".join(self.experiments()[:SHOWN]) or "no experiments"
+            raise StoreError(f"expected a run in {where}, received none: the store has {have}")
+        return max(started, key=lambda pair: pair[0])[1]
+
+
+def _named(runs: list[Run]) -> str:
+    names = [f"{run.id} ({run.experiment} {run.slug})" for run in runs[:SHOWN]]
+    return ", ".join(names) + (", ..." if len(runs) > SHOWN else "")
