@@ -1,12 +1,13 @@
 """Units of the lab, as suffixes of names, and the conversions between them.
 
-`_ppm` parts per million, `_hz` hertz, `_rad` radian, `_mm` millimetre, `_ms` millisecond, `_t` tesla.
-Source: CODATA 2018 for the proton's gyromagnetic ratio in water, gamma/2pi = 42.576 385 43 MHz/T.
+Units: `_ppm` parts per million, `_hz` hertz, `_rad` radian, `_mm` millimetre, `_ms` millisecond,
+`_t` tesla. Numbers, arrays and tensors are all welcome as fields and phases.
+Source: CODATA 2018, proton gyromagnetic ratio over 2 pi = 42.577 478 518 MHz/T.
 """
 
 import math
 
-GAMMA_HZ_PER_T = 42.57638543e6  # shielded proton in water at 25 degrees: what MR systems measure
+GAMMA_HZ_PER_T = 42.577478518e6  # bare proton; in water 26 ppm less, below any use here
 
 
 def hz_from_ppm(field_ppm: float, b0_t: float) -> float:
