@@ -14,7 +14,7 @@ from famulus.config.errors import DataError
 from famulus.data.cache import ByteCache
 from famulus.data.picture import Recipe, render
 
-CHUNK = 256
+LISTED = 20  # files named one by one for one reason
 Item = np.ndarray | str  # pixels HW or HWC, or the reason why there are none
 _pictures = ByteCache(1 << 30)  # by digest: a list of Item, before any resize
 _rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
@@ -77,7 +77,8 @@ def _decode(part: Part, how: Recipe) -> Decoded:
     remembered: list[Item] | None = [] if known is None else None
     size = 0
     images = np.empty(0, np.uint8)
-    kept, boxes, notes, resized = [], [], [], False
+    kept, boxes, resized = [], [], False
+    left_out: dict[str, list[str]] = {}
     for index, item in enumerate(part.items() if known is None else known):
         if remembered is not None:
             remembered.append(item)
@@ -85,7 +86,7 @@ def _decode(part: Part, how: Recipe) -> Decoded:
             if size > _pictures.limit:
                 remembered = None
         if isinstance(item, str):
-            notes.append(f"{part.label}: left out {part.names[index]}: {item}")
+            left_out.setdefault(item, []).append(part.names[index])
             continue
         pixels, box, changed = render(item, how)
         if not kept:
@@ -100,6 +101,7 @@ def _decode(part: Part, how: Recipe) -> Decoded:
         kept.append(index)
         boxes.append(box)
         resized |= changed
+    notes = left_out_notes(part.label, left_out)
     if not kept:
         reason = f": {notes[0]}" if notes else ""
         raise DataError(f"{part.label}: expected at least 1 readable picture, received 0{reason}")
@@ -107,3 +109,15 @@ def _decode(part: Part, how: Recipe) -> Decoded:
         _pictures.put(part.digest, remembered, size)
     images = images[: len(kept)]
     return Decoded(images, np.array(kept), np.array(boxes, np.int64), resized, notes)
+
+
+def left_out_notes(label: str, left_out: dict[str, list[str]]) -> list[str]:
+    """One line a file; one for all of them where more than `LISTED` share a reason."""
+    notes = []
+    for reason, names in left_out.items():
+        if len(names) > LISTED:
+            shown = ", ".join(names[:3])
+            notes.append(f"{label}: left out {len(names)} files: {reason} (as {shown})")
+        else:
+            notes.extend(f"{label}: left out {name}: {reason}" for name in names)
+    return notes

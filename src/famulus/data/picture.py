@@ -90,7 +90,7 @@ def _flatten(image: Image.Image, min_alpha: float) -> np.ndarray:
     alpha = np.asarray(image.getchannel("A"))
     opaque = float((alpha >= 128).mean())
     if opaque < min_alpha:
-        raise DataError(f"mostly empty: {opaque:.0%} opaque, expected {min_alpha:.0%}")
+        raise DataError(f"mostly empty: less than {min_alpha:.0%} opaque")
     black = Image.new("RGBA", image.size, (0, 0, 0, 255))
     return np.asarray(Image.alpha_composite(black, image).convert("RGB"))
 
