@@ -13,10 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from famulus.config import identity, overrides
 from famulus.config.errors import ConfigError, SettingError
-from famulus.config.matrix import MAX_CELLS, expand, same, slugs, substitute, text
+from famulus.config.expectations import check
+from famulus.config.matrix import MAX_CELLS, expand, slugs, substitute
 from famulus.config.nearest import suggestion
 from famulus.config.problems import explain
-from famulus.config.schema import Cost, Expect, Experiment, OrderExpect, Strict, Training
+from famulus.config.schema import Cost, Expect, Experiment, Strict, Training
 from famulus.config.yaml import MAX_BYTES, Document, load
 
 SECTIONS = identity.SECTIONS
@@ -135,7 +136,8 @@ class _Reader:
             raise ConfigError(f"{document.where(())}: expected an experiment: why, task, training")
         self.raw, self.overridden = overrides.apply(document.value, given)
         self.task_config = task_config
-        self.checked: dict[tuple[type, str], tuple[Any, str, str]] = {}
+        self.models: dict[tuple[type, str], Any] = {}
+        self.texts: dict[tuple[type, str], tuple[str, str]] = {}
 
     def located(self, error: SettingError, cell: str = "") -> ConfigError:
         """The error with the place that a person must change."""
@@ -174,7 +176,9 @@ class _Reader:
             made.append(one)
         first = made[0].settings.experiment
         try:
-            self.check_expect(first, axes)
+            # an override that narrows the matrix may take away a cell of the promise
+            narrowed = any(path[0] == "matrix" for path in self.overridden)
+            check(first.expect, axes, narrowed)
         except SettingError as error:
             raise self.located(error) from None
         return Plan(
@@ -222,8 +226,8 @@ class _Reader:
         parents: tuple[str, ...],
     ) -> tuple[Cell, str]:
         """The cell, and the text that tells whether another one computes the same."""
-        fixed = {key: self.raw[key] for key in ("matrix", "expect", "cost") if key in self.raw}
-        varying = {key: value for key, value in self.raw.items() if key not in fixed}
+        fixed = {key: self.raw[key] for key in ("expect", "cost") if key in self.raw}
+        varying = {k: v for k, v in self.raw.items() if k not in fixed and k != "matrix"}
         given = substitute(varying, base, slug)
         training = given.get("training")
         if replicate and isinstance(training, dict):
@@ -231,15 +235,17 @@ class _Reader:
             if isinstance(seed, int):
                 given["training"] = {**training, "seed": seed + replicate}
         stages = {key: _stage(key, given.pop(key, None)) for key in parents}
-        training_text, training_essence = self.check(Training, given.get("training"), "training")
-        experiment, _, _ = self.validate(Experiment, {**given, **fixed})
+        experiment = self.validate(Experiment, {**given, **fixed, "matrix": axes})
+        trained, essence = self.written(experiment.training, given["training"])
         task = {key: given.get(key) or {} for key in SECTIONS}
         if config is None:
-            task_config, filled, essence = None, json.dumps(task), json.dumps(task)
+            task_config, plain, own = None, task, json.dumps(task)
         else:
-            own = {k: v for k, v in task.items() if k in config.model_fields or v}
-            task_config, filled, essence = self.validate(config, own)
-        plain = {**task, **json.loads(filled)}
+            # an empty section that the task does not have is no mistake
+            asked = {k: v for k, v in task.items() if k in config.model_fields or v}
+            task_config = self.validate(config, asked)
+            filled, own = self.written(task_config, asked)
+            plain = {**task, **json.loads(filled)}
         whole = experiment.model_dump(mode="json", by_alias=True, include={"expect", "cost"})
         written = {
             "why": experiment.why,
@@ -247,76 +253,43 @@ class _Reader:
             "matrix": axes,
             **stages,
             **{key: plain[key] for key in SECTIONS},
-            "training": json.loads(training_text),
+            "training": json.loads(trained),
             "start_from": experiment.start_from,
             "expect": whole["expect"],
             "replicates": 1,
             "cost": whole["cost"],
         }
-        computed = "\n".join(
-            [essence, training_essence, json.dumps(stages), str(experiment.start_from)]
-        )
+        computed = "\n".join([own, essence, json.dumps(stages), str(experiment.start_from)])
         return Cell(slug, axes, written, Settings(experiment, task_config, stages)), computed
 
-    def check(self, model: type[BaseModel], data: Any, section: str) -> tuple[str, str]:
-        """A section's filled and essential text; nothing for what the whole will complain of."""
-        if not isinstance(data, dict):
-            return "{}", "{}"
-        try:
-            _, filled, essence = self.validate(model, data)
-        except SettingError as error:
-            raise SettingError((section, *error.path), error.problem) from None
-        return filled, essence
-
-    def validate(self, model: type[BaseModel], data: dict[str, Any]) -> tuple[Any, str, str]:
-        """The model, filled and essential text; equal sections are checked once."""
-        written = json.dumps(data)
-        if (model, written) not in self.checked:
+    def validate(self, model: type[BaseModel], data: dict[str, Any]) -> Any:
+        """The model of a section; equal sections are checked once."""
+        key = model, json.dumps(data)
+        if key not in self.models:
             try:
                 # through JSON, where lists are welcome as tuples but "64" is no number
-                made = model.model_validate_json(written, strict=True)
+                self.models[key] = model.model_validate_json(key[1], strict=True)
             except ValidationError as error:
                 raise explain(error, model, data) from None
-            filled = made.model_dump_json(by_alias=True)
-            essence = identity.canonical(identity.essence(made))
-            self.checked[model, written] = made, filled, essence
-        return self.checked[model, written]
+        return self.models[key]
+
+    def written(self, section: BaseModel, data: dict[str, Any]) -> tuple[str, str]:
+        """A checked section filled in, as JSON, and the part of it that is its identity."""
+        key = type(section), json.dumps(data)
+        if key not in self.texts:
+            filled = section.model_dump_json(by_alias=True)
+            self.texts[key] = filled, identity.canonical(identity.essence(section))
+        return self.texts[key]
 
     def depends_on_cell(self, path: tuple[str | int, ...]) -> bool:
         """Whether a `${...}` stands in the value at `path`, so that the cell matters."""
         value: Any = self.raw
         for part in path:
-            if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
-                value = value[part]
-            else:
+            here = dict(enumerate(value)) if isinstance(value, list) else value
+            if not isinstance(here, dict) or part not in here:
                 break
+            value = here[part]
         return path[:1] != ("matrix",) and "${" in json.dumps(value)
-
-    def check_expect(self, experiment: Experiment, axes: list[dict[str, Any]]) -> None:
-        """Every axis and value that a promise names exists."""
-        values: dict[str, list[Any]] = {}
-        for cell in axes:
-            for name, value in cell.items():
-                values.setdefault(name, []).append(value)
-        narrowed = any(path[0] == "matrix" for path in self.overridden)  # a value may be gone
-        for i, promise in enumerate(experiment.expect):
-            for name, wanted in promise.where.items():
-                path = ("expect", i, "where", name)
-                if name not in values:
-                    raise SettingError(path, f"no such axis, {suggestion(name, values)}")
-                if not narrowed and not any(same(wanted, value) for value in values[name]):
-                    known = {text(value) for value in values[name]}
-                    problem = f"no cell has {text(wanted)}, {suggestion(text(wanted), known)}"
-                    raise SettingError(path, problem)
-            if isinstance(promise, OrderExpect):
-                if promise.by not in values:
-                    path = ("expect", i, "by")
-                    raise SettingError(path, f"no such axis, {suggestion(promise.by, values)}")
-                known = {text(value) for value in values[promise.by]}
-                for value in promise.ascending:
-                    if not narrowed and value not in known:
-                        problem = f"no cell has {value}, {suggestion(value, known)}"
-                        raise SettingError(("expect", i, "says"), problem)
 
 
 def _stage(key: str, value: Any) -> str | None:

@@ -38,7 +38,7 @@ LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> SettingError:
     """The first problem, as `training.batchsize: unknown key, did you mean 'batch'?`."""
     by_path: dict[Path, list[dict[str, Any]]] = {}
-    for detail in _of_the_meant_branch(error.errors(include_url=False)):
+    for detail in _of_the_meant_branch(error.errors(include_url=False), data):
         path = _in_data(detail["loc"], data, detail["type"] == "missing")
         by_path.setdefault(path, []).append(dict(detail))
     # an unknown key first: a misspelt name is also a missing one
@@ -49,25 +49,59 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> Settin
     return SettingError(path, problem + (f" (and {more} more)" if more else ""))
 
 
-def _of_the_meant_branch(details: list[Any]) -> list[Any]:
-    """Without the branches of a union whose discriminating name (`kind: vae`) is another."""
-    wrong = {d["loc"][:-1] for d in details if d["type"] == "literal_error" and len(d["loc"]) > 1}
-    parents = {loc[:-1] for loc in (d["loc"] for d in details)}
-    for branch in wrong:
-        siblings = {p[: len(branch)] for p in parents if p[: len(branch) - 1] == branch[:-1]}
-        if siblings - wrong and len(branch) > 1:
-            rest = [d for d in details if d["loc"][: len(branch)] != branch]
-            tag = branch[-1]
-            if rest and isinstance(tag, str) and tag[:1].isupper():  # a class's name, no field
-                details = rest
-    return details
+def _of_the_meant_branch(details: list[Any], data: Any) -> list[Any]:
+    """Of a union of sections, the errors of the branch that was probably meant.
+
+    A branch whose fixed word (`kind: vae`) is another is not meant; then the fewest errors decide.
+    If no branch has the word, the words that are allowed are the error.
+    """
+    unions: dict[Path, dict[Any, list[Any]]] = {}
+    kept = []
+    for detail in details:
+        path, branch = _split_at_branch(detail["loc"], data)
+        if branch is None:
+            kept.append(detail)
+        else:
+            unions.setdefault(path, {}).setdefault(branch, []).append(detail)
+    for path, branches in unions.items():
+        inside = {
+            branch: errors
+            for branch, errors in branches.items()
+            if any(
+                len(_in_data(e["loc"], data, e["type"] == "missing")) > len(path) for e in errors
+            )
+        }
+        words = {b: [e for e in es if e["type"] == "literal_error"] for b, es in inside.items()}
+        meant = {b: errors for b, errors in inside.items() if not words[b]}
+        if not inside:
+            kept += [e for errors in branches.values() for e in errors]
+        elif meant:
+            kept += min(meant.values(), key=len)
+        else:
+            kept += [e for errors in words.values() for e in errors]
+    return kept
+
+
+def _split_at_branch(loc: Path, data: Any) -> tuple[Path, Any]:
+    """The path up to the first part that stands in no file, and that part; None without one."""
+    for i, part in enumerate(loc[:-1]):
+        if not _holds(data, part):
+            return loc[:i], part
+        data = data[part]
+    return loc, None
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(data, list | tuple):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
 
 
 def _in_data(loc: Path, data: Any, missing: bool) -> Path:
     """`loc` without the names of union branches, which stand in no file."""
     path: list[str | int] = []
     for i, part in enumerate(loc):
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)):
+        if _holds(data, part):
             data = data[part]
         elif not (missing and i == len(loc) - 1):
             continue
@@ -89,11 +123,21 @@ def _problem(path: Path, details: list[dict[str, Any]], model: type[BaseModel]) 
         return str(first["msg"])
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _tag_problem(first, context)
+    if all(d["type"] == "literal_error" for d in details):
+        details = [_merged(details)]
     expected = dict.fromkeys(filter(None, map(_expected, details)))
     if not expected:
         text = str(first["msg"])
         return f"{text[:1].lower()}{text[1:]}, received {shown(first['input'])}"
     return f"expected {' or '.join(expected)}, received {shown(first['input'])}{_hint(details)}"
+
+
+def _merged(details: list[dict[str, Any]]) -> dict[str, Any]:
+    """The words of several branches as one list."""
+    words = [w for d in details for w in d["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+    words = list(dict.fromkeys(words))
+    text = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return {**details[0], "ctx": {"expected": text}}
 
 
 def _tag_problem(detail: dict[str, Any], context: dict[str, Any]) -> str:

@@ -214,8 +214,13 @@ class Training(Strict):
     @field_validator("clip", mode="before")
     @classmethod
     def _bare_number_is_a_norm(cls, value: Any) -> Any:
-        bare = isinstance(value, int | float) and not isinstance(value, bool)
-        return {"norm": value} if bare else value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"norm": value}
+        if value is None or isinstance(value, dict | Clip):
+            return value
+        raise ValueError(
+            f"expected null, a number, {{norm: n}} or {{value: v}}, received {value!r}"
+        )
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
@@ -313,15 +318,14 @@ FORMS = ("score", "order", "finding")
 
 
 def _form(value: Any) -> str | None:
-    if isinstance(value, BaseModel):
-        return next((form for form in FORMS if hasattr(value, form)), None)
-    return next((form for form in FORMS if isinstance(value, dict) and form in value), None)
+    names = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
+    return next((f"{form} promise" for form in FORMS if form in names), None)
 
 
 Expect = Annotated[
-    Annotated[ScoreExpect, Tag("score")]
-    | Annotated[OrderExpect, Tag("order")]
-    | Annotated[FindingExpect, Tag("finding")],
+    Annotated[ScoreExpect, Tag("score promise")]
+    | Annotated[OrderExpect, Tag("order promise")]
+    | Annotated[FindingExpect, Tag("finding promise")],
     Discriminator(
         _form,
         custom_error_type="expect_form",
@@ -342,15 +346,20 @@ class Experiment(Strict):
     """A whole file, or one cell of it. A task's parent keys (`codes:`) are checked apart."""
 
     why: str = Field(min_length=1, description="the question, in a sentence")
-    task: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of a task's file")
+    task: str = Field(min_length=1, description="name of a task's file")
     matrix: dict[str, Any] | None = Field(None, description="axes; exclude, then include")
     replicates: int = Field(1, ge=1, description="runs of each cell, seeds seed, seed + 1, ...")
     data: dict[str, Any] = Field({}, description="the task's data section")
     model: dict[str, Any] = Field({}, description="the task's model section")
     loss: dict[str, Any] = Field({}, description="the task's loss section")
     training: Training = Field(description="how a run is trained")
-    start_from: str | None = Field(
-        None, pattern=r"^\S+@(best|last|\d+)$", description="weights: RUN@best, RUN@last, RUN@STEP"
-    )
+    start_from: str | None = Field(None, description="weights: RUN@best, RUN@last or RUN@STEP")
     expect: tuple[Expect, ...] = Field((), description="the promise that the journal checks")
     cost: Cost | None = Field(None, description="prices, or null")
+
+    @field_validator("start_from")
+    @classmethod
+    def _names_a_checkpoint(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\S+@(best|last|\d+)", value):
+            raise ValueError(f"expected RUN@best, RUN@last or RUN@STEP, received {value!r}")
+        return value
