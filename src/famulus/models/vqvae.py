@@ -1,0 +1,132 @@
+"""Autoencoders with a grid of codes (VQ-VAE) or one Gaussian code (VAE).
+
+Shapes: image_BC..., mask B... (True where a pixel is real), codes B...H on the grid.
+Source: van den Oord et al. 2017, arXiv 1711.00937; Kingma & Welling 2014, arXiv 1312.6114.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from famulus.models.convolution import CONV, OUTPUTS, output_shape
+from famulus.models.quantiser import Quantised, Quantiser
+
+POOL = {2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}
+
+
+def grid_mask(mask: Tensor, grid: tuple[int, ...]) -> Tensor:
+    """True for each place of the grid that covers at least one real pixel: bool, B and grid."""
+    return POOL[len(grid)](mask[:, None].float(), grid)[:, 0] > 0
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A reconstruction and the quantiser's part in it."""
+
+    recon: Tensor
+    quantised: Quantised
+
+
+class VQVAE(nn.Module):
+    """encoder -> (linear 1x1) -> quantiser -> (linear 1x1) -> decoder -> output activation.
+
+    Without `project` the encoder's width itself must be codes_per_position x dimension.
+    Raises ValueError if `sides` is not a multiple of the encoder's factor, or a width differs.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        quantiser: Quantiser,
+        decoder: nn.Module,
+        channels: int,
+        sides: tuple[int, ...],
+        project: bool = True,
+        output: str = "none",
+    ) -> None:
+        super().__init__()
+        width, *grid = output_shape(encoder, channels, sides)
+        if any(side % cells for side, cells in zip(sides, grid, strict=True)):
+            raise ValueError(
+                f"expected sides {sides} to be multiples of the encoder's strides, "
+                f"received a grid of {tuple(grid)}"
+            )
+        self.grid, self.sides = tuple(grid), tuple(sides)
+        self.encoder, self.quantiser, self.decoder = encoder, quantiser, decoder
+        conv = CONV[len(grid)]
+        self.into: nn.Module = nn.Identity()
+        self.out_of: nn.Module = nn.Identity()
+        if project:
+            self.into = conv(width, quantiser.channels, 1)
+            self.out_of = conv(quantiser.channels, width, 1)
+        elif width != quantiser.channels:
+            per = width / quantiser.width
+            hint = f" (codes_per_position: {int(per)} would fit)" if per == int(per) else ""
+            raise ValueError(
+                f"expected an encoder of {quantiser.channels} channels = codes_per_position "
+                f"{quantiser.per_place} x code dimension {quantiser.width}, received {width}{hint}"
+            )
+        self.output = OUTPUTS[output]()
+
+    def forward(self, image: Tensor, mask: Tensor | None = None) -> Coded:
+        place = None if mask is None else grid_mask(mask, self.grid)
+        quantised = self.quantiser(self.into(self.encoder(image)), place)
+        return Coded(self._draw(quantised.z), quantised)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Codes B...H, int64."""
+        return self.quantiser(self.into(self.encoder(image))).codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Pictures of codes B...H, in the model's scale."""
+        return self._draw(self.quantiser.decode(codes))
+
+    def _draw(self, z: Tensor) -> Tensor:
+        return self.output(self.decoder(self.out_of(z)))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A reconstruction and the posterior that it was drawn from."""
+
+    recon: Tensor
+    mu_BD: Tensor
+    logvar_BD: Tensor
+
+
+class VAE(nn.Module):
+    """encoder -> dense mu and log-variance -> dense -> decoder. One code of `width` a picture."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        channels: int,
+        sides: tuple[int, ...],
+        width: int,
+        output: str = "none",
+    ) -> None:
+        super().__init__()
+        self.inner = output_shape(encoder, channels, sides)
+        flat = torch.Size(self.inner).numel()
+        self.encoder, self.decoder = encoder, decoder
+        self.mu = nn.Linear(flat, width)
+        self.logvar = nn.Linear(flat, width)
+        self.expand = nn.Linear(width, flat)
+        self.output = OUTPUTS[output]()
+
+    def forward(self, image: Tensor) -> Drawn:
+        mu_BD, logvar_BD = self.posterior(image)
+        z_BD = mu_BD
+        if self.training:
+            z_BD = mu_BD + torch.randn_like(mu_BD) * (0.5 * logvar_BD).exp()
+        return Drawn(self.decode(z_BD), mu_BD, logvar_BD)
+
+    def posterior(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        flat = self.encoder(image).flatten(1)
+        return self.mu(flat), self.logvar(flat)
+
+    def decode(self, z_BD: Tensor) -> Tensor:
+        return self.output(self.decoder(self.expand(z_BD).reshape(-1, *self.inner)))

@@ -1,0 +1,47 @@
+"""Reconstruction losses over the pixels that are real.
+
+Shapes: x, y BC..., mask B... (True = real) or None. Everything is a mean over real pixels and
+channels, so that a third of constant padding cannot halve a figure.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+POINTWISE = {
+    "mse": lambda x, y: (x - y).square(),
+    "l1": lambda x, y: (x - y).abs(),
+    # a likelihood only for targets of 0 and 1; unbounded below for targets outside 0..1
+    "bce": lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
+}
+
+
+def masked_mean(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean of `value` (BC...) over real pixels of the whole batch; 0 where none is real."""
+    if mask is None:
+        return value.mean()
+    weight = mask[:, None].to(value.dtype)
+    return (value * weight).sum() / (weight.sum() * value.shape[1]).clamp(min=1)
+
+
+def masked_sums(value: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Sum of `value` and number of real entries, one entry a picture: shapes B and B."""
+    if mask is None:
+        count = value.new_full((value.shape[0],), value[0].numel())
+        return value.flatten(1).sum(1), count
+    weight = mask[:, None].to(value.dtype).expand_as(value)
+    return (value * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
+
+
+def gaussian_kl(mu_BD: Tensor, logvar_BD: Tensor) -> Tensor:
+    """KL(N(mu, exp(logvar)) || N(0, 1)) in nats, summed over D: shape B."""
+    return 0.5 * (mu_BD.square() + logvar_BD.exp() - 1 - logvar_BD).sum(1)
+
+
+def calibrated_nll(error: Tensor, mask: Tensor | None) -> Tensor:
+    """Gaussian nats a dimension with the variance that fits best: (1 + ln(2 pi mse)) / 2.
+
+    Source: Rybkin et al. 2021, arXiv 2006.13202 (optimal sigma). `error` is squared, BC....
+    """
+    mse = masked_mean(error, mask).clamp(min=1e-8)
+    return 0.5 * (1 + torch.log(2 * torch.pi * mse))
