@@ -31,6 +31,7 @@ class Files(Protocol):
     def exists(self, path: str) -> bool: ...
     def list(self, path: str) -> Names: ...
     def folders(self, path: str) -> Names: ...
+    def stamps(self, path: str) -> dict[str, int]: ...
     def move(self, old: str, new: str) -> None: ...
     def remove(self, path: str) -> None: ...
     def size(self, path: str) -> int: ...
@@ -157,6 +158,15 @@ class LocalFiles:
                 return sorted(e.name for e in entries if e.name[0] != "." and e.is_dir())
         except FileNotFoundError:
             return []
+
+    def stamps(self, path: str) -> dict[str, int]:
+        """Of each folder in a folder: a number that changes when its list of files does."""
+        try:
+            with told("list", self._name(path)), os.scandir(self.folder / path) as entries:
+                shown = [e for e in entries if e.name[0] != "." and e.is_dir()]
+                return {e.name: e.stat().st_mtime_ns for e in shown}
+        except FileNotFoundError:
+            return {}
 
     def move(self, old: str, new: str) -> None:
         with told("move", self._name(old)):

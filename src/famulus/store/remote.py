@@ -144,6 +144,10 @@ class FsspecFiles:
     def folders(self, path: str) -> Names:
         return [name for name, kind in self._entries(path) if kind == "directory"]
 
+    def stamps(self, path: str) -> dict[str, int]:
+        """As of local files, but a service knows no time of a folder: always 0."""
+        return dict.fromkeys(self.folders(path), 0)
+
     def move(self, old: str, new: str) -> None:
         with told("move", self._name(old)):
             self.fs.mv(self._at(old), self._at(new))

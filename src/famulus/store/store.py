@@ -72,10 +72,10 @@ class Store:
         while todo:
             path = todo.pop()
             inner = self.files.folders(path)
-            runs = [name for name in inner if layout.RUN_FOLDER.fullmatch(name)]
+            runs = {name for name in inner if layout.RUN_FOLDER.fullmatch(name)}
             if runs or self.files.exists(f"{path}/cells.json"):
                 found.append(path)
-            todo += [f"{path}/{name}" for name in inner if name not in set(runs)]
+            todo += [f"{path}/{name}" for name in inner if name not in runs]
         return sorted(found)
 
     def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
@@ -173,15 +173,32 @@ class Store:
         )
 
     def _last(self, experiment: str | None) -> Run:
-        started: list[tuple[float, Run]] = []
-        for run in self.runs(experiment):
-            attempts = run.attempts()
-            started.append((records.seconds(attempts[-1].get("time")) if attempts else 0.0, run))
-        if not started:
+        from famulus.store import index  # which knows the store, and has read it before
+
+        rows = index.rows(self, experiment)
+        if not rows:
             where = f"experiment {experiment!r}" if experiment else self.root
             have = ", ".join(self.experiments()[:SHOWN]) or "no experiments"
             raise StoreError(f"expected a run in {where}, received none: the store has {have}")
-        return max(started, key=lambda pair: pair[0])[1]
+        row = max(rows, key=lambda row: records.seconds(row["started"]))
+        return Run(self, row["experiment"], row["slug"], row["id"])
+
+    # the person's dated notes and list
+
+    def lab(self) -> list[str]:
+        """Names of the pages in `lab`, without their ending."""
+        names = self.files.list(layout.LAB)
+        return [name.removesuffix(".md") for name in names if name.endswith(".md")]
+
+    def read_lab(self, page: str) -> str:
+        """Markdown of a page such as `2026-11-20` or `todo`; empty if there is none."""
+        try:
+            return self.files.read(layout.lab(page)).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def write_lab(self, page: str, text: str) -> None:
+        self.files.write(layout.lab(page), text.encode())
 
 
 def _named(runs: list[Run]) -> str:

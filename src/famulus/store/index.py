@@ -1,0 +1,178 @@
+"""A SQLite cache of what `status` shows: for speed only, made again from the files at any time.
+
+A finished run is read once; after that only the time stamp of its folder is looked at (on a remote
+store not even that). Unfinished runs are read each time.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from famulus.config.errors import StoreError
+from famulus.store import events as lines
+from famulus.store import layout, records
+from famulus.store.run import Run
+from famulus.store.store import Store
+
+FORM = 1  # of the table; another one in the cache is thrown away
+COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters", "rate", "wait"]
+
+
+def cache_folder() -> Path:
+    """FAMULUS_CACHE, else `famulus` in XDG_CACHE_HOME or ~/.cache."""
+    if given := os.environ.get("FAMULUS_CACHE"):
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "famulus"
+
+
+def cache_file(store: Store) -> Path:
+    name = hashlib.sha256(store.root.encode()).hexdigest()[:16]
+    return cache_folder() / f"index-{name}.sqlite"
+
+
+def rows(store: Store, experiment: str | None = None) -> list[dict[str, Any]]:
+    """One row a run (of one experiment), by path.
+
+    Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
+    attempt, None before), error (why it can't be read, or None), and of done.json or the newest
+    events: reason step inputs seconds scores best parameters rate wait, None where unknown.
+    """
+    names = store.experiments() if experiment is None else [layout.experiment(experiment)]
+    with closing(_open(cache_file(store))) as database:
+        found: list[dict[str, Any]] = []
+        for name in names:
+            found += _experiment_rows(store, name, database)
+        if experiment is None:
+            _forget_others(database, names)
+        database.commit()
+    return sorted(found, key=lambda row: row["path"])
+
+
+def _experiment_rows(store: Store, name: str, database: sqlite3.Connection) -> list[dict[str, Any]]:
+    query = "SELECT path, stamp, row FROM runs WHERE experiment = ?"
+    known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
+    found, fresh, present = [], [], set()
+    for folder, stamp in store.files.stamps(name).items():
+        match = layout.RUN_FOLDER.fullmatch(folder)
+        if match is None:
+            continue
+        path = f"{name}/{folder}"
+        present.add(path)
+        if path in known and known[path][0] == stamp:
+            found.append(json.loads(known[path][1]))
+            continue
+        row = summary(Run(store, name, match["slug"], match["id"]))
+        found.append(row)
+        if row["status"] in ("finished", "failed") and row["finished"]:
+            fresh.append((path, name, stamp, json.dumps(row)))
+    database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
+    database.executemany("DELETE FROM runs WHERE path = ?", [(p,) for p in set(known) - present])
+    return found
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """A run's row, from its files."""
+    row: dict[str, Any] = {
+        "experiment": run.experiment,
+        "slug": run.slug,
+        "id": run.id,
+        "path": run.path,
+        **dict.fromkeys(COPIED),
+        "started": None,
+        "updated": None,
+        "attempts": 0,
+        "finished": False,
+        "error": None,
+    }
+    try:
+        done = run.done()
+        attempts = run.attempts()
+        row["attempts"] = len(attempts)
+        row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
+        row["status"] = run.status()
+        if done:
+            row |= {key: done.get(key) for key in COPIED}
+            row |= {"finished": True, "updated": done.get("time")}
+        elif attempts:
+            row |= _newest(run, attempts[-1]["n"])
+    except (StoreError, ValueError, TypeError, KeyError) as error:
+        row |= {"status": "unreadable", "error": str(error)}
+    return row
+
+
+def _newest(run: Run, n: int) -> dict[str, Any]:
+    """Progress of an unfinished run, from the last segments of its newest attempt."""
+    files = run.store.files
+    names = files.list(layout.segments(run.path, n))
+    ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
+    found: dict[str, Any] = {}
+    for k in ks[:3]:
+        for event in reversed(list(lines.decode(files.read(layout.segment(run.path, n, k))))):
+            if event["kind"] in ("train", "val"):
+                found.setdefault("step", event.get("step"))
+                found.setdefault("inputs", event.get("inputs"))
+                found.setdefault("seconds", event.get("s"))
+            if event["kind"] == "train":
+                found.setdefault("rate", event.get("rate"))
+                found.setdefault("wait", event.get("wait"))
+            if event["kind"] == "val":
+                values = event.get("values") or {}
+                found.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
+        if "scores" in found and "rate" in found:
+            break
+    beat = records.read(files, layout.beat(run.path, n)) or {}
+    return found | ({"updated": beat["time"]} if beat.get("time") else {})
+
+
+def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:
+    held = {name for (name,) in database.execute("SELECT DISTINCT experiment FROM runs")}
+    gone = [(name,) for name in held - set(names)]
+    database.executemany("DELETE FROM runs WHERE experiment = ?", gone)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The cache; a damaged or older one is made anew, and without a folder it is in memory."""
+    for fresh in (False, True):
+        database = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                path.unlink(missing_ok=True)
+            database = sqlite3.connect(path, timeout=2.0)
+            form = database.execute("PRAGMA user_version").fetchone()[0]
+            if form not in (0, FORM):
+                raise sqlite3.DatabaseError("another form")
+            _prepare(database)
+            return database
+        except sqlite3.OperationalError:  # locked, or on a file system that can't lock
+            _close(database)
+            break
+        except sqlite3.DatabaseError:
+            _close(database)
+        except OSError:
+            break
+    database = sqlite3.connect(":memory:")
+    _prepare(database)
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute(f"PRAGMA user_version = {FORM}")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS runs"
+        " (path TEXT PRIMARY KEY, experiment TEXT, stamp INTEGER, row TEXT)"
+    )
+    database.execute("CREATE INDEX IF NOT EXISTS by_experiment ON runs (experiment)")
+    database.execute("SELECT path, experiment, stamp, row FROM runs LIMIT 1").fetchone()
+    database.commit()
+
+
+def _close(database: sqlite3.Connection | None) -> None:
+    if database is not None:
+        database.close()
