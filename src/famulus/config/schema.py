@@ -166,6 +166,7 @@ class Keep(Strict):
     """Which checkpoints stay."""
 
     last: int = Field(2, ge=1, description="number of newest checkpoints")
+    milestones: Every | None = Field(None, description="interval of checkpoints that stay for good")
     best: str | None = Field("val/loss", description="score whose best checkpoint stays")
     direction: Direction = Field("min", description="which way `best` is better")
 

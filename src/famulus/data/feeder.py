@@ -149,3 +149,10 @@ def validation_batches(
     starts = range(0, len(source), batch)
     picks = ((everything[i : i + batch].copy(), seeds[i : i + batch]) for i in starts)
     yield from _batches(source, device, picks, workers)
+
+
+def fixed_batch(source: Source, indices: np.ndarray, device: torch.device | str) -> Batch:
+    """The named samples with the seeds of validation: for pictures, rehearsals and controls."""
+    device = torch.device(device)
+    indices = np.asarray(indices, np.int64)
+    return _load(source.to(device), device, (indices, sample_seeds(_VALIDATION_SEED, 0, indices)))

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from famulus.config.schema import Training
-from famulus.data.feeder import Feeder, validation_batches
+from famulus.data.feeder import Feeder, fixed_batch, validation_batches
 from famulus.data.source import Splits
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import Checkpoint
@@ -262,11 +262,7 @@ class Loop:
     def _picture(self) -> None:
         samples = len(self.validation_source)
         chosen = np.unique(np.linspace(0, samples - 1, min(PICTURED, samples)).astype(np.int64))
-        seeds = np.zeros(len(chosen), np.uint64)
-        raw = self.validation_source.gather(chosen, seeds)
-        fixed = self.validation_source.finish(
-            {key: value.to(self.device) for key, value in raw.items()}, seeds
-        )
+        fixed = fixed_batch(self.validation_source, chosen, self.device)
         with self._judging() as model:
             pictures = self.task.pictures(model, self.precision.place_batch(fixed))
         for name, picture in pictures.items():
@@ -332,7 +328,10 @@ class Loop:
             name = pack.AVERAGE if pack.AVERAGE in origin.names else pack.MODEL
             pack.load_model(self.average.model, origin.read(name), str(origin))
         self.progress = Progress.restore(state["progress"])
-        for patience, saved in ((self.stop, self.progress.stop), (self.plateau, self.progress.plateau)):
+        for patience, saved in (
+            (self.stop, self.progress.stop),
+            (self.plateau, self.progress.plateau),
+        ):
             if patience and saved:
                 patience.restore(saved)
 

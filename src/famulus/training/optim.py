@@ -84,9 +84,7 @@ class Place:
         return every.epochs * self.per_epoch
 
 
-def scheduled_rate(
-    schedule: Schedule, base: float, at: "Place", factor: float = 1.0
-) -> float:
+def scheduled_rate(schedule: Schedule, base: float, at: "Place", factor: float = 1.0) -> float:
     """Learning rate of the step that starts at `at`.
 
     `factor` multiplies the base rate: what a plateau or a roll-back has left of it.

@@ -14,7 +14,8 @@ from torch import nn
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
-from famulus.config.schema import Training
+from famulus.config.schema import Every, Training
+from famulus.data.feeder import fixed_batch
 from famulus.data.source import Source, Splits
 from famulus.tasks.base import Batch, Position, Task
 from famulus.training import precision as arithmetic
@@ -39,13 +40,12 @@ class Forecast:
 
 def first_batch(source: Source, count: int, device: torch.device) -> Batch:
     """The first `count` samples, as the loop would hand them to a task."""
-    indices = np.arange(min(count, len(source)))
-    seeds = np.zeros(len(indices), np.uint64)
-    raw = source.gather(indices, seeds)
-    return source.finish({key: value.to(device) for key, value in raw.items()}, seeds)
+    return fixed_batch(source, np.arange(min(count, len(source))), device)
 
 
-def choose_precision(task: Task, data: Splits, training: Training, device: torch.device) -> Precision:
+def choose_precision(
+    task: Task, data: Splits, training: Training, device: torch.device
+) -> Precision:
     """The configured precision; `auto` is measured on this task's net and batch."""
     with Streams(training.seed, device).isolated():
         Streams(training.seed, device).build()
@@ -151,15 +151,12 @@ def _timed_steps(
 
 def _few(source: Source, device: torch.device, precision: Precision) -> Iterator[Batch]:
     """At most two validation batches."""
-    for start in range(0, min(len(source), 2 * VALIDATION_BATCH), VALIDATION_BATCH):
-        indices = np.arange(start, min(len(source), start + VALIDATION_BATCH))
-        seeds = np.zeros(len(indices), np.uint64)
-        raw = source.gather(indices, seeds)
-        moved = {key: value.to(device) for key, value in raw.items()}
-        yield precision.place_batch(source.finish(moved, seeds))
+    count = min(len(source), 2 * VALIDATION_BATCH)
+    for indices in np.array_split(np.arange(count), -(-count // VALIDATION_BATCH)):
+        yield precision.place_batch(fixed_batch(source, indices, device))
 
 
-def _times(calendar: Calendar, every) -> int:
+def _times(calendar: Calendar, every: Every | None) -> int:
     """How often something is due in the whole run; once more at the end."""
     if every is None:
         return 1

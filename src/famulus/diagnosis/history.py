@@ -1,0 +1,57 @@
+"""What a rule sees of a run: its settings and the one visible line of events. Pure data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with evidence. `remedy` is a change of the YAML where there is one."""
+
+    cause: str  # a name of `famulus causes`
+    severity: str  # info | warning | error
+    evidence: str  # figures and steps
+    remedy: str
+    step: int | None = None
+    consequences: tuple[str, ...] = ()  # causes that this one explains
+
+    def event(self) -> dict[str, Any]:
+        return {"kind": "finding", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class History:
+    """One run, as its events tell it."""
+
+    config: Mapping[str, Any]
+    train: list[Event] = field(default_factory=list)
+    val: list[Event] = field(default_factory=list)
+    floors: list[Event] = field(default_factory=list)
+    marks: list[Event] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def floor(self, score: str, means: str) -> float | None:
+        """The floor of `score` with this meaning, if the task states one."""
+        for event in self.floors:
+            if event["score"] == score and event["means"] == means:
+                return float(event["value"])
+        return None
+
+    def last(self, score: str) -> float | None:
+        """The score at the last validation."""
+        return self.val[-1]["values"].get(score) if self.val else None
+
+
+def from_events(config: Mapping[str, Any], events: Iterable[Event]) -> History:
+    """Sorts a run's events by kind; unknown kinds are left out."""
+    kinds: dict[str, list[Event]] = {"train": [], "val": [], "floor": [], "mark": []}
+    facts: dict[str, Any] = {}
+    for event in events:
+        if event["kind"] in kinds:
+            kinds[event["kind"]].append(event)
+        elif event["kind"] == "facts":
+            facts.update(event)
+    return History(config, kinds["train"], kinds["val"], kinds["floor"], kinds["mark"], facts)

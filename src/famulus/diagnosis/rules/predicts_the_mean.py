@@ -1,0 +1,31 @@
+"""The net is no better than the best constant: it learned nothing of its input (K1)."""
+
+from famulus.diagnosis.history import Finding, History
+
+CAUSE = "predicts-the-mean"
+SUMMARY = "after training the score is that of the best constant: nothing of the input is used"
+NEAR = 0.02  # share of the floor within which a score counts as the floor
+
+
+def rule(history: History) -> Finding | None:
+    floors = [f for f in history.floors if f["means"] == "best constant"]
+    if len(history.val) < 2:
+        return None
+    for floor in floors:
+        score, value = history.last(floor["score"]), float(floor["value"])
+        if score is None or abs(value) < 1e-12 or score < value - NEAR * abs(value):
+            continue
+        return Finding(
+            CAUSE,
+            "error",
+            f"val/{floor['score']} is {score:.4g} after {history.val[-1]['inputs']:,} inputs;"
+            f" the best constant scores {value:.4g}",
+            "check that the target belongs to the input (famulus check FILE), then try"
+            f" training.optimizer.lr: {_lower(history):.3g}",
+            step=history.val[-1]["step"],
+        )
+    return None
+
+
+def _lower(history: History) -> float:
+    return history.config["training"]["optimizer"]["lr"] / 3

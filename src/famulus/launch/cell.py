@@ -1,0 +1,191 @@
+"""One cell from claim to done: attempts, roll-backs, lineage, facts, verdict."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from famulus.config.errors import FamulusError, StoreError
+from famulus.diagnosis.history import from_events
+from famulus.diagnosis.verdict import diagnose
+from famulus.launch.plan import ORIGIN, Ready
+from famulus.store import lineage
+from famulus.store.attempt import Attempt
+from famulus.store.leases import LEASE_S
+from famulus.store.run import Run
+from famulus.store.store import Store
+from famulus.training.loop import Loop, Outcome, Status
+from famulus.training.precision import Precision
+from famulus.training.preflight import Forecast, rehearse
+
+ROLLBACKS = 5  # in one run; then it has failed
+HALVED = 0.5  # of the learning rate, at each roll-back
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How cells run here: resolved once for an experiment, so that its cells stay comparable."""
+
+    device: torch.device
+    precision: Precision
+    threads: int
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """What a cell tells while it runs, and what may interrupt it."""
+
+    status: Callable[[Status], None] = lambda status: None
+    forecast: Callable[[Forecast], None] = lambda forecast: None
+    interrupted: Callable[[], str | None] = lambda: None
+
+
+def execute(
+    store: Store, cell: Ready, machine: Machine, watcher: Watcher, lease_s: float = LEASE_S
+) -> Outcome:
+    """Trains `cell` to its end or interruption. Raises Busy while another process has it."""
+    run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
+    while True:
+        with run.claim(lease_s) as attempt:
+            outcome = _attempt(cell, run, attempt, machine, watcher)
+        if outcome.status != "rollback":
+            return outcome
+
+
+def _attempt(
+    cell: Ready, run: Run, attempt: Attempt, machine: Machine, watcher: Watcher
+) -> Outcome:
+    attempt.record_lineage(_lineage(cell, attempt))
+    fresh = attempt.start_from is None
+    origin = cell.origin.open() if cell.origin and fresh else None
+    if not fresh:
+        origin = run.open_checkpoint(attempt.start_from)
+    try:
+        if fresh:
+            forecast = rehearse(
+                cell.task, cell.data, cell.training, machine.device, machine.precision
+            )
+            check_space(run.store, forecast)
+            watcher.forecast(forecast)
+        loop = Loop(
+            cell.task,
+            cell.data,
+            cell.training,
+            attempt,
+            device=machine.device,
+            precision=machine.precision,
+            origin=origin,
+            warm=cell.warm.open() if cell.warm and origin is None else None,
+            lr_factor=_left_of_rate(run, attempt),
+            interrupted=watcher.interrupted,
+            watch=watcher.status,
+        )
+        if fresh:
+            _emit_facts(cell, loop, attempt, machine)
+        outcome = loop.run()
+    except torch.OutOfMemoryError as error:
+        raise FamulusError(
+            f"{run.path}: out of memory on {machine.device} with training.batch ="
+            f" {cell.training.batch}; lower it and raise training.accumulate as much: {error}"
+        ) from error
+    if outcome.status == "rollback":
+        outcome = _rolled_back(run, attempt, outcome)
+    if outcome.status in ("interrupted", "rollback"):
+        attempt.end(outcome.status)
+    else:
+        _finish(run, attempt, loop, outcome)
+    return outcome
+
+
+def check_space(store: Store, forecast: Forecast) -> None:
+    """Raises StoreError before the first step if the disk can't hold what is to come."""
+    free = store.free_bytes()
+    if free is not None and free < forecast.bytes:
+        raise StoreError(
+            f"{store.root}: this run will need about {forecast.bytes / 1e6:,.0f} MB, only"
+            f" {free / 1e6:,.0f} MB are free; make room, choose another --store, or lower"
+            " training.keep.last"
+        )
+
+
+def _lineage(cell: Ready, attempt: Attempt) -> dict[str, Any]:
+    """What this attempt is made of; a parent only where it is a run of its own."""
+    source = cell.origin or cell.warm
+    record = lineage.collect(
+        source.record() if source else None, cell.overrides, cell.data.fingerprint
+    )
+    return {**record, "checkpoint": attempt.start_from}
+
+
+def _emit_facts(cell: Ready, loop: Loop, attempt: Attempt, machine: Machine) -> None:
+    """What is known before the first step: sizes, arithmetic, and the floors to judge against."""
+    at = {"step": loop.progress.step, "inputs": loop.progress.inputs}
+    attempt.emit(
+        {
+            "kind": "facts",
+            **at,
+            "parameters": sum(p.numel() for p in loop.model.parameters()),
+            "device": str(machine.device),
+            "precision": machine.precision.json(),
+            "threads": machine.threads,
+            "train_samples": len(cell.data.train),
+            "validation_samples": len(cell.data.validation),
+            "data_notes": list(cell.data.notes),
+            "resized": getattr(cell.data, "resized", None),
+            "budget": loop.calendar.budget,
+        }
+    )
+    for floor in cell.task.floors(cell.data).values():
+        facts = {"score": floor.score, "value": floor.value, "means": floor.means}
+        attempt.emit({"kind": "floor", **at, **facts})
+    origin = cell.config.get(ORIGIN)
+    if origin:
+        changed = ", ".join(cell.overrides) or "nothing changed"
+        text = f"{origin['kind']} from {origin['run']} at step {origin['step']}: {changed}"
+        attempt.emit({"kind": "mark", **at, "what": origin["kind"], "text": text})
+
+
+def _left_of_rate(run: Run, attempt: Attempt) -> float:
+    """Half the rate for each roll-back to the checkpoint that this attempt starts from."""
+    attempts = run.attempts()
+    starts = {a["n"]: a.get("start_from") for a in attempts}
+    count = sum(
+        1
+        for a in attempts
+        if a["ended"] == "rollback" and starts.get(a["n"] + 1) == attempt.start_from
+    )
+    return HALVED**count
+
+
+def _rolled_back(run: Run, attempt: Attempt, outcome: Outcome) -> Outcome:
+    """The outcome, unless there is nothing to go back to or it was tried too often."""
+    before = sum(1 for a in run.attempts() if a["ended"] == "rollback")
+    if before >= ROLLBACKS:
+        return Outcome("failed", f"{outcome.reason}; {before} roll-backs did not help")
+    return outcome
+
+
+def _finish(run: Run, attempt: Attempt, loop: Loop, outcome: Outcome) -> None:
+    at = loop.progress
+    attempt.flush()
+    history = from_events(run.config(), run.curve())
+    for finding in diagnose(history):
+        attempt.emit({"step": at.step, "inputs": at.inputs, **finding.event()})
+    rates = [event["rate"] for event in history.train]
+    waits = [event["wait"] for event in history.train]
+    attempt.finish(
+        {
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "step": at.step,
+            "inputs": at.inputs,
+            "seconds": round(at.seconds, 3),
+            "scores": {k: v for k, v in at.scores.items() if math.isfinite(v)},
+            "best": at.best,
+            "parameters": sum(p.numel() for p in loop.model.parameters()),
+            "rate": sum(rates) / len(rates) if rates else None,
+            "wait": sum(waits) / len(waits) if waits else None,
+        }
+    )

@@ -1,0 +1,186 @@
+"""Cells of one experiment in this process, beside any other process on the same store.
+
+Whoever claims a cell trains it. A cell that another process holds is looked at again later: it is
+done by then, or its lease has ended and it is taken over.
+"""
+
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from famulus.config.errors import Busy, ConfigError, FamulusError
+from famulus.launch.board import Board, duration
+from famulus.launch.cell import Machine, Watcher, execute
+from famulus.launch.plan import Ready
+from famulus.launch.signals import Interrupt
+from famulus.store.leases import LEASE_S
+from famulus.store.store import Store
+from famulus.training.precision import Precision
+from famulus.training.preflight import Forecast, choose_precision
+
+POLL_S = 2.0  # between two looks at cells that others hold
+
+
+@dataclass
+class Report:
+    """What became of the cells, by slug."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    interrupted: str | None = None
+
+    @property
+    def failed(self) -> list[str]:
+        return [slug for slug, status in self.outcomes.items() if status in ("failed", "error")]
+
+
+def choose_device(wanted: str) -> tuple[torch.device, str | None]:
+    """The device, and a warning if a CPU does what a GPU was probably meant to do."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("training.device: expected a CUDA device, found none that torch can use")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        unused = wanted == "auto" and shutil.which("nvidia-smi") is not None
+        warning = "a GPU seems to be there, but this torch can't use it: training on the CPU"
+        return torch.device("cpu"), warning if unused else None
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), None
+
+
+def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> Machine:
+    """Device, precision and threads, once for all cells of an experiment."""
+    first = cells[0]
+    device, warning = choose_device(first.training.device)
+    if warning:
+        board.say(f"warning: {warning}")
+
+    def threads() -> int:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return first.training.threads or max(1, (cores or 1) // workers)
+
+    count = int(store.resolve_once(first.experiment, "threads", threads))
+    torch.set_num_threads(count)
+
+    def precision() -> dict:
+        wanted = {cell.training.precision for cell in cells}
+        if wanted != {"auto"}:
+            return {}
+        return choose_precision(first.task, first.data, first.training, device).json()
+
+    stored = store.resolve_once(first.experiment, f"precision-{device.type}", precision)
+    chosen = Precision(**stored) if stored else Precision("fp32")
+    return Machine(device, chosen, count)
+
+
+def run_cells(
+    store: Store,
+    cells: Sequence[Ready],
+    board: Board,
+    *,
+    workers: int = 1,
+    lease_s: float = LEASE_S,
+    debug: bool = False,
+) -> Report:
+    """Trains every cell that is not finished, and waits for those that others train."""
+    report = Report()
+    machine = settle(store, cells, workers, board)
+    gain = f", {machine.precision.gain} x fp32" if machine.precision.gain else ""
+    layout = ", channels last" if machine.precision.channels_last else ""
+    board.say(
+        f"{len(cells)} cells · {machine.device} · {machine.threads} threads ·"
+        f" {machine.precision.name}{layout}{gain} · store {store.root}"
+    )
+    if not store.exclusive:
+        board.say("note: this store can't keep two writers apart; run only one process on it")
+    pending = list(cells)
+    with Interrupt() as interrupt:
+        while pending and not interrupt.reason():
+            busy = []
+            for cell in pending:
+                if interrupt.reason():
+                    break
+                status = _one(store, cell, machine, board, interrupt, lease_s, debug)
+                if status == "busy":
+                    busy.append(cell)
+                report.outcomes[cell.slug] = status
+            pending = busy
+            if pending:
+                _pause(interrupt)
+        report.interrupted = interrupt.reason()
+    return report
+
+
+def _pause(interrupt: Interrupt) -> None:
+    until = time.monotonic() + POLL_S
+    while time.monotonic() < until and not interrupt.reason():
+        time.sleep(0.1)
+
+
+def _one(
+    store: Store,
+    cell: Ready,
+    machine: Machine,
+    board: Board,
+    interrupt: Interrupt,
+    lease_s: float,
+    debug: bool,
+) -> str:
+    """Status of the cell after this try: an outcome's, `error`, or `busy`."""
+    run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
+    done = run.done()
+    if done is not None:
+        board.state(cell.slug, f"{done['status']}{_reason(done)}")
+        return done["status"]
+    started = time.monotonic()
+
+    def forecast(cost: Forecast) -> None:
+        board.say(
+            f"{cell.slug}: about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB to come"
+        )
+
+    watcher = Watcher(
+        status=lambda status: board.running(cell.slug, status),
+        forecast=forecast,
+        interrupted=interrupt.reason,
+    )
+    if cell.training.precision != "auto":
+        machine = Machine(machine.device, _fixed(cell), machine.threads)
+    try:
+        outcome = execute(store, cell, machine, watcher, lease_s)
+    except Busy as error:
+        board.state(cell.slug, f"another process has it: {error}")
+        return "busy"
+    except FamulusError as error:
+        if debug:
+            raise
+        board.state(cell.slug, f"error: {error}")
+        return "error"
+    except Exception as error:
+        if debug:
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(last.filename)}:{last.lineno}"
+        text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        board.state(
+            cell.slug, f"error: {type(error).__name__} at {where}: {text} (--debug shows all)"
+        )
+        return "error"
+    if outcome.status == "interrupted":
+        board.state(cell.slug, f"interrupted: famulus resume {cell.id} goes on")
+        return outcome.status
+    done = run.done() or {}
+    scores = " ".join(f"{name} {value:.5g}" for name, value in done.get("scores", {}).items())
+    took = duration(time.monotonic() - started)
+    board.state(cell.slug, f"{outcome.status}{_reason(done)} in {took} · {scores}")
+    return outcome.status
+
+
+def _fixed(cell: Ready) -> Precision:
+    name = cell.training.precision
+    return Precision(name, channels_last=name == "bf16")
+
+
+def _reason(done: dict) -> str:
+    return f" ({done['reason']})" if done.get("reason") else ""

@@ -1,0 +1,146 @@
+"""From a checked experiment file to cells that are ready to run: references and identities.
+
+`RUN@best` and the like become an id and a checkpoint's hash here, once, before anything is run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetensors.torch import load as unpack
+
+from famulus import tasks
+from famulus.config.errors import ConfigError
+from famulus.config.experiment import Plan
+from famulus.config.identity import run_id
+from famulus.config.refill import refill
+from famulus.config.schema import Training
+from famulus.data.source import Splits
+from famulus.store import lineage
+from famulus.store.checkpoint import Checkpoint
+from famulus.store.run import Run
+from famulus.store.store import Store
+from famulus.tasks.base import Parent, Task
+
+ORIGIN = "origin"  # key of a filled config: the run and step that a child goes on from
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint that a run starts from. `kind`: resume, extend, rerun or warm_start."""
+
+    run: Run
+    step: int
+    kind: str
+
+    def open(self) -> Checkpoint:
+        return self.run.open_checkpoint(self.step)
+
+    def record(self) -> dict[str, Any]:
+        return lineage.parent_record(self.run, self.step, self.kind)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A cell that can be run: everything named is resolved, its identity is known."""
+
+    experiment: str
+    slug: str
+    id: str
+    config: Mapping[str, Any]  # filled and resolved
+    training: Training
+    task: Task
+    data: Splits
+    origin: Source | None = None  # full state to go on from
+    warm: Source | None = None  # weights only
+    overrides: Sequence[str] = ()
+    axes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def prepare(store: Store, plan: Plan, allowed: Sequence[str] = ()) -> list[Ready]:
+    """Every cell with its task, data and id. Raises ConfigError, DataError, StoreError."""
+    return [
+        make_ready(store, plan.name, cell.slug, cell.config, allowed, axes=cell.axes)
+        for cell in plan.cells
+    ]
+
+
+def make_ready(
+    store: Store,
+    experiment: str,
+    slug: str,
+    config: Mapping[str, Any],
+    allowed: Sequence[str] = (),
+    *,
+    origin: Source | None = None,
+    overrides: Sequence[str] = (),
+    axes: Mapping[str, Any] | None = None,
+) -> Ready:
+    """One cell from its filled config, as written by a person or as stored by a run."""
+    filled = dict(config)
+    kind = tasks.load(filled["task"], allowed)
+    warm = None
+    if filled.get("start_from"):
+        warm, filled["start_from"] = _resolve(store, filled["start_from"], "start_from")
+    parents = {}
+    for key in getattr(kind.Config, "parents", ()):
+        if not filled.get(key):
+            raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
+        source, filled[key] = _resolve(store, filled[key], key)
+        weights = unpack(source.open().read("model.safetensors"))
+        parents[key] = Parent(source.run.id, source.run.config(), weights)
+    if origin is not None:
+        filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
+    sections = {key: filled[key] for key in ("data", "model", "loss") if key in filled}
+    task = kind(kind.Config.model_validate(sections), parents)
+    data = task.data()
+    return Ready(
+        experiment,
+        slug,
+        run_id(filled, kind.Config, data.fingerprint),
+        filled,
+        Training.model_validate(filled["training"]),
+        task,
+        data,
+        origin=origin,
+        warm=warm,
+        overrides=overrides,
+        axes=axes or {},
+    )
+
+
+def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, Any]]:
+    """A reference `RUN@best`, `last:EXPERIMENT`, or what an earlier resolution stored."""
+    if isinstance(value, Mapping):
+        run, which = store.find(value["run"]), str(value["step"])
+    else:
+        ref, _, which = str(value).partition("@")
+        run = store.find(ref)
+    try:
+        step = run.step_of(which or "best")
+    except Exception as error:
+        raise ConfigError(f"{where}: {error}") from error
+    manifest = run.manifest(step)
+    digest = manifest["files"]["model.safetensors"]["sha256"]
+    if isinstance(value, Mapping) and value.get("sha256") not in (None, digest):
+        raise ConfigError(
+            f"{where}: checkpoint {step} of run {run.id} has other weights than were recorded"
+        )
+    return Source(run, step, "warm_start"), {"run": run.id, "step": step, "sha256": digest}
+
+
+def child(
+    store: Store,
+    parent: Run,
+    step: int,
+    overrides: Sequence[str],
+    kind: str,
+    allowed: Sequence[str],
+) -> Ready:
+    """The run that goes on from `parent` at `step` with changed settings; one curve with it."""
+    before = parent.config()
+    config = refill(before, overrides, tasks.load(before["task"], allowed).Config)
+    source = Source(parent, step, kind)
+    return make_ready(
+        store, parent.experiment, parent.slug, config, allowed, origin=source, overrides=overrides
+    )
