@@ -1,0 +1,270 @@
+"""Which axis of a matrix explains a score: a small analysis of variance of main effects.
+
+Sums of squares are type II: what an axis explains beyond all other axes, by least squares. On a
+balanced matrix they equal type I in any order, and the shares add up. On an unbalanced one they
+don't: `shared` is what can't be told apart. An axis is compared only over rows where it applies:
+rows in which any analysed axis is blank (None: no resize happened, so no filter) are left out of
+the sums, since they could only stand for their own set and size; their replicates still count
+in the noise.
+
+Source: Langsrud 2003, "ANOVA for unbalanced data", doi:10.1023/A:1023260610025.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+Row = Mapping[str, Any]
+DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One axis. `share` = eta^2 = its sum of squares / the total; `means` adjusted for the others.
+
+    On the log scale `means` are geometric, and `span` is largest / smallest - 1; else their
+    difference.
+    """
+
+    axis: str
+    df: int
+    sum_squares: float
+    share: float
+    f: float | None  # None without degrees of freedom for the residual
+    p: float | None
+    means: dict[Any, float]
+    span: float
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Spread between rows with the same value on every axis: the noise. `sd` is relative on the
+    log scale; `df` rows beyond the first of each group; None if nothing was repeated."""
+
+    groups: int
+    df: int
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    score: str
+    log: bool
+    rows: int  # analysed
+    blank: int  # left out because an axis does not apply
+    balanced: bool
+    effects: tuple[Effect, ...]  # the largest share first
+    residual_df: int
+    residual_share: float  # interactions and noise
+    interaction_share: float | None  # the part of it that replicates can't account for
+    shared: float  # 1 - all shares: 0 on a balanced matrix
+    replicates: Replicates
+    confounded: tuple[str, ...]  # axes that others determine, so that nothing is left to them
+    constant: tuple[str, ...]  # axes with one value over the analysed rows
+    lead: float | None  # share of resampled residuals in which the first axis stays first
+
+
+def analyse(
+    rows: Sequence[Row], score: str, axes: Sequence[str], log: bool | None = None
+) -> Analysis:
+    """Main effects of `axes` on `score`; `log` None takes logarithms if all scores are positive.
+
+    Rows without a finite score are left out. Raises ValueError if fewer than 3 rows are left, if
+    none of the axes varies, or if `log` is asked for scores that are not positive.
+    """
+    rows = [row for row in rows if _finite(row.get(score))]
+    values = np.array([float(row[score]) for row in rows])
+    if log is None:
+        log = bool(len(values)) and bool((values > 0).all())
+    if log and (values <= 0).any():
+        raise ValueError(f"expected positive scores for logarithms, received {values.min():g}")
+    y_all = np.log(values) if log else values
+    varying = [a for a in axes if len({_key(row.get(a)) for row in rows} - {_key(None)}) > 1]
+    full = np.array([all(row.get(a) is not None for a in varying) for row in rows], bool)
+    kept = [row for row, ok in zip(rows, full, strict=True) if ok]
+    used = [a for a in varying if len({_key(row[a]) for row in kept}) > 1]
+    if len(kept) < 3 or not used:
+        raise ValueError(
+            f"expected at least 3 rows and an axis that varies, received {len(kept)} complete rows "
+            f"and axes {list(axes)}"
+        )
+    y = y_all[full]
+    levels = {a: _levels(kept, a) for a in used}
+    model = _Model(kept, used, levels)
+    total = float(((y - y.mean()) ** 2).sum())
+    scale = total if total > 0 else 1.0
+    rss = float(model.residual_squares(y))
+    residual_df = len(y) - model.rank
+    mean_square = rss / residual_df if residual_df > 0 else None
+    effects = []
+    for axis in used:
+        df, squares = model.df(axis), float(model.axis_squares(axis, y))
+        if df == 0:
+            continue
+        f = squares / df / mean_square if mean_square else None
+        means = model.means(axis, y)
+        shown = {k: float(np.exp(v)) if log else float(v) for k, v in means.items()}
+        low, high = min(shown.values()), max(shown.values())
+        p = _tail(df, residual_df, f) if f is not None else None
+        span = high / low - 1 if log else high - low
+        effects.append(Effect(axis, df, squares, squares / scale, f, p, shown, span))
+    effects.sort(key=lambda effect: -effect.share)
+    noise, noise_df, groups = _pure_error(rows, y_all, axes)
+    beyond = max(0.0, rss - residual_df * noise / noise_df) if noise_df else None
+    names = [effect.axis for effect in effects]
+    return Analysis(
+        score=score,
+        log=log,
+        rows=len(kept),
+        blank=len(rows) - len(kept),
+        balanced=_balanced(kept, used, levels),
+        effects=tuple(effects),
+        residual_df=residual_df,
+        residual_share=rss / scale,
+        interaction_share=None if beyond is None else beyond / scale,
+        shared=1 - rss / scale - sum(effect.share for effect in effects) if total > 0 else 0.0,
+        replicates=Replicates(groups, noise_df, (noise / noise_df) ** 0.5 if noise_df else None),
+        confounded=tuple(a for a in used if a not in names),
+        constant=tuple(a for a in axes if a not in used),
+        lead=_lead(model, y, names) if len(names) > 1 and residual_df > 0 else None,
+    )
+
+
+def sentences(analysis: Analysis) -> list[str]:
+    """The analysis in words, each sentence a fact of it."""
+    scale = f"log {analysis.score}" if analysis.log else analysis.score
+    out = []
+    for effect in analysis.effects:
+        low, high = (f(effect.means, key=effect.means.get) for f in (min, max))  # type: ignore[arg-type]
+        span = f"{effect.span:.0%}" if analysis.log else f"{effect.span:.3g}"
+        out.append(
+            f"{effect.axis} explains {effect.share:.0%} of the variance of {scale}: "
+            f"{high} lies {span} above {low}, other axes equal."
+        )
+    if len(analysis.effects) > 1:
+        first, second = analysis.effects[:2]
+        sure = analysis.lead is not None and analysis.lead >= 0.95
+        verb = "explains more than" if sure else "can't be told from"
+        out.append(f"{first.axis} {verb} {second.axis} ({first.share:.0%}, {second.share:.0%}).")
+        if first.f is not None and second.f is not None and second.f > first.f:
+            out.append(
+                f"Per degree of freedom {second.axis} explains more "
+                f"(F {second.f:.0f} against {first.f:.0f})."
+            )
+    out.append(f"{analysis.residual_share:.0%} is left to interactions and noise.")
+    if analysis.replicates.sd is not None:
+        unit = f"{analysis.replicates.sd:.2%}" if analysis.log else f"{analysis.replicates.sd:.3g}"
+        df = analysis.replicates.df
+        out.append(f"Replicates differ by {unit} (sd, {df} degrees of freedom).")
+    if not analysis.balanced:
+        out.append(
+            "The matrix is unbalanced: each share is what the axis explains beyond the others "
+            f"(type II); {analysis.shared:.0%} can't be told apart."
+        )
+    if analysis.blank:
+        out.append(f"{analysis.blank} rows in which an axis does not apply are left out.")
+    for axis in analysis.confounded:
+        out.append(f"{axis} is determined by the other axes: nothing can be said of it.")
+    return out
+
+
+class _Model:
+    """Least squares on an intercept and one 0/1 column a level, of some axes."""
+
+    def __init__(self, rows: Sequence[Row], axes: list[str], levels: dict[str, list]) -> None:
+        self.axes, self.levels = axes, levels
+        columns = {
+            a: np.array(
+                [[_key(row[a]) == _key(level) for level in levels[a]] for row in rows], float
+            )
+            for a in axes
+        }
+        self._columns, n = columns, len(rows)
+        self._bases = {a: self._basis(n, [b for b in axes if b != a]) for a in axes}
+        self._full = self._basis(n, axes)
+        self.rank = self._full.shape[1]
+
+    def _design(self, n: int, axes: list[str]) -> np.ndarray:
+        # sums to zero: the last level is minus the others, so that means weigh levels equally
+        parts = [self._columns[a][:, :-1] - self._columns[a][:, -1:] for a in axes]
+        return np.concatenate([np.ones((n, 1)), *parts], axis=1)
+
+    def _basis(self, n: int, axes: list[str]) -> np.ndarray:
+        """Orthonormal columns that span the design."""
+        u, s, _ = np.linalg.svd(self._design(n, axes), full_matrices=False)
+        return u[:, s > 1e-9 * s[0]]
+
+    def fitted(self, y: np.ndarray) -> np.ndarray:
+        return self._full @ (self._full.T @ y)
+
+    def residual_squares(self, y: np.ndarray) -> np.ndarray:
+        """Over the first axis of `y`; further axes are draws."""
+        return ((y - self.fitted(y)) ** 2).sum(0)
+
+    def df(self, axis: str) -> int:
+        return self.rank - self._bases[axis].shape[1]
+
+    def axis_squares(self, axis: str, y: np.ndarray) -> np.ndarray:
+        """Type II: what the fit loses without `axis`."""
+        without = self._bases[axis].T @ y
+        return ((self._full.T @ y) ** 2).sum(0) - (without**2).sum(0)
+
+    def means(self, axis: str, y: np.ndarray) -> dict[Any, float]:
+        """Of each level, with every other axis at the plain average of its levels."""
+        weights = np.linalg.lstsq(self._design(len(y), self.axes), y, rcond=None)[0]
+        at, first = {}, 1
+        for a in self.axes:
+            effects = weights[first : first + len(self.levels[a]) - 1]
+            first += len(effects)
+            if a == axis:
+                own = [*effects, -effects.sum()]
+                at = {k: weights[0] + v for k, v in zip(self.levels[a], own, strict=True)}
+        return at
+
+
+def _lead(model: _Model, y: np.ndarray, names: list[str]) -> float:
+    """Residual bootstrap: how often the first axis keeps the largest sum of squares."""
+    fitted = model.fitted(y)
+    residual = (y - fitted) * (len(y) / (len(y) - model.rank)) ** 0.5
+    draws = np.random.default_rng(0).choice(residual, size=(len(y), DRAWS))
+    squares = np.stack([model.axis_squares(a, fitted[:, None] + draws) for a in names])
+    return float((squares.argmax(0) == 0).mean())
+
+
+def _pure_error(rows: Sequence[Row], y: np.ndarray, axes: Sequence[str]) -> tuple[float, int, int]:
+    """(sum of squares, degrees of freedom, groups) between rows equal on every axis."""
+    groups: dict[tuple, list[float]] = {}
+    for row, value in zip(rows, y, strict=True):
+        groups.setdefault(tuple(_key(row.get(a)) for a in axes), []).append(value)
+    repeated = [np.array(group) for group in groups.values() if len(group) > 1]
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in repeated)
+    return squares, sum(len(group) - 1 for group in repeated), len(repeated)
+
+
+def _balanced(rows: Sequence[Row], axes: list[str], levels: dict[str, list]) -> bool:
+    counts = dict.fromkeys(product(*([_key(v) for v in levels[a]] for a in axes)), 0)
+    for row in rows:
+        counts[tuple(_key(row[a]) for a in axes)] += 1
+    return len(set(counts.values())) == 1
+
+
+def _levels(rows: Sequence[Row], axis: str) -> list:
+    return list({_key(row[axis]): row[axis] for row in rows}.values())
+
+
+def _key(value: Any) -> str:
+    """Comparable, hashable form of a matrix value: 1, 1.0 and "1" differ, as in the file."""
+    return repr(value)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def _tail(df: int, residual_df: int, f: float) -> float:
+    from scipy.special import fdtrc  # slow to import
+
+    return float(fdtrc(df, residual_df, f))
