@@ -15,6 +15,7 @@ import numpy as np
 from famulus.config.errors import DataError
 
 MAX_BYTES = 4 << 30
+DEFLATE = 1040  # the most that gzip can shrink: 1032, and some for the header
 
 
 def read_idx(path: Path, axes: int | None = None) -> np.ndarray:
@@ -40,6 +41,8 @@ def read_idx(path: Path, axes: int | None = None) -> np.ndarray:
             expected = math.prod(shape)
             if expected > MAX_BYTES:
                 raise DataError(f"{path}: expected at most {MAX_BYTES} bytes, header says {shape}")
+            if expected > path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1):
+                raise DataError(f"{path}: too small to hold the {expected} bytes for {shape}")
             data = file.read(expected + 1)  # one more, to notice a file that is too long
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}): fetch the file again") from error

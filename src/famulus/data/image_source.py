@@ -131,17 +131,23 @@ class ImageSource(PartSource):
         """`image` / 255 as float32, and `mask` from `box`; the rest as it came."""
         return finish_images(batch)
 
+    @cached_property
+    def _twins(self) -> dict[torch.device, "ImageSource"]:
+        return {}
+
     def to(self, device: torch.device) -> "ImageSource":
-        """A copy on a CUDA device if it takes less than a quarter of what is free there."""
+        """A copy on a CUDA device, made once, if it takes less than a quarter of what is free."""
         device = torch.device(device)
         if device.type != "cuda" or self._columns["image"].device.type == "cuda":
             return self
-        size = sum(column.nbytes for column in self._columns.values())
-        if size > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
-            return self
-        twin = copy.copy(self)
-        twin._columns = {name: column.to(device) for name, column in self._columns.items()}
-        return twin
+        if device not in self._twins:
+            size = sum(column.nbytes for column in self._columns.values())
+            if size > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+                return self
+            twin = copy.copy(self)
+            twin._columns = {name: column.to(device) for name, column in self._columns.items()}
+            self._twins[device] = twin
+        return self._twins[device]
 
 
 def finish_images(batch: dict[str, Tensor]) -> dict[str, Tensor]:
