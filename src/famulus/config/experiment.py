@@ -226,7 +226,8 @@ class _Reader:
         parents: tuple[str, ...],
     ) -> tuple[Cell, str]:
         """The cell, and the text that tells whether another one computes the same."""
-        fixed = {key: self.raw[key] for key in ("expect", "cost") if key in self.raw}
+        once = ("replicates", "expect", "cost")  # of the experiment, not of a cell
+        fixed = {key: self.raw[key] for key in once if key in self.raw}
         varying = {k: v for k, v in self.raw.items() if k not in fixed and k != "matrix"}
         given = substitute(varying, base, slug)
         training = given.get("training")

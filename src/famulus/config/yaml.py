@@ -207,6 +207,7 @@ def _line(text: str, number: int) -> str:
 
 
 PLAIN = re.compile(r"[^\W\d_](?:[\w ./@%+=<>()~^-]*[\w/@%+=<>()~^.-])?|\d[\w.+%-]*")
+MISREAD = {"y", "n", "yes", "no", "on", "off"}  # true or false to a reader of YAML 1.1
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 WIDTH = 88  # of a list or a section on one line
 
@@ -283,7 +284,7 @@ def _key(key: Any) -> str:
 
 
 def _text(text: str) -> str:
-    if PLAIN.fullmatch(text) and ": " not in text and not text.startswith("${"):
+    if PLAIN.fullmatch(text) and text.lower() not in MISREAD:
         try:
             if resolve(text) == text:
                 return text
