@@ -67,3 +67,24 @@ def active_units(variance_of_mu_D: Tensor) -> Tensor:
 def signal_to_noise(variance_of_mu_D: Tensor, mean_square_sigma_D: Tensor) -> Tensor:
     """sqrt(mean_d Var(mu_d) / mean_d E(sigma_d^2)): how far codes stand out of their noise."""
     return (variance_of_mu_D.mean() / mean_square_sigma_D.mean().clamp(min=1e-30)).sqrt()
+
+
+def posterior_sums(mu_BD: Tensor, log_sigma_BD: Tensor) -> dict[str, Tensor]:
+    """What `posterior_scores` needs, float64, to be added over batches; nothing waits here."""
+    mu_BD, sigma_BD = mu_BD.double(), log_sigma_BD.double().exp()
+    return {
+        "mu_D": mu_BD.sum(0),
+        "mu2_D": mu_BD.square().sum(0),
+        "sigma2_D": sigma_BD.square().sum(0),
+        "sigma": sigma_BD.mean(1).sum(),
+    }
+
+
+def posterior_scores(mean: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`active_units`, `snr` and the mean `sigma` from those sums divided by the samples."""
+    variance_D = (mean["mu2_D"] - mean["mu_D"].square()).clamp(min=0)
+    return {
+        "active_units": active_units(variance_D),
+        "snr": signal_to_noise(variance_D, mean["sigma2_D"]),
+        "sigma": mean["sigma"],
+    }

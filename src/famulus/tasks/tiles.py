@@ -13,12 +13,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict
 from famulus.data.images import open_images
+from famulus.data.loose import loose_pictures
+from famulus.data.picture import recipe
 from famulus.data.source import Source, Splits
 from famulus.models.autoencoder import Autoencoder, Reconstruction
 from famulus.models.layers import conv_shapes, each
@@ -102,19 +105,10 @@ class TilesConfig(Strict):
         if not isinstance(loss.scale, str) and loss.scale <= 0:
             raise ValueError(f"loss.scale: expected optimal, learned or > 0, received {loss.scale}")
         n = len(model.channels)
-        for name in ("kernel", "stride", "padding"):
-            each(getattr(model, name), n, f"model.{name}")
-        if self.data.size is not None:
-            side = (self.data.channels or 3, self.data.size, self.data.size)
-            _fit(model, side)
+        sizes = [each(getattr(model, k), n, f"model.{k}") for k in ("kernel", "stride", "padding")]
+        if self.data.size is not None:  # else the shape is known when the data are open
+            conv_shapes((1, self.data.size, self.data.size), model.channels, *sizes)
         return self
-
-
-def _fit(model: TilesModel, shape: tuple[int, ...]) -> None:
-    """Raises ValueError if the net can't be built for images of this shape."""
-    n = len(model.channels)
-    sizes = (each(v, n, "model") for v in (model.kernel, model.stride, model.padding))
-    conv_shapes(shape, model.channels, *sizes)
 
 
 class Tiles(Task):
@@ -169,6 +163,18 @@ class Tiles(Task):
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
 
+    def facts(self) -> dict[str, Any]:
+        """What the scores mean, to stand beside every result."""
+        c = self.config.loss
+        vae = self.config.model.kind == "vae" and c.kl != "none"
+        unit = {"l1": "mean L1", "l2": "mean L2"}.get(c.reconstruction)
+        unit = unit or f"{c.reconstruction}, nats per pixel"
+        per = " / pixels" if c.reconstruction in rec.LIKELIHOODS else ""
+        facts = {"loss": f"{unit} + {c.kl_weight:g} * {c.kl} KL{per}" if vae else unit}
+        if vae and c.kl == "legacy":
+            facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
+        return facts
+
     # -- loss and scores ---------------------------------------------------------------------
 
     @property
@@ -205,6 +211,7 @@ class Tiles(Task):
         weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
         return {"recon": recon, "kl": kl, "total": recon + weight * priced}
 
+    @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Sums stay on the device until the end. Full KL weight, no free bits, fixed noise."""
         c = self.config.loss
@@ -220,11 +227,9 @@ class Tiles(Task):
                 "l1": rec.per_sample("l1", pixels, image).double().sum(),
             }
             if out.mu is not None:
-                mu, sigma = out.mu.double(), out.log_sigma.double().exp()
                 kl_BD = elbo.KL.get(c.kl, elbo.gaussian_kl)(out.mu, out.log_sigma)
-                parts |= {"kl": kl_BD.double().sum(), "sigma": sigma.sum() / mu.shape[1]}
-                parts |= {"mu_D": mu.sum(0), "mu2_D": mu.square().sum(0)}
-                parts |= {"sigma2_D": sigma.square().sum(0)}
+                parts["kl"] = kl_BD.double().sum()
+                parts |= elbo.posterior_sums(out.mu, out.log_sigma)
             sums = {name: sums[name] + v for name, v in parts.items()} if sums else parts
             seen, numbers = seen + len(image), image[0].numel()
         if not seen:
@@ -235,13 +240,7 @@ class Tiles(Task):
         if "kl" in mean:
             if c.kl != "none":
                 result["loss"] = recon + self._kl_weight(numbers) * mean["kl"]
-            variance_D = (mean["mu2_D"] - mean["mu_D"].square()).clamp(min=0)
-            result |= {
-                "kl": mean["kl"],
-                "active_units": elbo.active_units(variance_D),
-                "snr": elbo.signal_to_noise(variance_D, mean["sigma2_D"]),
-                "sigma": mean["sigma"],
-            }
+            result |= {"kl": mean["kl"], **elbo.posterior_scores(mean)}
         values = torch.stack([v.double() for v in result.values()]).tolist()
         return dict(zip(result, values, strict=True))
 
@@ -325,8 +324,37 @@ class Tiles(Task):
         raw = model.decode(z.to(next(model.parameters()).device))
         return rec.to_image(self.config.loss.reconstruction, raw)
 
+    @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        """PNGs of the model's size in `out`: a reconstruction for each picture of a file, folder
+        or zip, under its own name; with option `sample` n draws from the prior (`seed` s).
+
+        Raises ConfigError for an unknown option, DataError naming what could not be read.
+        """
+        if unknown := sorted(set(options) - {"sample", "seed"}):
+            raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
+        model.eval()
+        out.mkdir(parents=True, exist_ok=True)
+        if "sample" in options:
+            if self.config.model.kind != "vae":
+                raise ConfigError("apply: sample needs model.kind vae, received autoencoder")
+            drawn = self.sample(model, int(options["sample"]), int(options.get("seed", 0)))
+            for i, image in enumerate(drawn):
+                Image.fromarray(strip(image[None])).save(out / f"sample-{i:04d}.png")
+            return
+        device, d = next(model.parameters()).device, self.config.data
+        how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
+        unread = []
+        for name, pixels in loose_pictures(inputs, how):
+            if isinstance(pixels, DataError):
+                unread.append(f"{name} ({pixels})")
+                continue
+            shown = self._rebuild(model, torch.from_numpy(pixels)[None].to(device) / 255)
+            target = (out / name).with_suffix(".png")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(strip(shown)).save(target)
+        if unread:
+            raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
 
 
 def _images(source: Source, indices: np.ndarray) -> Tensor:
