@@ -31,11 +31,17 @@ class Report:
     """What became of the cells, by slug."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
+    errors: list[FamulusError] = field(default_factory=list)
     interrupted: str | None = None
 
     @property
     def failed(self) -> list[str]:
         return [slug for slug, status in self.outcomes.items() if status in ("failed", "error")]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a run failed; where it could not be trained, what that error says."""
+        return self.errors[0].exit_code if self.errors else 1
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str | None]:
@@ -101,7 +107,7 @@ def run_cells(
             for cell in pending:
                 if interrupt.reason():
                     break
-                status = _one(store, cell, machine, board, interrupt, lease_s, debug)
+                status = _one(store, cell, machine, board, interrupt, lease_s, debug, report)
                 if status == "busy":
                     busy.append(cell)
                 report.outcomes[cell.slug] = status
@@ -126,6 +132,7 @@ def _one(
     interrupt: Interrupt,
     lease_s: float,
     debug: bool,
+    report: Report,
 ) -> str:
     """Status of the cell after this try: an outcome's, `error`, or `busy`."""
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
@@ -155,6 +162,7 @@ def _one(
     except FamulusError as error:
         if debug:
             raise
+        report.errors.append(error)
         board.state(cell.slug, f"error: {error}")
         return "error"
     except Exception as error:

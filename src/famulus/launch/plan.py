@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load as unpack
 
 from famulus import tasks
-from famulus.config.errors import ConfigError
+from famulus.config.errors import ConfigError, DataError
 from famulus.config.experiment import Plan
 from famulus.config.identity import run_id
 from famulus.config.refill import refill
@@ -91,6 +91,8 @@ def make_ready(
         parents[key] = Parent(source.run.id, source.run.config(), weights)
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
+    elif (stored := filled.get(ORIGIN, {})).get("step") is not None:
+        origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
     sections = {key: filled[key] for key in ("data", "model", "loss") if key in filled}
     task = kind(kind.Config.model_validate(sections), parents)
     data = task.data()
@@ -144,3 +146,33 @@ def child(
     return make_ready(
         store, parent.experiment, parent.slug, config, allowed, origin=source, overrides=overrides
     )
+
+
+def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
+    """A stored run, ready to go on. Raises DataError if its data are not those it began with."""
+    cell = make_ready(store, run.experiment, run.slug, run.config(), allowed)
+    if cell.id != run.id:
+        recorded = run.lineage().get("data")
+        changed = recorded not in (None, cell.data.fingerprint)
+        what = (
+            f"its data have changed (recorded {recorded}, found {cell.data.fingerprint})"
+            if changed
+            else "this version of Famulus reads its settings differently"
+        )
+        raise DataError(
+            f"run {run.id} can't go on: {what}; start anew with famulus run, or from its weights"
+            f" with start_from: {run.id}@last"
+        )
+    return cell
+
+
+def repetition(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
+    """The same settings, from the start, as a run of its own."""
+    earlier = sum(1 for r in store.runs(run.experiment) if _repeats(r, run.id))
+    origin = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
+    return make_ready(store, run.experiment, run.slug, {**run.config(), ORIGIN: origin}, allowed)
+
+
+def _repeats(run: Run, repeated: str) -> bool:
+    origin = run.config().get(ORIGIN) or {}
+    return origin.get("kind") == "rerun" and origin.get("run") == repeated

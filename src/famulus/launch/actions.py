@@ -1,0 +1,129 @@
+"""What the commands do, as functions: run a file, resume, extend, repeat a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from famulus import tasks
+from famulus.config.errors import ConfigError
+from famulus.config.experiment import Plan, read
+from famulus.launch.board import Board
+from famulus.launch.local import Report, run_cells
+from famulus.launch.plan import Ready, again, child, prepare, repetition
+from famulus.launch.workers import Helpers
+from famulus.store.leases import LEASE_S
+from famulus.store.run import Run
+from famulus.store.store import Store
+from famulus.training.progress import Calendar
+
+UNITS = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> Plan:
+    return read(file, overrides, lambda name: tasks.load(name, allowed).Config)
+
+
+def run_file(
+    store: Store,
+    file: Path,
+    overrides: Sequence[str],
+    console: Console,
+    *,
+    silent: bool = False,
+    workers: int = 1,
+    lease_s: float = LEASE_S,
+    allowed: Sequence[str] = (),
+    debug: bool = False,
+) -> tuple[Plan, list[Ready], Report]:
+    """Trains every cell of an experiment file that is not finished."""
+    plan = read_plan(file, overrides, allowed)
+    cells = prepare(store, plan, allowed)
+    planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
+    store.plan(plan.name, plan.text, planned)
+    with Board(console, silent) as board, Helpers(workers - 1, file, overrides, store, lease_s):
+        report = run_cells(store, cells, board, workers=workers, lease_s=lease_s, debug=debug)
+    return plan, cells, report
+
+
+def go_on(
+    store: Store,
+    run: Run,
+    overrides: Sequence[str],
+    console: Console,
+    *,
+    step: int | None = None,
+    kind: str = "resume",
+    silent: bool = False,
+    lease_s: float = LEASE_S,
+    allowed: Sequence[str] = (),
+    debug: bool = False,
+) -> tuple[Ready, Report]:
+    """The same run, or with overrides (or from an earlier step) a child of it."""
+    if overrides or step is not None:
+        start = step if step is not None else run.step_of("last")
+        cell = child(store, run, start, overrides, kind, allowed)
+    else:
+        done = run.done()
+        if done is not None:
+            raise ConfigError(
+                f"run {run.id} is {done['status']} at {done['inputs']:,} inputs; famulus extend"
+                f" {run.id} --inputs +1M trains on, --set KEY=VALUE starts a child from its end"
+            )
+        cell = again(store, run, allowed)
+    with Board(console, silent) as board:
+        report = run_cells(store, [cell], board, lease_s=lease_s, debug=debug)
+    return cell, report
+
+
+def budget_override(store: Store, run: Run, amount: str, allowed: Sequence[str]) -> list[str]:
+    """Overrides that give `run` a larger budget: `+1M` more inputs, or `2M` in all."""
+    inputs = parse_count(amount)
+    cell = again(store, run, allowed)
+    before = Calendar(cell.training, len(cell.data.train)).budget
+    total = before + inputs if amount.startswith("+") else inputs
+    if total <= before:
+        raise ConfigError(
+            f"--inputs {amount}: expected more than the {before:,} inputs that it already has"
+        )
+    return ["training.epochs=null", f"training.inputs={total}"]
+
+
+def parse_count(text: str) -> int:
+    """`+1M`, `500k`, `2_000_000` as a number of inputs. Raises ConfigError."""
+    plain = text.removeprefix("+").replace("_", "")
+    factor = UNITS.get(plain[-1:], 1)
+    digits = plain[:-1] if plain[-1:] in UNITS else plain
+    try:
+        count = float(digits) * factor
+    except ValueError:
+        count = -1.0
+    if not (count >= 1 and count == int(count)):
+        raise ConfigError(f"--inputs {text}: expected a count, as +1M, 500k or 2_000_000")
+    return int(count)
+
+
+def repeat(
+    store: Store,
+    run: Run,
+    console: Console,
+    *,
+    silent: bool = False,
+    allowed: Sequence[str] = (),
+    debug: bool = False,
+) -> tuple[Ready, Report]:
+    """`run` once more from the start, as a run of its own."""
+    cell = repetition(store, run, allowed)
+    with Board(console, silent) as board:
+        report = run_cells(store, [cell], board, debug=debug)
+    return cell, report
+
+
+def outcome(report: Report, cells: Sequence[Ready]) -> dict[str, Any]:
+    """For --json."""
+    ids = {cell.slug: cell.id for cell in cells}
+    return {
+        "cells": [{"slug": s, "id": ids[s], "status": o} for s, o in report.outcomes.items()],
+        "interrupted": report.interrupted,
+    }

@@ -1,0 +1,80 @@
+"""A run repeated from its record: same settings, same data, same code; then the curves compared.
+
+Code that has changed since is checked out at the recorded commit, with the recorded differences,
+into a temporary folder, and the repetition runs there in a process of its own.
+"""
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from famulus.config.errors import ConfigError, StoreError
+from famulus.store import provenance
+from famulus.store.run import Run
+
+
+def rerun_with_recorded_code(run: Run, store_root: str, arguments: Sequence[str]) -> int:
+    """Exit code of `famulus rerun` in a checkout of the recorded code.
+
+    Raises ConfigError where the record or this checkout does not hold that code.
+    """
+    record = run.lineage()
+    checkout = (record.get("famulus") or {}).get("checkout") or {}
+    code = record.get("code") or {} if checkout.get("same") else checkout
+    commit, folder = code.get("commit"), Path(provenance.__file__).parent
+    hint = "add --current-code to repeat it with the code of today"
+    if not commit:
+        raise ConfigError(f"run {run.id} recorded no commit of Famulus's code; {hint}")
+    if not code.get("complete", True):
+        raise ConfigError(f"run {run.id}: its uncommitted changes were too large to record; {hint}")
+    with tempfile.TemporaryDirectory(prefix="famulus-rerun-") as temporary:
+        tree = Path(temporary) / "code"
+        add = ["git", "-C", str(folder), "worktree", "add", "--detach", str(tree), commit]
+        if subprocess.run(add, capture_output=True, check=False).returncode:
+            raise ConfigError(
+                f"commit {commit[:12]} of run {run.id} is not in this checkout; {hint}"
+            )
+        try:
+            if code.get("diff"):
+                _apply(tree, code["diff"], run)
+            environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+            command = [sys.executable, "-m", "famulus.cli", "rerun", run.id, "--current-code"]
+            command += ["--store", store_root, *arguments]
+            return subprocess.run(command, env=environment, check=False).returncode
+        finally:
+            remove = ["git", "-C", str(folder), "worktree", "remove", "--force", str(tree)]
+            subprocess.run(remove, capture_output=True, check=False)
+
+
+def _apply(tree: Path, diff: str, run: Run) -> None:
+    done = subprocess.run(
+        ["git", "-C", str(tree), "apply", "--whitespace=nowarn", "-"],
+        input=diff.encode(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise StoreError(f"run {run.id}: its recorded changes do not fit its recorded commit")
+
+
+def compare_curves(before: Run, after: Run) -> dict[str, Any]:
+    """Largest relative difference of every validation score over the shared positions."""
+    old = {e["inputs"]: e["values"] for e in before.events() if e["kind"] == "val"}
+    new = {e["inputs"]: e["values"] for e in after.events() if e["kind"] == "val"}
+    shared = sorted(old.keys() & new.keys())
+    worst: dict[str, float] = {}
+    for inputs in shared:
+        for score, value in old[inputs].items():
+            other = new[inputs].get(score, math.nan)
+            scale = max(abs(value), abs(other), 1e-30)
+            worst[score] = max(worst.get(score, 0.0), abs(value - other) / scale)
+    return {
+        "validations": len(shared),
+        "identical": bool(shared) and not any(worst.values()),
+        "largest_relative_difference": worst,
+    }

@@ -1,0 +1,62 @@
+"""`famulus new TASK`: an experiment file to start from, written out of the schemas themselves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from famulus.config.schema import Training
+from famulus.config.yaml import inline
+
+HEAD = """\
+# {task}: an experiment. famulus check FILE looks before you leap, famulus run FILE trains.
+why: What do I want to know?
+task: {task}
+matrix:                        # every combination is a cell; exclude: and include: as in CI
+  lr: [0.001, 0.0003]
+replicates: 1                  # seeds training.seed, +1, +2, ...
+"""
+TAIL = """\
+start_from: null               # RUN@best, RUN@last, RUN@STEP: old weights, a new run
+expect:                        # the promise; the journal checks it
+  - {finding: none, severity: warning}
+cost: null                     # {per_hour: 0.40, per_gb_month: 0.02, currency: EUR}
+"""
+GIVEN = {  # of `training`: what nobody should have to look up
+    "epochs": "5",
+    "optimizer": '{name: adam, lr: "${matrix.lr}"}  # any torch.optim optimizer, its options',
+    "schedule": "{name: cosine, final_lr: 0.0, warmup_inputs: 0}",
+}
+
+
+def template(task: str, config: type[BaseModel]) -> str:
+    """The whole file: every field with its default, and its meaning as a comment."""
+    lines = [HEAD.format(task=task).rstrip()]
+    for parent in getattr(config, "parents", ()):
+        lines.append(f"{parent}: last  # the first stage: RUN, RUN@best or last:EXPERIMENT")
+    for name, field in config.model_fields.items():
+        lines += [f"{name}:", *_section(field.annotation, {})]
+    lines += ["training:", *_section(Training, GIVEN, {"inputs"}), TAIL.rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _section(model: Any, given: dict[str, str], left_out: set[str] = frozenset()) -> Iterator[str]:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return
+    for name, field in model.model_fields.items():
+        if name in left_out:
+            continue
+        text = given.get(name) or _default(field)
+        comment = f"  # {field.description}" if field.description and "#" not in text else ""
+        yield f"  {field.alias or name}: {text}{comment}"
+
+
+def _default(field: Any) -> str:
+    """The default in one line of YAML."""
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "null"
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return inline(value)

@@ -1,0 +1,45 @@
+"""More processes of this machine on the same experiment: each a command line, no object sent.
+
+They share the cells through the store's claims, exactly as processes of other machines would.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from famulus.store.store import Store
+
+
+class Helpers:
+    """`count` processes beside this one, as a context manager that waits for them."""
+
+    def __init__(
+        self, count: int, file: Path, overrides: Sequence[str], store: Store, lease_s: float
+    ) -> None:
+        self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
+        self.command += ["--store", store.root, "--lease-s", str(lease_s), "--no-journal"]
+        for override in overrides:
+            self.command += ["--set", override]
+        self.count = count
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        for _ in range(self.count):
+            self.processes.append(
+                subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self.processes:
+            if kind is not None:
+                process.terminate()
+            process.wait()
