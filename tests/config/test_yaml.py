@@ -127,7 +127,7 @@ def test_parse_value_refuses(text):
 
 
 AWKWARD = """no y 010 1__0 1_0 3e-4 2022-06-13 null ~ #a 12:30 ${matrix.x} 10% << é 😀 it's true
-.5 - ? *a &a !a a: [ ] { } , | > @ ` 0x1 1e5 a:b a#b .inf = " \ """
+.5 - ? *a &a !a a: [ ] { } , | > @ ` 0x1 1e5 a:b a#b .inf = " \\"""
 AWKWARD_SPACES = ["", " a", "a ", "a: b", "a #b", "- a", "a\nb", "\ta", "\u2028", "\ufeff", "\x85"]
 SCALARS = (
     st.none()
