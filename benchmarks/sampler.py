@@ -22,7 +22,7 @@ def prior(side: int) -> PixelCNN:
     return PixelCNN(SIZE, (side, side), CODES, width=64, layers=8).eval()
 
 
-def measure(quick: bool) -> dict[str, float | None | str]:
+def measure(quick: bool) -> dict[str, float | str | None]:
     torch.set_num_threads(min(2, torch.get_num_threads()))
     model, passes = prior(40), 10 if quick else 20
     codes = torch.randint(SIZE, (BATCH, 40, 40, CODES))

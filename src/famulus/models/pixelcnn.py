@@ -117,7 +117,7 @@ class PixelCNN(Prior):
 
     def start(self, batch: int, label_B: Tensor | None, device: torch.device) -> PixelCache:
         columns, width = self.grid[1], self.width
-        zeros = partial(torch.zeros, device=device)
+        zeros = partial(torch.zeros, device=device, dtype=self.rows.dtype)
         weights = []
         for layer in self.layers:
             # (2C, C, 1, span) -> (span C, 2C): a window of places, flattened, times a matrix

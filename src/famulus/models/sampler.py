@@ -43,11 +43,11 @@ def probabilities(logits_BK: Tensor, how: Sampling) -> Tensor:
     logits_BK = logits_BK / how.temperature
     if how.top_k is not None and how.top_k < logits_BK.shape[1]:
         # by rank, not by value: ties must not let more than k through
-        worst = logits_BK.argsort(1, descending=True, stable=True)[:, how.top_k :]
+        worst = logits_BK.sort(dim=1, descending=True, stable=True).indices[:, how.top_k :]
         logits_BK = logits_BK.scatter(1, worst, -torch.inf)
     p_BK = logits_BK.softmax(1)
     if how.top_p is not None and how.top_p < 1:
-        ranked, order = p_BK.sort(1, descending=True, stable=True)
+        ranked, order = p_BK.sort(dim=1, descending=True, stable=True)
         beyond = ranked.cumsum(1) - ranked >= how.top_p  # the mass before it already suffices
         ranked = ranked.masked_fill(beyond, 0.0)
         p_BK = torch.zeros_like(p_BK).scatter_(1, order, ranked)

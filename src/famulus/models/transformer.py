@@ -97,8 +97,8 @@ class Transformer(Prior):
     def start(self, batch: int, label_B: Tensor | None, device: torch.device) -> AttentionCache:
         shape = (len(self.blocks), batch, self.heads, self.places, self.width // self.heads)
         return AttentionCache(
-            keys=torch.zeros(shape, device=device),
-            values=torch.zeros(shape, device=device),
+            keys=torch.zeros(shape, device=device, dtype=self.begin.dtype),
+            values=torch.zeros(shape, device=device, dtype=self.begin.dtype),
             previous_BC=self.begin.expand(batch, -1),
             label_BC=self._label(label_B, batch),
         )

@@ -1,6 +1,6 @@
 """Autoencoders with a grid of codes (VQ-VAE) or one Gaussian code (VAE).
 
-Shapes: image_BC..., mask B... (True where a pixel is real), codes B...H on the grid.
+Shapes: image_BC..., mask B1... (1 where a pixel is real), codes B...H on the grid.
 Source: van den Oord et al. 2017, arXiv 1711.00937; Kingma & Welling 2014, arXiv 1312.6114.
 """
 
@@ -17,8 +17,8 @@ POOL = {2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}
 
 
 def grid_mask(mask: Tensor, grid: tuple[int, ...]) -> Tensor:
-    """True for each place of the grid that covers at least one real pixel: bool, B and grid."""
-    return POOL[len(grid)](mask[:, None].float(), grid)[:, 0] > 0
+    """True for each place of the grid that covers at least one real pixel: bool, B..."""
+    return POOL[len(grid)](mask.float(), grid)[:, 0] > 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Reconstruction losses over the pixels that are real.
 
-Shapes: x, y BC..., mask B... (True = real) or None. Everything is a mean over real pixels and
+Shapes: x, y BC..., mask B1... (1 = real, 0 = padding) or None. Everything is a mean over real pixels and
 channels, so that a third of constant padding cannot halve a figure.
 """
 
@@ -20,7 +20,7 @@ def masked_mean(value: Tensor, mask: Tensor | None) -> Tensor:
     """Mean of `value` (BC...) over real pixels of the whole batch; 0 where none is real."""
     if mask is None:
         return value.mean()
-    weight = mask[:, None].to(value.dtype)
+    weight = mask.to(value.dtype)
     return (value * weight).sum() / (weight.sum() * value.shape[1]).clamp(min=1)
 
 
@@ -29,7 +29,7 @@ def masked_sums(value: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     if mask is None:
         count = value.new_full((value.shape[0],), value[0].numel())
         return value.flatten(1).sum(1), count
-    weight = mask[:, None].to(value.dtype).expand_as(value)
+    weight = mask.to(value.dtype).expand_as(value)
     return (value * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
 
 
