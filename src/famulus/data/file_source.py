@@ -18,7 +18,7 @@ from famulus.data.picture import MAX_PIXELS, Recipe, place, render
 
 
 class FileSource(PartSource):
-    """As `ImageSource`, but `slow`: every gather reads and decodes. `recipe.size` must be set.
+    """As `ImageSource`, but `slow`: every gather decodes. `how` must name size and channels.
 
     The headers are read once, to leave out what is no picture. A file that turns out to be
     damaged when it is decoded raises DataError naming it.
@@ -28,10 +28,10 @@ class FileSource(PartSource):
     part: FilePart
 
     def __init__(self, part: FilePart, how: Recipe, choice: Choice) -> None:
-        if how.size is None:
-            raise DataError(f"{part.label}: too large to be held in memory: name data.size")
-        if how.channels is None:
-            how = Recipe(how.size, how.filter, 3, how.fit)
+        if how.size is None or how.channels is None:
+            raise DataError(
+                f"{part.label}: too large to be held in memory: name data.size and data.channels"
+            )
         super().__init__(part, how, choice)
 
     @cached_property

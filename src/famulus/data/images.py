@@ -5,6 +5,7 @@ and `mask` float32 B1HW (1 = picture, 0 = padding) after a letterbox. Nothing is
 is asked for; the fingerprint needs the raw bytes only.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -57,9 +58,10 @@ class ImageSplits(Splits):
 
 def _source(part: Part, how: Recipe, choice: Choice, resident: int) -> ImageSource | FileSource:
     if isinstance(part, FilePart):
+        how = replace(how, channels=how.channels or 3)  # one grey file among colours is no reason
         shape = how.size or part.header(part.names[0])
         pixels = 0 if isinstance(shape, str) else shape[0] * shape[1]
-        if pixels * (how.channels or 3) * len(part.names) > resident:
+        if pixels * how.channels * len(part.names) > resident:
             return FileSource(part, how, choice)
     return ImageSource(part, how, choice)
 
@@ -78,9 +80,9 @@ def open_images(
     """The training and validation pictures of a set: a name of `sets.NAMED`, or a path.
 
     `size` None keeps the files' size, else pixels (square) or [height, width]; `filter` and `fit`
-    as in `picture`; `channels` 1 (luma), 3 or None (as the set is). `subset` takes a count, a
-    share or class names of the training part only, so that scores stay comparable. `validation`
-    takes a count or a share of the validation part; of a set without a split of its own, a share
+    as in `picture`; `channels` 1 (luma), 3 or None (arrays as they are, files 3).
+    `subset` takes a count, a share or class names of the training part only, so that scores stay
+    comparable. `validation` takes a count or a share of the validation part; of a set without a split of its own, a share
     is what is held out (default .05, by hash of the file name). `seed` draws subsets.
     Raises ConfigError for a wrong argument, DataError for missing or damaged files.
     """

@@ -28,7 +28,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width of the picture insid
 
 @dataclass(frozen=True)
 class Recipe:
-    """How pictures become samples. `size` (H, W) or None = as they are; `channels` 1, 3 or None."""
+    """How pictures become samples. `size` (H, W), `channels` 1 or 3; None keeps what is there."""
 
     size: tuple[int, int] | None
     filter: str
