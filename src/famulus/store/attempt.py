@@ -5,11 +5,12 @@ Everything written carries the attempt's number. A writer that finds a newer att
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,8 @@ class Attempt:
             self._stop_if_superseded()
             if self._buffer:
                 path = layout.segment(self.run.path, self.n, self._segments)
-                self._files.write(path, lines.encode(self._buffer))
+                with self._told_if_superseded():
+                    self._files.write(path, lines.encode(self._buffer))
                 self._segments += 1
                 self._buffer.clear()
             self._flushed_at = time.monotonic()
@@ -142,13 +144,13 @@ class Attempt:
             if before is not None and before.get("attempt") == self.n:
                 self._files.remove(manifest)  # its files are about to change: after a rollback
             given = {**files, "state.json": records.encode(dict(state))}
+            stored = {name: layout.checkpoint_file(name, self.n) for name in given}
             entries = {}
             try:
                 for name, content in given.items():
-                    stored = layout.checkpoint_file(name, self.n)
-                    size, digest = self._put(f"{folder}/{stored}", content)
-                    entries[name] = {"file": stored, "size": size, "sha256": digest}
-                self._stop_if_superseded()
+                    with self._told_if_superseded():
+                        size, digest = self._put(f"{folder}/{stored[name]}", content)
+                    entries[name] = {"file": stored[name], "size": size, "sha256": digest}
                 record = {
                     "version": layout.VERSION,
                     "step": step,
@@ -158,10 +160,11 @@ class Attempt:
                     "tags": sorted(set(tags)),
                     "files": entries,
                 }
+                self._stop_if_superseded(manifest)
                 self._files.write(manifest, records.encode(record))
-            except StoreError as error:
-                if not isinstance(error, Superseded) and before is None:
-                    self._drop(folder)  # gives the space back
+            except StoreError:
+                for name in stored.values():  # our own only: a successor may write here as well
+                    self._drop(f"{folder}/{name}")
                 raise
 
     def _put(self, path: str, content: bytes | Path) -> tuple[int, str]:
@@ -170,14 +173,16 @@ class Attempt:
         self._files.write(path, content)
         return len(content), hashlib.sha256(content).hexdigest()
 
-    def _drop(self, folder: str) -> None:
+    def _drop(self, path: str) -> None:
+        """Gives the space back."""
         try:
-            self._files.remove(folder)
+            self._files.remove(path)
         except StoreError:
             return  # the first error is the one to show
 
     def tag(self, step: int, tags: Iterable[str]) -> None:
         """Sets the tags (`best`, ...) of a checkpoint that exists."""
+        self._stop_if_superseded()
         manifest = {**self.run.manifest(step), "tags": sorted(set(tags))}
         self._files.write(layout.manifest(self.run.path, step), records.encode(manifest))
 
@@ -204,6 +209,9 @@ class Attempt:
             self.flush()
         finally:
             self.close()
+        self._record_end(reason)
+
+    def _record_end(self, reason: str) -> None:
         record = {"reason": reason, "time": records.now()}
         self._files.create(layout.ended(self.run.path, self.n), records.encode(record))
 
@@ -214,10 +222,25 @@ class Attempt:
         finally:
             self.close()
         record = {**done, "attempt": self.n, "time": done.get("time") or records.now()}
-        return self._files.create(layout.done(self.run.path), records.encode(record))
+        won = self._files.create(layout.done(self.run.path), records.encode(record))
+        self._record_end("finished")
+        return won
 
-    def _stop_if_superseded(self) -> None:
-        if self._files.exists(layout.attempt(self.run.path, self.n + 1)):
+    @contextlib.contextmanager
+    def _told_if_superseded(self) -> Iterator[None]:
+        """A successor sweeps half-written files, also ours: then that is what to say."""
+        try:
+            yield
+        except StoreError:
+            self._stop_if_superseded()
+            raise
+
+    def _stop_if_superseded(self, manifest: str | None = None) -> None:
+        """Raises Superseded if there is a newer attempt, or one that wrote `manifest`."""
+        newer = self._files.exists(layout.attempt(self.run.path, self.n + 1))
+        if manifest is not None and not newer:
+            newer = (records.read(self._files, manifest) or {}).get("attempt", 0) > self.n
+        if newer:
             self.close()
             raise Superseded(
                 f"{self.run.path}: expected to be the newest attempt ({self.n}), received attempt"

@@ -1,18 +1,30 @@
-"""Removes secrets before anything is written down: of URLs, command lines and diffs."""
+"""Removes secrets before anything is written down: of URLs, command lines and diffs.
+
+`token` alone is an everyday word here (`cls_token = nn.Parameter(...)`), so in running text it
+needs a quoted value to be hidden; as a flag, in a URL or in capitals it does not.
+"""
 
 import re
 
 HIDDEN = "***"
+_STRONG = (
+    r"(?:passw(?:or)?d|passphrase|secret|credential|authorization"
+    r"|(?:api|access|private|account|signing)[_-]?key"
+    r"|(?:api|access|auth|bearer|refresh|session|bot|hf|hub|github|gitlab|wandb)[_-]?token)"
+)
+_WORD = r"[\w.-]*" + _STRONG + r"[\w-]*"
+_VALUE = r"[^\s\"'&,;]+"
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]+@")
-_WORD = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential"
-    r"|(?:api|access|private|account)[_-]?key|authorization)[\w-]*"
-)
 _QUERY = re.compile(
-    r"(?P<key>[?&](?:sig|signature|key|x-amz-[\w-]+|" + _WORD + r")=)[^&\s'\"#]+", re.I
+    rf"(?P<key>[?&](?:sig|signature|key|[\w-]*token|x-amz-[\w-]+|{_WORD})=)[^&\s'\"#]+", re.I
 )
-_PAIR = re.compile(r"(?P<key>\b" + _WORD + r"[\"']?\s*[:=]\s*[\"']?)[^\s\"'&,;]+", re.I)
-_FLAG = re.compile(r"-{1,2}" + _WORD, re.I)
+_PAIR = re.compile(
+    rf"(?P<key>\b{_WORD}[\"']?\s*[:=]\s*(?:bearer\s+|basic\s+)?[\"']?){_VALUE}", re.I
+)
+_CAPITALS = re.compile(rf"(?P<key>\b[A-Z0-9_]*TOKEN[\"']?\s*[:=]\s*[\"']?){_VALUE}")
+_QUOTED = re.compile(r"(?P<key>\b[\w.-]*token[\"']?\s*[:=]\s*[\"'])[^\s\"']{8,}", re.I)
+_FLAG = re.compile(rf"-{{1,2}}(?:{_WORD}|[\w-]*token)", re.I)
+_FLAG_PAIR = re.compile(r"(?P<key>^-{1,2}[\w-]*token=).+", re.I)
 _SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_\w{20,}\b"
     r"|\bhf_[A-Za-z0-9]{20,}\b|\bsk-[A-Za-z0-9_-]{20,}\b|\bxox[abprs]-[\w-]{10,}\b"
@@ -28,14 +40,17 @@ def without_credentials(url: str) -> str:
 
 def scrubbed(text: str) -> str:
     """`text` with URL credentials, `name=value` of secret-sounding names and known keys hidden."""
-    text = _PAIR.sub(rf"\g<key>{HIDDEN}", without_credentials(text))
+    text = without_credentials(text)
+    for pattern in (_PAIR, _CAPITALS, _QUOTED):
+        text = pattern.sub(rf"\g<key>{HIDDEN}", text)
     return _SHAPES.sub(HIDDEN, text)
 
 
 def scrubbed_command(words: list[str]) -> list[str]:
-    """A command line: as `scrubbed`, and the word after a flag like --token is hidden."""
+    """A command line: as `scrubbed`, and the value of a flag like --token is hidden."""
     out, hide = [], False
     for word in words:
-        out.append(HIDDEN if hide and not word.startswith("-") else scrubbed(word))
+        shown = _FLAG_PAIR.sub(rf"\g<key>{HIDDEN}", scrubbed(word))
+        out.append(HIDDEN if hide and not word.startswith("-") else shown)
         hide = bool(_FLAG.fullmatch(word))
     return out
