@@ -1,0 +1,97 @@
+"""What differs between filled configurations: cells of one experiment, or its earlier version."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from famulus.journal.group import token
+from famulus.journal.numbers import plain
+from famulus.journal.record import Record
+
+SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
+OPERATIONAL = ("training.device", "training.workers", "training.threads")
+
+
+def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
+    """Dotted path -> leaf; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, path + ".")
+        else:
+            found[path] = value
+    return found
+
+
+def levels(records: Iterable[Record]) -> dict[str, list[Any]]:
+    """Dotted path -> its distinct values over the runs, in order of appearance."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        config = {k: v for k, v in record.config.items() if k not in SILENT}
+        for path, value in flat(config).items():
+            if path not in OPERATIONAL:
+                found.setdefault(path, {}).setdefault(token(value), value)
+    return {path: list(values.values()) for path, values in found.items()}
+
+
+def varying(records: list[Record]) -> list[str]:
+    """Dotted paths whose values differ between the runs."""
+    return [path for path, values in levels(records).items() if len(values) > 1]
+
+
+def show(value: Any) -> str:
+    """A setting in a sentence: null stays visible, long values are cut."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else plain(value)
+    text = "null" if value is None else text
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def differences(old: Iterable[Record], new: Iterable[Record]) -> list[str]:
+    """One line for each setting whose set of values differs: 'training.optimizer.lr: 0.001 added'.
+
+    Promises are compared as a whole; the question is shown if it was put in other words.
+    """
+    before, after = levels(old), levels(new)
+    lines = []
+    for path in sorted(before.keys() | after.keys()):
+        a = {token(v): v for v in before.get(path, [])}
+        b = {token(v): v for v in after.get(path, [])}
+        if a.keys() == b.keys():
+            continue
+        if path == "expect":
+            lines.append("expect: the promises were changed")
+            continue
+        more = ", ".join(show(v) for k, v in b.items() if k not in a)
+        less = ", ".join(show(v) for k, v in a.items() if k not in b)
+        if not a:
+            lines.append(f"{path}: new, {more}")
+        elif not b:
+            lines.append(f"{path}: no longer set, was {less}")
+        elif more and less:
+            lines.append(f"{path}: {less} → {more}")
+        else:
+            lines.append(f"{path}: {more} added" if more else f"{path}: {less} dropped")
+    return lines
+
+
+def signature(record: Record) -> str:
+    """Equal for the cells of one version of a file: what does not come from its matrix."""
+    own = {token(v) for v in (record.config.get("matrix") or {}).values()}
+    leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
+    fixed = {
+        k: v
+        for k, v in leaves.items()
+        if k not in (*OPERATIONAL, "training.seed") and token(v) not in own
+    }
+    axes = sorted(k for k in record.config.get("matrix") or {})
+    return json.dumps([axes, fixed], sort_keys=True, default=str)
+
+
+def last_version(others: list[Record]) -> list[Record]:
+    """Of runs that the present plan does not contain: those of the newest earlier version."""
+    others = [r for r in others if not r.heir]
+    if not others:
+        return []
+    newest = signature(max(others, key=lambda r: (r.started, r.id)))
+    return [r for r in others if signature(r) == newest]

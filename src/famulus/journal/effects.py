@@ -1,0 +1,106 @@
+"""What the axes of a matrix do to a score.
+
+Units: every spread is in the score's unit. `groups` carry the mean over their replicates.
+Source: one-way variance shares (eta squared) of a balanced factorial design, Fisher 1925.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from famulus.journal.group import Group, domain, same, token
+
+Measure = Callable[[Group], float | None]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two values of one axis over all pairs that agree in every other axis."""
+
+    axis: str
+    low: Any  # the value whose score is lower in most pairs
+    high: Any
+    ratios: tuple[float, ...]  # score(low) / score(high), one a pair
+
+    @property
+    def wins(self) -> int:
+        return sum(r < 1 for r in self.ratios)
+
+
+def shares(groups: list[Group], axes: list[str], measure: Measure) -> dict[str, float]:
+    """Each axis's share of the variance of the score, largest first; {} unless balanced.
+
+    A design is balanced if every combination of the axes' values occurs once with a score: only
+    then do the shares add up to at most 1 and mean anything.
+    """
+    axes = [a for a in axes if len(domain(groups, a)) > 1]
+    found = [(g, measure(g)) for g in groups]
+    values = np.array([v for _, v in found if v is not None])
+    cells = {tuple(token(g.axes.get(a)) for a in axes) for g, v in found if v is not None}
+    full = math.prod(len(domain(groups, a)) for a in axes)
+    if not axes or not len(values) == len(cells) == full or values.var() == 0:
+        return {}
+    result = {}
+    for axis in axes:
+        means = []
+        for level in domain(groups, axis):
+            inside = [v for g, v in found if same(g.axes.get(axis), level)]
+            means.append(np.mean(inside))
+        result[axis] = float(np.var(means) / values.var())
+    return dict(sorted(result.items(), key=lambda item: -item[1]))
+
+
+def matched(groups: list[Group], axis: str, axes: list[str]) -> list[dict[str, Group]]:
+    """Groups that agree in all axes but `axis`: value's token -> group, sets of two or more."""
+    sets: dict[tuple, dict[str, Group]] = {}
+    for group in groups:
+        if group.axes.get(axis) is None:
+            continue
+        rest = tuple(token(group.axes.get(a)) for a in axes if a != axis)
+        sets.setdefault(rest, {})[token(group.axes[axis])] = group
+    return [s for s in sets.values() if len(s) > 1]
+
+
+def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> Pairs | None:
+    """The two values of a two-valued axis, compared wherever both were measured (and are > 0)."""
+    levels = domain(groups, axis)
+    if len(levels) != 2:
+        return None
+    a, b = (token(v) for v in levels)
+    ratios = []
+    for one in matched(groups, axis, axes):
+        first, second = measure(one[a]), measure(one[b])
+        if first is not None and second is not None and first > 0 and second > 0:
+            ratios.append(first / second)
+    if not ratios:
+        return None
+    if 2 * sum(r < 1 for r in ratios) >= len(ratios):
+        return Pairs(axis, levels[0], levels[1], tuple(ratios))
+    return Pairs(axis, levels[1], levels[0], tuple(1 / r for r in ratios))
+
+
+def pooled_relative_spread(groups: list[Group], score: str) -> float | None:
+    """sqrt(sum of squared relative deviations / degrees of freedom) over replicated groups."""
+    square, freedom = 0.0, 0
+    for group in groups:
+        values = group.values(score, finished=True)
+        mean = math.fsum(values) / len(values) if values else 0.0
+        if len(values) > 1 and mean:
+            square += sum((v / mean - 1) ** 2 for v in values)
+            freedom += len(values) - 1
+    return math.sqrt(square / freedom) if freedom else None
+
+
+def distinguishable(a: Group, b: Group, score: str, pooled: float | None) -> bool | None:
+    """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates."""
+    first, second = a.mean(score), b.mean(score)
+    if pooled is None or first is None or second is None:
+        return None
+    error = math.hypot(
+        first / math.sqrt(max(1, len(a.values(score)))),
+        second / math.sqrt(max(1, len(b.values(score)))),
+    )
+    return abs(first - second) > 1.96 * pooled * error

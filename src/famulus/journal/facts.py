@@ -1,0 +1,190 @@
+"""The first lines of an entry: what happened, as sentences with rounded figures and spreads.
+
+A sentence is a list of parts; a part in `Strong` is a figure worth seeing first. Nothing is ranked
+that the spread between replicates does not allow.
+"""
+
+from famulus.journal.effects import distinguishable, pairs, pooled_relative_spread, shares
+from famulus.journal.entry import Entry
+from famulus.journal.group import Group, title
+from famulus.journal.numbers import count, figure, percent, percent_range, plain, plural, pm
+
+
+class Strong(str):
+    """A part of a sentence that is set in bold."""
+
+    __slots__ = ()
+
+
+Sentence = list[str]
+
+
+def sentences(entry: Entry) -> list[Sentence]:
+    """State, best cell, effects of the axes, floors, promises, difference from the last run."""
+    if not entry.records:
+        return [["Nothing has been run yet."]]
+    found = [_state(entry), *_best(entry), *_effects(entry), *_floors(entry)]
+    found += [_promises(entry), _stale(entry), _changes(entry)]
+    return [s for s in found if s]
+
+
+def text(sentence: Sentence) -> str:
+    return "".join(sentence)
+
+
+def score_name(entry: Entry) -> str:
+    """'validation loss' for val/loss, 'validation psnr' for val/psnr."""
+    return entry.score.replace("val/", "validation ")
+
+
+def label(entry: Entry, group: Group) -> str:
+    return title(group.axes, entry.axes, ", ") or (group.records[0].slug or "the run")
+
+
+def _state(entry: Entry) -> Sentence | None:
+    states = entry.states
+    failed = [r for r in entry.records if r.status == "failed"]
+    rest = [f"{n} {s}" for s, n in states.items() if s not in ("finished", "failed")]
+    parts: Sentence = []
+    if rest:
+        parts += [Strong(str(states.get("finished", 0))), " of "]
+        parts += [f"{plural(sum(states.values()), 'run')} finished, {', '.join(rest)}. "]
+    if failed:
+        first = failed[0]
+        reason = str(first.done.get("reason") or "no reason was recorded").rstrip(".")
+        parts += [Strong(f"{plural(len(failed), 'run')} failed"), ": "]
+        parts += [f"{title(first.axes, entry.axes, ', ') or first.slug} ({reason}"]
+        parts += [f" at step {first.step:,}" if first.step else "", ")"]
+        parts += [f" and {len(failed) - 1} more." if len(failed) > 1 else "."]
+    return parts or None
+
+
+def _finished(entry: Entry) -> list[Group]:
+    score = entry.score
+    own = [g for g in entry.own if g.mean(score, finished=True) is not None]
+    return sorted(own, key=lambda g: g.mean(score, finished=True), reverse=entry.upwards)
+
+
+def _best(entry: Entry) -> list[Sentence]:
+    score, ranked = entry.score, _finished(entry)
+    if not ranked:
+        return _so_far(entry)
+    best = ranked[0]
+    value = Strong(pm(best.mean(score, True), best.spread(score, True)))
+    if len(ranked) == 1:
+        budget = f" after {count(best.records[0].inputs)} inputs" if best.records[0].inputs else ""
+        return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}."]]
+    second = ranked[1]
+    pooled = pooled_relative_spread(entry.groups, score)
+    beyond = distinguishable(best, second, score, pooled)
+    next_one = (
+        f"{label(entry, second)} with {pm(second.mean(score, True), second.spread(score, True))}"
+    )
+    parts = ["Best is ", Strong(label(entry, best)), f" with a {score_name(entry)} of ", value]
+    if beyond is None:
+        parts += [f"; next comes {next_one}. One run a cell: the noise is not known."]
+    elif beyond:
+        parts += [f", ahead of {next_one} by more than the noise between replicates."]
+    else:
+        parts += [f"; {next_one} can't be told apart from it by these replicates."]
+    return [parts]
+
+
+def _so_far(entry: Entry) -> list[Sentence]:
+    running = [g for g in entry.own if g.mean(entry.score) is not None]
+    if not running:
+        return []
+    pick = max if entry.upwards else min
+    best = pick(running, key=lambda g: g.mean(entry.score))
+    at = count(max(r.inputs for r in best.records))
+    return [
+        ["So far ", Strong(label(entry, best)), f" leads with a {score_name(entry)} of ",
+         Strong(figure(best.mean(entry.score))), f" at {at} inputs; no cell has finished."]
+    ]  # fmt: skip
+
+
+def _effects(entry: Entry) -> list[Sentence]:
+    score = entry.score
+    groups = [g for g in entry.own if g.mean(score, True) is not None]
+
+    def measure(group: Group) -> float | None:
+        return group.mean(score, finished=True)
+
+    found: list[Sentence] = []
+    parts = shares(groups, entry.axes, measure)
+    if len(parts) > 1:
+        named = [f"{axis} " for axis in parts]
+        first = [f"Of the variance of {score_name(entry)}, "]
+        for n, (name, value) in enumerate(zip(named, parts.values(), strict=True)):
+            shown = percent(value)
+            first += ["", "the " if n == 0 else ", ", name, "explains " if n == 0 else ""]
+            first += [Strong(shown) if n < 2 else shown]
+        found.append([*first, "."])
+    pooled = pooled_relative_spread(entry.groups, score)
+    for axis in entry.axes:
+        one = pairs(groups, axis, entry.axes, measure)
+        if one is None or len(one.ratios) < 2:
+            continue
+        drops = sorted(1 - r for r in one.ratios if r < 1)
+        said: Sentence = [f"{axis} {plain(one.low)} is below {plain(one.high)} in "]
+        said += [Strong(f"{one.wins} of {len(one.ratios)}"), " pairs"]
+        if drops:
+            said += [f", by {percent_range(drops[0], drops[-1])}"]
+        found.append([*said, "."])
+    if pooled is not None and found:
+        found[-1] = [*found[-1][:-1], f"; replicates of one cell differ by {percent(pooled)} (sd)."]
+    return found
+
+
+def _floors(entry: Entry) -> list[Sentence]:
+    """Cells that did no better than a net that has learned nothing."""
+    if entry.upwards:
+        return []
+    idle = []
+    for group in entry.own:
+        mean = group.mean(entry.score)
+        for record in group.records[:1]:
+            for floor in record.floors:
+                same = str(floor.get("score")) in (entry.score, entry.score.removeprefix("val/"))
+                baseline = floor.get("means") != "initial loss"
+                if same and baseline and mean is not None and mean >= float(floor["value"]):
+                    idle.append((group, floor))
+    if not idle:
+        return []
+    group, floor = idle[0]
+    more = f" and {plural(len(idle) - 1, 'other cell')}" if len(idle) > 1 else ""
+    return [
+        [Strong(label(entry, group)), f"{more} scored no better than {floor['means']} "
+         f"({figure(floor['value'])}): nothing was learned there."]
+    ]  # fmt: skip
+
+
+def _promises(entry: Entry) -> Sentence | None:
+    if not entry.promises:
+        return None
+    states = [p.state for p in entry.promises]
+    kept = states.count("kept")
+    parts: Sentence = [Strong(f"{kept} of {plural(len(states), 'promise')}"), " kept"]
+    broken = [p for p in entry.promises if p.state == "broken"]
+    if broken:
+        parts += [f"; broken: {broken[0].says} ({broken[0].measured})"]
+        parts += [f" and {len(broken) - 1} more" if len(broken) > 1 else ""]
+    waiting = states.count("not yet")
+    return [*parts, f"; {waiting} can't be judged yet." if waiting else "."]
+
+
+def _stale(entry: Entry) -> Sentence | None:
+    if not entry.stale:
+        return None
+    n = plural(len(entry.stale), "run")
+    return [Strong(n), " came from other code than the newest one: compare with care."]
+
+
+def _changes(entry: Entry) -> Sentence | None:
+    if not entry.changed_since:
+        return None
+    lines = entry.changed
+    told = "; ".join(lines[:3]) if lines else "nothing differs"
+    rest = f"; {len(lines) - 3} more below" if len(lines) > 3 else ""
+    tail = "; nothing else differs" if lines and not rest else ""
+    return [f"Against the last version of this file ({entry.changed_since}): {told}{rest}{tail}."]

@@ -1,0 +1,100 @@
+"""Numbers as a person writes them: rounded by their spread, with a unit that fits."""
+
+import math
+from typing import Any
+
+MINUS = "\u2212"
+
+
+def figure(value: Any, digits: int = 3) -> str:
+    """`digits` significant digits, thousands separated, no exponent between 1e-4 and 1e7."""
+    if value is None:
+        return ""
+    value = float(value)
+    if not math.isfinite(value):
+        return {math.inf: "inf", -math.inf: "-inf"}.get(value, "NaN")
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if size < -4 or size >= 7:
+        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:,.{max(0, digits - 1 - size)}f}"
+
+
+def spread_decimals(spread: float) -> int:
+    """Decimals that show one digit of `spread`, two where the first is a 1."""
+    size = math.floor(math.log10(float(f"{spread:.1e}")))
+    first = int(f"{spread:.1e}"[0])
+    return max(0, -size + (first == 1))
+
+
+def with_spread(mean: float, spread: float | None) -> tuple[str, str]:
+    """('0.0349', '0.0005'): the mean rounded to what its spread allows; '' without a spread."""
+    if spread is None or not math.isfinite(spread) or spread <= 0 or not math.isfinite(mean):
+        return figure(mean), ""
+    if spread < abs(mean) * 1e-6 or spread < 1e-7 or abs(mean) >= 1e7:
+        return figure(mean), figure(spread, 2)
+    decimals = spread_decimals(spread)
+    if abs(mean) < 1e-4:
+        return figure(mean), figure(spread, 2)
+    return f"{mean:,.{decimals}f}", f"{spread:,.{decimals}f}"
+
+
+def pm(mean: float, spread: float | None) -> str:
+    """`mean ± spread` in one string."""
+    return " ± ".join(part for part in with_spread(mean, spread) if part)
+
+
+def percent(share: float) -> str:
+    """A share as per cent: whole above 2 %, one decimal below."""
+    value = 100 * share
+    return f"{value:.0f} %" if abs(value) >= 2 or value == 0 else f"{value:.1f} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """'22–38 %'."""
+    a, b = percent(low), percent(high)
+    return a if a == b else f"{a[:-2]}–{b}"
+
+
+def count(n: float) -> str:
+    """1,000,000 as '1 M', 512,000 as '512 k', 640 as '640'."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(n) >= size:
+            return f"{float(f'{n / size:.3g}'):g} {unit}"
+    return f"{n:g}"
+
+
+def duration(seconds: float | None) -> str:
+    """'1 h 52 min', '4.2 min', '38 s'."""
+    if seconds is None:
+        return ""
+    if seconds >= 86400:
+        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
+    if seconds >= 3600:
+        minutes = round(seconds / 60)
+        return f"{minutes // 60} h {minutes % 60} min"
+    if seconds >= 600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.3g} s"
+
+
+def plain(value: Any) -> str:
+    """A value of a configuration in a table's cell; None is blank, as where a key is absent."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text if float(text) == value else repr(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {plain(v)}" for k, v in value.items())
+    return str(value)
+
+
+def plural(n: int, word: str) -> str:
+    """'1 cell', '3 cells'."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
