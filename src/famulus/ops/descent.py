@@ -1,0 +1,243 @@
+"""Gradient steps of nonlinear dipole inversion in k-space: two real FFTs a step.
+
+    chi_{k+1} = chi_k - tau_k D W^2 sin(D chi_k - phase) + beta_k (chi_k - chi_{k-1})
+
+is followed as Y = d X, X the spectrum of chi: Y <- Y - tau d^2 rfft[w^2 sin(irfft[Y] - phase)].
+Going back, the adjoint obeys the same recursion with w^2 cos(r) in place of w^2 sin; what it needs
+of the way there is computed again from a few kept states, so that memory grows like a root of N.
+
+Shapes: B batch, Z Y X voxels, H = X//2+1, 2 real and imaginary part, N steps.
+Units: phase and chi in rad (phase = D chi); weight, tau, beta and d have none.
+Source: Polak et al. 2020, doi:10.1002/nbm.4271; checkpoints: Griewank 1992,
+doi:10.1080/10556789208805505.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SPACE = (1, 2, 3)
+KEPT = 28  # volumes that training may keep at a time, about
+
+
+@dataclass
+class Problem:
+    """What does not change from step to step."""
+
+    phase: Tensor  # BZYX rad
+    weight2: Tensor | None  # BZYX, w^2; None: 1 everywhere
+    d2_pairs: Tensor  # ZH2: d^2 twice, as a complex number lies in memory
+
+    def residual(self, y: Tensor) -> Tensor:
+        """r = irfft[Y] - phase: BZYX rad."""
+        return _to_space(y, self.phase.shape[-3:]).sub_(self.phase)
+
+    def weighted(self, values: Tensor) -> Tensor:
+        """In place: times w^2."""
+        return values if self.weight2 is None else values.mul_(self.weight2)
+
+
+def _to_space(y: Tensor, sizes: Any) -> Tensor:
+    return torch.fft.irfftn(torch.view_as_complex(y), s=tuple(sizes), dim=_SPACE)
+
+
+def _to_spectrum(volume: Tensor) -> Tensor:
+    return torch.view_as_real(torch.fft.rfftn(volume, dim=_SPACE))
+
+
+def _add(y: Tensor, change: Tensor, d2_pairs: Tensor, step: float | Tensor) -> None:
+    """y -= step * d^2 * change, in place; `change` is used up."""
+    if isinstance(step, Tensor):
+        y.addcmul_(change.mul_(step), d2_pairs, value=-1)
+    else:
+        y.addcmul_(change, d2_pairs, value=-step)
+
+
+State = tuple[Tensor, Tensor | None]  # Y, and the last change of Y where there is momentum
+
+
+def _forward(problem: Problem, state: State, taus: list, betas: list | None, keep: bool = False):
+    """The state behind the given steps; with `keep`, also (r, change) before each of them."""
+    y, v = state
+    kept: list[tuple[Tensor, Tensor | None]] = []
+    for k, tau in enumerate(taus):
+        r = problem.residual(y)
+        if keep:
+            kept.append((r, None if v is None else v.clone()))
+            r = r.sin()
+        else:
+            r.sin_()
+        change = _to_spectrum(problem.weighted(r))
+        if v is None:
+            _add(y, change, problem.d2_pairs, tau)
+        else:
+            v.mul_(betas[k])
+            _add(v, change, problem.d2_pairs, tau)
+            y.add_(v)
+    return (y, v), kept
+
+
+def _branches(steps: int, volumes: int) -> int:
+    """Into how many parts a range is cut, so that about KEPT volumes are held at a time."""
+    for levels in range(1, 8):
+        width = round(steps ** (1 / levels) + 0.499)
+        if volumes * ((levels - 1) * (width - 1) + width) <= KEPT:
+            return width
+    return 2
+
+
+class _Adjoint:
+    """One walk back. `h` is d times the spectrum of the adjoint of chi, `waiting` of the one before
+    it (momentum reaches back two steps)."""
+
+    def __init__(self, problem: Problem, taus: list, betas: list | None, h: Tensor, inner: Tensor):
+        self.problem, self.taus, self.betas = problem, taus, betas
+        self.h, self.waiting = h, torch.zeros_like(h) if betas else None
+        self.inner = inner  # ZH: 1 or 2 over d^2 and the number of voxels; 0 where d = 0
+        self.grad_tau: list[Tensor] = [h.new_empty(0)] * len(taus)
+        self.grad_beta: list[Tensor] = [h.new_empty(0)] * len(taus)
+        self.width = _branches(len(taus), 2 if betas else 1)
+
+    def walk(self, low: int, high: int, state: State) -> None:
+        """Steps low..high-1 backwards; `state` is the one before `low` and is used up."""
+        betas = self.betas
+        if high - low <= self.width:
+            part = betas[low:high] if betas else None
+            _, kept = _forward(self.problem, state, self.taus[low:high], part, keep=True)
+            del state
+            for k in range(high - 1, low - 1, -1):
+                self.step(k, *kept.pop())
+            return
+        piece = self.width
+        while piece * self.width < high - low:
+            piece *= self.width
+        starts = list(range(low, high, piece))
+        states = []
+        for a, b in pairwise(starts):
+            states.append(tuple(None if t is None else t.clone() for t in state))
+            state, _ = _forward(self.problem, state, self.taus[a:b], betas[a:b] if betas else None)
+        states.append(state)
+        del state
+        for a, b in reversed(list(zip(starts, [*starts[1:], high], strict=True))):
+            self.walk(a, b, states.pop())
+
+    def step(self, k: int, r: Tensor, v: Tensor | None) -> None:
+        problem, tau = self.problem, self.taus[k]
+        u = _to_space(self.h, r.shape[-3:])
+        # The weighted sine is made in a scratch volume, the weighted cosine in r itself.
+        self.grad_tau[k] = -(problem.weighted(r.sin()).mul_(u)).flatten(1).sum(1)
+        change = _to_spectrum(problem.weighted(r.cos_().mul_(u)))
+        del u
+        if v is None:
+            _add(self.h, change, problem.d2_pairs, tau)
+            return
+        product = v.mul_(self.h).sum(-1).mul_(self.inner)
+        self.grad_beta[k] = product.flatten(1).sum(1)
+        beta = self.betas[k]
+        ahead = self.waiting.addcmul_(self.h, torch.as_tensor(1 + beta, device=self.h.device))
+        self.waiting = self.h.mul_(-beta)
+        self.h = ahead
+        _add(self.h, change, problem.d2_pairs, tau)
+
+
+class _Descent(torch.autograd.Function):
+    """chi BZYX from (phase, weight2, d, tau, beta, start); gradients for tau, beta and start."""
+
+    @staticmethod
+    def forward(ctx, phase, weight2, d_ZH, tau, beta, start):
+        problem = Problem(phase, weight2, d_ZH.square()[..., None].repeat(1, 1, 1, 2))
+        taus, betas = _rows(tau), _rows(beta)
+        ctx.save_for_backward(phase, weight2, d_ZH, tau, beta, start)
+        (y, _), _ = _forward(problem, _begin(phase, d_ZH, start, betas), taus, betas)
+        return _leave(y, d_ZH, phase, start)
+
+    @staticmethod
+    def backward(ctx, grad):
+        phase, weight2, d_ZH, tau, beta, start = ctx.saved_tensors
+        problem = Problem(phase, weight2, d_ZH.square()[..., None].repeat(1, 1, 1, 2))
+        taus, betas = _rows(tau), _rows(beta)
+        spectrum = _to_spectrum(grad.contiguous())
+        h = spectrum * d_ZH[..., None]
+        inner = _inner(d_ZH, phase.shape[-1], phase[0].numel())
+        walk = _Adjoint(problem, taus, betas, h, inner)
+        walk.walk(0, len(taus), _begin(phase, d_ZH, start, betas))
+        grad_start = None
+        if start is not None:
+            zero = (d_ZH == 0)[..., None]
+            if betas:  # the map before the first is the first
+                walk.h.add_(walk.waiting)
+            back = torch.where(zero, spectrum, walk.h / torch.where(zero, 1.0, d_ZH[..., None]))
+            grad_start = _to_space(back, phase.shape[-3:])
+        grad_tau = torch.stack(walk.grad_tau, 1).sum_to_size(tau.shape)
+        grad_beta = torch.stack(walk.grad_beta, 1).sum_to_size(beta.shape) if betas else None
+        return None, None, None, grad_tau, grad_beta, grad_start
+
+
+def _rows(values: Tensor | None) -> list | None:
+    """Step by step: plain numbers where all samples share them on a CPU, else B111-1 tensors."""
+    if values is None:
+        return None
+    if len(values) == 1 and values.device.type == "cpu":
+        return values[0].tolist()
+    return [column.reshape(-1, 1, 1, 1, 1) for column in values.unbind(1)]
+
+
+def _begin(phase: Tensor, d_ZH: Tensor, start: Tensor | None, betas: list | None) -> State:
+    if start is None:
+        y = phase.new_zeros((len(phase), *d_ZH.shape, 2))
+    else:
+        y = _to_spectrum(start) * d_ZH[..., None]
+    return y, torch.zeros_like(y) if betas else None
+
+
+def _leave(y: Tensor, d_ZH: Tensor, phase: Tensor, start: Tensor | None) -> Tensor:
+    """chi = irfft[Y / d]; where d = 0 no step has moved it."""
+    zero = (d_ZH == 0)[..., None]
+    x = y.div_(torch.where(zero, 1.0, d_ZH[..., None]))
+    if start is not None:
+        x = torch.where(zero, _to_spectrum(start), x)
+    return _to_space(x, phase.shape[-3:])
+
+
+def _inner(d_ZH: Tensor, columns: int, voxels: int) -> Tensor:
+    """For Parseval's sum over a half spectrum of d x times d y."""
+    twice = torch.full((d_ZH.shape[-1],), 2.0, device=d_ZH.device, dtype=d_ZH.dtype)
+    twice[0] = 1.0
+    if columns % 2 == 0:
+        twice[-1] = 1.0
+    zero = d_ZH == 0
+    return torch.where(zero, 0.0, twice / torch.where(zero, 1.0, d_ZH.square()) / voxels)
+
+
+def descend(
+    phase_BZYX_rad: Tensor,
+    d_ZH: Tensor,
+    tau: Tensor,
+    beta: Tensor | None = None,
+    weight_BZYX: Tensor | None = None,
+    start_BZYX_rad: Tensor | None = None,
+) -> Tensor:
+    """chi_BZYX in rad after N steps; tau and beta are N, or BN for steps of each sample's own.
+
+    `d_ZH` is `dipole_kernel` of the volume's own sizes: nothing is padded here. Differentiable in
+    tau, beta and start, not in phase and weight.
+    """
+    if phase_BZYX_rad.ndim != 4 or d_ZH.shape[:2] != phase_BZYX_rad.shape[1:3]:
+        raise ValueError(
+            f"expected a phase BZYX and a kernel of its Z and Y, received "
+            f"{tuple(phase_BZYX_rad.shape)} and {tuple(d_ZH.shape)}"
+        )
+    if phase_BZYX_rad.requires_grad or (weight_BZYX is not None and weight_BZYX.requires_grad):
+        raise ValueError("expected phase and weight that need no gradient: none is computed")
+    tau = tau if tau.ndim == 2 else tau[None]
+    beta = beta if beta is None or beta.ndim == 2 else beta[None]
+    if tau.shape[0] not in (1, len(phase_BZYX_rad)) or (
+        beta is not None and beta.shape != tau.shape
+    ):
+        raise ValueError(f"expected steps N or BN and as many betas, received {tuple(tau.shape)}")
+    weight2 = None if weight_BZYX is None else weight_BZYX.square()
+    phase = phase_BZYX_rad.contiguous()
+    return _Descent.apply(phase, weight2, d_ZH, tau, beta, start_BZYX_rad)

@@ -1,0 +1,148 @@
+"""Pairs of volumes as a spectrum over d: all that a linear filter of the field can see.
+
+Shapes: B batch, Z Y X voxels, H = X//2+1, K distinct values of d. Units: those of the volumes
+squared, a voxel.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from famulus.ops.dipole import Geometry, dipole_kernel, fast_sizes, padded
+from famulus.ops.inversion import tikhonov_filter, tkd_filter
+from famulus.ops.steps import step_filter
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """All that a linear filter f(d) can see of pairs of volumes: its mean squared error is
+
+    loss(f) = sum_K (f^2 A - 2 f B) + C, per voxel. d_K K; A, B ...K; C ...: float64.
+    """
+
+    d_K: Tensor
+    a_K: Tensor  # power of the field
+    b_K: Tensor  # field with chi
+    c: Tensor  # power of chi
+
+    def loss(self, f_K: Tensor) -> Tensor:
+        """Mean squared error a voxel, in chi's unit squared; leading axes as those of A, B, C."""
+        return (f_K * (f_K * self.a_K - 2 * self.b_K)).sum(-1) + self.c
+
+    def best(self) -> Tensor:
+        """The filter over d that nothing of this kind can beat: B/A."""
+        return torch.where(self.a_K > 0, self.b_K / self.a_K.clamp(min=1e-300), 0.0)
+
+    def mean(self) -> "Spectrum":
+        """Of all samples together."""
+        lead = tuple(range(self.c.ndim))
+        return Spectrum(self.d_K, self.a_K.mean(lead), self.b_K.mean(lead), self.c.mean(lead))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The distinct d of a grid, or `count` bins between them where there are too many."""
+
+    d_K: Tensor  # float64, rising
+    index: Tensor  # of each place of the half spectrum, int64 flat
+    weight: Tensor  # 1 or 2: how many places of the whole spectrum it stands for, float64 flat
+
+    @classmethod
+    def of(cls, kernel_ZYH: Tensor, columns: int, most: int = 1 << 16) -> "Bins":
+        """`columns` is X. Exact up to `most` distinct values, else by bins of equal width in d."""
+        d = kernel_ZYH.double().flatten()
+        unique, index = torch.unique(d.mul(1e7).round().div(1e7), return_inverse=True)
+        if len(unique) > most:
+            low, high = float(d.min()), float(d.max())
+            index = ((d - low) / (high - low) * (most - 1)).round().long()
+            unique = torch.linspace(low, high, most, dtype=torch.float64)
+        twice = torch.full((kernel_ZYH.shape[-1],), 2.0, dtype=torch.float64)
+        twice[0] = 1.0
+        if columns % 2 == 0:
+            twice[-1] = 1.0
+        weight = twice.expand(kernel_ZYH.shape).flatten()
+        return cls(unique, index, weight)
+
+    def spectrum(self, field_BZYX: Tensor, chi_BZYX: Tensor) -> Spectrum:
+        """Of each sample: a filter's loss then equals the volume loss to rounding."""
+        voxels = field_BZYX[0].numel()
+        rows = []
+        for field, chi in zip(field_BZYX.double(), chi_BZYX.double(), strict=True):
+            f, c = torch.fft.rfftn(field).flatten(), torch.fft.rfftn(chi).flatten()
+            scale = self.weight / voxels**2
+            a = self._sum(scale * (f.real.square() + f.imag.square()))
+            b = self._sum(scale * (f.real * c.real + f.imag * c.imag))
+            rows.append((a, b, chi.square().mean()))
+        a, b, c = (torch.stack(v) for v in zip(*rows, strict=True))
+        return Spectrum(self.d_K, a, b, c)
+
+    def _sum(self, values: Tensor) -> Tensor:
+        return torch.zeros_like(self.d_K).index_add_(0, self.index, values)
+
+
+def best_alpha(spectrum: Spectrum) -> tuple[float, float]:
+    """(alpha, loss) of the Tikhonov filter that suits a spectrum best, by golden section."""
+    return _golden(lambda a: float(spectrum.loss(tikhonov_filter(spectrum.d_K, a))), 1e-4, 1.0)
+
+
+def best_threshold(spectrum: Spectrum) -> tuple[float, float]:
+    """(threshold, loss) of the TKD filter that suits a spectrum best."""
+    return _golden(lambda t: float(spectrum.loss(tkd_filter(spectrum.d_K, t))), 0.005, 0.6)
+
+
+def best_total(spectrum: Spectrum, steps: int = 200) -> tuple[float, float]:
+    """(total, loss) of the best early stop with `steps` equal steps."""
+
+    def loss(total: float) -> float:
+        tau = torch.full((steps,), total / steps, dtype=spectrum.d_K.dtype)
+        return float(spectrum.loss(step_filter(spectrum.d_K, tau)))
+
+    return _golden(loss, 0.1, 4.4 * steps)
+
+
+def _golden(
+    loss: Callable[[float], float], low: float, high: float, rounds: int = 40
+) -> tuple[float, float]:
+    """Minimum of a function with one valley over ln x."""
+    ratio = (math.sqrt(5) - 1) / 2
+    a, b = math.log(low), math.log(high)
+    c, d = b - ratio * (b - a), a + ratio * (b - a)
+    fc, fd = loss(math.exp(c)), loss(math.exp(d))
+    for _ in range(rounds):
+        if fc < fd:
+            b, d, fd = d, c, fc
+            c = b - ratio * (b - a)
+            fc = loss(math.exp(c))
+        else:
+            a, c, fc = c, d, fd
+            d = a + ratio * (b - a)
+            fd = loss(math.exp(d))
+    return (math.exp(c), fc) if fc < fd else (math.exp(d), fd)
+
+
+def noise_ratio(field_BZYX: Tensor, geometry: Geometry) -> Tensor:
+    """rho B = power of chi over power of the noise, from the field alone.
+
+    On the cone where d = 0 the field holds nothing but noise, so |phi(k)|^2 over d^2 is a line:
+    noise + power d^2. Fitted by least squares to means in bins of d^2. What else does not follow
+    the dipole (a truncated field, wrong units) counts as noise, as it should.
+    """
+    shape = tuple(field_BZYX.shape[-3:])
+    sizes = fast_sizes(shape)
+    d2 = dipole_kernel(sizes, geometry).square().flatten().to(field_BZYX.device)
+    index = (d2 / (4 / 9) * 32).long().clamp(max=31)
+    count = torch.bincount(index, minlength=32).clamp(min=1)
+    x = torch.bincount(index, weights=d2.double(), minlength=32) / count
+    rows = []
+    for field in field_BZYX:
+        spectrum = torch.fft.rfftn(padded(field, sizes))
+        power = spectrum.real.square().add_(spectrum.imag.square()).flatten().double()
+        y = torch.bincount(index, weights=power, minlength=32) / count
+        weight = count.double().sqrt() / y.clamp(min=1e-300)  # the spread of a mean power
+        a = torch.stack([torch.ones_like(x), x], 1) * weight[:, None]
+        noise, slope = torch.linalg.lstsq(a, (y * weight)[:, None]).solution[:, 0]
+        rows.append(slope.clamp(min=1e-12) / noise.clamp(min=float(y.max()) * 1e-6))
+    return torch.stack(rows).to(field_BZYX.dtype)

@@ -1,0 +1,81 @@
+"""What a series of gradient steps amounts to: a filter over d, a total, one sentence.
+
+Shapes: K values of d, N steps; further axes in front. Units: none (steps tau, alpha, d).
+Source: early stop as a filter: Landweber 1951, doi:10.2307/2372313; NDI: Polak et al. 2020,
+doi:10.1002/nbm.4271 (its step 1 is tau = 2 here, as in FANSI).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None) -> Tensor:
+    """r_N of r_{k+1} = (1 - tau_k x + beta_k) r_k - beta_k r_{k-1}, r_{-1} = r_0 = 1; K.
+
+    x is d^2, or the eigenvalue of a preconditioned step. Without momentum: prod(1 - tau_k x).
+    Leading axes of tau and beta (one set a sample) become leading axes of the result.
+    """
+    before = now = torch.ones((*tau_N.shape[:-1], *x_K.shape), dtype=x_K.dtype, device=x_K.device)
+    for k in range(tau_N.shape[-1]):
+        ahead = (1 - tau_N[..., k, None] * x_K) * now
+        if beta_N is not None:
+            ahead = ahead + beta_N[..., k, None] * (now - before)
+        before, now = now, ahead
+    return now
+
+
+def step_filter(d_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None) -> Tensor:
+    """f(d) = (1 - r_N(d^2)) / d and f(0) = 0: chi = f phi after N steps with W = 1, small phase."""
+    gone = 1 - residual_polynomial(d_K.square(), tau_N, beta_N)
+    return torch.where(d_K == 0, 0.0, gone / torch.where(d_K == 0, 1.0, d_K))
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a set of steps amounts to."""
+
+    total: float  # sum of the steps; with momentum, the slope of 1 - r at d = 0
+    half_power: float  # |d| where half of chi is restored
+    tikhonov_alpha: float  # alpha that restores half at the same |d|
+    spread: float  # standard deviation of the steps over their mean
+    negative: int  # steps below 0
+    growth: float  # largest |r_N|: above 1 something grows
+    sentence: str
+
+
+def amount(
+    tau_N: Tensor, beta_N: Tensor | None = None, precondition: float | None = None
+) -> Amount:
+    """Judged over d of a dipole, -2/3..1/3, with W = 1; float64.
+
+    `precondition` alpha: steps act on d^2 / (d^2 + alpha) in place of d^2.
+    """
+    tau = tau_N.detach().double().cpu()
+    beta = None if beta_N is None else beta_N.detach().double().cpu()
+    d = torch.linspace(0, 2 / 3, 20001, dtype=torch.float64)
+    x = d.square() if precondition is None else d.square() / (d.square() + precondition)
+    r = residual_polynomial(x, tau, beta)
+    gone = 1 - r
+    slope = float(gone[20] / d[20].square())
+    total = float(tau.sum()) if beta is None and precondition is None else slope
+    above = (gone >= 0.5).nonzero()
+    half = float(d[above[0, 0]]) if len(above) else math.inf
+    spread = float(tau.std(unbiased=False) / tau.mean().abs().clamp(min=1e-300))
+    n, negative = len(tau), int((tau < 0).sum())
+    if beta is None and precondition is None and spread < 0.01:
+        what = f"{n} steps of {float(tau.mean()):.3g} are one early stop at total {total:.1f}"
+    else:
+        low, high = float(tau.min()), float(tau.max())
+        more = " with momentum" if beta is not None else ""
+        what = f"{n} steps of {low:.3g} to {high:.3g}{more} act like one early stop at {total:.1f}"
+    sentence = f"{what}: half of chi is restored at |d| = {half:.3f}, as Tikhonov with alpha = "
+    sentence += f"{half**2:.4f} would."
+    if negative:
+        sentence += f" {negative} of them {'is' if negative == 1 else 'are'} negative."
+    growth = float(r.abs().max())
+    if not growth <= 1 + 1e-9:
+        sentence += f" Unstable: some frequency grows {growth:.3g} times."
+    return Amount(total, half, half**2, spread, negative, growth, sentence)
