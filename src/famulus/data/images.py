@@ -38,6 +38,9 @@ class ImageSplits(Splits):
         object.__setattr__(self, "validation", validation)
         object.__setattr__(self, "_first", first)
 
+    def __repr__(self) -> str:  # the dataclass's own would decode everything for `notes`
+        return f"ImageSplits({self.train.part.label}, {self.validation.part.label})"
+
     @cached_property
     def notes(self) -> list[str]:  # type: ignore[override]
         """Files left out and why; validation pictures that are in training too, or nearly."""
@@ -82,8 +85,9 @@ def open_images(
     `size` None keeps the files' size, else pixels (square) or [height, width]; `filter` and `fit`
     as in `picture`; `channels` 1 (luma), 3 or None (arrays as they are, files 3).
     `subset` takes a count, a share or class names of the training part only, so that scores stay
-    comparable. `validation` takes a count or a share of the validation part; of a set without a split of its own, a share
-    is what is held out (default .05, by hash of the file name). `seed` draws subsets.
+    comparable. `validation` takes a count or a share of the validation part; of a set without a
+    split of its own, a share is what is held out (default .05, by hash of the file name). `seed`
+    draws subsets.
     Raises ConfigError for a wrong argument, DataError for missing or damaged files.
     """
     how = recipe(size, filter, channels, fit)
