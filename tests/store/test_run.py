@@ -83,6 +83,16 @@ def test_a_checkpoint_exists_only_with_its_manifest(store, run):
     assert store.files.list(layout.checkpoints(run.path)) == ["5"]  # the half one is swept
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"attempt": 7, "segments": 0, "files": {}}'])
+def test_a_torn_or_foreign_manifest_is_no_checkpoint(store, run, text):
+    with run.claim() as attempt:
+        attempt.save_checkpoint(5, {"m": b"five"}, {})
+        store.files.write(layout.manifest(run.path, 6), text.encode())
+        assert run.checkpoints() == [5]
+    with run.claim() as attempt:
+        assert attempt.start_from == 5
+
+
 def test_prune_keeps_what_it_is_told(run):
     with run.claim() as attempt:
         for step in (1, 2, 3):

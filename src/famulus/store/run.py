@@ -184,7 +184,7 @@ class Run:
             if manifest is None or manifest.get("attempt") not in line:
                 continue
             limit = line[manifest["attempt"]]
-            if limit is None or manifest["segments"] <= limit:
+            if limit is None or manifest.get("segments", limit + 1) <= limit:
                 found.append(step)
         return found
 
