@@ -48,10 +48,8 @@ def test_crawl_tiles():
 def test_no_figure_is_on_both_sides():
     need("horse-or-human.zip")
     splits = open_images("horse-or-human")
-    figures = [
-        {n.split("/")[-1].split("-")[0] for n in s.part.names}
-        for s in (splits.train, splits.validation)
-    ]
+    sides = splits.train.part.names, splits.validation.part.names
+    figures = [{name.split("/")[-1].split("-")[0] for name in names} for names in sides]
     assert not figures[0] & figures[1]
     assert len([name for name in figures[0] if name.startswith("human")]) == 17
     assert splits.train.classes == ("horses", "humans")
