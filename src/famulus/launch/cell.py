@@ -135,6 +135,7 @@ def _emit_facts(cell: Ready, loop: Loop, attempt: Attempt, machine: Machine) -> 
             "data_notes": list(cell.data.notes),
             "resized": getattr(cell.data, "resized", None),
             "budget": loop.calendar.budget,
+            **cell.task.facts(),
         }
     )
     for floor in cell.task.floors(cell.data).values():

@@ -82,7 +82,7 @@ def _overfit(cell: Ready, device: torch.device) -> Control:
         optimizer.zero_grad()
         parts["total"].backward()
         optimizer.step()
-        return {name: float(value) for name, value in parts.items()}
+        return {name: float(value.detach()) for name, value in parts.items()}
 
     known = [f for f in cell.task.floors(cell.data).values() if f.means == "best possible"]
     parts = cell.task.loss(model, batch, position)

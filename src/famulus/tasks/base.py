@@ -96,5 +96,9 @@ class Task(ABC):
         """Optimizer groups; a group may carry `lr_scale`, a factor on the scheduled rate."""
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
+    def facts(self) -> dict[str, Any]:
+        """What a reader of the results must know, as plain values: what `loss` means, labels."""
+        return {}
+
     def on_inputs(self, model: nn.Module, at: Position) -> None:  # noqa: B027 - optional
         """Called before each step: growth, unfreezing. Its state must live in buffers."""
