@@ -47,21 +47,40 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def differences(old: Iterable[Record], new: Iterable[Record]) -> list[str]:
-    """One line for each setting whose set of values differs: 'training.optimizer.lr: 0.001 added'.
+def differences(old: list[Record], new: list[Record]) -> list[str]:
+    """One line a difference: values of the matrix, then settings of the cells that both have.
 
-    Promises are compared as a whole; the question is shown if it was put in other words.
+    Where no cell is in both, the values of each setting over all cells are compared.
     """
+    lines = [f"matrix {line}" for line in _told(_axes(old), _axes(new))]
+    shared = {_cell(r) for r in old} & {_cell(r) for r in new}
+    if shared:
+        old = [r for r in old if _cell(r) in shared]
+        new = [r for r in new if _cell(r) in shared]
     before, after = levels(old), levels(new)
+    if before.pop("expect", None) != after.pop("expect", None):
+        lines.append("expect: the promises were changed")
+    return lines + _told(before, after)
+
+
+def _cell(record: Record) -> str:
+    return json.dumps([[k, token(v)] for k, v in sorted(record.axes.items())])
+
+
+def _axes(records: list[Record]) -> dict[str, list[Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for axis, value in record.axes.items():
+            found.setdefault(axis, {})[token(value)] = value
+    return {axis: list(values.values()) for axis, values in found.items()}
+
+
+def _told(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> list[str]:
+    """One line for each name whose set of values differs: 'training.batch: 64 → 128'."""
     lines = []
     for path in sorted(before.keys() | after.keys()):
         a = {token(v): v for v in before.get(path, [])}
         b = {token(v): v for v in after.get(path, [])}
-        if a.keys() == b.keys():
-            continue
-        if path == "expect":
-            lines.append("expect: the promises were changed")
-            continue
         more = ", ".join(show(v) for k, v in b.items() if k not in a)
         less = ", ".join(show(v) for k, v in a.items() if k not in b)
         if not a:
@@ -70,7 +89,7 @@ def differences(old: Iterable[Record], new: Iterable[Record]) -> list[str]:
             lines.append(f"{path}: no longer set, was {less}")
         elif more and less:
             lines.append(f"{path}: {less} → {more}")
-        else:
+        elif more or less:
             lines.append(f"{path}: {more} added" if more else f"{path}: {less} dropped")
     return lines
 

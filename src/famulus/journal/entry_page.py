@@ -22,7 +22,7 @@ from famulus.journal.panels import Layout, layout
 from famulus.journal.pictures import Gallery, chosen, gallery_of
 from famulus.journal.record import Record
 from famulus.journal.render import numeric, shown
-from famulus.journal.table import Column, Measured, Table, build, select, value
+from famulus.journal.table import Column, Measured, Table, build, select, settled, value
 
 LINKS = 6  # runs that a finding names
 
@@ -96,18 +96,23 @@ def entry_table(entry: Entry) -> Table:
 
 
 def _rows(table: Table, entry: Entry, plan: Layout) -> list[dict]:
-    found = [v for r in table.rows if (v := value(r.cells.get(table.score))) is not None]
+    scores = [value(r.cells.get(table.score)) for r in table.rows if settled(r)]
+    found = [v for v in scores if v is not None]
     pick = max if entry.upwards else min
     top = pick(found) if len(found) > 1 else None
     lines = []
     for row in table.rows:
         cells = [_cell(row.cells.get(c.name), c, table) for c in table.columns]
+        for cell, column in zip(cells, table.columns, strict=True):
+            cell["tone"] = "soft" if column.kind == "score" and not settled(row) else cell["tone"]
         first = row.records[0]
         lines.append(
             {
                 "group": row.group,
                 "colour": plan.colour.get(row.group, 7),
-                "best": top is not None and value(row.cells.get(table.score)) == top,
+                "best": top is not None
+                and settled(row)
+                and value(row.cells.get(table.score)) == top,
                 "href": "runs/" + names.run_page(first),
                 "name": first.name,
                 "cells": cells,
@@ -192,12 +197,13 @@ def finding_facts(finding: Finding, entry: Entry, prefix: str) -> dict:
     where = plural(len(groups), "cell") if len(entry.groups) > 1 else ""
     where += (": " if where else "") + ", ".join(shared) if shared else ""
     links = [
-        (prefix + names.run_page(r), title(r.axes, entry.axes, " ") or r.slug)
-        for r in finding.runs[:LINKS]
+        (prefix + names.run_page(r), title(r.axes, entry.axes) or r.slug)
+        for g in groups[:LINKS]
+        for r in [next(r for r in g.records if r in finding.runs)]
     ]
     return {"cause": finding.cause, "severity": finding.severity, "where": where,
             "evidence": finding.evidence, "remedy": finding.remedy, "links": links,
-            "more": max(0, len(finding.runs) - LINKS)}  # fmt: skip
+            "more": max(0, len(groups) - LINKS)}  # fmt: skip
 
 
 def floor_facts(entry: Entry) -> list[tuple[str, str]]:
@@ -214,11 +220,12 @@ def floor_facts(entry: Entry) -> list[tuple[str, str]]:
 def namer(entry: Entry, prefix: str) -> Any:
     known = {r.id: r for r in [*entry.records, *entry.earlier]}
 
-    def name(run: str) -> tuple[str, str]:
+    def name(run: str) -> tuple[str, str, str]:
         record = known.get(run)
-        return (run[:6], "") if record is None else (
-            f"{record.slug[:12]} {run[:6]}", prefix + names.run_page(record)
-        )  # fmt: skip
+        if record is None:
+            return run[:12], "", ""
+        words = title(record.axes, entry.axes) or record.slug
+        return record.id[:6], words, prefix + names.run_page(record)
 
     return name
 

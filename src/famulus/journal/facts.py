@@ -117,7 +117,7 @@ def _effects(entry: Entry) -> list[Sentence]:
         first = [f"Of the variance of {score_name(entry)}, "]
         for n, (name, value) in enumerate(zip(named, parts.values(), strict=True)):
             shown = percent(value)
-            first += ["", "the " if n == 0 else ", ", name, "explains " if n == 0 else ""]
+            first += ["", "" if n == 0 else ", ", name, "explains " if n == 0 else ""]
             first += [Strong(shown) if n < 2 else shown]
         found.append([*first, "."])
     pooled = pooled_relative_spread(entry.groups, score)
@@ -126,7 +126,7 @@ def _effects(entry: Entry) -> list[Sentence]:
         if one is None or len(one.ratios) < 2:
             continue
         drops = sorted(1 - r for r in one.ratios if r < 1)
-        said: Sentence = [f"{axis} {plain(one.low)} is below {plain(one.high)} in "]
+        said: Sentence = [f"{axis}: {plain(one.low)} is below {plain(one.high)} in "]
         said += [Strong(f"{one.wins} of {len(one.ratios)}"), " pairs"]
         if drops:
             said += [f", by {percent_range(drops[0], drops[-1])}"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from famulus.journal.decimate import lttb, min_max
 from famulus.journal.group import Group
-from famulus.journal.numbers import count, figure
+from famulus.journal.numbers import count
 from famulus.journal.panels import Layout
 from famulus.journal.record import Record, Series
 
@@ -192,7 +192,7 @@ def path(xs: Iterable[float], ys: Iterable[float]) -> str:
 
 
 def tick_label(value: float) -> str:
-    return figure(value, 2) if abs(value) < 1000 else count(value)
+    return f"{float(f'{value:.2g}'):g}" if abs(value) < 1000 else count(value)
 
 
 def panel_svg(made: Figure, n: int, key: str, end: float) -> str:
@@ -221,7 +221,8 @@ def panel_svg(made: Figure, n: int, key: str, end: float) -> str:
     clip = f'<clipPath id="{key}"><rect x="{LEFT}" y="0" width="{WIDTH - LEFT}" '
     clip += f'height="{HEIGHT - BOTTOM + 1}"/></clipPath>'
     notes = [_floor(v, name, span, log) for v, name in made.floors.get(n, [])]
-    notes += _marks([m for m in made.marks if m.panel == n], end)
+    heights = [_y(v, span, log) for v, _ in made.floors.get(n, [])]
+    notes += _marks([m for m in made.marks if m.panel == n], end, heights)
     base = HEIGHT - BOTTOM
     axis = f'<path class="a" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>'
     axis += f'<text class="x0" x="{LEFT}" y="{HEIGHT - 6}">0</text>'
@@ -244,9 +245,11 @@ def _floor(value: float, name: str, span: tuple[float, float], log: bool) -> str
     )
 
 
-def _marks(marks: list[Mark], end: float) -> list[str]:
+def _marks(marks: list[Mark], end: float, floors: list[float]) -> list[str]:
     """Dotted uprights; their words one below the other, so that none covers another."""
-    found = []
+    found, top = [], TOP + 8.0
+    for y in sorted(floors):  # their words stand just above their lines
+        top = y + 11 if abs(y - top) < 14 else top
     for row, mark in enumerate(marks[:6]):
         x = _x(mark.at[0], end)
         side, dx = ("", 3) if x < WIDTH * 0.6 else (" e", -3)
@@ -255,7 +258,7 @@ def _marks(marks: list[Mark], end: float) -> list[str]:
         found.append(
             f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
             f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{HEIGHT - BOTTOM}"/>'
-            f'<text class="{side.strip()}" x="{dx}" y="{TOP + 8 + 10 * (row % 5)}">'
+            f'<text class="{side.strip()}" x="{dx}" y="{top + 10 * (row % 5):.1f}">'
             f"{escape(short)}</text></g>"
         )
     return found
@@ -320,6 +323,8 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
         panels.setdefault(where, []).append((kind or "val", record.series[key]))
     made = Figure(list(panels), score="value", own=True)
     for n, (name, found) in enumerate(panels.items()):
+        if all(kind == "train" for kind, _ in found):
+            found = [("val", series) for _, series in found]  # alone, it need not be thin
         for kind, series in sorted(found, key=lambda f: f[0]):
             thin = decimated(series, kind, min(most, POINTS // max(1, len(panels))))
             made.traces.append(Trace(n, 0, 0, kind, "", "", thin))

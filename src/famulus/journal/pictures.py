@@ -7,14 +7,14 @@ from typing import Any
 
 from famulus.config.errors import StoreError
 from famulus.journal.entry import Entry
-from famulus.journal.group import Group, title
+from famulus.journal.group import Group, title, token
 from famulus.journal.names import file_name
 from famulus.journal.numbers import count
 from famulus.journal.record import Picture, Record
 
 EMBEDDED = 600_000  # bytes of PNG inside one page; what goes beyond lies beside it
 LARGEST = 16_000_000  # bytes of a picture that is shown at all
-IN_FRONT = 3  # cells whose pictures are open on an entry's page
+IN_FRONT = 4  # cells whose pictures are open on an entry's page
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -69,15 +69,17 @@ def newest(record: Record) -> list[Picture]:
 
 
 def chosen(entry: Entry) -> tuple[list[Group], list[Group]]:
-    """(groups shown at once, the others): the best, the worst, one with the gravest finding."""
+    """(groups shown at once, the others): the best of each value of the first axis."""
     with_pictures = [g for g in entry.groups if any(r.pictures for r in g.records)]
     if len(with_pictures) <= IN_FRONT:
         return with_pictures, []
     scored = [g for g in with_pictures if g.mean(entry.score) is not None]
     scored.sort(key=lambda g: g.mean(entry.score), reverse=entry.upwards)
-    marked = {r.id for f in entry.findings[:1] for r in f.runs}
-    ill = [g for g in with_pictures if any(r.id in marked for r in g.records)]
-    front = {g.key: g for g in [*scored[:1], *scored[-1:], *ill[:1], *with_pictures]}
+    first = entry.axes[0] if entry.axes else ""
+    best: dict[str, Group] = {}
+    for group in scored:
+        best.setdefault(token(group.axes.get(first)), group)
+    front = {g.key: g for g in [*best.values(), *scored, *with_pictures]}
     keys = list(front)[:IN_FRONT]
     rest = [g for g in with_pictures if g.key not in keys]
     return [front[k] for k in keys], rest

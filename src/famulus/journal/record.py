@@ -12,25 +12,9 @@ import numpy as np
 
 from famulus.store.lineage import CONTINUED
 
-BETTER_UPWARDS = frozenset(
-    [
-        "acc",
-        "accuracy",
-        "psnr",
-        "ssim",
-        "auc",
-        "f1",
-        "dice",
-        "iou",
-        "usage",
-        "snr",
-        "perplexity",
-        "precision",
-        "recall",
-        "r2",
-        "ap",
-        "correlation",
-    ]
+BETTER_UPWARDS = (
+    *("acc", "accuracy", "psnr", "ssim", "auc", "f1", "dice", "iou", "usage", "snr"),
+    *("perplexity", "precision", "recall", "r2", "ap", "correlation"),
 )
 SEVERITIES = ("info", "warning", "error")
 

@@ -109,8 +109,9 @@ def _row(
 ) -> Row:
     runs = group.records
     cells: dict[str, Any] = {a: group.axes.get(a) for a in axes}
-    cells[main] = measured(group.values(score))
-    cells |= {s: measured(group.values(s)) for s in others}
+    done = any(r.status == "finished" for r in runs)  # else what is known so far
+    cells[main] = measured(group.values(score, done))
+    cells |= {s: measured(group.values(s, done)) for s in others}
     cells[f"best {score}"] = measured(v for r in runs if (v := best(r, score, pick)) is not None)
     cells["parameters"] = next((r.parameters for r in runs if r.parameters), None)
     cells["minutes"] = average([r.seconds / 60 for r in runs if r.seconds])
@@ -156,11 +157,17 @@ def value(cell: Any) -> float | None:
     return float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else None
 
 
+def settled(row: Row) -> bool:
+    """Does a row stand for at least one finished run? Else its scores are those so far."""
+    return any(r.status == "finished" for r in row.records)
+
+
 def add_meter(table: Table) -> None:
-    """Fills the column `meter` with 1 to 21, over all rows that have the score."""
-    found = [v for r in table.rows if (v := value(r.cells.get(table.score))) is not None]
+    """Fills the column `meter` with 1 to 21, over all rows with a score of a finished run."""
+    scores = {id(r): value(r.cells.get(table.score)) for r in table.rows if settled(r)}
+    found = [v for v in scores.values() if v is not None]
     for row in table.rows:
-        v = value(row.cells.get(table.score))
+        v = scores.get(id(row))
         row.cells["meter"] = None if v is None else meter(v, min(found), max(found))
 
 
