@@ -96,7 +96,7 @@ REFUSALS = {
         "history_val": [(n, 0.1 + (n / N - 0.03) ** 2 * 50) for n, _ in law(COSINE, 0.08)]
     },
     "rate is not positive": {"rate": lambda n: 0.0},
-    "anywhere from": {"settings": Settings((0.0,) * 6, 9.0, 0.0, -1.0, 1.0)},
+    "anywhere from": {"settings": Settings((0.0,) * 4, 9.0, 0.0, -1.0, 1.0)},
 }
 
 
@@ -168,7 +168,7 @@ def test_real_curves_end_nearer_to_the_forecast_than_to_the_last_value():
     assert found.cutoffs == 36
     assert found.error < 0.5 * found.error_last
     assert found.refusals <= 0.2
-    stays = Settings((0.0,) * 6, 0.05, 0.0, -1.0, 1.0)  # control: nothing more is to fall
+    stays = Settings((0.0,) * 4, 0.05, 0.0, -1.0, 1.0)  # control: nothing more is to fall
     control = backtest(curves, settings=stays)
     assert control.error > 0.5 * control.error_last
     assert control.coverage < found.coverage
