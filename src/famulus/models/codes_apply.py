@@ -1,0 +1,171 @@
+"""Using a trained code autoencoder: rebuild a folder, write its codes, walk between pictures.
+
+Shapes: image_BCYX in grey ranges, codes B Y' X' H. Every picture is placed in the model's frame as
+in training, and drawn with the scaling that the model carries; there is no other way to draw.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.data.image_source import box_mask
+from famulus.data.loose import loose_pictures
+from famulus.data.picture import Recipe, render
+from famulus.models.vqvae import VAE
+from famulus.ops.strip import strip
+
+OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
+Draw = Callable[[nn.Module, Tensor], Tensor]  # raw output to grey ranges, without a picture
+
+
+def placed(inputs: Path, how: Recipe, unread: list[str]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """(name, image_1CYX, mask_11YX) of each readable picture; the others' reasons in `unread`."""
+    as_is = Recipe(None, how.filter, how.channels, "stretch")
+    for name, pixels in loose_pictures(inputs, as_is):
+        if isinstance(pixels, DataError):
+            unread.append(f"{name} ({pixels})")
+            continue
+        flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+        framed, box, _ = render(np.ascontiguousarray(flat), how)
+        image = torch.from_numpy(np.array(framed))[None].float() / 255
+        yield name, image, box_mask(torch.tensor([box]), *image.shape[2:])
+
+
+@torch.no_grad()
+def apply_codes(
+    model: nn.Module, how: Recipe, draw: Draw, inputs: Path, out: Path, options: Mapping[str, Any]
+) -> None:
+    """PNGs of the model's size under the pictures' own names; with `encode` codes.npz (or z) and
+    codes.json; with `interpolate` n frames between each picture and the next, as `format` grid,
+    gif or mp4; with `sample` n draws of a vae's prior.
+
+    Raises ConfigError for an unknown option, DataError naming what could not be read.
+    """
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
+    model.eval()
+    device = next(model.parameters()).device
+    out.mkdir(parents=True, exist_ok=True)
+    if "sample" in options:
+        _sample(model, draw, out, options)
+        return
+    unread: list[str] = []
+    names, images, masks = [], [], []
+    keep = "encode" in options or "interpolate" in options
+    for name, image, mask in placed(inputs, how, unread):
+        image, mask = image.to(device), mask.to(device)
+        if keep:
+            names.append(name)
+            images.append(image)
+            masks.append(mask)
+            continue
+        scaled = model.scaling(image, mask)
+        raw = (model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)).recon.float()
+        own = scaled.inverse(raw) if model.scaling.name == "per-sample" else draw(model, raw)
+        _save(own.clamp(0, 1) * mask, (out / name).with_suffix(".png"))
+    if keep and names:
+        if "encode" in options:
+            _encode(model, names, images, masks, out)
+        if "interpolate" in options:
+            _interpolate(model, draw, images, masks, out, options)
+    if unread:
+        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
+
+
+def _save(image_1CYX: Tensor, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(strip(image_1CYX)).save(target)
+
+
+def _latent(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
+    """What lies before the quantiser (vqvae), or mu (vae)."""
+    x = model.scaling(image, mask).x
+    return model.posterior(x)[0] if isinstance(model, VAE) else model.into(model.encoder(x))
+
+
+def _from_latent(model: nn.Module, z: Tensor) -> Tensor:
+    if isinstance(model, VAE):
+        return model.decode(z)
+    return model.decode(model.quantiser(z).codes)
+
+
+def _encode(
+    model: nn.Module, names: list[str], images: list[Tensor], masks: list[Tensor], out: Path
+) -> None:
+    latents = torch.cat([_latent(model, i, m) for i, m in zip(images, masks, strict=True)])
+    if isinstance(model, VAE):
+        np.savez_compressed(out / "codes.npz", z=latents.cpu().numpy())
+        about = {"names": names, "width": latents.shape[1]}
+    else:
+        codes = model.quantiser(latents).codes.to(torch.int32).cpu().numpy()
+        np.savez_compressed(out / "codes.npz", codes=codes)
+        about = {"names": names, "grid": list(model.grid), "size": model.quantiser.size}
+        about["codes_per_position"] = model.quantiser.per_place
+    (out / "codes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _interpolate(
+    model: nn.Module,
+    draw: Draw,
+    images: list[Tensor],
+    masks: list[Tensor],
+    out: Path,
+    options: Mapping[str, Any],
+) -> None:
+    steps, form = int(options["interpolate"]), str(options.get("format", "grid"))
+    if len(images) < 2 or steps < 2:
+        raise ConfigError("apply: interpolate needs 2 pictures or more and at least 2 frames")
+    if form not in ("grid", "gif", "mp4"):
+        raise ConfigError(f"apply: expected format grid, gif or mp4, received {form}")
+    latents = [_latent(model, i, m) for i, m in zip(images, masks, strict=True)]
+    rows = []
+    for a, b in pairwise(latents):
+        share = torch.linspace(0, 1, steps, device=a.device).view(-1, *[1] * (a.ndim - 1))
+        rows.append(draw(model, _from_latent(model, a + share * (b - a)).float()))
+    if form == "grid":
+        Image.fromarray(np.concatenate([strip(row) for row in rows])).save(out / "walk.png")
+        return
+    frames = [Image.fromarray(strip(frame[None])) for row in rows for frame in row]
+    if form == "gif":
+        frames[0].save(
+            out / "walk.gif", save_all=True, append_images=frames[1:], duration=80, loop=0
+        )
+        return
+    write_mp4(frames, out / "walk.mp4")
+
+
+def write_mp4(frames: list[Image.Image], target: Path, rate: int = 12) -> None:
+    """Raises ConfigError where ffmpeg is not installed or fails."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise ConfigError("apply: format mp4 needs ffmpeg on the path; expected gif or grid here")
+    width, height = frames[0].size
+    size = f"{width}x{height}"
+    command = [program, "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(rate)]
+    command += ["-i", "-", "-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
+    raw = b"".join(frame.convert("RGB").tobytes() for frame in frames)
+    done = subprocess.run([*command, str(target)], input=raw, capture_output=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"apply: ffmpeg: {done.stderr.decode(errors='replace')[-200:].strip()}")
+
+
+def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any]) -> None:
+    if not isinstance(model, VAE):
+        raise ConfigError("apply: sample needs model.kind vae; a vqvae is sampled by its prior")
+    count, seed = int(options["sample"]), int(options.get("seed", 0))
+    stream = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, model.mu.out_features, generator=stream)
+    drawn = draw(model, model.decode(z.to(model.mu.weight.device)).float())
+    for i, image in enumerate(drawn):
+        _save(image[None], out / f"sample-{i:04d}.png")
+    (out / "sampling.json").write_text(json.dumps({"seed": seed, "count": count}), "utf-8")
