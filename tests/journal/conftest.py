@@ -4,7 +4,6 @@ pictures, a finding, a failed cell, an interrupted run and the child that went o
 import hashlib
 import io
 import itertools
-import json
 import math
 
 import numpy as np
@@ -249,9 +248,9 @@ def lab(store: Store) -> None:
 
 
 @pytest.fixture(scope="session")
-def laboratory(tmp_path_factory) -> Store:
-    """The made-up laboratory, filled once; tests only read it."""
-    store = Store.open(tmp_path_factory.mktemp("lab") / "runs")
+def laboratory() -> Store:
+    """The made-up laboratory, filled once, in memory; tests only read it."""
+    store = Store.open("memory://journal-laboratory")
     fill(store)
     earlier(store)
     lab(store)
@@ -261,7 +260,3 @@ def laboratory(tmp_path_factory) -> Store:
 @pytest.fixture
 def empty(tmp_path) -> Store:
     return Store.open(tmp_path / "runs")
-
-
-def dumps(value) -> str:
-    return json.dumps(value, sort_keys=True)

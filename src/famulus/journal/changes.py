@@ -1,6 +1,7 @@
 """What differs between filled configurations: cells of one experiment, or its earlier version."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,7 +61,19 @@ def differences(old: list[Record], new: list[Record]) -> list[str]:
     before, after = levels(old), levels(new)
     if before.pop("expect", None) != after.pop("expect", None):
         lines.append("expect: the promises were changed")
+    seeds = [{token(v) for v in side.get("training.seed", [])} for side in (before, after)]
+    if seeds[0] & seeds[1]:
+        old_n, new_n = _replicates(old), _replicates(new)
+        lines += [f"replicates: {old_n} → {new_n}"] if old_n != new_n else []
+        before.pop("training.seed")
+        after.pop("training.seed")
     return lines + _told(before, after)
+
+
+def _replicates(records: list[Record]) -> int:
+    """Most runs that any cell has."""
+    counts = Counter(_cell(r) for r in records if not r.heir)
+    return max(counts.values(), default=0)
 
 
 def _cell(record: Record) -> str:
