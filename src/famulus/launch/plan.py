@@ -85,6 +85,8 @@ def make_ready(
     parents = {}
     for key in getattr(kind.Config, "parents", ()):
         if not filled.get(key):
+            if key in getattr(kind.Config, "optional_parents", ()):
+                continue
             raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
         source, filled[key] = _resolve(store, filled[key], key)
         weights = unpack(source.open().read("model.safetensors"))

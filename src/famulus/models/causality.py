@@ -66,3 +66,27 @@ def breaches(
             found.append(Breach(place, h, forbidden, missing))
     prior.train(training)
     return found
+
+
+def self_test(prior: Prior, flips: int = 3) -> None:
+    """A few flips on the net as built: nothing forbidden may move, and something must.
+
+    In float32 a far, weak influence can round away, so the exact set is the tests' business.
+    Takes nothing from the random stream. Raises ValueError saying what moved.
+    """
+    count = prior.places * prior.per_place
+    codes = (torch.arange(count) * 7 % prior.size).view(1, *prior.grid, prior.per_place)
+    label = None if prior.label is None else torch.zeros(1, dtype=torch.int64)
+    training = prior.training
+    prior.eval()
+    for i in range(flips):
+        place = (prior.places - 1) * i // (2 * max(flips - 1, 1))  # none in the last half
+        changed = moved(lambda c: prior(c, label), codes, place, 0, prior.size)
+        declared = prior.reach(place, 0)
+        if (changed & ~declared).any() or (declared.any() and not changed.any()):
+            raise ValueError(
+                f"causality: flipping code 0 of place {place} moved "
+                f"{int((changed & ~declared).sum())} logits that must not move, and "
+                f"{int((changed & declared).sum())} of {int(declared.sum())} that must"
+            )
+    prior.train(training)

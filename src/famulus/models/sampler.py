@@ -5,6 +5,7 @@ Every picture has its own stream of uniform numbers, from (seed, its number), so
 does not depend on which others are drawn beside it, nor on the device.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,12 @@ import torch
 from torch import Tensor
 
 from famulus.models.prior import Prior
+
+PROBED = 64  # places after which the whole is forecast
+
+
+class TooSlow(Exception):
+    """Sampling would take longer than it may."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +102,16 @@ def sample(
     given: Tensor | None = None,
     first: int = 0,
     progress: Callable[[int, int], object] | None = None,
+    limit_s: float | None = None,
 ) -> Tensor:
     """Codes B...H from the prior, in eval mode and float32.
 
     `given` (B...H): codes to keep, -1 where one is to be drawn, K where there is padding.
     `first`: number of the first picture in its series. `progress(places done, places)`.
-    Raises ValueError if `given` has another shape.
+    Raises ValueError if `given` has another shape, TooSlow if after a first stretch of places the
+    whole is forecast to take more than `limit_s` seconds.
     """
+    start_s = time.monotonic()
     how = how or Sampling()
     device = next(prior.parameters()).device
     shape = (pictures, *prior.grid, prior.per_place)
@@ -137,6 +147,10 @@ def sample(
                 prior.put(state, place, codes_BTH[:, place])
                 if progress is not None:
                     progress(place + 1, prior.places)
+                if limit_s is not None and place + 1 == min(prior.places, PROBED):
+                    forecast = (time.monotonic() - start_s) * prior.places / (place + 1)
+                    if forecast > limit_s:
+                        raise TooSlow(f"forecast {forecast:.0f} s, limit {limit_s:g} s")
     finally:
         prior.train(training)
     return codes_BTH.view(shape)

@@ -1,0 +1,127 @@
+"""Using a trained prior: draw pictures, or complete the lower part of a person's own.
+
+Shapes: codes B Y X H. Everything drawn is stored with its seed, its settings and its codes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.data.picture import Recipe
+from famulus.models.codes_apply import placed
+from famulus.models.encoded import encode
+from famulus.models.prior import Prior
+from famulus.models.sampler import Sampling, sample
+from famulus.models.vqvae import VQVAE
+from famulus.ops.strip import strip
+
+OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
+Stage = tuple[VQVAE, Mapping[str, Any]]  # the first stage and its data section
+
+
+def apply_prior(
+    model: Prior,
+    decode: Callable[[Tensor], Tensor],
+    stage: Stage | None,
+    classes: tuple[str, ...] | None,
+    inputs: Path,
+    out: Path,
+    options: Mapping[str, Any],
+) -> None:
+    """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
+    each picture of `inputs`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch`.
+
+    Writes PNGs, codes.npz and sampling.json. Raises ConfigError for options that don't fit,
+    DataError naming what could not be read.
+    """
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
+    try:
+        chosen = {k: options[k] for k in ("seed", "temperature", "top_k", "top_p") if k in options}
+        how = Sampling(**chosen)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"apply: {error}") from None
+    out.mkdir(parents=True, exist_ok=True)
+    unread: list[str] = []
+    given, names = None, [f"sample-{i:04d}" for i in range(int(options.get("sample", 16)))]
+    if "complete" in options:
+        given, names = _given(model, stage, inputs, float(options["complete"]), unread)
+    codes = _draw(model, how, given, len(names), _label(classes, options), options)
+    for name, one in zip(names, codes, strict=True):
+        target = (out / name).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(strip(decode(one[None]))).save(target)
+    np.savez_compressed(out / "codes.npz", codes=codes.to(torch.int32).cpu().numpy())
+    about = how.as_dict() | {"names": names, "label": options.get("label")}
+    (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    if unread:
+        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
+
+
+def _draw(
+    model: Prior,
+    how: Sampling,
+    given: Tensor | None,
+    count: int,
+    label: int | None,
+    options: Mapping[str, Any],
+) -> Tensor:
+    from rich.progress import Progress  # slow to import
+
+    device, size, drawn = next(model.parameters()).device, int(options.get("batch", 16)), []
+    if count < 1 or size < 1:
+        raise ConfigError(f"apply: expected sample and batch >= 1, received {count} and {size}")
+    with Progress(transient=True) as bar:
+        task = bar.add_task("sampling", total=count * model.places)
+        for first in range(0, count, size):
+            n = min(size, count - first)
+            labels = None if label is None else torch.full((n,), label, device=device)
+            part = None if given is None else given[first : first + n]
+
+            def show(done: int, total: int, n: int = n, first: int = first) -> None:
+                bar.update(task, completed=first * total + n * done)
+
+            drawn.append(sample(model, n, how, labels, part, first, show))
+    return torch.cat(drawn)
+
+
+def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int | None:
+    if classes is None:
+        if "label" in options:
+            raise ConfigError("apply: label needs a prior trained with data.conditional: true")
+        return None
+    name = str(options.get("label", ""))
+    if name not in classes:
+        raise ConfigError(f"apply: expected label of {', '.join(classes)}; received {name!r}")
+    return classes.index(name)
+
+
+def _given(
+    model: Prior, stage: Stage | None, inputs: Path, share: float, unread: list[str]
+) -> tuple[Tensor, list[str]]:
+    """Codes of the pictures with the rows below `share` of the grid open (-1)."""
+    if stage is None:
+        raise ConfigError("apply: complete needs a prior over the codes of a first stage")
+    if not 0 <= share < 1:
+        raise ConfigError(f"apply: complete: expected a share in 0..1, received {share}")
+    net, data = stage
+    how = Recipe(net.sides, data["filter"], net.scaling.mean_C.numel(), data["fit"])
+    device = next(model.parameters()).device
+    net = net.to(device)
+    codes, names = [], []
+    for name, image, mask in placed(inputs, how, unread):
+        names.append(name)
+        codes.append(encode(net, {"image": image.to(device), "mask": mask.to(device)}))
+    if not codes:
+        raise DataError(f"apply: no picture could be read, the first: {unread[0]}")
+    given = torch.cat(codes)
+    lower = given[:, round(share * given.shape[1]) :]
+    lower[lower < model.size] = -1  # padding is known
+    return given, names

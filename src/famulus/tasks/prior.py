@@ -1,0 +1,291 @@
+"""Prior: how predictable are the codes of a picture, and what does a picture drawn from them show?
+
+Shapes: codes B Y X H (H codes a place, K values each, K itself = padding), logits B Y X H K.
+Units: `nats` a code (the loss), `bits_per_code`, `nats_per_picture`, `bits_per_dim` (bits of all
+codes over the real numbers of a picture; with a first stage that is the codes' rate alone, the
+reconstruction's error not counted). `accuracy` means little beside its floor, the unigram's.
+Codes come from a finished run of task codes (`codes: RUN@best`), or are the grey levels of the
+pictures themselves (data.levels). Source: van den Oord et al. 2016, arXiv 1606.05328.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.config.schema import Strict, operational
+from famulus.data.coded_images import CodedData, batches, open_coded
+from famulus.data.source import Source, Splits
+from famulus.models.causality import self_test
+from famulus.models.coded import CodedModel, build_coded, load_coded
+from famulus.models.encoded import Encoded, Levels, code_counts, grey_of_levels, weights_digest
+from famulus.models.pixelcnn import PixelCNN
+from famulus.models.prior import Prior as PriorNet
+from famulus.models.prior_apply import apply_prior
+from famulus.models.sampler import Sampling, TooSlow, sample
+from famulus.models.transformer import Transformer
+from famulus.models.vqvae import VQVAE
+from famulus.ops.code_scores import code_nats, unigram, unigram_cross_entropy
+from famulus.ops.strip import strip
+from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
+
+
+class PriorData(CodedData):
+    """Without `codes:` the pictures below and their grey levels; with it only these two count."""
+
+    name: str | None = Field(None, description="without codes: a set's name or a path")  # type: ignore[assignment]
+    levels: int | None = Field(None, ge=2, le=256, description="without codes: grey levels")
+    binarise: Literal["threshold", "stochastic"] = Field(
+        "threshold", description="2 levels: cut at one half, or drawn anew in every epoch"
+    )
+    conditional: bool = Field(False, description="tell the prior the picture's class")
+
+
+class PriorModel(Strict):
+    """Which net, and how pictures of samples are drawn from it."""
+
+    kind: Literal["pixelcnn", "transformer"] = "pixelcnn"
+    width: int = Field(64, ge=1, description="channels")
+    layers: int = Field(8, ge=1, description="gated layers, or transformer blocks")
+    first_kernel: int = Field(7, ge=3, description="pixelcnn: odd side of the first layer")
+    kernel: int = Field(3, ge=3, description="pixelcnn: odd side of the others")
+    heads: int = Field(4, ge=1, description="transformer: attention heads")
+    dropout: float = Field(0.0, ge=0, lt=1, description="transformer: share dropped")
+    samples: int = operational(8, "pictures drawn whenever pictures are due", ge=0, le=64)
+    temperature: float = operational(1.0, "of those samples", ge=0)
+    top_k: int | None = operational(None, "of those samples: likeliest codes kept", ge=1)
+    top_p: float | None = operational(None, "of those samples: share of the mass kept", gt=0, le=1)
+    sampling_limit_s: float = operational(
+        120.0, "samples forecast to take longer are not drawn", gt=0
+    )
+
+
+class PriorLoss(Strict):
+    """Cross-entropy in nats a code: there is nothing to set."""
+
+
+class PriorConfig(Strict):
+    parents: ClassVar[tuple[str, ...]] = ("codes",)
+    optional_parents: ClassVar[tuple[str, ...]] = ("codes",)
+    data: PriorData = PriorData()
+    model: PriorModel = PriorModel()
+    loss: PriorLoss = PriorLoss()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.data.name is None) != (self.data.levels is None):
+            raise ValueError("data: name and levels go together: expected both or neither")
+        return self
+
+
+class Prior(Task):
+    Config = PriorConfig
+
+    def __init__(self, config: PriorConfig, parents: Mapping[str, Parent]) -> None:
+        super().__init__(config, parents)
+        self._splits: Splits | None = None
+        self._stage: VQVAE | None = None  # the first stage, frozen
+        self._counts: tuple[Tensor, Tensor] | None = None
+        if (parents.get("codes") is None) == (config.data.name is None):
+            raise ConfigError(
+                "task prior: expected either codes: RUN@best, or data.name with data.levels"
+            )
+
+    # -- what is trained on what -------------------------------------------------------------
+
+    def data(self) -> Splits:
+        if self._splits is None:
+            d = self.config.data
+            if "codes" in self.parents:
+                self._splits = self._encoded(self.parents["codes"])
+            else:
+                found = open_coded(d)
+                drawn = d.binarise == "stochastic"
+                self._splits = Splits(
+                    Levels(found.train, d.levels, drawn), Levels(found.validation, d.levels, drawn)
+                )
+        return self._splits
+
+    def _encoded(self, parent: Parent) -> Splits:
+        """The first stage's own pictures, through its own net."""
+        if parent.config.get("task") != "codes":
+            raise ConfigError(
+                f"codes: expected a run of task codes, received {parent.run} of task "
+                f"{parent.config.get('task')}"
+            )
+        found = open_coded(CodedData.model_validate(parent.config["data"]))
+        model = CodedModel.model_validate(parent.config["model"])
+        if model.kind != "vqvae":
+            raise ConfigError(f"codes: run {parent.run} is a vae: expected model.kind vqvae")
+        first = next(batches(found.train, 1))["image"]
+        scaling = parent.config["data"]["scaling"]
+        stage = build_coded(model, first.shape[1], tuple(first.shape[2:]), scaling)
+        try:
+            load_coded(stage, dict(parent.weights))
+        except ValueError as error:
+            raise ConfigError(f"codes: run {parent.run}: {error}") from None
+        if not stage.quantiser.started:
+            raise ConfigError(f"codes: run {parent.run} ended before its codebook started")
+        self._stage = stage
+        digest = weights_digest(parent.weights)
+        train, held_out = (Encoded(s, stage, digest) for s in (found.train, found.validation))
+        return Splits(train, held_out)
+
+    def build(self) -> nn.Module:
+        train, c = self.data().train, self.config.model
+        _, *grid, per_place = _codes(train, np.arange(1)).shape
+        classes = self._classes(train)
+        try:
+            if c.kind == "pixelcnn":
+                sides = (c.first_kernel, c.kernel)
+                args = (train.size, tuple(grid), per_place, classes, c.width, c.layers)
+                model: PriorNet = PixelCNN(*args, *sides)
+            else:
+                args = (train.size, tuple(grid), per_place, classes, c.width, c.layers)
+                model = Transformer(*args, c.heads, c.dropout)
+        except ValueError as error:
+            raise ConfigError(f"model: {error}") from None
+        self_test(model)
+        return model
+
+    def _classes(self, source: Source) -> int:
+        if not self.config.data.conditional:
+            return 0
+        if source.labels is None or source.classes is None:
+            raise ConfigError("data.conditional: expected a set with classes, this one has none")
+        return len(source.classes)
+
+    # -- loss and scores ---------------------------------------------------------------------
+
+    def _label(self, batch: Batch) -> Tensor | None:
+        return batch["label"] if self.config.data.conditional else None
+
+    def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
+        nats, real = code_nats(model(batch["codes"], self._label(batch)), batch["codes"])
+        mean = nats.sum() / real.sum().clamp(min=1)
+        return {"nats": mean, "total": mean}
+
+    def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        sums, pictures = None, 0
+        for batch in batches:
+            codes = batch["codes"]
+            logits = model(codes, self._label(batch))
+            nats, real = code_nats(logits, codes)
+            right = (logits.argmax(-1) == codes) & real
+            now = torch.stack([nats.double().sum(), real.sum().double(), right.sum().double()])
+            sums = now if sums is None else sums + now
+            pictures += len(codes)
+        if sums is None:
+            raise DataError("expected at least one validation picture, received none")
+        nats, count, right = sums.tolist()
+        return {"loss": nats / count, "accuracy": right / count} | self._units(
+            nats / math.log(2) / count, count / pictures
+        )
+
+    def _units(self, bits_per_code: float, codes: float) -> dict[str, float]:
+        """The same figure in every unit, for pictures of `codes` real codes on average."""
+        bits = bits_per_code * codes
+        return {
+            "bits_per_code": bits_per_code,
+            "nats_per_picture": bits * math.log(2),
+            "bits_per_dim": bits / self._dimensions(codes),
+        }
+
+    def _dimensions(self, codes: float) -> float:
+        """Real numbers of a picture, on average over the validation pictures."""
+        if self._stage is None:
+            return codes
+        if not hasattr(self, "_measured"):
+            total = count = 0
+            for batch in batches(self.data().validation.source, 256, 512):
+                image, mask = batch["image"], batch.get("mask")
+                real = image.numel() if mask is None else float(mask.sum()) * image.shape[1]
+                total, count = total + real, count + len(image)
+            self._measured = total / count
+        return self._measured
+
+    # -- what nothing learned scores -----------------------------------------------------------
+
+    def floors(self, data: Splits) -> dict[str, Floor]:
+        size = data.train.size
+        train, held_out = (code_counts(s, size) for s in (data.train, data.validation))
+        bits = unigram_cross_entropy(train, held_out)
+        share = held_out.double() / held_out.sum(1, keepdim=True)
+        guess = float(share.gather(1, train.argmax(1, keepdim=True)).mean())
+        units = self._units(bits, float(held_out.sum()) / len(data.validation))
+        return {
+            "unigram": Floor("loss", bits * math.log(2), "unigram"),
+            "unigram, accuracy": Floor("accuracy", guess, "unigram"),
+            "unigram entropy": Floor("bits_per_code", unigram(held_out)[0], "unigram entropy"),
+            "initial loss": Floor("loss", math.log(size), "initial loss"),
+            **{f"unigram, {k}": Floor(k, v, "unigram") for k, v in units.items()},
+        }
+
+    # -- to look at, and to use ------------------------------------------------------------------
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Pictures BCYX in grey ranges of codes; black where there is padding."""
+        if self._stage is None:
+            return grey_of_levels(codes, self.config.data.levels or 2)
+        stage = self._stage.to(codes.device)
+        padding = codes == stage.quantiser.size
+        drawn = stage.scaling.inverse(stage.decode(codes.masked_fill(padding, 0)).float())
+        if _logits(self.parents["codes"]):
+            drawn = torch.sigmoid(stage.decode(codes.masked_fill(padding, 0)).float())
+        real = (~padding.all(-1))[:, None].float()
+        scale = tuple(a // b for a, b in zip(drawn.shape[2:], real.shape[2:], strict=True))
+        for axis, times in enumerate(scale):
+            real = real.repeat_interleave(times, 2 + axis)
+        return drawn.clamp(0, 1) * real
+
+    def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
+        """Samples, and completions of the fixed pictures' upper halves. Bounded in time."""
+        c = self.config.model
+        if c.samples == 0:
+            return {}
+        codes, label = fixed["codes"][: c.samples], self._label(fixed)
+        label = None if label is None else label[: c.samples]
+        how = Sampling(0, c.temperature, c.top_k, c.top_p)
+        given = codes.clone()
+        free = codes[:, codes.shape[1] // 2 :] < model.size  # padding is known: not drawn
+        given[:, codes.shape[1] // 2 :][free] = -1
+        n, limit = len(codes), c.sampling_limit_s
+        fresh = torch.full_like(codes, -1).masked_fill(codes == model.size, model.size)
+        shown = strip(self.decode(codes))
+        try:
+            drawn = sample(model, n, how, label, fresh, limit_s=limit)
+            completed = sample(model, n, how, label, given, limit_s=limit)
+        except TooSlow as slow:
+            text = f"No samples: {slow}; raise model.sampling_limit_s to draw them all the same."
+            return {"samples": Picture({"original": shown}, text)}
+        rows = {
+            "original": shown,
+            "lower half drawn": strip(self.decode(completed)),
+            "sample": strip(self.decode(drawn)),
+        }
+        text = f"Seed 0, temperature {c.temperature:g}, top_k {c.top_k}, top_p {c.top_p}."
+        return {"samples": Picture(rows, text)}
+
+    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """See `models.prior_apply`: samples, and completions of a person's pictures."""
+        names = self.data().train.classes if self.config.data.conditional else None
+        apply_prior(model, self.decode, self._read(), names, inputs, out, options)
+
+    def _read(self) -> Any:
+        """How a person's picture becomes codes; None where there is no first stage."""
+        return None if self._stage is None else (self._stage, self.parents["codes"].config["data"])
+
+
+def _codes(source: Source, indices: np.ndarray) -> Tensor:
+    seeds = np.zeros(len(indices), np.uint64)
+    return source.finish(source.gather(indices, seeds), seeds)["codes"]
+
+
+def _logits(parent: Parent) -> bool:
+    return parent.config.get("loss", {}).get("reconstruction") == "bce"
