@@ -255,7 +255,7 @@ def rerun(
     if not as_json:
         worst = max(compared["largest_relative_difference"].values(), default=0.0)
         same = "bit for bit the same" if compared["identical"] else f"differs by up to {worst:.3g}"
-        print(f"{again.id} against {found.id}: {compared['validations']} validations, {same}")
+        print(f"{again.id} against {found.id}: {compared['points']} points, {same}")
     _end(opened, found.experiment, report, [cell], as_json, extra={"compared": compared})
 
 
@@ -482,10 +482,11 @@ def _end(
 
     page = None
     if journal and store.local is not None:
-        from famulus.journal.site import write
-
-        pages = write(store, experiment)
-        page = next((p for p in pages if p.suffix == ".html" and p.name != "index.html"), None)
+        try:
+            page = _write_page(store, experiment)
+        except FamulusError:
+            if not report.failed:  # else the first error is the one to show
+                raise
     if as_json:
         _print({**outcome(report, cells), "page": page, **(extra or {})})
     elif page is not None:
@@ -493,7 +494,16 @@ def _end(
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
     if report.failed:
+        print(f"famulus: {report.told()}", file=sys.stderr)
         raise typer.Exit(report.exit_code)
+
+
+def _write_page(store: Any, experiment: str) -> Path:
+    from famulus.journal.names import folder
+    from famulus.journal.site import write
+
+    ending = f"{folder(experiment)}/index.html"
+    return next(p for p in write(store, experiment) if p.as_posix().endswith(f"/{ending}"))
 
 
 def main(arguments: list[str] | None = None) -> None:

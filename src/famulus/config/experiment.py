@@ -195,7 +195,7 @@ class _Reader:
         except SettingError:
             raise
         except ConfigError as error:
-            raise SettingError(("task",), str(error)) from None
+            raise SettingError(("task",), str(error).removeprefix("task: ")) from None
         parents = tuple(getattr(config, "parents", ()))
         known = [*Experiment.model_fields, *parents]
         for key in self.raw:

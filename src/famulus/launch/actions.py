@@ -42,7 +42,8 @@ def run_file(
     cells = prepare(store, plan, allowed)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
     store.plan(plan.name, plan.text, planned)
-    with Board(console, silent) as board, Helpers(workers - 1, file, overrides, store, lease_s):
+    helpers = Helpers(workers - 1, file, overrides, store, lease_s, allowed)
+    with Board(console, silent) as board, helpers:
         report = run_cells(store, cells, board, workers=workers, lease_s=lease_s, debug=debug)
     return plan, cells, report
 
@@ -64,6 +65,7 @@ def go_on(
     if overrides or step is not None:
         start = step if step is not None else run.step_of("last")
         cell = child(store, run, start, overrides, kind, allowed)
+        _something_left(cell, run, start)
     else:
         done = run.done()
         if done is not None:
@@ -73,8 +75,20 @@ def go_on(
             )
         cell = again(store, run, allowed)
     with Board(console, silent) as board:
-        report = run_cells(store, [cell], board, lease_s=lease_s, debug=debug)
+        report = run_cells(store, [cell], board, lease_s=lease_s, wait=False, debug=debug)
     return cell, report
+
+
+def _something_left(cell: Ready, run: Run, step: int) -> None:
+    """Raises ConfigError where a child would begin at the end of its budget."""
+    at = run.open_checkpoint(step).state["progress"]["inputs"]
+    budget = Calendar(cell.training, len(cell.data.train)).budget
+    if at >= budget:
+        raise ConfigError(
+            f"run {run.id} has seen {at:,} inputs at step {step}, the budget is {budget:,}: nothing"
+            " is left to train; raise it with --set training.inputs=N, or go on --from an earlier"
+            " step"
+        )
 
 
 def budget_override(store: Store, run: Run, amount: str, allowed: Sequence[str]) -> list[str]:
@@ -116,7 +130,7 @@ def repeat(
     """`run` once more from the start, as a run of its own."""
     cell = repetition(store, run, allowed)
     with Board(console, silent) as board:
-        report = run_cells(store, [cell], board, debug=debug)
+        report = run_cells(store, [cell], board, wait=False, debug=debug)
     return cell, report
 
 
@@ -124,6 +138,9 @@ def outcome(report: Report, cells: Sequence[Ready]) -> dict[str, Any]:
     """For --json."""
     ids = {cell.slug: cell.id for cell in cells}
     return {
-        "cells": [{"slug": s, "id": ids[s], "status": o} for s, o in report.outcomes.items()],
+        "cells": [
+            {"slug": slug, "id": ids[slug], "status": status, "error": report.errors.get(slug)}
+            for slug, status in report.outcomes.items()
+        ],
         "interrupted": report.interrupted,
     }

@@ -65,7 +65,7 @@ class Board:
     def say(self, text: str) -> None:
         """A sentence above the lines."""
         if not self.silent:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def running(self, cell: str, status: Status) -> None:
         self._show(cell, describe(status), now=False)

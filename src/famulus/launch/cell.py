@@ -144,7 +144,8 @@ def _emit_facts(cell: Ready, loop: Loop, attempt: Attempt, machine: Machine) -> 
     origin = cell.config.get(ORIGIN)
     if origin:
         changed = ", ".join(cell.overrides) or "nothing changed"
-        text = f"{origin['kind']} from {origin['run']} at step {origin['step']}: {changed}"
+        at_step = "" if origin["step"] is None else f" at step {origin['step']}"
+        text = f"{origin['kind']} from {origin['run']}{at_step}: {changed}"
         attempt.emit({"kind": "mark", **at, "what": origin["kind"], "text": text})
 
 

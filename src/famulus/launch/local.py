@@ -8,8 +8,9 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from famulus.launch.board import Board, duration
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import Ready
 from famulus.launch.signals import Interrupt
+from famulus.store.attempt import Superseded
 from famulus.store.leases import LEASE_S
 from famulus.store.store import Store
 from famulus.training.precision import Precision
@@ -31,17 +33,25 @@ class Report:
     """What became of the cells, by slug."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
-    errors: list[FamulusError] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)  # what is wrong with those that failed
     interrupted: str | None = None
+    exit_code: int = 0  # of the first that failed
 
     @property
     def failed(self) -> list[str]:
-        return [slug for slug, status in self.outcomes.items() if status in ("failed", "error")]
+        return list(self.errors)
 
-    @property
-    def exit_code(self) -> int:
+    def fail(self, slug: str, text: str, exit_code: int = 1) -> None:
         """1 where a run failed; where it could not be trained, what that error says."""
-        return self.errors[0].exit_code if self.errors else 1
+        self.errors[slug] = " ".join(text.split())
+        self.exit_code = self.exit_code or exit_code
+
+    def told(self) -> str:
+        """What failed, in one line."""
+        slug, text = next(iter(self.errors.items()))
+        more = len(self.errors) - 1
+        others = f" (and {more} more {'cell' if more == 1 else 'cells'})" if more else ""
+        return f"{slug}: {text}{others}"
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str | None]:
@@ -70,14 +80,13 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
     torch.set_num_threads(count)
 
     def precision() -> dict:
-        wanted = {cell.training.precision for cell in cells}
-        if wanted != {"auto"}:
-            return {}
-        return choose_precision(first.task, first.data, first.training, device).json()
+        return choose_precision(auto.task, auto.data, auto.training, device).json()
 
+    auto = next((cell for cell in cells if cell.training.precision == "auto"), None)
+    if auto is None:  # nothing to measure; each cell says what it wants
+        return Machine(device, _fixed(first), count)
     stored = store.resolve_once(first.experiment, f"precision-{device.type}", precision)
-    chosen = Precision(**stored) if stored else Precision("fp32")
-    return Machine(device, chosen, count)
+    return Machine(device, Precision(**stored), count)
 
 
 def run_cells(
@@ -87,9 +96,13 @@ def run_cells(
     *,
     workers: int = 1,
     lease_s: float = LEASE_S,
+    wait: bool = True,
     debug: bool = False,
 ) -> Report:
-    """Trains every cell that is not finished, and waits for those that others train."""
+    """Trains every cell that is not finished, and waits for those that others train.
+
+    Without `wait`, a cell whose other process lives is an error; a lost process is waited for.
+    """
     report = Report()
     machine = settle(store, cells, workers, board)
     gain = f", {machine.precision.gain} x fp32" if machine.precision.gain else ""
@@ -107,7 +120,7 @@ def run_cells(
             for cell in pending:
                 if interrupt.reason():
                     break
-                status = _one(store, cell, machine, board, interrupt, lease_s, debug, report)
+                status = _one(store, cell, machine, board, interrupt, lease_s, wait, debug, report)
                 if status == "busy":
                     busy.append(cell)
                 report.outcomes[cell.slug] = status
@@ -131,6 +144,7 @@ def _one(
     board: Board,
     interrupt: Interrupt,
     lease_s: float,
+    wait: bool,
     debug: bool,
     report: Report,
 ) -> str:
@@ -138,8 +152,7 @@ def _one(
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
     done = run.done()
     if done is not None:
-        board.state(cell.slug, f"{done['status']}{_reason(done)}")
-        return done["status"]
+        return _ended(cell, done, board, report, f"{done['status']}{_reason(done)}")
     started = time.monotonic()
 
     def forecast(cost: Forecast) -> None:
@@ -156,33 +169,44 @@ def _one(
         machine = Machine(machine.device, _fixed(cell), machine.threads)
     try:
         outcome = execute(store, cell, machine, watcher, lease_s)
-    except Busy as error:
-        board.state(cell.slug, f"another process has it: {error}")
-        return "busy"
+    except (Busy, Superseded) as error:
+        if wait or isinstance(error, Superseded) or run.status() != "running":
+            board.state(cell.slug, f"another process has it: {error}")
+            return "busy"
+        return _error(cell, str(error), board, report, error.exit_code)
     except FamulusError as error:
         if debug:
             raise
-        report.errors.append(error)
-        board.state(cell.slug, f"error: {error}")
-        return "error"
+        return _error(cell, str(error), board, report, error.exit_code)
     except Exception as error:
         if debug:
             raise
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(last.filename)}:{last.lineno}"
         text = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        board.state(
-            cell.slug, f"error: {type(error).__name__} at {where}: {text} (--debug shows all)"
-        )
-        return "error"
+        told = f"{type(error).__name__} at {where}: {text} (--debug shows all)"
+        return _error(cell, told, board, report)
     if outcome.status == "interrupted":
         board.state(cell.slug, f"interrupted: famulus resume {cell.id} goes on")
         return outcome.status
     done = run.done() or {}
     scores = " ".join(f"{name} {value:.5g}" for name, value in done.get("scores", {}).items())
     took = duration(time.monotonic() - started)
-    board.state(cell.slug, f"{outcome.status}{_reason(done)} in {took} · {scores}")
-    return outcome.status
+    text = f"{outcome.status}{_reason(done)} in {took} · {scores}"
+    return _ended(cell, done or vars(outcome), board, report, text)
+
+
+def _ended(cell: Ready, done: Mapping[str, Any], board: Board, report: Report, text: str) -> str:
+    board.state(cell.slug, text)
+    if done["status"] == "failed":
+        report.fail(cell.slug, f"failed{_reason(done)}")
+    return done["status"]
+
+
+def _error(cell: Ready, text: str, board: Board, report: Report, exit_code: int = 1) -> str:
+    board.state(cell.slug, f"error: {text}")
+    report.fail(cell.slug, text, exit_code)
+    return "error"
 
 
 def _fixed(cell: Ready) -> Precision:
@@ -190,5 +214,5 @@ def _fixed(cell: Ready) -> Precision:
     return Precision(name, channels_last=name == "bf16")
 
 
-def _reason(done: dict) -> str:
+def _reason(done: Mapping[str, Any]) -> str:
     return f" ({done['reason']})" if done.get("reason") else ""

@@ -93,7 +93,7 @@ def make_ready(
         parents[key] = Parent(source.run.id, source.run.config(), weights)
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
-    elif (stored := filled.get(ORIGIN, {})).get("step") is not None:
+    elif stored := _goes_on_from(filled):
         origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
     sections = {key: filled[key] for key in ("data", "model", "loss") if key in filled}
     task = kind(kind.Config.model_validate(sections), parents)
@@ -169,10 +169,20 @@ def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
 
 
 def repetition(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
-    """The same settings, from the start, as a run of its own."""
+    """The same settings, from where the run itself began, as a run of its own."""
+    config = run.config()
     earlier = sum(1 for r in store.runs(run.experiment) if _repeats(r, run.id))
     origin = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
-    return make_ready(store, run.experiment, run.slug, {**run.config(), ORIGIN: origin}, allowed)
+    if began := _goes_on_from(config):
+        origin["from"] = dict(began)
+    return make_ready(store, run.experiment, run.slug, {**config, ORIGIN: origin}, allowed)
+
+
+def _goes_on_from(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Where a child began, {"run", "step", "kind"}; a repetition began where the repeated did."""
+    origin = config.get(ORIGIN) or {}
+    origin = origin.get("from") or origin
+    return origin if origin.get("step") is not None else None
 
 
 def _repeats(run: Run, repeated: str) -> bool:

@@ -63,18 +63,34 @@ def _apply(tree: Path, diff: str, run: Run) -> None:
 
 
 def compare_curves(before: Run, after: Run) -> dict[str, Any]:
-    """Largest relative difference of every validation score over the shared positions."""
-    old = {e["inputs"]: e["values"] for e in before.events() if e["kind"] == "val"}
-    new = {e["inputs"]: e["values"] for e in after.events() if e["kind"] == "val"}
-    shared = sorted(old.keys() & new.keys())
+    """Largest relative difference of every curve (val/loss, train/total) over shared positions.
+
+    Two values that are both not a number are the same; one alone differs infinitely.
+    """
+    old, new = _points(before), _points(after)
+    shared = old.keys() & new.keys()
     worst: dict[str, float] = {}
-    for inputs in shared:
-        for score, value in old[inputs].items():
-            other = new[inputs].get(score, math.nan)
-            scale = max(abs(value), abs(other), 1e-30)
-            worst[score] = max(worst.get(score, 0.0), abs(value - other) / scale)
+    for name, inputs in sorted(shared):
+        value, other = old[name, inputs], new[name, inputs]
+        worst[name] = max(worst.get(name, 0.0), _difference(value, other))
     return {
-        "validations": len(shared),
-        "identical": bool(shared) and not any(worst.values()),
+        "points": len(shared),
+        "identical": bool(shared) and old.keys() == new.keys() and not any(worst.values()),
         "largest_relative_difference": worst,
     }
+
+
+def _points(run: Run) -> dict[tuple[str, int], float]:
+    return {
+        (f"{event['kind']}/{name}", event["inputs"]): value
+        for event in run.events()
+        if event["kind"] in ("train", "val")
+        for name, value in event["values"].items()
+    }
+
+
+def _difference(a: float, b: float) -> float:
+    if a == b or (math.isnan(a) and math.isnan(b)):
+        return 0.0
+    difference = abs(a - b) / max(abs(a), abs(b))
+    return difference if math.isfinite(difference) else math.inf

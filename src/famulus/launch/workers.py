@@ -17,12 +17,20 @@ class Helpers:
     """`count` processes beside this one, as a context manager that waits for them."""
 
     def __init__(
-        self, count: int, file: Path, overrides: Sequence[str], store: Store, lease_s: float
+        self,
+        count: int,
+        file: Path,
+        overrides: Sequence[str],
+        store: Store,
+        lease_s: float,
+        allowed: Sequence[str] = (),
     ) -> None:
         self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
         self.command += ["--store", store.root, "--lease-s", str(lease_s), "--no-journal"]
         for override in overrides:
             self.command += ["--set", override]
+        for module in allowed:
+            self.command += ["--allow-module", module]
         self.count = count
         self.processes: list[subprocess.Popen[bytes]] = []
 

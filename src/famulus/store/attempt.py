@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from famulus.config.errors import FamulusError, StoreError
 from famulus.store import events as lines
 from famulus.store import layout, records
-from famulus.store.leases import BEAT_S
+from famulus.store.leases import BEAT_S, BEATS, LEASE_S
 
 if TYPE_CHECKING:
     from famulus.store.run import Run
@@ -37,7 +37,7 @@ class Attempt:
     KeyboardInterrupt leaves it, unless `finish` was called.
     """
 
-    def __init__(self, run: Run, n: int, start_from: int | None) -> None:
+    def __init__(self, run: Run, n: int, start_from: int | None, lease_s: float = LEASE_S) -> None:
         self.run = run
         self.n = n
         self.start_from = start_from
@@ -52,7 +52,7 @@ class Attempt:
         self.beat()
         threading.Thread(
             target=_keep_beating,
-            args=(weakref.ref(self), self._over),
+            args=(weakref.ref(self), self._over, min(BEAT_S, lease_s / BEATS)),
             name=f"beat-{run.id}",
             daemon=True,
         ).start()
@@ -82,7 +82,7 @@ class Attempt:
     # heartbeat
 
     def beat(self) -> None:
-        """Says that this writer lives; called by its own thread every 30 s."""
+        """Says that this writer lives; its own thread calls it every 30 s or tenth of a lease."""
         self._beats += 1
         record = {"beats": self._beats, "time": records.now()}
         self._files.write(layout.beat(self.run.path, self.n), records.encode(record))
@@ -248,9 +248,9 @@ class Attempt:
             )
 
 
-def _keep_beating(attempt: weakref.ref[Attempt], over: threading.Event) -> None:
+def _keep_beating(attempt: weakref.ref[Attempt], over: threading.Event, every_s: float) -> None:
     """Beats until the attempt is over or forgotten. An error is kept, and the next beat tried."""
-    while not over.wait(BEAT_S):
+    while not over.wait(every_s):
         living = attempt()
         if living is None:
             return

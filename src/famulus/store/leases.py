@@ -16,6 +16,7 @@ from typing import Any
 
 BEAT_S = 30.0  # seconds between two heartbeats
 LEASE_S = 300.0  # seconds without a change after which a run may be taken over
+BEATS = 10  # at least, in a lease
 
 
 class LeaseObserver:

@@ -158,7 +158,7 @@ class Run:
         if not self._files.create(layout.attempt(self.path, n), records.encode(data)):
             raise Busy(f"{self.path}: expected to start attempt {n}, received another's; wait")
         self._clean()
-        return Attempt(self, n, data["start_from"])
+        return Attempt(self, n, data["start_from"], lease_s)
 
     def _clean(self) -> None:
         """Removes what a killed writer left: half-written files, checkpoints without manifest."""
