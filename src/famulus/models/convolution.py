@@ -4,6 +4,7 @@ Shapes: B C ... where ... is Y X or Z Y X. A "factor" f is the ratio of a pictur
 grid's. Plain stacks follow the layout that people type by hand; residual ones are the default.
 """
 
+import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -156,8 +157,8 @@ def residual_decoder(
     return nn.Sequential(*parts, *([Unfold(patch)] if patch > 1 else []))
 
 
-def output_shape(encoder: nn.Module, channels: int, sides: tuple[int, ...]) -> tuple[int, ...]:
-    """(width, *grid) of an encoder, without running it on data."""
-    device = next(encoder.parameters()).device
+def output_shape(net: nn.Module, channels: int, sides: tuple[int, ...]) -> tuple[int, ...]:
+    """(width, *sides) of what leaves a net, worked out on shapes alone: nothing is computed."""
+    twin = copy.deepcopy(net).to("meta")
     with torch.no_grad():
-        return tuple(encoder(torch.zeros(1, channels, *sides, device=device)).shape[1:])
+        return tuple(twin(torch.zeros(1, channels, *sides, device="meta")).shape[1:])

@@ -107,7 +107,8 @@ def encode(model: VQVAE, batch: Mapping[str, Tensor]) -> Tensor:
 def _read(path: Path, shape: tuple[int, ...], size: int) -> np.ndarray | None:
     """Stored codes, or None if there are none or they are damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here, so that it is closed even where numpy gives up on a damaged file
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             codes = stored["codes"]
     except (OSError, ValueError, KeyError, EOFError):
         return None

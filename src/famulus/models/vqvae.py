@@ -21,6 +21,16 @@ def grid_mask(mask: Tensor, grid: tuple[int, ...]) -> Tensor:
     return POOL[len(grid)](mask.float(), grid)[:, 0] > 0
 
 
+def check_mirror(decoder: nn.Module, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
+    """Raises ValueError if the decoder does not lead from the grid back to the picture's sides."""
+    back = output_shape(decoder, inner[0], inner[1:])
+    if back != outer:
+        raise ValueError(
+            f"expected sides that are multiples of all strides together, received {outer[1:]}: "
+            f"the grid {inner[1:]} leads back to {back[1:]}"
+        )
+
+
 @dataclass(frozen=True)
 class Coded:
     """A reconstruction and the quantiser's part in it."""
@@ -48,11 +58,7 @@ class VQVAE(nn.Module):
     ) -> None:
         super().__init__()
         width, *grid = output_shape(encoder, channels, sides)
-        if any(side % cells for side, cells in zip(sides, grid, strict=True)):
-            raise ValueError(
-                f"expected sides {sides} to be multiples of the encoder's strides, "
-                f"received a grid of {tuple(grid)}"
-            )
+        check_mirror(decoder, (width, *grid), (channels, *sides))
         self.grid, self.sides = tuple(grid), tuple(sides)
         self.encoder, self.quantiser, self.decoder = encoder, quantiser, decoder
         conv = CONV[len(grid)]
@@ -110,6 +116,7 @@ class VAE(nn.Module):
     ) -> None:
         super().__init__()
         self.inner = output_shape(encoder, channels, sides)
+        check_mirror(decoder, self.inner, (channels, *sides))
         flat = torch.Size(self.inner).numel()
         self.encoder, self.decoder = encoder, decoder
         self.mu = nn.Linear(flat, width)

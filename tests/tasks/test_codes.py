@@ -1,0 +1,193 @@
+"""Task codes on real digits and on letterboxed pictures made here."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.data.feeder import validation_batches
+from famulus.tasks.base import Position
+from famulus.tasks.codes import Codes, CodesConfig
+
+AT = Position(step=0, inputs=0, epoch=0, seed=0)
+DATA = {"name": "digits", "channels": 1, "subset": 200, "validation": 50}
+MODEL = {"widths": [8, 8], "quantiser": {"size": 16, "dim": 4, "pool": 64}}
+PLAIN = [{"filters": 8, "kernel": 5, "stride": 2}, {"filters": 8}]
+
+
+def make(data=None, model=None, loss=None):
+    sections = {"data": DATA | (data or {}), "model": MODEL | (model or {}), "loss": loss or {}}
+    task = Codes(CodesConfig(**sections), {})
+    torch.manual_seed(0)
+    return task, task.build()
+
+
+def batch_of(task, count=16):
+    return next(iter(validation_batches(task.data().validation, count, "cpu")))
+
+
+def score(task, model, batch=64):
+    with torch.no_grad():
+        return task.scores(model.eval(), validation_batches(task.data().validation, batch, "cpu"))
+
+
+@pytest.fixture
+def letterboxed(tmp_path):
+    """Pictures of a constant grey, 3:4: padding takes a quarter of each square frame."""
+    random = np.random.default_rng(0)
+    for part in ("train", "validation"):
+        for i in range(12):
+            path = tmp_path / part / "all" / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grey = np.full((16, 12, 3), random.integers(60, 250), np.uint8)
+            Image.fromarray(grey).save(path)
+    return {"name": str(tmp_path), "size": 16, "channels": 3, "subset": None, "validation": None}
+
+
+@pytest.mark.parametrize("model", [
+    {}, {"kind": "vae"}, {"stack": "plain", "layers": PLAIN}, {"quantiser": {"kind": "fsq"}},
+    {"quantiser": {"kind": "gradient", "size": 8, "dim": 4}}, {"patch": 2, "widths": [8]},
+    {"kind": "vae", "stack": "plain", "layers": PLAIN, "activation": "leaky-relu",
+     "start": "he-normal", "code": 3, "output": "tanh"},
+])  # fmt: skip
+def test_training_lowers_the_loss_and_scores_are_finite(model):
+    task, net = make(model=model, loss={"kl_weight": 0.1})
+    batch = batch_of(task, 50)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        parts = task.loss(net.train(), batch, AT)
+        optimizer.zero_grad()
+        parts["total"].backward()
+        optimizer.step()
+        losses.append(float(parts["recon"].detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    scores = score(task, net)
+    assert all(math.isfinite(value) for value in scores.values())
+    assert ("perplexity" in scores) == (model.get("kind") != "vae")
+
+
+@pytest.mark.parametrize("kind", ["vqvae", "vae"])
+def test_scores_do_not_depend_on_the_batch_size(kind):
+    task, net = make(model={"kind": kind})
+    once, again = score(task, net, 50), score(task, net, 7)
+    for name, value in once.items():
+        assert again[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+
+
+def test_padding_counts_neither_in_the_loss_nor_in_the_scores(letterboxed):
+    task, net = make(data=letterboxed)
+    batch = batch_of(task, 12)
+    plain = task.loss(net.eval(), batch, AT)["recon"]
+    dirty = dict(batch)
+    dirty["image"] = torch.where(batch["mask"] > 0, batch["image"], 0.7)
+    torch.testing.assert_close(task.loss(net, dirty, AT)["recon"], plain)
+    unmasked = {k: v for k, v in dirty.items() if k != "mask"}
+    assert not torch.isclose(task.loss(net, unmasked, AT)["recon"], plain)  # control
+    assert batch["mask"].mean() == 0.75
+
+
+def test_floors_against_numpy(letterboxed):
+    task, net = make(data=letterboxed, loss={"scale": "none"})
+    floors = task.floors(task.data())
+    train = next(iter(validation_batches(task.data().train, 12, "cpu")))["image"][..., 2:14].numpy()
+    held_out = batch_of(task, 12)["image"][..., 2:14].numpy()
+    best = ((held_out - train.mean(0)) ** 2).mean()
+    assert floors["best constant"].value == pytest.approx(best, rel=1e-4)
+    assert floors["initial loss"].value == pytest.approx((held_out**2).mean(), rel=1e-4)
+    variance = float(net.variance)
+    assert variance == pytest.approx(train.var(), rel=1e-3)
+    scaled = make(data=letterboxed)[0].floors(task.data())
+    assert scaled["best constant"].value == pytest.approx(best / variance, rel=1e-3)
+
+
+def test_the_constant_floor_is_what_a_constant_net_scores():
+    task, net = make(loss={"scale": "none"})
+    mean = next(iter(validation_batches(task.data().train, 200, "cpu")))["image"].mean(0)
+    net.decoder = torch.nn.Identity()
+    net.out_of = torch.nn.Identity()
+    net._draw = lambda z: mean.expand(len(z), -1, -1, -1)
+    floors = task.floors(task.data())
+    assert score(task, net)["recon"] == pytest.approx(
+        floors["best constant, recon"].value, rel=1e-4
+    )
+    assert score(task, net)["l1"] == pytest.approx(floors["best constant, l1"].value, rel=1e-4)
+
+
+@pytest.mark.parametrize(("sections", "message"), [
+    ({"loss": {"reconstruction": "bce"}, "data": {"scaling": "centred"}}, "unbounded below"),
+    ({"loss": {"reconstruction": "bce"}, "model": {"output": "sigmoid"}}, "applies the sigmoid"),
+    ({"loss": {"reconstruction": "l1", "scale": "calibrated"}}, "calibrated is Gaussian"),
+    ({"model": {"stack": "plain"}}, "expected layers"),
+    ({"model": {"quantiser": {"kind": "library"}}}, "expected its class as name"),
+])  # fmt: skip
+def test_contradictions_are_refused(sections, message):
+    with pytest.raises(ValidationError, match=message):
+        CodesConfig(**sections)
+
+
+def test_the_silent_reshape_is_an_error_that_names_its_key():
+    wide = {"stack": "plain", "layers": PLAIN, "project": False}
+    with pytest.raises(ConfigError, match="codes_per_position: 2 would fit"):
+        make(model=wide)
+    declared = {"size": 16, "dim": 4, "pool": 0, "codes_per_position": 2}
+    task, net = make(model=wide | {"quantiser": declared})
+    assert net.encode(batch_of(task)["image"]).shape == (16, 4, 4, 2)
+
+
+def test_a_size_that_strides_do_not_divide_is_named():
+    with pytest.raises(ConfigError, match="multiples"):
+        make(data={"size": 30}, model={"widths": [8, 8, 8, 8]})
+
+
+def test_a_last_short_batch_of_one_is_fine():
+    task, net = make(data={"validation": 5})
+    assert score(task, net, 4)["loss"] == pytest.approx(score(task, net, 5)["loss"], rel=1e-4)
+    task.loss(net.train(), {k: v[:1] for k, v in batch_of(task, 5).items()}, AT)["total"].backward()
+
+
+def test_pictures_are_the_training_pipeline(letterboxed):
+    task, net = make(data=letterboxed | {"scaling": "per-sample"})
+    picture = task.pictures(net.eval(), batch_of(task, 4))["reconstructions"]
+    shapes = {row.shape for row in picture.rows.values()}
+    assert shapes == {(16, 64, 3)}
+    assert (picture.rows["reconstruction"][:, :2] == 0).all()  # padding stays black
+
+
+def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
+    task, net = make(data=letterboxed)
+    net.eval()
+    inputs, out = tmp_path / "own", tmp_path / "out"
+    inputs.mkdir()
+    for name, size in (("a.png", (30, 12)), ("b.jpg", (8, 8))):
+        Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(inputs / name)
+    task.apply(net, inputs, out, {"encode": True, "interpolate": 3})
+    with np.load(out / "codes.npz", allow_pickle=False) as stored:
+        assert stored["codes"].shape == (2, 8, 8, 1)
+    with Image.open(out / "walk.png") as walk:
+        assert walk.size == (3 * 16, 16)
+    task.apply(net, inputs, out, {"interpolate": 4, "format": "gif"})
+    with Image.open(out / "walk.gif") as walk:
+        assert walk.size == (16, 16)
+    task.apply(net, inputs, out, {})
+    with Image.open(out / "a.png") as drawn:
+        assert drawn.size == (16, 16)
+    (inputs / "c.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 pictures not read, the first: c.png"):
+        task.apply(net, inputs, out, {})
+    with pytest.raises(ConfigError, match="received zoom"):
+        task.apply(net, inputs, out, {"zoom": 2})
+    with pytest.raises(ConfigError, match=r"sample needs model\.kind vae"):
+        task.apply(net, inputs, out, {"sample": 2})
+
+
+def test_a_vae_draws_samples_by_seed(tmp_path):
+    task, net = make(model={"kind": "vae"})
+    for folder, seed in (("one", 1), ("again", 1), ("other", 2)):
+        task.apply(net, tmp_path, tmp_path / folder, {"sample": 2, "seed": seed})
+    read = [(tmp_path / f / "sample-0001.png").read_bytes() for f in ("one", "again", "other")]
+    assert read[0] == read[1] != read[2]

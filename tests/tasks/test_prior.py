@@ -1,0 +1,220 @@
+"""Task prior: two stages in one lineage, the cache of codes, floors, padding, samples."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+from famulus.config.errors import ConfigError
+from famulus.data.feeder import validation_batches
+from famulus.models.encoded import Levels, code_counts
+from famulus.tasks.base import Parent, Position
+from famulus.tasks.codes import Codes, CodesConfig
+from famulus.tasks.prior import Prior, PriorConfig
+
+AT = Position(step=0, inputs=0, epoch=0, seed=0)
+DATA = {"name": "digits", "channels": 1, "subset": 100, "validation": 40}
+MODEL = {"widths": [8, 8], "quantiser": {"size": 16, "dim": 4, "pool": 0, "codes_per_position": 2}}
+SMALL = {"width": 8, "layers": 2, "first_kernel": 3, "samples": 3}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def stage(data=None, model=None, seed=0) -> Parent:
+    config = CodesConfig(data=DATA | (data or {}), model=MODEL | (model or {}))
+    torch.manual_seed(seed)
+    net = Codes(config, {}).build()
+    plain = config.model_dump(mode="json") | {"task": "codes"}
+    return Parent("abc123", plain, {k: v.clone() for k, v in net.state_dict().items()})
+
+
+def make(parent=None, data=None, model=None):
+    config = PriorConfig(data=data or {}, model=SMALL | (model or {}))
+    task = Prior(config, {"codes": parent} if parent else {})
+    torch.manual_seed(0)
+    return task, task.build()
+
+
+def batch_of(task, count=16):
+    return next(iter(validation_batches(task.data().validation, count, "cpu")))
+
+
+def score(task, model, batch=64):
+    with torch.no_grad():
+        return task.scores(model.eval(), validation_batches(task.data().validation, batch, "cpu"))
+
+
+@pytest.mark.parametrize("model", [{}, {"kind": "transformer", "heads": 2}])
+def test_it_learns_below_its_unigram_floor(model):
+    task, net = make(stage(), model=model)
+    floors = task.floors(task.data())
+    batch = batch_of(task, 40)
+    assert batch["codes"].shape == (40, 4, 4, 2)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(60):
+        parts = task.loss(net.train(), batch, AT)
+        optimizer.zero_grad()
+        parts["total"].backward()
+        optimizer.step()
+    scores = score(task, net)
+    assert scores["loss"] < floors["unigram"].value < floors["initial loss"].value
+    assert scores["accuracy"] > floors["unigram, accuracy"].value
+    # one figure in four units: 32 codes and 64 pixels a picture
+    assert scores["bits_per_code"] == pytest.approx(scores["loss"] / math.log(2))
+    assert scores["nats_per_picture"] == pytest.approx(32 * scores["loss"])
+    assert scores["bits_per_dim"] == pytest.approx(32 * scores["bits_per_code"] / 64)
+    assert score(task, net, 7)["loss"] == pytest.approx(scores["loss"], rel=1e-5)
+
+
+def test_the_initial_loss_is_that_of_a_uniform_guess():
+    task, net = make(stage())
+    for head in net.head.logits:
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+    floors = task.floors(task.data())
+    assert score(task, net)["loss"] == pytest.approx(math.log(16))
+    assert floors["initial loss"].value == pytest.approx(math.log(16))
+
+
+def test_codes_are_encoded_once_and_anew_for_another_stage():
+    first, other = stage(), stage(seed=1)
+    task, _ = make(first)
+    source = task.data().train
+    codes = source.codes
+    assert source.file.exists()
+    source.file.write_bytes(source.file.read_bytes()[:-200])  # damaged: encoded again
+    again, _ = make(first)
+    assert np.array_equal(again.data().train.codes, codes)
+    marked = codes.copy()
+    marked[:] = 3
+    np.savez_compressed(source.file, codes=marked)
+    cached, _ = make(first)
+    assert (cached.data().train.codes == 3).all()  # it is really read from there
+    changed, _ = make(other)
+    assert changed.data().train.fingerprint != source.fingerprint
+    assert not np.array_equal(changed.data().train.codes, codes)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda p: p.config.update(task="tiles"), "expected a run of task codes"),
+    (lambda p: p.config["model"].update(kind="vae"), "is a vae"),
+    (lambda p: p.config["model"].update(widths=[8, 12]), "expected shape"),
+])  # fmt: skip
+def test_a_first_stage_that_does_not_fit_is_named(change, message):
+    parent = stage()
+    change(parent)
+    with pytest.raises(ConfigError, match=message):
+        make(parent)
+
+
+def test_a_stage_that_never_started_is_refused():
+    unstarted = MODEL["quantiser"] | {"pool": 10_000}
+    with pytest.raises(ConfigError, match="before its codebook started"):
+        make(stage(model={"quantiser": unstarted}))
+
+
+def test_either_codes_or_levels():
+    with pytest.raises(ConfigError, match="either codes"):
+        make()
+    with pytest.raises(ConfigError, match="either codes"):
+        make(stage(), data=DATA | {"levels": 2})
+    with pytest.raises(ValidationError, match="go together"):
+        PriorConfig(data=DATA)
+
+
+def test_padding_is_known_never_drawn_and_never_counted(tmp_path):
+    for part in ("train", "validation"):
+        for i in range(6):
+            path = tmp_path / part / f"{i}.png"
+            path.parent.mkdir(exist_ok=True)
+            grey = np.random.default_rng(i).integers(0, 255, (16, 8, 3), np.uint8)
+            Image.fromarray(grey).save(path)
+    whole = {"subset": None, "validation": None}
+    parent = stage(data=whole | {"name": str(tmp_path), "size": 16, "channels": 3})
+    task, net = make(parent)
+    codes = batch_of(task, 6)["codes"]  # 8 x 8, two of the eight columns on each side padded
+    assert (codes[:, :, :2] == 16).all()
+    assert (codes[:, :, 6:] == 16).all()
+    assert (codes[:, :, 2:6] < 16).all()
+    floors = task.floors(task.data())
+    counted = code_counts(task.data().validation, 16).sum()
+    assert counted == 6 * 8 * 4 * 2
+    assert floors["unigram, nats_per_picture"].value == pytest.approx(
+        floors["unigram"].value * 8 * 4 * 2
+    )
+    picture = task.pictures(net.eval(), {"codes": codes})["samples"]
+    assert (picture.rows["sample"].reshape(16, 3, 16, 3)[:, :, :4] == 0).all()
+    assert picture.rows["sample"].reshape(16, 3, 16, 3)[:, :, 4:12].any()
+
+
+def test_sampling_is_forecast_and_bounded():
+    task, net = make(stage(), model={"sampling_limit_s": 1e-6})
+    picture = task.pictures(net.eval(), batch_of(task, 4))["samples"]
+    assert "No samples: forecast" in picture.caption
+    task, net = make(stage(), model={"samples": 0})
+    assert task.pictures(net, batch_of(task, 4)) == {}
+
+
+def test_classes_are_told_when_asked_for():
+    task, net = make(stage(), data={"conditional": True})
+    assert net.classes == 10
+    batch = batch_of(task)
+    task.loss(net, batch, AT)["total"].backward()
+    assert net.label.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("binarise", ["threshold", "stochastic"])
+def test_binarised_pictures(binarise):
+    task, net = make(data=DATA | {"levels": 2, "binarise": binarise})
+    batch = batch_of(task, 40)
+    assert batch["codes"].shape == (40, 8, 8, 1)
+    assert batch["codes"].unique().tolist() == [0, 1]
+    scores = score(task, net)
+    assert scores["bits_per_dim"] == pytest.approx(scores["bits_per_code"])
+    assert scores["nats_per_picture"] == pytest.approx(64 * scores["loss"])
+    assert task.pictures(net.eval(), batch)["samples"].rows["sample"].shape == (8, 24, 3)
+
+
+def test_stochastic_draws_follow_the_grey_values():
+    source = make(data=DATA | {"levels": 2})[0].data().validation.source
+    levels, index = Levels(source, 2, stochastic=True), np.full(4000, 3)
+    batch = source.finish(source.gather(index[:1], None), None)["image"][0, 0]
+    seeds = np.arange(4000).astype(np.uint64)
+    drawn = levels.finish(levels.gather(index, seeds), seeds)["codes"][..., 0].float()
+    assert (drawn.mean(0) - batch).abs().max() < 0.04
+    again = levels.finish(levels.gather(index, seeds), seeds)["codes"][..., 0].float()
+    assert torch.equal(drawn, again)
+
+
+def test_apply_draws_and_completes(tmp_path):
+    task, net = make(stage())
+    net.eval()
+    options = {"sample": 3, "seed": 7, "temperature": 0.9, "top_k": 5, "batch": 2}
+    task.apply(net, tmp_path, tmp_path / "one", options)
+    task.apply(net, tmp_path, tmp_path / "two", options | {"batch": 3})
+    about = json.loads((tmp_path / "one" / "sampling.json").read_text())
+    assert (about["seed"], about["temperature"], about["top_k"]) == (7, 0.9, 5)
+    with np.load(tmp_path / "one" / "codes.npz", allow_pickle=False) as stored:
+        codes = stored["codes"]
+    with np.load(tmp_path / "two" / "codes.npz", allow_pickle=False) as stored:
+        assert np.array_equal(stored["codes"], codes)  # whatever the batch
+    own = tmp_path / "own"
+    own.mkdir()
+    Image.fromarray(np.full((8, 8), 90, np.uint8)).save(own / "a.png")
+    task.apply(net, own, tmp_path / "rest", {"complete": 0.5})
+    with Image.open(tmp_path / "rest" / "a.png") as drawn:
+        assert drawn.size == (8, 8)
+    for wrong, message in (
+        ({"temperature": -1}, "temperature"),
+        ({"label": "3"}, "data.conditional"),
+        ({"zoom": 1}, "received zoom"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            task.apply(net, own, tmp_path / "wrong", wrong)
