@@ -12,7 +12,7 @@ NAME = "tiles/compare-datasets"
 
 
 def test_an_experiment_is_its_table(laboratory):
-    out = compare(laboratory, [NAME], include=["psnr"], exclude=["minutes"], sort_by=["val/loss"])
+    out = compare(laboratory, [NAME], include=["psnr"], exclude=["minutes"], sort=["val/loss"])
     lines = out.splitlines()
     assert lines[0].split()[:4] == ["set", "filter", "size", "lr"]
     assert "val/psnr" in lines[0]
@@ -22,7 +22,7 @@ def test_an_experiment_is_its_table(laboratory):
 
 
 def test_averages_over_two_axes(laboratory):
-    out = compare(laboratory, [NAME], average=["lr", "size"], form="csv", exclude=["status"])
+    out = compare(laboratory, [NAME], average=["lr", "size"], format="csv", exclude=["status"])
     lines = list(csv.DictReader(io.StringIO(out)))
     own = [line for line in lines if line["set"] == "mnist" and line["filter"] == "bilinear"]
     values = [
@@ -39,7 +39,7 @@ def test_runs_side_by_side_list_what_differs(laboratory):
     parent = lab.run_id(lab.cells()[-1], 1)
     out = compare(laboratory, [child.id, parent])
     assert f"training.optimizer.lr: {child.id[:6]} 0.0003, {parent[:6]} 0.001" in out
-    data = json.loads(compare(laboratory, [child.id, parent], form="json"))
+    data = json.loads(compare(laboratory, [child.id, parent], format="json"))
     assert data["differences"]["training.optimizer.lr"] == {child.id: 0.0003, parent: 0.001}
     assert len(data["rows"]) == 2
 

@@ -1,8 +1,5 @@
-"""Shares of variance against sums of squares by hand; pairs against the tiles journal."""
+"""Pairs and noise against the tiles journal."""
 
-import itertools
-
-import numpy as np
 import pytest
 
 from famulus.journal import effects
@@ -12,33 +9,6 @@ from tests.journal.runs import group
 
 def loss(one):
     return one.mean("val/loss")
-
-
-def grid(values):
-    """Groups of a 2 x 3 design, a row an `a`."""
-    return [
-        group({"a": a, "b": b}, values[a][b], key=3 * a + b)
-        for a, b in itertools.product(range(2), range(3))
-    ]
-
-
-VALUES = np.array([[1.0, 2.0, 4.0], [2.0, 3.5, 7.0]])
-
-
-def test_shares_are_eta_squared_where_the_design_is_complete():
-    total = ((VALUES - VALUES.mean()) ** 2).sum()
-    a = 3 * ((VALUES.mean(1) - VALUES.mean()) ** 2).sum() / total
-    b = 2 * ((VALUES.mean(0) - VALUES.mean()) ** 2).sum() / total
-    got = effects.shares(grid(VALUES), ["a", "b"], loss)
-    assert got == pytest.approx({"b": b, "a": a})
-    assert list(got) == ["b", "a"]
-
-
-def test_shares_decline_a_sparse_or_repeated_design():
-    groups = grid(VALUES)
-    assert effects.shares(groups[:4], ["a", "b"], loss) == {}
-    assert effects.shares([*groups, groups[0]], ["a", "b"], loss) == {}
-    assert effects.shares(grid(np.ones((2, 3))), ["a", "b"], loss) == {}
 
 
 def test_the_journals_findings_come_out_of_its_rows():

@@ -51,6 +51,25 @@ def test_the_best_cell_is_named_first(entry):
     assert "17 of 17 pairs" in said(entry)
 
 
+def test_shares_of_variance_are_those_of_the_analysis(entry):
+    keys = ("set", "filter", "size", "lr")
+    runs = [(a, s) for a in lab.cells()[:-1] for s in (0, 1)]
+    y = np.log([lab.truth(a, s) for a, s in runs])
+
+    def unexplained(axes):
+        columns = [np.ones(len(y))]
+        for axis in axes:
+            values = sorted({str(a[axis]) for a, _ in runs})[1:]
+            columns += [np.array([str(a[axis]) == v for a, _ in runs], float) for v in values]
+        design = np.stack(columns, 1)
+        return ((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).sum()
+
+    total = ((y - y.mean()) ** 2).sum()
+    for axis in ("set", "filter"):
+        share = (unexplained([k for k in keys if k != axis]) - unexplained(keys)) / total
+        assert re.search(rf"{axis} (explains )?{100 * share:.0f} %", said(entry))
+
+
 def test_a_failure_is_told_with_its_reason(entry):
     assert (
         "1 run failed: crawl-tiles, nearest, size 32, lr 0.001 (NaN in recon at step 812)"

@@ -81,11 +81,12 @@ def test_a_point_is_drawn_at_its_place():
     svg = figures.render_panels(figure)[0][1]
     d = re.search(r'class="v c0" data-s="0" data-g="0" d="M([^"]+)"', svg)[1]
     points = [tuple(map(float, p.split())) for p in d.split("L")]
-    inside = figures.WIDTH - figures.LEFT - figures.RIGHT
+    width, tall = figures.LARGE
+    inside = width - figures.LEFT - figures.RIGHT
     want = [figures.LEFT + inside * k / 3 for k in (1, 2, 3)]
     assert [x for x, _ in points] == pytest.approx(want, abs=0.06)
     low, high = figures.y_range(figure, 0)
-    height = figures.HEIGHT - figures.TOP - figures.BOTTOM
+    height = tall - figures.TOP - figures.BOTTOM
     tops = [figures.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
     assert [y for _, y in points] == pytest.approx(tops, abs=0.06)
 

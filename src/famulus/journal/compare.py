@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from famulus.config.errors import ConfigError
+from famulus.journal import table as tables
 from famulus.journal.changes import levels, show, varying
 from famulus.journal.entry import collect, main_score
 from famulus.journal.group import Group, axis_names
 from famulus.journal.record import Record, higher_is_better, read_run
 from famulus.journal.render import render, rows
-from famulus.journal.table import average_over, build, select, sort, with_extremes
+from famulus.journal.table import average_over, build, select, with_extremes
 
 
 def compare(
@@ -18,14 +19,14 @@ def compare(
     refs: list[str],
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
-    sort_by: Iterable[str] = (),
+    sort: Iterable[str] = (),
     average: Iterable[str] = (),
     score: str | None = None,
-    form: str = "text",
+    format: str = "text",
 ) -> str:
     """Table of one experiment (`refs` = its name) or of runs, which also lists what differs.
 
-    include, exclude: parts of columns' names; sort_by: keys, `-` before or after descends;
+    include, exclude: parts of columns' names; sort: keys, `-` before or after descends;
     average: axes to average away, with min, max and std; score: the leading one.
     Raises ConfigError for an unknown column, StoreError for an unknown run.
     """
@@ -50,12 +51,12 @@ def compare(
         table = with_extremes(table)
     if differing:
         include = [*include, "run"]
-    table = sort(select(table, include, exclude), sort_by)
-    if form == "json":
+    table = tables.sort(select(table, include, exclude), sort)
+    if format == "json":
         extra = {"differences": _differences(records, differing)} if differing else {}
         body = {"columns": table.names, "rows": rows(table)} | extra
         return json.dumps(body, indent=1, default=str) + "\n"
-    return render(table, form) + (_said(records, differing, form) if differing else "")
+    return render(table, format) + (_said(records, differing, format) if differing else "")
 
 
 def _known(score: str, scores: list[str]) -> str:

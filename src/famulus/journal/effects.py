@@ -1,7 +1,6 @@
-"""What the axes of a matrix do to a score.
+"""Pairs of values and the noise between replicates; shares of variance are in `anova.py`.
 
-Units: every spread is in the score's unit. `groups` carry the mean over their replicates.
-Source: one-way variance shares (eta squared) of a balanced factorial design, Fisher 1925.
+Every spread is relative to the score. Groups carry the mean over their replicates.
 """
 
 import math
@@ -9,11 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from famulus.journal.group import Group, domain, same, token
-
-COVERED = 0.8  # share of all combinations that an analysis of variance needs
+from famulus.journal.group import Group, domain, token
 
 Measure = Callable[[Group], float | None]
 
@@ -30,48 +25,6 @@ class Pairs:
     @property
     def wins(self) -> int:
         return sum(r < 1 for r in self.ratios)
-
-
-def shares(groups: list[Group], axes: list[str], measure: Measure) -> dict[str, float]:
-    """Each axis's share of the variance of the score, largest first; {} if it can't be told.
-
-    (residual without the axis - residual with it) / total sum of squares, of an additive model of
-    all axes: eta squared where every combination occurs once, and still fair where a few are
-    missing. Asks for `COVERED` of the combinations, and for more cells than the model has terms.
-    """
-    found = [(g, v) for g in groups if (v := measure(g)) is not None]
-    scored = [g for g, _ in found]
-    axes = [a for a in axes if len(domain(scored, a)) > 1]
-    full = math.prod(len(domain(scored, a)) for a in axes)
-    cells = {tuple(token(g.axes.get(a)) for a in axes) for g in scored}
-    if not axes or len(cells) < len(scored) or len(cells) < COVERED * full:
-        return {}
-    if any(g.axes.get(a) is None for g in scored for a in axes):
-        return {}
-    y = np.array([v for _, v in found])
-    total = float(((y - y.mean()) ** 2).sum())
-    columns = {a: _indicators(scored, a) for a in axes}
-    rest = _residual(y, list(columns.values()))
-    if total == 0 or sum(c.shape[1] for c in columns.values()) + 1 > len(y):
-        return {}
-    result = {}
-    for axis in axes:
-        without = _residual(y, [c for a, c in columns.items() if a != axis])
-        result[axis] = max(0.0, (without - rest) / total)
-    return dict(sorted(result.items(), key=lambda item: -item[1]))
-
-
-def _indicators(groups: list[Group], axis: str) -> np.ndarray:
-    """(cells, levels - 1): 1 where a cell has the level; the first level is the reference."""
-    levels = domain(groups, axis)[1:]
-    return np.array([[float(same(g.axes.get(axis), v)) for v in levels] for g in groups])
-
-
-def _residual(y: np.ndarray, columns: list[np.ndarray]) -> float:
-    """Sum of squares that an intercept and `columns` leave unexplained."""
-    design = np.concatenate([np.ones((len(y), 1)), *columns], axis=1)
-    fitted = design @ np.linalg.lstsq(design, y, rcond=None)[0]
-    return float(((y - fitted) ** 2).sum())
 
 
 def matched(groups: list[Group], axis: str, axes: list[str]) -> list[dict[str, Group]]:

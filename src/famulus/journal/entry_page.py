@@ -170,7 +170,14 @@ def entry_chips(entry: Entry) -> list[tuple[str, str]]:
         states = [p.state for p in entry.promises]
         tone = "bad" if "broken" in states else "good" if set(states) == {"kept"} else "soft"
         kept = states.count("kept")
-        chips.append((tone, f"{kept} of {plural(len(states), 'promise')} kept"))
+        open_ = set(states) == {"not yet"}
+        promised = plural(len(states), "promise")
+        chips.append(
+            (
+                tone,
+                f"{promised} open" if open_ else f"{kept} of {promised} kept",
+            )
+        )
     grave = [f for f in entry.findings if f.severity in ("warning", "error")]
     if grave:
         tone = "bad" if any(f.severity == "error" for f in grave) else "warn"

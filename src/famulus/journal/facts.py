@@ -4,7 +4,8 @@ A sentence is a list of parts; a part in `Strong` is a figure worth seeing first
 that the spread between replicates does not allow.
 """
 
-from famulus.journal.effects import distinguishable, pairs, pooled_relative_spread, shares
+from famulus.journal.anova import analyse
+from famulus.journal.effects import distinguishable, pairs, pooled_relative_spread
 from famulus.journal.entry import Entry
 from famulus.journal.group import Group, title
 from famulus.journal.numbers import count, figure, percent, percent_range, plain, plural, pm
@@ -46,7 +47,9 @@ def _state(entry: Entry) -> Sentence | None:
     failed = [r for r in entry.records if r.status == "failed"]
     rest = [f"{n} {s}" for s, n in states.items() if s not in ("finished", "failed")]
     parts: Sentence = []
-    if rest:
+    if rest and sum(states.values()) == 1:
+        parts += ["The run is ", Strong(next(iter(states))), ". "]
+    elif rest:
         parts += [Strong(str(states.get("finished", 0))), " of "]
         parts += [f"{plural(sum(states.values()), 'run')} finished, {', '.join(rest)}. "]
     if failed:
@@ -73,7 +76,8 @@ def _best(entry: Entry) -> list[Sentence]:
     value = Strong(pm(best.mean(score, True), best.spread(score, True)))
     if len(ranked) == 1:
         budget = f" after {count(best.records[0].inputs)} inputs" if best.records[0].inputs else ""
-        return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}."]]
+        floor = _baseline(best, score)
+        return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}{floor}."]]
     second = ranked[1]
     pooled = pooled_relative_spread(entry.groups, score)
     beyond = distinguishable(best, second, score, pooled)
@@ -90,6 +94,15 @@ def _best(entry: Entry) -> list[Sentence]:
     return [parts]
 
 
+def _baseline(group: Group, score: str) -> str:
+    """'; the best constant scores 0.161', of the first floor of that score."""
+    for floor in group.records[0].floors:
+        same = str(floor.get("score")) in (score, score.removeprefix("val/"))
+        if same and floor.get("means") != "initial loss":
+            return f"; {floor['means']} scores {figure(floor['value'])}"
+    return ""
+
+
 def _so_far(entry: Entry) -> list[Sentence]:
     running = [g for g in entry.own if g.mean(entry.score) is not None]
     if not running:
@@ -97,10 +110,37 @@ def _so_far(entry: Entry) -> list[Sentence]:
     pick = max if entry.upwards else min
     best = pick(running, key=lambda g: g.mean(entry.score))
     at = count(max(r.inputs for r in best.records))
+    if len(entry.own) + len(entry.missing) == 1:
+        value = Strong(figure(best.mean(entry.score)))
+        return [[f"{score_name(entry).capitalize()} is ", value, f" so far, at {at} inputs."]]
     return [
         ["So far ", Strong(label(entry, best)), f" leads with a {score_name(entry)} of ",
          Strong(figure(best.mean(entry.score))), f" at {at} inputs; no cell has finished."]
     ]  # fmt: skip
+
+
+def _shares(entry: Entry) -> list[Sentence]:
+    """What each axis explains of the score, if runs are left over to judge it by."""
+    runs = [r for g in entry.own for r in g.records if r.status == "finished"]
+    rows = [{**r.axes, "": r.scores.get(entry.score)} for r in runs]
+    try:
+        told = analyse(rows, "", entry.axes)
+    except ValueError:  # too few, or nothing varies
+        return []
+    if len(told.effects) < 2 or told.residual_df < 1 or told.residual_share > 0.5:
+        return []
+    said: Sentence = [f"Of the variance of {'log ' if told.log else ''}{score_name(entry)}, "]
+    for n, effect in enumerate(told.effects):
+        share = percent(effect.share)
+        said += [f"{effect.axis} explains " if n == 0 else f", {effect.axis} "]
+        said += [Strong(share) if n < 2 else share]
+    said += [f"; {percent(told.residual_share)} is left to interactions and noise"]
+    first, second = told.effects[:2]
+    if told.lead is not None and told.lead < 0.95:
+        said += [f". Which of {first.axis} and {second.axis} explains more can't be told"]
+    if told.blank:
+        said += [f". {plural(told.blank, 'run')} to which an axis does not apply left out"]
+    return [[*said, "."]]
 
 
 def _effects(entry: Entry) -> list[Sentence]:
@@ -110,16 +150,7 @@ def _effects(entry: Entry) -> list[Sentence]:
     def measure(group: Group) -> float | None:
         return group.mean(score, finished=True)
 
-    found: list[Sentence] = []
-    parts = shares(groups, entry.axes, measure)
-    if len(parts) > 1:
-        named = [f"{axis} " for axis in parts]
-        first = [f"Of the variance of {score_name(entry)}, "]
-        for n, (name, value) in enumerate(zip(named, parts.values(), strict=True)):
-            shown = percent(value)
-            first += ["", "" if n == 0 else ", ", name, "explains " if n == 0 else ""]
-            first += [Strong(shown) if n < 2 else shown]
-        found.append([*first, "."])
+    found = _shares(entry)
     pooled = pooled_relative_spread(entry.groups, score)
     for axis in entry.axes:
         one = pairs(groups, axis, entry.axes, measure)
@@ -164,6 +195,8 @@ def _promises(entry: Entry) -> Sentence | None:
         return None
     states = [p.state for p in entry.promises]
     kept = states.count("kept")
+    if states.count("not yet") == len(states):
+        return [f"None of {plural(len(states), 'promise')} can be judged yet."]
     parts: Sentence = [Strong(f"{kept} of {plural(len(states), 'promise')}"), " kept"]
     broken = [p for p in entry.promises if p.state == "broken"]
     if broken:

@@ -20,7 +20,7 @@ from famulus.journal.numbers import count
 from famulus.journal.panels import Layout
 from famulus.journal.record import Record, Series
 
-WIDTH, HEIGHT = 320, 176
+SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 20
 POINTS = 12_000  # of a page, shared by its series
 CLIP = 0.985  # share of values below the top when outliers are clipped
@@ -62,6 +62,11 @@ class Figure:
     score: str = ""
 
     own: bool = False  # each panel has its own y axis
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a panel."""
+        return LARGE if len(self.panels) == 1 else SMALL
 
     def seen(self, panel: int | None = None) -> list[Trace]:
         """Traces that share the y axis of a panel (None: all)."""
@@ -174,15 +179,32 @@ def ticks(low: float, high: float, log: bool) -> list[float]:
     return [k * unit for k in range(start, math.floor(high / unit + 1e-9) + 1)]
 
 
-def _x(value: float, end: float) -> float:
-    return LEFT + (WIDTH - LEFT - RIGHT) * value / (end or 1.0)
+@dataclass(frozen=True)
+class Frame:
+    """From values to a panel's pixels."""
 
+    size: tuple[int, int]
+    end: float  # last value of the x axis
+    span: tuple[float, float]  # of the y axis
+    log: bool
 
-def _y(value: float, span: tuple[float, float], log: bool) -> float:
-    low, high = (math.log(v) for v in span) if log else span
-    at = math.log(max(value, 1e-300)) if log else value
-    share = min(1.5, max(-0.5, (at - low) / (high - low)))
-    return TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
+    @property
+    def right(self) -> int:
+        return self.size[0] - RIGHT
+
+    @property
+    def base(self) -> int:
+        return self.size[1] - BOTTOM
+
+    def x(self, value: float) -> float:
+        return LEFT + (self.right - LEFT) * value / (self.end or 1.0)
+
+    def y(self, value: float) -> float:
+        """Kept near the panel, so that a clipped outlier can't make a huge number."""
+        low, high = (math.log(v) for v in self.span) if self.log else self.span
+        at = math.log(max(value, 1e-300)) if self.log else value
+        share = min(1.5, max(-0.5, (at - low) / (high - low)))
+        return TOP + (self.base - TOP) * (1 - share)
 
 
 def path(xs: Iterable[float], ys: Iterable[float]) -> str:
@@ -197,82 +219,78 @@ def tick_label(value: float) -> str:
 
 def panel_svg(made: Figure, n: int, key: str, end: float) -> str:
     """Panel `n` as an SVG element; `key` makes its clip path's id unique on the page."""
-    log, span, body = made.log(n), y_range(made, n), []
-    for value in ticks(*span, log):
-        y = _y(value, span, log)
-        body.append(f'<path class="g" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        body.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" class="e">{tick_label(value)}</text>')
-    lines = []
-    for panel, colour, band in made.bands:
-        if panel == n:
-            lines.append(_band(band, colour, span, end, log))
-    for number, trace in enumerate(made.traces):
-        if trace.panel != n:
-            continue
-        s = trace.series
-        d = path((_x(v, end) for v in s.inputs), (_y(v, span, log) for v in s.value))
-        alone = "" if len(s) > 1 else " o"
-        d = d or "M0 0"
-        d += "h.01" if alone else ""
-        lines.append(
-            f'<path class="{trace.kind[0]} c{trace.colour}{alone}" data-s="{number}" '
-            f'data-g="{trace.group}" d="{d}"/>'
-        )
-    clip = f'<clipPath id="{key}"><rect x="{LEFT}" y="0" width="{WIDTH - LEFT}" '
-    clip += f'height="{HEIGHT - BOTTOM + 1}"/></clipPath>'
-    notes = [_floor(v, name, span, log) for v, name in made.floors.get(n, [])]
-    heights = [_y(v, span, log) for v, _ in made.floors.get(n, [])]
-    notes += _marks([m for m in made.marks if m.panel == n], end, heights)
-    base = HEIGHT - BOTTOM
-    axis = f'<path class="a" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>'
-    axis += f'<text class="x0" x="{LEFT}" y="{HEIGHT - 6}">0</text>'
-    axis += f'<text class="x1 e" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}">{count(end)} inputs</text>'
+    (width, height), log = made.size, made.log(n)
+    frame = Frame(made.size, end, y_range(made, n), log)
+    right, base, grid = frame.right, frame.base, []
+    for value in ticks(*frame.span, log):
+        y = frame.y(value)
+        grid.append(f'<path class="g" d="M{LEFT} {y:.1f}H{right}"/>')
+        grid.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" class="e">{tick_label(value)}</text>')
+    lines = [_band(band, colour, frame) for panel, colour, band in made.bands if panel == n]
+    lines += [_line(t, k, frame) for k, t in enumerate(made.traces) if t.panel == n]
+    clip = f'<clipPath id="{key}"><rect x="{LEFT}" y="0" width="{width - LEFT}" '
+    clip += f'height="{base + 1}"/></clipPath>'
+    floors = made.floors.get(n, [])
+    notes = [_floor(v, name, frame) for v, name in floors]
+    heights = [frame.y(v) for v, _ in floors]
+    notes += _marks([m for m in made.marks if m.panel == n], frame, heights)
+    axis = f'<path class="a" d="M{LEFT} {base}H{right}"/>'
+    axis += f'<text class="x0" x="{LEFT}" y="{height - 6}">0</text>'
+    axis += f'<text class="x1 e" x="{right}" y="{height - 6}">{count(end)} inputs</text>'
     name = escape(made.panels[n] or made.score)
     return (
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" data-p="{n}" role="img" tabindex="0" '
+        f'<svg class="plot" viewBox="0 0 {width} {height}" data-p="{n}" role="img" tabindex="0" '
         f'aria-label="{name}: {escape(made.score)} over training">'
-        f'{clip}<g class="y">{"".join(body)}</g><g clip-path="url(#{key})">{"".join(lines)}</g>'
+        f'{clip}<g class="y">{"".join(grid)}</g><g clip-path="url(#{key})">{"".join(lines)}</g>'
         f'<g class="n">{"".join(notes)}</g>{axis}</svg>'
     )
 
 
-def _floor(value: float, name: str, span: tuple[float, float], log: bool) -> str:
-    y = _y(value, span, log)
+def _line(trace: Trace, number: int, frame: Frame) -> str:
+    """One curve; a single point is a dot."""
+    s = trace.series
+    d = path(map(frame.x, s.inputs), map(frame.y, s.value))
+    dot = len(s) == 1
     return (
-        f'<path class="f" data-y="{value!r}" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="e f" data-y="{value!r}" x="{WIDTH - RIGHT}" y="{y - 3:.1f}">'
+        f'<path class="{trace.kind[0]} c{trace.colour}{" o" if dot else ""}" data-s="{number}" '
+        f'data-g="{trace.group}" d="{d}{"h.01" if dot else ""}"/>'
+    )
+
+
+def _floor(value: float, name: str, frame: Frame) -> str:
+    y = frame.y(value)
+    return (
+        f'<path class="f" data-y="{value!r}" d="M{LEFT} {y:.1f}H{frame.right}"/>'
+        f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{y - 3:.1f}">'
         f"{escape(name)}</text>"
     )
 
 
-def _marks(marks: list[Mark], end: float, floors: list[float]) -> list[str]:
+def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
     """Dotted uprights; their words one below the other, so that none covers another."""
     found, top = [], TOP + 8.0
     for y in sorted(floors):  # their words stand just above their lines
         top = y + 11 if abs(y - top) < 14 else top
     for row, mark in enumerate(marks[:6]):
-        x = _x(mark.at[0], end)
-        side, dx = ("", 3) if x < WIDTH * 0.6 else (" e", -3)
+        x = frame.x(mark.at[0])
+        side, dx = ("", 3) if x < frame.size[0] * 0.6 else ("e", -3)
         at = " ".join(f"{v:.6g}" for v in mark.at)
         short = mark.text if len(mark.text) <= 34 else mark.text[:33] + "…"
         found.append(
             f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
-            f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{HEIGHT - BOTTOM}"/>'
-            f'<text class="{side.strip()}" x="{dx}" y="{top + 10 * (row % 5):.1f}">'
+            f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{frame.base}"/>'
+            f'<text class="{side}" x="{dx}" y="{top + 10 * (row % 5):.1f}">'
             f"{escape(short)}</text></g>"
         )
     return found
 
 
-def _band(band: dict, colour: int, span: tuple[float, float], end: float, log: bool) -> str:
+def _band(band: dict, colour: int, frame: Frame) -> str:
     """A forecast: `inputs`, `low`, `high` lists; drawn over inputs only."""
     xs, low, high = (list(band.get(k) or []) for k in ("inputs", "low", "high"))
     if not xs or not len(xs) == len(low) == len(high):
         return ""
-    d = path(
-        (_x(v, end) for v in [*xs, *xs[::-1]]),
-        (_y(v, span, log) for v in [*low, *high[::-1]]),
-    )
+    d = path(map(frame.x, [*xs, *xs[::-1]]), map(frame.y, [*low, *high[::-1]]))
     return f'<path class="b c{colour}" d="{d}Z"/>'
 
 
@@ -301,7 +319,8 @@ def figure_data(made: Figure) -> dict[str, Any]:
         one |= {"r": float(ratio)} if exact else {"st": _ints(s.step)}
         one["s"] = [float(f"{v:.5g}") for v in s.seconds]
         series.append(one)
-    box = {"w": WIDTH, "h": HEIGHT, "l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "q": CLIP}
+    width, height = made.size
+    box = {"w": width, "h": height, "l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "q": CLIP}
     floors = sorted({v for f in made.floors.values() for v, _ in f})
     logs = [made.log(n) for n in range(len(made.panels))]
     found = {"score": made.score, "own": made.own, "log": logs, "box": box}

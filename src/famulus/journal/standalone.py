@@ -2,7 +2,7 @@
 
 from html import escape
 
-from famulus.journal.figures import HEIGHT, WIDTH, Figure, render_panels
+from famulus.journal.figures import Figure, render_panels
 
 ACROSS, GAP, TITLE = 3, 16, 18
 STYLE = """text{font:9.5px sans-serif;fill:#6a645a}
@@ -18,17 +18,17 @@ def svg_file(made: Figure) -> str:
     """A whole SVG document on white paper; '' without any curve."""
     if not made.traces:
         return ""
-    panels = render_panels(made, "q")
+    panels, (wide, high) = render_panels(made, "q"), made.size
     across = min(ACROSS, len(panels))
     rows = -(-len(panels) // across)
-    width = across * (WIDTH + GAP) + GAP
-    height = rows * (HEIGHT + TITLE + GAP) + GAP
+    width = across * (wide + GAP) + GAP
+    height = rows * (high + TITLE + GAP) + GAP
     body = []
     for n, (title, svg) in enumerate(panels):
-        x = GAP + n % across * (WIDTH + GAP)
-        y = GAP + n // across * (HEIGHT + TITLE + GAP)
+        x = GAP + n % across * (wide + GAP)
+        y = GAP + n // across * (high + TITLE + GAP)
         body.append(f'<text class="h" x="{x}" y="{y + 10}">{escape(title or made.score)}</text>')
-        place = f'<svg x="{x}" y="{y + TITLE}" width="{WIDTH}" height="{HEIGHT}" '
+        place = f'<svg x="{x}" y="{y + TITLE}" width="{wide}" height="{high}" '
         body.append(svg.replace("<svg ", place, 1))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
