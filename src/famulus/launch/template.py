@@ -36,7 +36,8 @@ def template(task: str, config: type[BaseModel]) -> str:
     for parent in getattr(config, "parents", ()):
         lines.append(f"{parent}: last  # the first stage: RUN, RUN@best or last:EXPERIMENT")
     for name, field in config.model_fields.items():
-        lines += [f"{name}:", *_section(field.annotation, {})]
+        section = [*_section(field.annotation, {})]
+        lines += [f"{name}:", *section] if section else [f"{name}: {{}}"]
     lines += ["training:", *_section(Training, GIVEN, {"inputs"}), TAIL.rstrip()]
     return "\n".join(lines) + "\n"
 

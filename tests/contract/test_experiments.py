@@ -1,0 +1,57 @@
+"""Every experiment file that is shipped reads, fits its task, and says what it asks."""
+
+from pathlib import Path
+
+import pytest
+
+from famulus import tasks
+from famulus.config.errors import ConfigError
+from famulus.config.experiment import read
+
+ROOT = Path(__file__).parents[2] / "experiments"
+FILES = sorted(ROOT.rglob("*.yaml"))
+OFFICIAL = (
+    Path("tiles/first-light.yaml"),
+    Path("tiles/compare-datasets.yaml"),
+)
+
+
+def plan(path):
+    return read(path, (), lambda name: tasks.load(name).Config)
+
+
+def test_the_named_ones_are_there():
+    assert {ROOT / path for path in OFFICIAL} <= set(FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_it_reads_and_opens_with_its_question(path):
+    read_ = plan(path)
+    assert read_.name == path.relative_to(ROOT).with_suffix("").as_posix()
+    assert len(read_.why.split()) >= 4
+    assert path.read_text(encoding="utf-8").startswith("why:")
+    assert read_.expect, "an experiment promises something"
+
+
+def test_the_comparison_is_the_journals_matrix():
+    """3 sets x 2 filters x 3 sizes x 2 rates, without the six that nothing is resized in."""
+    cells = plan(ROOT / "tiles/compare-datasets.yaml").cells
+    assert len(cells) == 36 - 6
+    assert {c.axes["set"] for c in cells} == {"mnist", "fashion-mnist", "crawl-tiles"}
+    assert {c.axes["size"] for c in cells} == {20, 28, 32}
+    assert {c.axes["filter"] for c in cells} == {"bilinear", "nearest"}
+    assert all(c.config["training"]["optimizer"]["lr"] == c.axes["lr"] for c in cells)
+
+
+def test_first_light_is_four_cells_without_a_download():
+    cells = plan(ROOT / "tiles/first-light.yaml").cells
+    assert len(cells) == 4
+    assert {c.axes["kind"] for c in cells} == {"autoencoder", "vae"}
+    assert {c.config["data"]["name"] for c in cells} == {"digits"}
+
+
+def test_a_file_with_a_mistake_is_refused(tmp_path):  # proof that the test can fail
+    text = (ROOT / OFFICIAL[0]).read_text(encoding="utf-8").replace("batch: 64", "bach: 64")
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"x\.yaml:\d+:\d+: training\.bach: unknown key"):
+        plan(tmp_path / "x.yaml")

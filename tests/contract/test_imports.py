@@ -1,0 +1,105 @@
+"""Imports point down: cli > bridges, launch, journal > training > tasks, diagnosis > data, models
+> ops, store > config > units. Packages of one level do not know each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import famulus
+
+PACKAGE = Path(famulus.__file__).parent
+LEVELS = (
+    *("cli", "bridges launch journal", "training", "tasks diagnosis"),
+    *("data models", "ops store", "config", "units"),
+)
+LEVEL = {name: depth for depth, names in enumerate(LEVELS) for name in names.split()}
+
+
+def imported(text, package=""):
+    """Dotted names of famulus that a module's text imports, anywhere in it."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base]).rstrip(".")
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def upward(part, text, package=""):
+    """Packages that `part` imports though they are not below it."""
+    names = [n.split(".") for n in imported(text, package) if n.split(".")[0] == "famulus"]
+    used = {n[1] for n in names if len(n) > 1 and n[1] in LEVEL}
+    return sorted(other for other in used - {part} if LEVEL[other] <= LEVEL[part])
+
+
+# These decode pictures or read codes for a task, and wait for a place of their own.
+PENDING = {
+    *("models/coded.py", "models/encoded.py"),
+    *("models/codes_apply.py", "models/prior_apply.py"),
+}
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LEVEL)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path):
+    inside = path.relative_to(PACKAGE).with_suffix("")
+    part = inside.parts[0]
+    assert part in LEVEL, f"{part} has no place in the order of packages"
+    package = ".".join(["famulus", *inside.parts[:-1]])
+    found = upward(part, path.read_text(encoding="utf-8"), package)
+    if inside.with_suffix(".py").as_posix() in PENDING:
+        assert found == ["data"], "it keeps the order now: take it off the list"
+        return
+    assert not found, f"{part} imports {', '.join(found)}, which is not below it"
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "found"),
+    [
+        ("store", "import famulus.training.loop", ["training"]),
+        ("store", "from famulus.ops import elbo", ["ops"]),  # same level
+        ("launch", "def f():\n    from famulus.journal.site import write", ["journal"]),
+        ("launch", "from ..journal import site", ["journal"]),
+        ("launch", "from famulus import journal", ["journal"]),
+        ("cli", "from famulus.launch import actions", []),
+        ("tasks", "from famulus.ops import elbo\nimport torch, tasks.x", []),
+        ("tasks", "from . import base", []),
+    ],
+)
+def test_a_wrong_import_is_seen(part, text, found):  # proof that the test can fail
+    assert upward(part, text, f"famulus.{part}") == found
+
+
+LIGHT = ["famulus.cli", "famulus.config.experiment", "famulus.store.store", "famulus.store.index"]
+LIGHT += ["famulus.config.jsonschema", "famulus.journal.site", "famulus.journal.compare"]
+SAYS = "import sys; {}; print(*[m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
+
+
+def loaded_by(code):
+    words = [sys.executable, "-c", SAYS.format(code)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_what_answers_at_once_does_not_load_torch():
+    assert loaded_by("import " + ", ".join(LIGHT)) == []
+
+
+def test_a_heavy_import_is_seen():
+    assert loaded_by("sys.modules['torch'] = None") == ["torch"]
+
+
+def test_commands_that_need_no_net_do_not_load_torch(tmp_path):
+    code = (
+        "from typer.testing import CliRunner; from famulus.cli import app;"
+        "done = [CliRunner().invoke(app, a) for a in"
+        f" (['--help'], ['run', '--help'], ['status', '--store', {str(tmp_path)!r}],"
+        f" ['compare', 'none', '--store', {str(tmp_path)!r}])];"
+        "assert not any(d.exit_code for d in done[:3])"
+    )
+    assert loaded_by(code) == []

@@ -1,0 +1,101 @@
+"""What every task must keep, whoever wrote it."""
+
+import inspect
+
+import pytest
+
+from famulus import tasks
+from famulus.config.errors import ConfigError
+from famulus.config.experiment import read
+from famulus.config.schema import Strict
+from famulus.launch.template import template
+from famulus.tasks.base import Task
+
+NAMES = tasks.names()
+REQUIRED = sorted(Task.__abstractmethods__)
+SECTIONS = ("data", "model", "loss")
+
+
+def config_of(name):
+    return tasks.load(name).Config
+
+
+def stages(config):
+    """Lines of a file that name a run for each first stage."""
+    return "".join(f"{key}: last\n" for key in getattr(config, "parents", ()))
+
+
+def text(name, more=""):
+    return f"why: x\ntask: {name}\n{stages(config_of(name))}training: {{epochs: 1}}\n{more}"
+
+
+def sections(config):
+    return [name for name in SECTIONS if name in config.model_fields]
+
+
+def test_tiles_is_found():  # the walk is not over nothing
+    assert "tiles" in NAMES
+    assert set(REQUIRED) == set("data build loss scores floors pictures apply".split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEveryTask:
+    def test_is_one_complete_class(self, name):
+        kind = tasks.load(name)
+        assert issubclass(kind, Task)
+        assert not inspect.isabstract(kind)
+        assert issubclass(kind.Config, Strict)
+        assert set(kind.Config.model_fields) <= set(SECTIONS)
+
+    def test_states_question_shapes_and_source(self, name):
+        words = inspect.getmodule(tasks.load(name)).__doc__
+        assert "?" in words.split("\n\n")[0], "a task opens with its question"
+        assert "Shapes:" in words
+        assert "Source:" in words
+
+    def test_its_methods_take_what_the_loop_gives(self, name):
+        kind = tasks.load(name)
+        for method in [*REQUIRED, "param_groups", "on_inputs"]:
+            asked = list(inspect.signature(getattr(Task, method)).parameters)
+            given = inspect.signature(getattr(kind, method)).parameters
+            extra = [p for p in list(given.values())[len(asked) :] if p.default is p.empty]
+            assert list(given)[: len(asked)] == asked or len(given) == len(asked), method
+            assert not extra, method
+
+    def test_a_file_that_says_nothing_is_filled_in(self, name):
+        cell = read(text(name), (), config_of).cells[0]
+        for section in sections(config_of(name)):
+            asked = config_of(name).model_fields[section].annotation.model_fields
+            assert set(cell.config[section]) == {f.alias or key for key, f in asked.items()}
+
+    def test_refuses_unknown_keys(self, name):
+        for section in sections(config_of(name)):
+            with pytest.raises(ConfigError, match=rf"text:\d+:\d+: {section}\.zzz: unknown key"):
+                read(text(name, f"{section}: {{zzz: 1}}\n"), (), config_of)
+        with pytest.raises(ConfigError, match="zzz: unknown key"):
+            read(text(name, "zzz: 1\n"), (), config_of)
+
+    def test_says_what_each_number_means(self, name):
+        """A field is described, unless its own name and its choices say all."""
+        for section in sections(config_of(name)):
+            model = config_of(name).model_fields[section].annotation
+            for key, field in getattr(model, "model_fields", {}).items():
+                bare = field.annotation in (int, float) and not field.description
+                assert not bare, f"{section}.{key} has no description"
+
+    def test_its_template_is_a_valid_experiment(self, name):
+        plan = read(template(name, config_of(name)), (), config_of)
+        assert plan.why
+        assert [cell.axes for cell in plan.cells] == [{"lr": 0.001}, {"lr": 0.0003}]
+
+    def test_its_template_shows_every_field(self, name):
+        written = template(name, config_of(name))
+        for section in sections(config_of(name)):
+            model = config_of(name).model_fields[section].annotation
+            for key, field in getattr(model, "model_fields", {}).items():
+                assert f"\n  {field.alias or key}: " in written
+
+
+def test_an_unknown_task_gets_the_nearest_name():
+    with pytest.raises(ConfigError, match="no task is named 'tile'; did you mean 'tiles'"):
+        tasks.load("tile")
