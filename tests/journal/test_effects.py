@@ -26,13 +26,22 @@ def test_the_pooled_noise_of_the_twelve_unresized_rows():
         if "aa" not in axes:
             twice.setdefault((axes["ds"], axes["res"], axes["lr"]), []).append(value)
     groups = [group({"k": str(k)}, *v) for k, v in twice.items()]
-    assert effects.pooled_relative_spread(groups, "val/loss") == pytest.approx(0.0081, abs=2e-4)
+    assert effects.pooled_spread(groups, "val/loss") == pytest.approx(0.0081, abs=2e-4)
 
 
 def test_noise_decides_what_may_be_ranked():
     near, far = group({"a": 1}, 0.1000, 0.1010), group({"a": 2}, 0.1005, 0.1015)
     apart = group({"a": 3}, 0.2, 0.201)
-    pooled = effects.pooled_relative_spread([near, far, apart], "val/loss")
-    assert not effects.distinguishable(near, far, "val/loss", pooled)
-    assert effects.distinguishable(near, apart, "val/loss", pooled)
-    assert effects.distinguishable(near, apart, "val/loss", None) is None
+    every = [near, far, apart]
+    assert not effects.distinguishable(near, far, "val/loss", every)
+    assert effects.distinguishable(near, apart, "val/loss", every)
+    alone = [group({"a": 1}, 0.1), group({"a": 2}, 0.2)]
+    assert effects.distinguishable(*alone, "val/loss", alone) is None
+
+
+def test_scores_around_zero_have_absolute_noise():
+    low, high = group({"a": 1}, -0.02, 0.02), group({"a": 2}, 0.48, 0.52)
+    assert not effects.positive([low, high], "val/loss")
+    assert effects.distinguishable(low, high, "val/loss", [low, high])
+    spread = effects.pooled_spread([low, high], "val/loss", relative=False)
+    assert spread == pytest.approx(0.02 * 2**0.5)

@@ -52,6 +52,21 @@ def test_ticks_are_inside_and_few(low, high, log):
     assert all(low <= t * (1 + 1e-9) and t <= high * (1 + 1e-9) for t in found)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.05, "0.05"),
+        (0.00032, "3.2e-4"),
+        (0.0005, "0.0005"),
+        (1500, "1.5 k"),
+        (0, "0"),
+        (-3, "-3"),
+    ],
+)
+def test_tick_labels_fit_the_margin(value, text):
+    assert figures.tick_label(value) == text
+
+
 def test_small_multiples_of_the_laboratory(laboratory):
     plan = layout(collect(laboratory, "tiles/compare-datasets"))
     assert len(plan.panels) == 9

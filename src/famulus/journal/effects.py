@@ -56,25 +56,37 @@ def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> 
     return Pairs(axis, levels[1], levels[0], tuple(1 / r for r in ratios))
 
 
-def pooled_relative_spread(groups: list[Group], score: str) -> float | None:
-    """sqrt(sum of squared relative deviations / degrees of freedom) over replicated groups."""
+def pooled_spread(groups: list[Group], score: str, relative: bool = True) -> float | None:
+    """sqrt(sum of squared deviations / degrees of freedom) over replicated groups.
+
+    `relative` to each group's mean, for scores above zero; None without replicates.
+    """
     square, freedom = 0.0, 0
     for group in groups:
         values = group.values(score, finished=True)
         mean = math.fsum(values) / len(values) if values else 0.0
-        if len(values) > 1 and mean:
-            square += sum((v / mean - 1) ** 2 for v in values)
+        scale = mean if relative else 1.0
+        if len(values) > 1 and scale:
+            square += sum(((v - mean) / scale) ** 2 for v in values)
             freedom += len(values) - 1
     return math.sqrt(square / freedom) if freedom else None
 
 
-def distinguishable(a: Group, b: Group, score: str, pooled: float | None) -> bool | None:
-    """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates."""
-    first, second = a.mean(score), b.mean(score)
+def positive(groups: list[Group], score: str) -> bool:
+    """Are all scores above zero, so that relative differences mean something?"""
+    return all(v > 0 for g in groups for v in g.values(score, finished=True))
+
+
+def distinguishable(a: Group, b: Group, score: str, groups: list[Group]) -> bool | None:
+    """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates.
+
+    The noise is pooled over `groups`: relative to the means where all scores are positive.
+    """
+    relative = positive(groups, score)
+    pooled = pooled_spread(groups, score, relative)
+    first, second = a.mean(score, True), b.mean(score, True)
     if pooled is None or first is None or second is None:
         return None
-    error = math.hypot(
-        first / math.sqrt(max(1, len(a.values(score)))),
-        second / math.sqrt(max(1, len(b.values(score)))),
-    )
-    return abs(first - second) > 1.96 * pooled * error
+    n, m = len(a.values(score, True)), len(b.values(score, True))
+    sizes = (first / math.sqrt(n), second / math.sqrt(m)) if relative else (n**-0.5, m**-0.5)
+    return abs(first - second) > 1.96 * pooled * math.hypot(*sizes)

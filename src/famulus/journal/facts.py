@@ -5,7 +5,7 @@ that the spread between replicates does not allow.
 """
 
 from famulus.journal.anova import analyse
-from famulus.journal.effects import distinguishable, pairs, pooled_relative_spread
+from famulus.journal.effects import distinguishable, pairs, pooled_spread, positive
 from famulus.journal.entry import Entry
 from famulus.journal.group import Group, title
 from famulus.journal.numbers import count, figure, percent, percent_range, plain, plural, pm
@@ -79,8 +79,7 @@ def _best(entry: Entry) -> list[Sentence]:
         floor = _baseline(best, score)
         return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}{floor}."]]
     second = ranked[1]
-    pooled = pooled_relative_spread(entry.groups, score)
-    beyond = distinguishable(best, second, score, pooled)
+    beyond = distinguishable(best, second, score, entry.groups)
     next_one = (
         f"{label(entry, second)} with {pm(second.mean(score, True), second.spread(score, True))}"
     )
@@ -151,7 +150,8 @@ def _effects(entry: Entry) -> list[Sentence]:
         return group.mean(score, finished=True)
 
     found = _shares(entry)
-    pooled = pooled_relative_spread(entry.groups, score)
+    even = positive(entry.groups, score)
+    pooled = pooled_spread(entry.groups, score) if even else None
     for axis in entry.axes:
         one = pairs(groups, axis, entry.axes, measure)
         if one is None or len(one.ratios) < 2:

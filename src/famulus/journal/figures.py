@@ -214,7 +214,11 @@ def path(xs: Iterable[float], ys: Iterable[float]) -> str:
 
 
 def tick_label(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}" if abs(value) < 1000 else count(value)
+    """At most some six characters, so that it fits the margin: 0.05, 3e-4, 1.5 k."""
+    if abs(value) >= 1000:
+        return count(value)
+    text = f"{float(f'{value:.2g}'):g}"
+    return text if len(text) <= 6 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
 
 
 def panel_svg(made: Figure, n: int, key: str, end: float) -> str:

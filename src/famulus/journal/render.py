@@ -22,7 +22,8 @@ def shown(cell: Any, column: Column) -> str:
     if column.kind == "meter":
         return "*" * int(cell)
     if column.kind == "number" and isinstance(cell, int | float):
-        return f"{cell:,.0f}" if column.name in WHOLE else figure(cell)
+        whole = column.name in WHOLE or column.name.endswith("(n)")
+        return f"{cell:,.0f}" if whole else figure(cell)
     return plain(cell)
 
 

@@ -55,7 +55,9 @@ def _run_margin(record: Record) -> list[str]:
     lines.append(duration(record.seconds) if record.seconds else "")
     lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
     device = record.facts.get("device")
-    lines.append(" · ".join(str(v) for v in (device, record.facts.get("precision")) if v))
+    precision = record.facts.get("precision")
+    precision = precision.get("name") if isinstance(precision, dict) else precision
+    lines.append(" · ".join(plain(v) for v in (device, precision) if v))
     return [line for line in lines if line]
 
 

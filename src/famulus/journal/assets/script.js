@@ -19,7 +19,7 @@
     return v.toExponential(2);
   };
   const tickText = (v) => Math.abs(v) >= 1000 ? count(v)
-    : v === 0 ? "0" : Math.abs(v) < 1e-4 ? v.toExponential(0) : String(+v.toPrecision(2));
+    : String(+v.toPrecision(2)).length <= 6 ? String(+v.toPrecision(2)) : v.toExponential(1).replace(".0e", "e");
 
   const NS = "http://www.w3.org/2000/svg";
   const node = (name, attributes, text) => {
