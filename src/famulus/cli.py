@@ -7,17 +7,23 @@ Heavy modules are imported inside the commands, so that --help and status answer
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from famulus import __version__
 from famulus.config.errors import ConfigError, FamulusError
 
 INTERRUPTED = 130
+# Newer typers carry a click of their own, whose errors are not those of the package click.
+USAGE = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+# Threads that spin while they wait make two busy processes on one machine many times slower than
+# one after the other. OpenMP reads this when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     name="famulus",
@@ -514,9 +520,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except FamulusError as error:
         _complain(error, given, error.exit_code)
-    except click.ClickException as error:
+    except USAGE as error:
         _complain(error, given, 2, error.format_message())
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("famulus: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

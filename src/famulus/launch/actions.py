@@ -16,13 +16,22 @@ from famulus.launch.workers import Helpers
 from famulus.store.leases import LEASE_S
 from famulus.store.run import Run
 from famulus.store.store import Store
+from famulus.training.optim import check_options
 from famulus.training.progress import Calendar
 
 UNITS = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
 def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> Plan:
-    return read(file, overrides, lambda name: tasks.load(name, allowed).Config)
+    """The file, understood. Raises ConfigError with the place of a mistake."""
+    plan = read(file, overrides, lambda name: tasks.load(name, allowed).Config)
+    for cell in plan.cells:
+        try:
+            check_options(cell.settings.training.optimizer)
+        except ConfigError as error:
+            place = plan.document.where(("training", "optimizer"))
+            raise ConfigError(f"{place}: {error}") from None
+    return plan
 
 
 def run_file(

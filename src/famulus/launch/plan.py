@@ -21,6 +21,7 @@ from famulus.store.checkpoint import Checkpoint
 from famulus.store.run import Run
 from famulus.store.store import Store
 from famulus.tasks.base import Parent, Task
+from famulus.training.optim import check_options
 
 ORIGIN = "origin"  # key of a filled config: the run and step that a child goes on from
 
@@ -96,6 +97,8 @@ def make_ready(
     elif stored := _goes_on_from(filled):
         origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
     sections = {key: filled[key] for key in ("data", "model", "loss") if key in filled}
+    training = Training.model_validate(filled["training"])
+    check_options(training.optimizer)
     task = kind(kind.Config.model_validate(sections), parents)
     data = task.data()
     return Ready(
@@ -103,7 +106,7 @@ def make_ready(
         slug,
         run_id(filled, kind.Config, data.fingerprint),
         filled,
-        Training.model_validate(filled["training"]),
+        training,
         task,
         data,
         origin=origin,
