@@ -61,7 +61,9 @@ def child(root, kind, kill_at, broken):
 def processes():
     context = multiprocessing.get_context("forkserver")
     # What every life would import again, once.
-    context.set_forkserver_preload(["famulus.launch.cell", "famulus.tasks.tiles", "sklearn.datasets"])
+    context.set_forkserver_preload(
+        ["famulus.launch.cell", "famulus.tasks.tiles", "sklearn.datasets"]
+    )
     return context
 
 

@@ -118,29 +118,31 @@ class Loop:
     # -- the run ---------------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        with self.streams.isolated():
-            feeder = Feeder(
-                self.train_source,
-                self.training.batch,
-                self.training.seed,
-                self.device,
-                start_inputs=self.progress.inputs,
-                workers=self.training.workers or 0,
-            )
-            with contextlib.closing(feeder):
-                return self._run(feeder)
+        """Trains to the end, or until something ends it before."""
+        with self.streams.isolated(), contextlib.closing(self.feeder()) as feeder:
+            self.start(feeder)
+            return self._run(feeder)
+
+    def feeder(self) -> Feeder:
+        """Training batches from the position on."""
+        training, start = self.training, self.progress.inputs
+        workers = training.workers or 0
+        return Feeder(self.train_source, training.batch, training.seed, self.device, start, workers)
+
+    def start(self, feeder: Feeder) -> None:
+        """Before the first of `steps`."""
+        self.clock = _Clock(self.progress, feeder)
+        self.model.train()
 
     def _run(self, feeder: Feeder) -> Outcome:
         training, at, due = self.training, self.progress, self.calendar.due
-        self.model.train()
-        self.clock = _Clock(at, feeder)
         while at.inputs < self.calendar.budget:
-            ended = self._steps(feeder, self._steps_to_next_event())
+            ended = self.steps(feeder, self._steps_to_next_event())
             checkpoint = due(training.checkpoint_every, at)
             milestone = training.keep.milestones and due(training.keep.milestones, at)
             # A log before each checkpoint: the means since then start at zero, resumed or not.
             if ended or checkpoint or milestone or due(training.log_every, at):
-                alarm = self._log()
+                alarm = self.log()
                 if alarm and alarm.action != "report":
                     return self._give_up(alarm)
             stop = better = False
@@ -167,7 +169,7 @@ class Loop:
         )
         return min(self.calendar.steps_to(e, self.progress) for e in every)
 
-    def _steps(self, feeder: Feeder, count: int) -> str | None:
+    def steps(self, feeder: Feeder, count: int) -> str | None:
         """`count` steps without a wait for the device; the reason if a person interrupts."""
         training, at = self.training, self.progress
         place, batch_of = self.precision.place_batch, iter(feeder)
@@ -214,7 +216,8 @@ class Loop:
 
     # -- events ----------------------------------------------------------------------------
 
-    def _log(self) -> Alarm | None:
+    def log(self) -> Alarm | None:
+        """The one wait for the device: means since the last log; what the guard says of them."""
         if not self.sums:
             return None
         at = self.progress
@@ -236,7 +239,10 @@ class Loop:
         """Whether to stop early, and whether the best score was bettered."""
         at = self.progress
         with self._judging() as model:
-            batches = validation_batches(self.validation_source, VALIDATION_BATCH, self.device)
+            workers = self.training.workers or 0
+            batches = validation_batches(
+                self.validation_source, VALIDATION_BATCH, self.device, workers
+            )
             placed = (self.precision.place_batch(batch) for batch in batches)
             scores = self.task.scores(model, placed)
         at.scores = {f"val/{name}": value for name, value in scores.items()}
