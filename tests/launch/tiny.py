@@ -33,7 +33,7 @@ training:
   validate_every: {steps: 5}
   checkpoint_every: {steps: 4}
   pictures_every: null
-  log_every: {steps: 2}
+  log_every: {steps: 1}
   threads: 1
 """
 STEPS = 10

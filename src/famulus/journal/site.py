@@ -7,6 +7,7 @@
 Files are written atomically, and only if their content changed.
 """
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -81,9 +82,9 @@ def _put(path: Path, data: bytes) -> Path:
             return path
     except FileNotFoundError:
         pass
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
@@ -91,8 +92,10 @@ def _put(path: Path, data: bytes) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         raise StoreError(
-            f"could not write {path}: {error.strerror}; free space, or see --out"
+            f"could not write {path}: {(error.strerror or str(error)).lower()};"
+            " free space, or see --out"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what stood in the way is told already
+            temporary.unlink(missing_ok=True)
     return path
