@@ -16,7 +16,7 @@ from famulus.ops.steps import step_filter
 OBLIQUE = Geometry(((0.0, -0.5, 0.9), (0.0, 0.9, 0.5), (1.0, 0.0, 0.0)))
 
 
-def plain(phase, kernel_ZYX, tau, beta=None, weight=None, start=None):
+def plain(phase, kernel_ZYX, tau, beta=None, weight=None, start=None, p_ZYX=1.0):
     """The definition, one sample: four complex transforms a step, differentiable."""
 
     def field(x):
@@ -25,7 +25,8 @@ def plain(phase, kernel_ZYX, tau, beta=None, weight=None, start=None):
     w2 = 1.0 if weight is None else weight**2
     before = now = torch.zeros_like(phase) if start is None else start
     for k in range(len(tau)):
-        ahead = now - tau[k] * field(w2 * torch.sin(field(now) - phase))
+        pull = torch.fft.fftn(w2 * torch.sin(field(now) - phase))
+        ahead = now - tau[k] * torch.fft.ifftn(p_ZYX * kernel_ZYX * pull).real
         if beta is not None:
             ahead = ahead + beta[k] * (now - before)
         before, now = now, ahead
@@ -93,6 +94,66 @@ def test_gradients(monkeypatch, kept, momentum, started):
     for mine, other, is_used in zip(ours, theirs, used, strict=True):
         if is_used:
             assert torch.allclose(mine.grad, other.grad, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("momentum", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_preconditioner_and_its_gradient(momentum, shared):
+    phase, d, tau, beta, weight = case((6, 5, 8), steps=7)
+    if shared:
+        tau, beta = tau[:1], beta[:1]
+    betas = beta if momentum else None
+    p = (1 + d.abs()).requires_grad_()  # even in k, as d is
+    got = descend(phase, d, tau, betas, weight, None, p)
+    target = torch.randn(phase.shape, generator=torch.Generator().manual_seed(9)).double()
+    (got * target).sum().backward()
+    other = p.detach().clone().requires_grad_()
+    full_p = full_kernel(other, 8)
+    rows = range(2) if not shared else [0, 0]
+    exact = torch.stack(
+        [
+            plain(
+                phase[i],
+                full_kernel(d, 8),
+                tau[b],
+                betas[b] if momentum else None,
+                weight[i],
+                None,
+                full_p,
+            )
+            for i, b in enumerate(rows)
+        ]
+    )
+    assert torch.allclose(got, exact, atol=1e-11)
+    (exact * target).sum().backward()
+    # A place of the half spectrum stands for two of the whole, of which `other` fills both.
+    mask = d != 0
+    inner = p.grad[:, :, 1:-1], other.grad[:, :, 1:-1], mask[:, :, 1:-1]
+    assert torch.allclose(inner[0][inner[2]], inner[1][inner[2]], atol=1e-9)
+    slope = torch.randn(d.shape, generator=torch.Generator().manual_seed(3)).double()
+    slope = (slope + _mirror(slope)) / 2  # a change that keeps p even
+    assert float((p.grad * slope).sum()) == pytest.approx(float((other.grad * slope).sum()))
+
+
+def test_a_preconditioner_for_each_sample():
+    phase, d, tau, beta, weight = case((6, 5, 8), steps=7)
+    p = torch.stack([1 + d.abs(), 1 / (d**2 + 0.1)]).requires_grad_()
+    (descend(phase, d, tau, beta, weight, None, p) ** 2).sum().backward()
+    for b in range(2):
+        own = p.detach()[b].clone().requires_grad_()
+        part = slice(b, b + 1)
+        (
+            descend(phase[part], d, tau[part], beta[part], weight[part], None, own) ** 2
+        ).sum().backward()
+        assert torch.allclose(p.grad[b], own.grad)
+
+
+def _mirror(half_ZH):
+    """The even part's partner, on the planes where the half spectrum holds both."""
+    out = half_ZH.clone()
+    for column in (0, half_ZH.shape[-1] - 1):
+        out[..., column] = half_ZH[..., column].flip((0, 1)).roll((1, 1), (0, 1))
+    return out
 
 
 def test_shared_steps_gather_the_gradient_of_all_samples():

@@ -1,8 +1,9 @@
 """Gradient steps of nonlinear dipole inversion in k-space: two real FFTs a step.
 
-    chi_{k+1} = chi_k - tau_k D W^2 sin(D chi_k - phase) + beta_k (chi_k - chi_{k-1})
+    chi_{k+1} = chi_k - tau_k P D W^2 sin(D chi_k - phase) + beta_k (chi_k - chi_{k-1})
 
-is followed as Y = d X, X the spectrum of chi: Y <- Y - tau d^2 rfft[w^2 sin(irfft[Y] - phase)].
+(P > 0 a preconditioner that is diagonal in k-space, like D) is followed as Y = d X, X the spectrum
+of chi: Y <- Y - tau p d^2 rfft[w^2 sin(irfft[Y] - phase)].
 Going back, the adjoint obeys the same recursion with w^2 cos(r) in place of w^2 sin; what it needs
 of the way there is computed again from a few kept states, so that memory grows like a root of N.
 
@@ -29,7 +30,7 @@ class Problem:
 
     phase: Tensor  # BZYX rad
     weight2: Tensor | None  # BZYX, w^2; None: 1 everywhere
-    d2_pairs: Tensor  # ZH2: d^2 twice, as a complex number lies in memory
+    gain_pairs: Tensor  # 1ZH2 or BZH2: p d^2 twice, as a complex number lies in memory
 
     def residual(self, y: Tensor) -> Tensor:
         """r = irfft[Y] - phase: BZYX rad."""
@@ -48,12 +49,12 @@ def _to_spectrum(volume: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.rfftn(volume, dim=_SPACE))
 
 
-def _add(y: Tensor, change: Tensor, d2_pairs: Tensor, step: float | Tensor) -> None:
-    """y -= step * d^2 * change, in place; `change` is used up."""
+def _add(y: Tensor, change: Tensor, gain_pairs: Tensor, step: float | Tensor) -> None:
+    """y -= step * p d^2 * change, in place; `change` is used up."""
     if isinstance(step, Tensor):
-        y.addcmul_(change.mul_(step), d2_pairs, value=-1)
+        y.addcmul_(change.mul_(step), gain_pairs, value=-1)
     else:
-        y.addcmul_(change, d2_pairs, value=-step)
+        y.addcmul_(change, gain_pairs, value=-step)
 
 
 State = tuple[Tensor, Tensor | None]  # Y, and the last change of Y where there is momentum
@@ -72,10 +73,10 @@ def _forward(problem: Problem, state: State, taus: list, betas: list | None, kee
             r.sin_()
         change = _to_spectrum(problem.weighted(r))
         if v is None:
-            _add(y, change, problem.d2_pairs, tau)
+            _add(y, change, problem.gain_pairs, tau)
         else:
             v.mul_(betas[k])
-            _add(v, change, problem.d2_pairs, tau)
+            _add(v, change, problem.gain_pairs, tau)
             y.add_(v)
     return (y, v), kept
 
@@ -90,13 +91,24 @@ def _branches(steps: int, volumes: int) -> int:
 
 
 class _Adjoint:
-    """One walk back. `h` is d times the spectrum of the adjoint of chi, `waiting` of the one before
-    it (momentum reaches back two steps)."""
+    """One walk back. `h` is p d times the spectrum of the adjoint of chi, `waiting` of the one
+    before it (momentum reaches back two steps)."""
 
-    def __init__(self, problem: Problem, taus: list, betas: list | None, h: Tensor, inner: Tensor):
+    def __init__(
+        self,
+        problem: Problem,
+        taus: list,
+        betas: list | None,
+        h: Tensor,
+        inner: Tensor,
+        for_p: bool,
+    ) -> None:
         self.problem, self.taus, self.betas = problem, taus, betas
         self.h, self.waiting = h, torch.zeros_like(h) if betas else None
-        self.inner = inner  # ZH: 1 or 2 over d^2 and the number of voxels; 0 where d = 0
+        self.inner = inner  # 1ZH or BZH: 1 or 2 over p d^2 and the number of voxels; 0 where d = 0
+        self.grad_p = (
+            torch.zeros_like(inner) if for_p else None
+        )  # times p, without Parseval's factor
         self.grad_tau: list[Tensor] = [h.new_empty(0)] * len(taus)
         self.grad_beta: list[Tensor] = [h.new_empty(0)] * len(taus)
         self.width = _branches(len(taus), 2 if betas else 1)
@@ -127,12 +139,17 @@ class _Adjoint:
     def step(self, k: int, r: Tensor, v: Tensor | None) -> None:
         problem, tau = self.problem, self.taus[k]
         u = _to_space(self.h, r.shape[-3:])
-        # The weighted sine is made in a scratch volume, the weighted cosine in r itself.
-        self.grad_tau[k] = -(problem.weighted(r.sin()).mul_(u)).flatten(1).sum(1)
+        sine = problem.weighted(r.sin())
+        if self.grad_p is not None:
+            product = _to_spectrum(sine).mul_(self.h).sum(-1)
+            product *= tau[..., 0] if isinstance(tau, Tensor) else tau
+            self.grad_p -= product.sum(0, keepdim=True) if len(self.grad_p) == 1 else product
+        self.grad_tau[k] = -sine.mul_(u).flatten(1).sum(1)
+        del sine
         change = _to_spectrum(problem.weighted(r.cos_().mul_(u)))
         del u
         if v is None:
-            _add(self.h, change, problem.d2_pairs, tau)
+            _add(self.h, change, problem.gain_pairs, tau)
             return
         product = v.mul_(self.h).sum(-1).mul_(self.inner)
         self.grad_beta[k] = product.flatten(1).sum(1)
@@ -140,40 +157,49 @@ class _Adjoint:
         ahead = self.waiting.addcmul_(self.h, torch.as_tensor(1 + beta, device=self.h.device))
         self.waiting = self.h.mul_(-beta)
         self.h = ahead
-        _add(self.h, change, problem.d2_pairs, tau)
+        _add(self.h, change, problem.gain_pairs, tau)
 
 
 class _Descent(torch.autograd.Function):
-    """chi BZYX from (phase, weight2, d, tau, beta, start); gradients for tau, beta and start."""
+    """chi BZYX from (phase, weight2, d, p, tau, beta, start); gradients for the last four."""
 
     @staticmethod
-    def forward(ctx, phase, weight2, d_ZH, tau, beta, start):
-        problem = Problem(phase, weight2, d_ZH.square()[..., None].repeat(1, 1, 1, 2))
+    def forward(ctx, phase, weight2, d_ZH, p_BZH, tau, beta, start):
+        problem = Problem(phase, weight2, _gain_pairs(d_ZH, p_BZH))
         taus, betas = _rows(tau), _rows(beta)
-        ctx.save_for_backward(phase, weight2, d_ZH, tau, beta, start)
+        ctx.save_for_backward(phase, weight2, d_ZH, p_BZH, tau, beta, start)
         (y, _), _ = _forward(problem, _begin(phase, d_ZH, start, betas), taus, betas)
         return _leave(y, d_ZH, phase, start)
 
     @staticmethod
     def backward(ctx, grad):
-        phase, weight2, d_ZH, tau, beta, start = ctx.saved_tensors
-        problem = Problem(phase, weight2, d_ZH.square()[..., None].repeat(1, 1, 1, 2))
+        phase, weight2, d_ZH, p_BZH, tau, beta, start = ctx.saved_tensors
+        problem = Problem(phase, weight2, _gain_pairs(d_ZH, p_BZH))
         taus, betas = _rows(tau), _rows(beta)
         spectrum = _to_spectrum(grad.contiguous())
-        h = spectrum * d_ZH[..., None]
-        inner = _inner(d_ZH, phase.shape[-1], phase[0].numel())
-        walk = _Adjoint(problem, taus, betas, h, inner)
+        scale = d_ZH[None] if p_BZH is None else d_ZH * p_BZH
+        h = spectrum * scale[..., None]
+        twice, zero = _parseval(phase), d_ZH == 0
+        inner = torch.where(zero, 0.0, twice / torch.where(zero, 1.0, scale * d_ZH))
+        walk = _Adjoint(problem, taus, betas, h, inner, ctx.needs_input_grad[3])
         walk.walk(0, len(taus), _begin(phase, d_ZH, start, betas))
-        grad_start = None
+        grad_p = grad_start = None
+        if walk.grad_p is not None:  # the change of X is p d F, and h = p d g
+            grad_p = walk.grad_p * twice / p_BZH
         if start is not None:
-            zero = (d_ZH == 0)[..., None]
             if betas:  # the map before the first is the first
                 walk.h.add_(walk.waiting)
-            back = torch.where(zero, spectrum, walk.h / torch.where(zero, 1.0, d_ZH[..., None]))
+            back = walk.h / torch.where(zero, 1.0, scale)[..., None]
+            back = torch.where(zero[..., None], spectrum, back)
             grad_start = _to_space(back, phase.shape[-3:])
         grad_tau = torch.stack(walk.grad_tau, 1).sum_to_size(tau.shape)
         grad_beta = torch.stack(walk.grad_beta, 1).sum_to_size(beta.shape) if betas else None
-        return None, None, None, grad_tau, grad_beta, grad_start
+        return None, None, None, grad_p, grad_tau, grad_beta, grad_start
+
+
+def _gain_pairs(d_ZH: Tensor, p_BZH: Tensor | None) -> Tensor:
+    gain = d_ZH.square()[None] if p_BZH is None else d_ZH.square() * p_BZH
+    return gain[..., None].repeat(1, 1, 1, 1, 2)
 
 
 def _rows(values: Tensor | None) -> list | None:
@@ -202,14 +228,14 @@ def _leave(y: Tensor, d_ZH: Tensor, phase: Tensor, start: Tensor | None) -> Tens
     return _to_space(x, phase.shape[-3:])
 
 
-def _inner(d_ZH: Tensor, columns: int, voxels: int) -> Tensor:
-    """For Parseval's sum over a half spectrum of d x times d y."""
-    twice = torch.full((d_ZH.shape[-1],), 2.0, device=d_ZH.device, dtype=d_ZH.dtype)
-    twice[0] = 1.0
+def _parseval(phase: Tensor) -> Tensor:
+    """H: what a half spectrum's product counts for in a sum over space."""
+    columns, voxels = phase.shape[-1], phase[0].numel()
+    twice = torch.full((columns // 2 + 1,), 2.0 / voxels, device=phase.device, dtype=phase.dtype)
+    twice[0] = 1.0 / voxels
     if columns % 2 == 0:
-        twice[-1] = 1.0
-    zero = d_ZH == 0
-    return torch.where(zero, 0.0, twice / torch.where(zero, 1.0, d_ZH.square()) / voxels)
+        twice[-1] = 1.0 / voxels
+    return twice
 
 
 def descend(
@@ -219,11 +245,12 @@ def descend(
     beta: Tensor | None = None,
     weight_BZYX: Tensor | None = None,
     start_BZYX_rad: Tensor | None = None,
+    precondition: Tensor | None = None,
 ) -> Tensor:
     """chi_BZYX in rad after N steps; tau and beta are N, or BN for steps of each sample's own.
 
-    `d_ZH` is `dipole_kernel` of the volume's own sizes: nothing is padded here. Differentiable in
-    tau, beta and start, not in phase and weight.
+    `d_ZH` is `dipole_kernel` of the volume's own sizes: nothing is padded here. The preconditioner
+    p > 0 is ZH or BZH. Differentiable in tau, beta, start and p, not in phase and weight.
     """
     if phase_BZYX_rad.ndim != 4 or d_ZH.shape[:2] != phase_BZYX_rad.shape[1:3]:
         raise ValueError(
@@ -239,5 +266,10 @@ def descend(
     ):
         raise ValueError(f"expected steps N or BN and as many betas, received {tuple(tau.shape)}")
     weight2 = None if weight_BZYX is None else weight_BZYX.square()
+    p = (
+        precondition
+        if precondition is None or precondition.ndim > d_ZH.ndim
+        else precondition[None]
+    )
     phase = phase_BZYX_rad.contiguous()
-    return _Descent.apply(phase, weight2, d_ZH, tau, beta, start_BZYX_rad)
+    return _Descent.apply(phase, weight2, d_ZH, p, tau, beta, start_BZYX_rad)

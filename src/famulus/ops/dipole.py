@@ -115,6 +115,19 @@ def dipole_kernel(shape: Sizes, geometry: Geometry, kind: Kind = "spectral") -> 
     return kernel.to(torch.float32)
 
 
+def frequency(shape: Sizes, geometry: Geometry) -> Tensor:
+    """|k| ZH of the half spectrum in cycles per mm: float32."""
+    inverse = torch.tensor(np.linalg.inv(np.array(geometry.steps_mm)), dtype=torch.float32)
+    f = [torch.fft.fftfreq(n) for n in shape[:2]] + [torch.fft.rfftfreq(shape[2])]
+    gram_33 = (inverse.T @ inverse).tolist()
+    signed = [v.reshape([-1 if a == b else 1 for b in range(3)]) for a, v in enumerate(f)]
+    k2 = sum(gram_33[a][a] * signed[a].square() for a in range(3))
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        if abs(gram_33[a][b]) > 1e-9 * gram_33[a][a]:
+            k2 = k2 + 2 * gram_33[a][b] * signed[a] * signed[b]
+    return k2.clamp(min=0).sqrt()
+
+
 def _point_dipole(shape: Sizes, geometry: Geometry) -> Tensor:
     index = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in shape]
     n_3ZYX = torch.stack(torch.meshgrid(*index, indexing="ij"))

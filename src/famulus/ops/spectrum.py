@@ -7,6 +7,7 @@ squared, a voxel.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ class Spectrum:
     a_K: Tensor  # power of the field
     b_K: Tensor  # field with chi
     c: Tensor  # power of chi
+    k_K: Tensor | None = None  # |k| cycles per mm, where bins know it
 
     def loss(self, f_K: Tensor) -> Tensor:
         """Mean squared error a voxel, in chi's unit squared; leading axes as those of A, B, C."""
@@ -39,32 +41,48 @@ class Spectrum:
     def mean(self) -> "Spectrum":
         """Of all samples together."""
         lead = tuple(range(self.c.ndim))
-        return Spectrum(self.d_K, self.a_K.mean(lead), self.b_K.mean(lead), self.c.mean(lead))
+        a, b, c = (v.mean(lead) for v in (self.a_K, self.b_K, self.c))
+        return Spectrum(self.d_K, a, b, c, self.k_K)
 
 
 @dataclass(frozen=True)
 class Bins:
-    """The distinct d of a grid, or `count` bins between them where there are too many."""
+    """The distinct d of a grid, or bins between them where there are too many; or bins of d and
+    |k| together, for filters that look at both."""
 
-    d_K: Tensor  # float64, rising
+    d_K: Tensor  # float64, rising (within a band of |k|)
     index: Tensor  # of each place of the half spectrum, int64 flat
     weight: Tensor  # 1 or 2: how many places of the whole spectrum it stands for, float64 flat
+    k_K: Tensor | None = None  # |k| cycles per mm, float64
 
     @classmethod
-    def of(cls, kernel_ZYH: Tensor, columns: int, most: int = 1 << 16) -> "Bins":
-        """`columns` is X. Exact up to `most` distinct values, else by bins of equal width in d."""
+    def of(
+        cls, kernel_ZYH: Tensor, columns: int, k_ZYH: Tensor | None = None, most: int = 1 << 16
+    ) -> Self:
+        """`columns` is X. Exact up to `most` distinct d; with |k|, 96 bins of d by 32 of |k|."""
         d = kernel_ZYH.double().flatten()
-        unique, index = torch.unique(d.mul(1e7).round().div(1e7), return_inverse=True)
-        if len(unique) > most:
-            low, high = float(d.min()), float(d.max())
-            index = ((d - low) / (high - low) * (most - 1)).round().long()
-            unique = torch.linspace(low, high, most, dtype=torch.float64)
         twice = torch.full((kernel_ZYH.shape[-1],), 2.0, dtype=torch.float64)
         twice[0] = 1.0
         if columns % 2 == 0:
             twice[-1] = 1.0
         weight = twice.expand(kernel_ZYH.shape).flatten()
-        return cls(unique, index, weight)
+        if k_ZYH is None:
+            unique, index = torch.unique(d.mul(1e7).round().div(1e7), return_inverse=True)
+            if len(unique) <= most:
+                return cls(unique, index, weight)
+            return cls._means(_level(d, most), d, None, weight)
+        k = k_ZYH.double().flatten()
+        return cls._means(_level(k, 32) * 96 + _level(d, 96), d, k, weight)
+
+    @classmethod
+    def _means(cls, level: Tensor, d: Tensor, k: Tensor | None, weight: Tensor) -> Self:
+        """Bins of one level each, at the mean d and |k| of what fell there."""
+        _, index, count = torch.unique(level, return_inverse=True, return_counts=True)
+
+        def mean(values: Tensor) -> Tensor:
+            return torch.bincount(index, weights=values) / count
+
+        return cls(mean(d), index, weight, None if k is None else mean(k))
 
     def spectrum(self, field_BZYX: Tensor, chi_BZYX: Tensor) -> Spectrum:
         """Of each sample: a filter's loss then equals the volume loss to rounding."""
@@ -77,10 +95,15 @@ class Bins:
             b = self._sum(scale * (f.real * c.real + f.imag * c.imag))
             rows.append((a, b, chi.square().mean()))
         a, b, c = (torch.stack(v) for v in zip(*rows, strict=True))
-        return Spectrum(self.d_K, a, b, c)
+        return Spectrum(self.d_K, a, b, c, self.k_K)
 
     def _sum(self, values: Tensor) -> Tensor:
         return torch.zeros_like(self.d_K).index_add_(0, self.index, values)
+
+
+def _level(values: Tensor, count: int) -> Tensor:
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) * (count / max(high - low, 1e-300))).long().clamp(max=count - 1)
 
 
 def best_alpha(spectrum: Spectrum) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from torch import Tensor
 def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None) -> Tensor:
     """r_N of r_{k+1} = (1 - tau_k x + beta_k) r_k - beta_k r_{k-1}, r_{-1} = r_0 = 1; K.
 
-    x is d^2, or the eigenvalue of a preconditioned step. Without momentum: prod(1 - tau_k x).
+    x is d^2, or p d^2 of a preconditioned step. Without momentum: prod(1 - tau_k x).
     Leading axes of tau and beta (one set a sample) become leading axes of the result.
     """
     before = now = torch.ones((*tau_N.shape[:-1], *x_K.shape), dtype=x_K.dtype, device=x_K.device)
@@ -27,9 +27,11 @@ def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None
     return now
 
 
-def step_filter(d_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None) -> Tensor:
-    """f(d) = (1 - r_N(d^2)) / d and f(0) = 0: chi = f phi after N steps with W = 1, small phase."""
-    gone = 1 - residual_polynomial(d_K.square(), tau_N, beta_N)
+def step_filter(
+    d_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None, p_K: Tensor | float = 1.0
+) -> Tensor:
+    """f(d) = (1 - r_N(p d^2)) / d and f(0) = 0: chi = f phi after N steps, W = 1, small phase."""
+    gone = 1 - residual_polynomial(p_K * d_K.square(), tau_N, beta_N)
     return torch.where(d_K == 0, 0.0, gone / torch.where(d_K == 0, 1.0, d_K))
 
 
@@ -46,33 +48,28 @@ class Amount:
     sentence: str
 
 
-def amount(
-    tau_N: Tensor, beta_N: Tensor | None = None, precondition: float | None = None
-) -> Amount:
-    """Judged over d of a dipole, -2/3..1/3, with W = 1; float64.
-
-    `precondition` alpha: steps act on d^2 / (d^2 + alpha) in place of d^2.
-    """
+def amount(tau_N: Tensor, beta_N: Tensor | None = None, p: float = 1.0) -> Amount:
+    """Judged over |d| up to 2/3, with W = 1; float64. `p`: of the preconditioner, at one |k|."""
     tau = tau_N.detach().double().cpu()
     beta = None if beta_N is None else beta_N.detach().double().cpu()
     d = torch.linspace(0, 2 / 3, 20001, dtype=torch.float64)
-    x = d.square() if precondition is None else d.square() / (d.square() + precondition)
-    r = residual_polynomial(x, tau, beta)
+    r = residual_polynomial(p * d.square(), tau, beta)
     gone = 1 - r
-    slope = float(gone[20] / d[20].square())
-    total = float(tau.sum()) if beta is None and precondition is None else slope
+    total = p * float(tau.sum()) if beta is None else float(gone[20] / d[20].square())
     above = (gone >= 0.5).nonzero()
     half = float(d[above[0, 0]]) if len(above) else math.inf
     spread = float(tau.std(unbiased=False) / tau.mean().abs().clamp(min=1e-300))
     n, negative = len(tau), int((tau < 0).sum())
-    if beta is None and precondition is None and spread < 0.01:
-        what = f"{n} steps of {float(tau.mean()):.3g} are one early stop at total {total:.1f}"
+    count = f"{n} step" if n == 1 else f"{n} steps"
+    if beta is None and spread < 0.01:
+        is_are = "is" if n == 1 else "are"
+        what = f"{count} of {float(tau.mean()):.3g} {is_are} one early stop at total {total:.1f}"
     else:
-        low, high = float(tau.min()), float(tau.max())
         more = " with momentum" if beta is not None else ""
-        what = f"{n} steps of {low:.3g} to {high:.3g}{more} act like one early stop at {total:.1f}"
-    sentence = f"{what}: half of chi is restored at |d| = {half:.3f}, as Tikhonov with alpha = "
-    sentence += f"{half**2:.4f} would."
+        what = f"{count} of {float(tau.min()):.3g} to {float(tau.max()):.3g}{more} "
+        what += f"act like one early stop at total {total:.1f}"
+    sentence = f"{what}: half of chi is restored at |d| = {half:.3f}, as by Tikhonov's filter with "
+    sentence += f"alpha = {half**2:.4f}."
     if negative:
         sentence += f" {negative} of them {'is' if negative == 1 else 'are'} negative."
     growth = float(r.abs().max())

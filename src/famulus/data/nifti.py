@@ -1,0 +1,166 @@
+"""NIfTI volumes: read with limits, written whole or not at all.
+
+Shapes: Z Y X, the reverse of the file's order (its first index runs fastest). Units: mm.
+Source: NIfTI-1.1 standard; a code of 1 says that an affine leads to scanner coordinates.
+"""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+from famulus.config.errors import DataError
+
+LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
+SCANNER = 1
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume and where it lies. `scanner`: the affine leads to scanner coordinates."""
+
+    values: np.ndarray  # float32 ZYX, or EZYX for a series
+    affine: np.ndarray  # 4x4, from the file's index order to mm
+    scanner: bool
+    header: Any  # nibabel's, for what is written beside it
+    path: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+
+def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
+    """Raises DataError, in one line, for a file that is missing, damaged, empty or too large."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{what} {path}: expected a NIfTI file, found none")
+    try:
+        image = nibabel.load(path)
+        shape = tuple(int(n) for n in image.shape)
+    except Exception as error:  # a damaged header raises many kinds
+        raise DataError(f"{what} {path}: not a readable NIfTI file ({_first(error)})") from None
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise DataError(f"{what} {path}: expected NIfTI, received {type(image).__name__}")
+    if min(shape, default=0) < 1:
+        raise DataError(f"{what} {path}: expected sizes above 0, received {_by(shape)}")
+    while len(shape) > dimensions and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != dimensions:
+        hint = ": give one echo, or an option that takes a series" if len(shape) == 4 else ""
+        raise DataError(f"{what} {path}: expected {dimensions}D, received {_by(shape)}{hint}")
+    size = 4 * math.prod(shape)
+    if size > limit_bytes():
+        raise DataError(
+            f"{what} {path}: {_by(shape)} takes {size / 1e9:.1f} GB, more than the "
+            f"{limit_bytes() / 1e9:.1f} GB that fit here: crop or downsample it"
+        )
+    affine, scanner = _affine(image)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise DataError(f"{what} {path}: its affine spans no volume")
+    try:
+        values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+    except Exception as error:  # truncated or damaged data
+        raise DataError(f"{what} {path}: its data can't be read ({_first(error)})") from None
+    values = np.ascontiguousarray(values.reshape(shape).T)
+    return Volume(values, affine, scanner, image.header.copy(), path)
+
+
+def limit_bytes() -> int:
+    """Half of what the machine has free, at most LIMIT_BYTES: an inversion needs some volumes."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return LIMIT_BYTES
+    return min(LIMIT_BYTES, free // 16)
+
+
+def _affine(image: Any) -> tuple[np.ndarray, bool]:
+    """The affine to scanner coordinates if the file has one, else the one that it prefers."""
+    sform, s_code = image.header.get_sform(coded=True)
+    qform, q_code = image.header.get_qform(coded=True)
+    if s_code == SCANNER:
+        return np.asarray(sform, float), True
+    if q_code == SCANNER:
+        return np.asarray(qform, float), True
+    return np.asarray(image.affine, float), False
+
+
+def same_grid(first: Volume, second: Volume, what: str) -> None:
+    """Raises DataError unless both have one shape and one affine (to a hundredth of a voxel)."""
+    a, b = first.shape[-3:], second.shape[-3:]
+    if a != b:
+        raise DataError(
+            f"{what} {second.path}: expected the {_by(a[::-1])} voxels of {first.path}, "
+            f"received {_by(b[::-1])}"
+        )
+    voxel = np.linalg.norm(first.affine[:3, :3], axis=0).min()
+    corner = np.array([*a[::-1], 1.0])
+    apart = np.abs(first.affine - second.affine) @ corner
+    if apart[:3].max() > 0.01 * voxel * max(a):
+        raise DataError(
+            f"{what} {second.path}: lies {apart[:3].max():.2g} mm away from {first.path}: their "
+            "affines differ, so resample one of them"
+        )
+
+
+def sidecar(path: Path) -> dict[str, Any]:
+    """What the JSON file beside a NIfTI says; {} if there is none."""
+    name = path.name.removesuffix(".gz").removesuffix(".nii")
+    beside = path.with_name(f"{name}.json")
+    if not beside.is_file():
+        return {}
+    try:
+        if beside.stat().st_size > 1 << 20:
+            raise ValueError("larger than 1 MB")
+        found = json.loads(beside.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise DataError(f"{beside}: not a readable JSON sidecar ({_first(error)})") from None
+    return found
+
+
+def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any]) -> None:
+    """float32 NIfTI with the affine and codes of `like`, and its JSON sidecar.
+
+    Both are written aside and renamed when they are whole. Raises DataError for a wrong name.
+    """
+    path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise DataError(f"-o {path}: expected a name that ends in .nii or .nii.gz")
+    if not path.parent.is_dir():
+        raise DataError(f"-o {path}: expected a folder that exists, {path.parent} does not")
+    header = like.header.copy()
+    header.set_data_dtype(np.float32)
+    header.set_slope_inter(1.0, 0.0)
+    header["cal_min"] = header["cal_max"] = 0
+    image = nibabel.Nifti1Image(values_ZYX.T.astype(np.float32, copy=False), None, header)
+    name = path.name.removesuffix(".gz").removesuffix(".nii")
+    suffix = path.name[len(name) :]
+    partial = path.with_name(f".{name}.partial{suffix}")
+    partial_json = path.with_name(f".{name}.partial.json")
+    try:
+        nibabel.save(image, partial)
+        partial_json.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        os.replace(partial, path)
+        os.replace(partial_json, path.with_name(f"{name}.json"))
+    except OSError as error:
+        raise DataError(f"-o {path}: can't be written ({_first(error)})") from None
+    finally:
+        partial.unlink(missing_ok=True)
+        partial_json.unlink(missing_ok=True)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "nothing"
+
+
+def _first(error: Exception) -> str:
+    """The first line of an error, or its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
