@@ -38,11 +38,6 @@ def upward(part, text, package=""):
     return sorted(other for other in used - {part} if LEVEL[other] <= LEVEL[part])
 
 
-# These decode pictures or read codes for a task, and wait for a place of their own.
-PENDING = {
-    *("models/coded.py", "models/encoded.py"),
-    *("models/codes_apply.py", "models/prior_apply.py"),
-}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LEVEL)
 
 
@@ -53,9 +48,6 @@ def test_imports_point_down(path):
     assert part in LEVEL, f"{part} has no place in the order of packages"
     package = ".".join(["famulus", *inside.parts[:-1]])
     found = upward(part, path.read_text(encoding="utf-8"), package)
-    if inside.with_suffix(".py").as_posix() in PENDING:
-        assert found == ["data"], "it keeps the order now: take it off the list"
-        return
     assert not found, f"{part} imports {', '.join(found)}, which is not below it"
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from famulus.config.errors import ConfigError
+from famulus.data.encoded import Levels, code_counts
 from famulus.data.feeder import validation_batches
-from famulus.models.encoded import Levels, code_counts
 from famulus.tasks.base import Parent, Position
 from famulus.tasks.codes import Codes, CodesConfig
 from famulus.tasks.prior import Prior, PriorConfig

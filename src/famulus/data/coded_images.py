@@ -30,7 +30,7 @@ class CodedData(Strict):
         "letterbox", description="letterbox pads, and the padding counts nowhere"
     )
     scaling: Literal["unit", "clamped", "centred", "standard", "per-sample"] = Field(
-        "unit", description="of grey values, stored with the run (data/scaling.py)"
+        "unit", description="of grey values, stored with the run (models/scaling.py)"
     )
     index: str | None = Field(None, description=".csv or .json: file, tags, width, height")
     include: list[str] = Field([], description="keep pictures with any of these tags; [] = all")

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from famulus.config.schema import Strict
-from famulus.data.scaling import Scaling
 from famulus.models import convolution as conv
 from famulus.models.quantiser import (
     AveragedCodebook,
@@ -18,6 +17,7 @@ from famulus.models.quantiser import (
     GradientCodebook,
     Quantiser,
 )
+from famulus.models.scaling import Scaling
 from famulus.models.vqvae import VAE, VQVAE
 
 

@@ -7,7 +7,7 @@ in training, and drawn with the scaling that the model carries; there is no othe
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError, DataError
-from famulus.data.image_source import box_mask
-from famulus.data.loose import loose_pictures
-from famulus.data.picture import Recipe, render
+from famulus.config.errors import ConfigError
 from famulus.models.vqvae import VAE
 from famulus.ops.strip import strip
 
@@ -28,28 +25,19 @@ OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
 Draw = Callable[[nn.Module, Tensor], Tensor]  # raw output to grey ranges, without a picture
 
 
-def placed(inputs: Path, how: Recipe, unread: list[str]) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(name, image_1CYX, mask_11YX) of each readable picture; the others' reasons in `unread`."""
-    as_is = Recipe(None, how.filter, how.channels, "stretch")
-    for name, pixels in loose_pictures(inputs, as_is):
-        if isinstance(pixels, DataError):
-            unread.append(f"{name} ({pixels})")
-            continue
-        flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-        framed, box, _ = render(np.ascontiguousarray(flat), how)
-        image = torch.from_numpy(np.array(framed))[None].float() / 255
-        yield name, image, box_mask(torch.tensor([box]), *image.shape[2:])
-
-
 @torch.no_grad()
 def apply_codes(
-    model: nn.Module, how: Recipe, draw: Draw, inputs: Path, out: Path, options: Mapping[str, Any]
+    model: nn.Module,
+    draw: Draw,
+    pictures: Iterable[tuple[str, Tensor, Tensor]],
+    out: Path,
+    options: Mapping[str, Any],
 ) -> None:
     """PNGs of the model's size under the pictures' own names; with `encode` codes.npz (or z) and
     codes.json; with `interpolate` n frames between each picture and the next, as `format` grid,
     gif or mp4; with `sample` n draws of a vae's prior.
 
-    Raises ConfigError for an unknown option, DataError naming what could not be read.
+    `pictures`: name, image_1CYX and mask_11YX. Raises ConfigError for an unknown option.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
@@ -59,10 +47,9 @@ def apply_codes(
     if "sample" in options:
         _sample(model, draw, out, options)
         return
-    unread: list[str] = []
     names, images, masks = [], [], []
     keep = "encode" in options or "interpolate" in options
-    for name, image, mask in placed(inputs, how, unread):
+    for name, image, mask in pictures:
         image, mask = image.to(device), mask.to(device)
         if keep:
             names.append(name)
@@ -78,8 +65,6 @@ def apply_codes(
             _encode(model, names, images, masks, out)
         if "interpolate" in options:
             _interpolate(model, draw, images, masks, out, options)
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
 
 
 def _save(image_1CYX: Tensor, target: Path) -> None:

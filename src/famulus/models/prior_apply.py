@@ -4,7 +4,7 @@ Shapes: codes B Y X H. Everything drawn is stored with its seed, its settings an
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +14,29 @@ from PIL import Image
 from torch import Tensor
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.data.picture import Recipe
-from famulus.models.codes_apply import placed
-from famulus.models.encoded import encode
 from famulus.models.prior import Prior
 from famulus.models.sampler import Sampling, sample
-from famulus.models.vqvae import VQVAE
+from famulus.models.vqvae import VQVAE, encode_pictures
 from famulus.ops.strip import strip
 
 OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
-Stage = tuple[VQVAE, Mapping[str, Any]]  # the first stage and its data section
+Pictures = Iterable[tuple[str, Tensor, Tensor]]  # name, image_1CYX, mask_11YX
 
 
 def apply_prior(
     model: Prior,
     decode: Callable[[Tensor], Tensor],
-    stage: Stage | None,
+    stage: VQVAE | None,
     classes: tuple[str, ...] | None,
-    inputs: Path,
+    pictures: Pictures,
     out: Path,
     options: Mapping[str, Any],
 ) -> None:
     """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
-    each picture of `inputs`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch`.
+    each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch`.
 
     Writes PNGs, codes.npz and sampling.json. Raises ConfigError for options that don't fit,
-    DataError naming what could not be read.
+    DataError if there is no picture to complete.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
@@ -49,10 +46,9 @@ def apply_prior(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"apply: {error}") from None
     out.mkdir(parents=True, exist_ok=True)
-    unread: list[str] = []
     given, names = None, [f"sample-{i:04d}" for i in range(int(options.get("sample", 16)))]
     if "complete" in options:
-        given, names = _given(model, stage, inputs, float(options["complete"]), unread)
+        given, names = _given(model, stage, pictures, float(options["complete"]))
     codes = _draw(model, how, given, len(names), _label(classes, options), options)
     for name, one in zip(names, codes, strict=True):
         target = (out / name).with_suffix(".png")
@@ -61,8 +57,6 @@ def apply_prior(
     np.savez_compressed(out / "codes.npz", codes=codes.to(torch.int32).cpu().numpy())
     about = how.as_dict() | {"names": names, "label": options.get("label")}
     (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
 
 
 def _draw(
@@ -104,23 +98,21 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
 
 
 def _given(
-    model: Prior, stage: Stage | None, inputs: Path, share: float, unread: list[str]
+    model: Prior, stage: VQVAE | None, pictures: Pictures, share: float
 ) -> tuple[Tensor, list[str]]:
     """Codes of the pictures with the rows below `share` of the grid open (-1)."""
     if stage is None:
         raise ConfigError("apply: complete needs a prior over the codes of a first stage")
     if not 0 <= share < 1:
         raise ConfigError(f"apply: complete: expected a share in 0..1, received {share}")
-    net, data = stage
-    how = Recipe(net.sides, data["filter"], net.scaling.mean_C.numel(), data["fit"])
     device = next(model.parameters()).device
-    net = net.to(device)
+    stage = stage.to(device)
     codes, names = [], []
-    for name, image, mask in placed(inputs, how, unread):
+    for name, image, mask in pictures:
         names.append(name)
-        codes.append(encode(net, {"image": image.to(device), "mask": mask.to(device)}))
+        codes.append(encode_pictures(stage, image.to(device), mask.to(device)))
     if not codes:
-        raise DataError(f"apply: no picture could be read, the first: {unread[0]}")
+        raise DataError("apply: expected at least one picture to complete, received none")
     given = torch.cat(codes)
     lower = given[:, round(share * given.shape[1]) :]
     lower[lower < model.size] = -1  # padding is known

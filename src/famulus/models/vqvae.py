@@ -137,3 +137,12 @@ class VAE(nn.Module):
 
     def decode(self, z_BD: Tensor) -> Tensor:
         return self.output(self.decoder(self.expand(z_BD).reshape(-1, *self.inner)))
+
+
+@torch.no_grad()
+def encode_pictures(model: VQVAE, image: Tensor, mask: Tensor | None) -> Tensor:
+    """Codes B...H of pictures in grey ranges; places that cover no real pixel become K."""
+    codes = model.encode(model.scaling(image, mask).x)
+    if mask is None:
+        return codes
+    return codes.masked_fill(~grid_mask(mask, model.grid)[..., None], model.quantiser.size)

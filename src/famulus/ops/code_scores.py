@@ -36,3 +36,9 @@ def unigram_cross_entropy(train_HK: Tensor, held_out_HK: Tensor) -> float:
     p = (train_HK.double() + 1) / (train_HK.double() + 1).sum(1, keepdim=True)
     share = held_out_HK.double() / held_out_HK.sum(1, keepdim=True).clamp(min=1)
     return float(-(share * p.log2()).sum(1).mean())
+
+
+def grey_of_levels(codes: Tensor, levels: int) -> Tensor:
+    """Pictures BCYX of level codes: the middle of each level, black where there is padding."""
+    grey = codes.clamp(max=levels - 1).float() / max(levels - 1, 1)
+    return grey.masked_fill(codes == levels, 0.0).movedim(-1, 1)

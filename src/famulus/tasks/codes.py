@@ -21,10 +21,11 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict
 from famulus.data.coded_images import CodedData, batches, open_coded
 from famulus.data.picture import recipe
-from famulus.data.scaling import WITHIN_UNIT, Moments
+from famulus.data.placed import placed, refuse_unread
 from famulus.data.source import Splits
 from famulus.models.coded import CodedModel, build_coded
 from famulus.models.codes_apply import apply_codes
+from famulus.models.scaling import WITHIN_UNIT, Moments
 from famulus.models.vqvae import VAE
 from famulus.ops import masked
 from famulus.ops.quantise import CodebookCount
@@ -262,7 +263,9 @@ class Codes(Task):
         """See `models.codes_apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
         d, first = self.config.data, next(batches(self.data().validation, 1))["image"]
         how = recipe(list(first.shape[2:]), d.filter, first.shape[1], d.fit)
-        apply_codes(model, how, self._draw, inputs, out, options)
+        unread: list[str] = []
+        apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
+        refuse_unread(unread)
 
     def _draw(self, model: nn.Module, raw: Tensor) -> Tensor:
         return self._grey(model.scaling.inverse, raw)

@@ -21,17 +21,19 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict, operational
 from famulus.data.coded_images import CodedData, batches, open_coded
+from famulus.data.encoded import Encoded, Levels, Stage, code_counts, weights_digest
+from famulus.data.picture import recipe
+from famulus.data.placed import placed, refuse_unread
 from famulus.data.source import Source, Splits
 from famulus.models.causality import self_test
 from famulus.models.coded import CodedModel, build_coded, load_coded
-from famulus.models.encoded import Encoded, Levels, code_counts, grey_of_levels, weights_digest
 from famulus.models.pixelcnn import PixelCNN
 from famulus.models.prior import Prior as PriorNet
 from famulus.models.prior_apply import apply_prior
 from famulus.models.sampler import Sampling, TooSlow, sample
 from famulus.models.transformer import Transformer
-from famulus.models.vqvae import VQVAE
-from famulus.ops.code_scores import code_nats, unigram, unigram_cross_entropy
+from famulus.models.vqvae import VQVAE, encode_pictures
+from famulus.ops.code_scores import code_nats, grey_of_levels, unigram, unigram_cross_entropy
 from famulus.ops.strip import strip
 from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
 
@@ -133,9 +135,15 @@ class Prior(Task):
         if not stage.quantiser.started:
             raise ConfigError(f"codes: run {parent.run} ended before its codebook started")
         self._stage = stage
-        digest = weights_digest(parent.weights)
-        train, held_out = (Encoded(s, stage, digest) for s in (found.train, found.validation))
-        return Splits(train, held_out)
+        described = Stage(
+            lambda batch, device: encode_pictures(
+                stage.to(device), batch["image"], batch.get("mask")
+            ),
+            (*stage.grid, stage.quantiser.per_place),
+            stage.quantiser.size,
+            weights_digest(parent.weights),
+        )
+        return Splits(Encoded(found.train, described), Encoded(found.validation, described))
 
     def build(self) -> nn.Module:
         train, c = self.data().train, self.config.model
@@ -275,11 +283,15 @@ class Prior(Task):
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `models.prior_apply`: samples, and completions of a person's pictures."""
         names = self.data().train.classes if self.config.data.conditional else None
-        apply_prior(model, self.decode, self._read(), names, inputs, out, options)
-
-    def _read(self) -> Any:
-        """How a person's picture becomes codes; None where there is no first stage."""
-        return None if self._stage is None else (self._stage, self.parents["codes"].config["data"])
+        unread: list[str] = []
+        pictures: Any = ()
+        if self._stage is not None:
+            d = CodedData.model_validate(self.parents["codes"].config["data"])
+            channels = self._stage.scaling.mean_C.numel()
+            how = recipe(list(self._stage.sides), d.filter, channels, d.fit)
+            pictures = placed(inputs, how, unread)
+        apply_prior(model, self.decode, self._stage, names, pictures, out, options)
+        refuse_unread(unread)
 
 
 def _codes(source: Source, indices: np.ndarray) -> Tensor:

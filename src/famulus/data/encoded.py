@@ -6,7 +6,8 @@ Shapes: codes B Y X H, int32 in storage and int64 in a batch; K marks padding.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from famulus.config.errors import DataError
 from famulus.data.source import Source
-from famulus.models.vqvae import VQVAE, grid_mask
 
 ENCODE_BATCH = 64
 
@@ -37,19 +37,32 @@ def cache_folder() -> Path:
     return Path(base) / "famulus" / "codes"
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a finished first stage does to a batch, and what comes out.
+
+    `encode(batch, device)` gives codes B Y X H of a finished batch; `digest` stands for the whole
+    net: its weights and settings.
+    """
+
+    encode: Callable[[Mapping[str, Tensor], torch.device], Tensor]
+    shape: tuple[int, ...]  # of one picture's codes: Y X H
+    size: int  # K
+    digest: str
+
+
 class Encoded:
-    """Codes of every picture of `source` under `model`: a `Source` itself.
+    """Codes of every picture of `source` under a first stage: a `Source` itself.
 
     Encoded at the first gather, on the device that `to` named; stored under a hash of the
-    pictures' fingerprint and the model's `digest`, so that a changed first stage starts anew.
+    pictures' fingerprint and the stage's `digest`, so that a changed first stage starts anew.
     """
 
     slow = False
 
-    def __init__(self, source: Source, model: VQVAE, digest: str) -> None:
-        self.source, self.model = source, model
-        self.size = model.quantiser.size
-        text = json.dumps([source.fingerprint, digest])
+    def __init__(self, source: Source, stage: Stage) -> None:
+        self.source, self.stage, self.size = source, stage, stage.size
+        text = json.dumps([source.fingerprint, stage.digest])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.labels = getattr(source, "labels", None)
         self.classes = getattr(source, "classes", None)
@@ -65,16 +78,16 @@ class Encoded:
     @cached_property
     def codes(self) -> np.ndarray:
         """int32 B Y X H of the whole set."""
-        shape = (len(self), *self.model.grid, self.model.quantiser.per_place)
+        shape = (len(self), *self.stage.shape)
         if (stored := _read(self.file, shape, self.size)) is not None:
             return stored
         codes = np.empty(shape, np.int32)
-        model = self.model.to(self._device).eval()
         for start in range(0, len(self), ENCODE_BATCH):
             index = np.arange(start, min(start + ENCODE_BATCH, len(self)))
             seeds = np.zeros(len(index), np.uint64)
             raw = {k: v.to(self._device) for k, v in self.source.gather(index, seeds).items()}
-            codes[index] = encode(model, self.source.finish(raw, seeds)).cpu().numpy()
+            batch = self.source.finish(raw, seeds)
+            codes[index] = self.stage.encode(batch, self._device).cpu().numpy()
         _write(self.file, codes)
         return codes
 
@@ -91,17 +104,6 @@ class Encoded:
         """Itself; from now on it encodes there."""
         self._device = torch.device(device)
         return self
-
-
-@torch.no_grad()
-def encode(model: VQVAE, batch: Mapping[str, Tensor]) -> Tensor:
-    """Codes B Y X H of a finished batch; places that cover no real pixel become K."""
-    mask = batch.get("mask")
-    codes = model.encode(model.scaling(batch["image"], mask).x)
-    if mask is None:
-        return codes
-    padding = ~grid_mask(mask, model.grid)
-    return codes.masked_fill(padding[..., None], model.quantiser.size)
 
 
 def _read(path: Path, shape: tuple[int, ...], size: int) -> np.ndarray | None:
@@ -174,12 +176,6 @@ class Levels:
     def to(self, device: torch.device) -> "Levels":
         moved = self.source.to(device)
         return self if moved is self.source else Levels(moved, self.size, self.stochastic)
-
-
-def grey_of_levels(codes: Tensor, levels: int) -> Tensor:
-    """Pictures BCYX of level codes: the middle of each level, black where there is padding."""
-    grey = codes.clamp(max=levels - 1).float() / max(levels - 1, 1)
-    return grey.masked_fill(codes == levels, 0.0).movedim(-1, 1)
 
 
 def code_counts(source: Source, size: int, batch: int = 512) -> Tensor:

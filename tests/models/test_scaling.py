@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from famulus.data.scaling import NAMES, Moments, Scaling
+from famulus.models.scaling import NAMES, Moments, Scaling
 
 torch.manual_seed(0)
 IMAGE = torch.rand(4, 3, 8, 10) * torch.tensor([1.0, 0.5, 0.2]).view(1, 3, 1, 1)
