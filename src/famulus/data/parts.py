@@ -111,6 +111,21 @@ def _decode(part: Part, how: Recipe) -> Decoded:
     return Decoded(images, np.array(kept), np.array(boxes, np.int64), resized, notes)
 
 
+def originals(part: Part, positions: np.ndarray) -> list[Item]:
+    """The pictures at these positions as they are stored; what was decoded is not decoded again."""
+    known = _pictures.get(part.digest)
+    if known is not None:
+        return [known[i] for i in positions]
+    wanted = {int(i): None for i in positions}
+    last = max(wanted, default=-1)
+    for index, item in enumerate(part.items() if wanted else ()):
+        if index in wanted:
+            wanted[index] = item
+        if index >= last:
+            break
+    return [wanted[int(i)] for i in positions]
+
+
 def left_out_notes(label: str, left_out: dict[str, list[str]]) -> list[str]:
     """One line a file; one for all of them where more than `LISTED` share a reason."""
     notes = []

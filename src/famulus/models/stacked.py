@@ -9,6 +9,7 @@ itself is linear. Until the Linear joins, the "code" is the feature map of the l
 Shapes: B batch, C channels, Y X sizes, D code.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -156,6 +157,18 @@ class StackedAutoencoder(nn.Module):
         weights = sum(layer.weight.numel() for layer in self.stack)
         biases = sum(layer.bias.numel() + layer.mirror_bias.numel() for layer in self.stack)
         return Parameters(weights + biases, 2 * weights + biases)
+
+
+def growth(
+    model: StackedAutoencoder, inputs: int, every_inputs: int, together: int = 1
+) -> str | None:
+    """Lets the layers join that are due after `inputs` examples; what joined, in a few words."""
+    n = min(active_for(inputs, every_inputs, together), model.layers)
+    if n <= model.active_count():
+        return None
+    model.set_active(n)
+    numbers = math.prod(model.code_shape())
+    return f"layer {n} of {model.layers}: code of {numbers:,}"
 
 
 class SpaceToDepthAutoencoder(nn.Module):

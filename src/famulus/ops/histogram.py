@@ -195,13 +195,27 @@ class HistogramLoss(nn.Module):
         )
 
     def forward(self, recon_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+        return self.per_sample(recon_BCHW, target_BCHW).mean()
+
+    def histogram(self, image_BCHW: Tensor) -> Tensor:
+        """BCN, in pixels, or in shares of the picture with `norm`."""
+        image_BCP = image_BCHW.flatten(2)
+        h_BCN = soft_histogram(image_BCP, self.bins, self.low, self.high, self.sigma)
+        return h_BCN / image_BCP.shape[-1] if self.norm else h_BCN
+
+    def distance(self, h_BCN: Tensor, target_BCN: Tensor) -> Tensor:
+        """Mean over C and bins of |h - h'| or (h - h')^2: B."""
+        d_BCN = h_BCN - target_BCN
+        return (d_BCN.abs() if self.kind == "l1" else d_BCN.square()).flatten(1).mean(1)
+
+    def per_sample(self, recon_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+        """The distance between the histograms of each picture and of its target: B."""
         if recon_BCHW.shape != target_BCHW.shape:
             raise ValueError(
                 f"expected the target's shape {tuple(target_BCHW.shape)}, "
                 f"received {tuple(recon_BCHW.shape)}"
             )
-        both = torch.cat([recon_BCHW, target_BCHW.to(recon_BCHW.dtype)]).flatten(2)
-        h = soft_histogram(both, self.bins, self.low, self.high, self.sigma)
-        recon, target = (h / both.shape[-1] if self.norm else h).chunk(2)
-        loss = nn.functional.l1_loss if self.kind == "l1" else nn.functional.mse_loss
-        return loss(recon, target)
+        # sigma magnifies rounding: half precision would move a pixel by a tenth of a bin
+        dtype = torch.promote_types(recon_BCHW.dtype, target_BCHW.dtype)
+        both = torch.cat([recon_BCHW.to(dtype), target_BCHW.to(dtype)])
+        return self.distance(*self.histogram(both).chunk(2))

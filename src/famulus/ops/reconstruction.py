@@ -11,10 +11,13 @@ Mean L1 + w * KL is the ELBO of Laplace noise with scale b = w * pixels up to a 
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from famulus.ops.histogram import HistogramLoss
 
 NAMES = ("l1", "l2", "bce", "laplace", "gaussian")
 LIKELIHOODS = ("bce", "laplace", "gaussian")  # nats per pixel: kl_weight 1 is the ELBO
@@ -72,6 +75,60 @@ def negative_log_likelihood(name: str, mean_error: Tensor, scale: Tensor | float
 def to_image(name: str, raw: Tensor) -> Tensor:
     """Grey values in the target's range from what the decoder gives: sigmoid for bce."""
     return torch.sigmoid(raw.float()) if name == "bce" else raw.float()
+
+
+@dataclass(frozen=True)
+class Term:
+    """The reconstruction part of a loss: an error of each sample, and how it becomes `recon`.
+
+    `name` is one of `NAMES`, or `histogram` with the loss that compares two. `scale` is b or sigma
+    of laplace and gaussian: a number, `optimal` (for the error at hand) or `learned`.
+    """
+
+    name: str
+    scale: str | float = "optimal"
+    histogram: HistogramLoss | None = None
+
+    @property
+    def scaled(self) -> bool:
+        return self.name in ("laplace", "gaussian")
+
+    @property
+    def likelihood(self) -> bool:
+        """In nats per pixel, so that a KL per pixel beside it makes the ELBO."""
+        return self.name in LIKELIHOODS
+
+    def per_sample(self, raw: Tensor, target: Tensor) -> Tensor:
+        """The mean error of each sample: B."""
+        if self.histogram is not None:
+            return self.histogram.per_sample(raw, target)
+        return per_sample(self.name, raw, target)
+
+    def batch_mean(self, raw: Tensor, target: Tensor) -> Tensor:
+        if self.histogram is not None:
+            return self.histogram(raw, target)
+        return batch_mean(self.name, raw, target)
+
+    def value(self, error: Tensor, log_scale: Tensor | None = None) -> Tensor:
+        """`recon` from the mean error; an optimal scale is that of `error`."""
+        if not self.scaled:
+            return error
+        if self.scale == "learned":
+            scale: Tensor | float = log_scale.exp()
+        elif self.scale == "optimal":  # at the optimum its own gradient is 0: detached
+            scale = optimal_scale(self.name, error.detach())
+        else:
+            scale = float(self.scale)
+        return negative_log_likelihood(self.name, error, scale)
+
+    def of_constant(self, error: float) -> float:
+        """`recon` of something that learned nothing; a learned scale is judged at its best."""
+        mean = torch.tensor(error, dtype=torch.float64)
+        best = optimal_scale(self.name, mean).log() if self.scale == "learned" else None
+        return float(self.value(mean, best))
+
+    def to_image(self, raw: Tensor) -> Tensor:
+        return to_image(self.name, raw)
 
 
 def _check(name: str, raw: Tensor, target: Tensor) -> None:

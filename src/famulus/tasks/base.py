@@ -100,5 +100,9 @@ class Task(ABC):
         """What a reader of the results must know, as plain values: what `loss` means, labels."""
         return {}
 
-    def on_inputs(self, model: nn.Module, at: Position) -> None:  # noqa: B027 - optional
-        """Called before each step: growth, unfreezing. Its state must live in buffers."""
+    def on_inputs(self, model: nn.Module, at: Position) -> str | None:
+        """Called before each step: growth, unfreezing. Its state must live in buffers.
+
+        A few words where something changed: they become a mark on the curve.
+        """
+        return None

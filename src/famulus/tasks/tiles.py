@@ -2,36 +2,39 @@
 
 Shapes: B batch, C channels, Y X pixels, D code, P = C*Y*X numbers of one image.
 Units: grey ranges (0..1) for l1, grey ranges squared for l2, nats per pixel for bce, laplace and
-gaussian; `kl` is nats per image. `loss` = recon + kl_weight * kl where recon is l1 or l2, and
-recon + kl_weight * kl / P where recon is a likelihood, so that weight 1 is the negative ELBO.
+gaussian, pixels per bin for histogram; `kl` is nats per image. `loss` = recon + kl_weight * kl
+where recon is l1, l2 or histogram, and recon + kl_weight * kl / P where recon is a likelihood, so
+that weight 1 is the negative ELBO.
 Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.13202.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.schema import Strict
-from famulus.data.images import open_images
-from famulus.data.loose import loose_pictures
+from famulus.config.schema import Strict, added
+from famulus.data import levels
+from famulus.data.before_after import before_after
 from famulus.data.picture import recipe
-from famulus.data.source import Source, Splits
+from famulus.data.rebuild import rebuild, save
+from famulus.data.source import Splits
+from famulus.data.tile_sets import open_tiles, resized
 from famulus.models.autoencoder import Autoencoder, Reconstruction
 from famulus.models.layers import conv_shapes, each
+from famulus.models.stacked import SpaceToDepthAutoencoder, StackedAutoencoder, growth
 from famulus.ops import constant, elbo
-from famulus.ops import reconstruction as rec
+from famulus.ops.histogram import HistogramLoss
+from famulus.ops.reconstruction import Term
 from famulus.ops.strip import difference, strip
 from famulus.tasks.base import Batch, Floor, Picture, Position, Task
 
 NOISE_ROWS = 4096  # validation noise is drawn once; sample i meets row i mod 4096
-CHUNK = 1024  # samples at a time for floors
 
 Numbers = int | list[int]
 Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "mish", "elu", "tanh", "sigmoid"]
@@ -40,7 +43,9 @@ Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "mish", "elu"
 class TilesData(Strict):
     """Which pictures, and how they are made to fit."""
 
-    name: str = Field("digits", description="a set's name, or a path to a folder or zip")
+    name: str = Field(
+        "digits", description="a set's name, a path to a folder or zip, noise, or composites"
+    )
     size: int | None = Field(None, ge=4, le=1024, description="side in pixels; null = as stored")
     filter: Literal["nearest", "bilinear", "box", "bicubic", "lanczos"] = Field(
         "bilinear", description="resampling; all but nearest are antialiased"
@@ -53,14 +58,46 @@ class TilesData(Strict):
     validation: int | float | None = Field(
         None, description="validation samples: a count or a share"
     )
-    seed: int = Field(0, description="which samples a subset draws")
+    seed: int = Field(0, description="which samples a subset draws; which noise, which composites")
+    mean: float = added(0.5, "noise: of the normal law, in grey ranges, before it is clamped")
+    sd: float = added(0.5, "noise: its standard deviation, in grey ranges", gt=0)
+    of: str = added("crawl-tiles", "composites: the set whose pictures are pasted")
+    of_size: int | None = added(
+        None, "composites: side of a pasted picture; null = as stored", ge=1
+    )
+    pasted: int = added(3, "composites: pictures pasted on another, enlarged one", ge=0)
+
+    @model_validator(mode="after")
+    def _made_sets(self) -> Self:
+        options = {"mean": "noise", "sd": "noise"}
+        options |= dict.fromkeys(("of", "of_size", "pasted"), "composites")
+        _only_defaults(self, [k for k, of in options.items() if of != self.name], self.name)
+        return self
+
+
+class Growth(Strict):
+    """A stacked net starts with one layer; others join, each with its mirror."""
+
+    inputs: int | None = Field(None, gt=0, description="examples between two events")
+    epochs: float | None = Field(None, gt=0, description="passes over the data between two events")
+    layers: int = Field(1, ge=1, description="that join at once")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if (self.inputs is None) == (self.epochs is None):
+            raise ValueError("expected exactly one of inputs and epochs")
+        return self
 
 
 class TilesModel(Strict):
-    """A convolution an entry of `channels`, then Linear to the code; the decoder is the mirror."""
+    """autoencoder, vae: a convolution an entry of `channels`, then Linear to the code; the decoder
+    is the mirror. stacked: `depth` 3x3 convolutions and a Linear, layer by layer. space-to-depth:
+    `depth` foldings of 2x2 pixels into channels."""
 
-    kind: Literal["autoencoder", "vae"] = "vae"
-    channels: list[int] = Field([16, 24, 32], min_length=1, description="of each convolution")
+    kind: Literal["autoencoder", "vae", "stacked", "space-to-depth"] = "vae"
+    channels: int | Annotated[list[int], Field(min_length=1)] = Field(
+        [16, 24, 32], description="of each convolution; one number for stacked and space-to-depth"
+    )
     kernel: Numbers = Field(3, description="pixels a side, one number or one a layer")
     stride: Numbers = Field(1, description="pixels, one number or one a layer")
     padding: Numbers = Field(0, description="pixels, one number or one a layer")
@@ -72,12 +109,61 @@ class TilesModel(Strict):
     act: Activation = Field("relu", description="between layers")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of features, before the code")
     output: Activation = Field("none", description="of the reconstruction; bce brings its own")
+    depth: int | None = added(None, "convolutions of stacked (25), foldings (3)", ge=1)
+    tied: bool = added(True, "stacked: a layer and its mirror share one weight")
+    grow: Growth | None = added(None, "stacked: {inputs: 8_000}; null = all layers from the start")
+
+    @model_validator(mode="after")
+    def _own_options_only(self) -> Self:
+        if self.deep:
+            _only_defaults(self, [*CONV_ONLY, *STACKED_ONLY * (self.kind != "stacked")], self.kind)
+            if len(self.widths) != 1:
+                raise ValueError(f"kind {self.kind}: expected one number of channels")
+        else:
+            _only_defaults(self, ["depth", *STACKED_ONLY], self.kind)
+        return self
+
+    @property
+    def deep(self) -> bool:
+        """One of the two kinds that are not a mirrored stack of free convolutions."""
+        return self.kind in ("stacked", "space-to-depth")
+
+    @property
+    def widths(self) -> list[int]:
+        return [self.channels] if isinstance(self.channels, int) else self.channels
+
+
+CONV_ONLY = ("kernel", "stride", "padding", "heads", "norm", "act", "dropout", "output")
+STACKED_ONLY = ["tied", "grow"]
+
+
+def _only_defaults(section: Strict, names: Iterable[str], kind: str) -> None:
+    """An option that changes nothing would look like one that does."""
+    for name in names:
+        if getattr(section, name) != type(section).model_fields[name].default:
+            raise ValueError(f"{name}: has no meaning for {kind}; leave it out")
+
+
+class Histogram(Strict):
+    """Soft histograms of each channel (formula in ops/histogram.py)."""
+
+    bins: int = Field(100, ge=1, description="number of bins")
+    range: tuple[float, float] = Field((0.0, 1.0), description="first and last edge, grey ranges")
+    sigma: float = Field(100.0, gt=0, description="steepness of a bin's edges, 1 / grey range")
+    norm: bool = Field(False, description="divide by the pixels: shares instead of counts")
+    distance: Literal["l1", "l2"] = Field("l1", description="between two histograms")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.range[0] < self.range[1]:
+            raise ValueError(f"range: expected low < high, received {list(self.range)}")
+        return self
 
 
 class TilesLoss(Strict):
     """recon and kl, and what holds them together (formula in the task's docstring)."""
 
-    reconstruction: Literal["l1", "l2", "bce", "laplace", "gaussian"] = "laplace"
+    reconstruction: Literal["l1", "l2", "bce", "laplace", "gaussian", "histogram"] = "laplace"
     scale: Literal["optimal", "learned"] | float = Field(
         "optimal", description="b or sigma of laplace or gaussian, in grey ranges"
     )
@@ -87,6 +173,7 @@ class TilesLoss(Strict):
     kl_weight: float = Field(1.0, ge=0, description="1 = ELBO for a likelihood")
     kl_warmup_inputs: int = Field(0, ge=0, description="examples until kl_weight is reached")
     free_bits: float = Field(0.0, ge=0, description="nats a unit that cost nothing in training")
+    histogram: Histogram = added(Histogram(), "of reconstruction: histogram")
 
 
 class TilesConfig(Strict):
@@ -104,10 +191,12 @@ class TilesConfig(Strict):
             )
         if not isinstance(loss.scale, str) and loss.scale <= 0:
             raise ValueError(f"loss.scale: expected optimal, learned or > 0, received {loss.scale}")
-        n = len(model.channels)
+        if loss.scale == "learned" and model.deep:
+            raise ValueError(f"loss.scale: {model.kind} has no learned scale: expected optimal")
+        n = len(model.widths)
         sizes = [each(getattr(model, k), n, f"model.{k}") for k in ("kernel", "stride", "padding")]
-        if self.data.size is not None:  # else the shape is known when the data are open
-            conv_shapes((1, self.data.size, self.data.size), model.channels, *sizes)
+        if self.data.size is not None and not model.deep:  # else known when the data are open
+            conv_shapes((1, self.data.size, self.data.size), model.widths, *sizes)
         return self
 
 
@@ -118,91 +207,95 @@ class Tiles(Task):
         super().__init__(config, parents)
         self._splits: Splits | None = None
         self._noise: Tensor | None = None
+        loss, h = config.loss, config.loss.histogram
+        compare = HistogramLoss(h.bins, *h.range, h.sigma, h.norm, h.distance)
+        which = compare if loss.reconstruction == "histogram" else None
+        self._term = Term(loss.reconstruction, loss.scale, which)
 
     # -- what is trained on what -------------------------------------------------------------
 
     def data(self) -> Splits:
         if self._splits is None:
-            d = self.config.data
-            self._splits = open_images(
-                d.name,
-                size=d.size,
-                filter=d.filter,
-                channels=d.channels,
-                subset=d.subset,
-                validation=d.validation,
-                seed=d.seed,
-                fit=d.fit,
-            )
+            self._splits = open_tiles(**dict(self.config.data))
         return self._splits
 
-    def build(self) -> nn.Module:
-        m, loss = self.config.model, self.config.loss
-        first = _images(self.data().train, np.arange(1))
+    def _shape(self) -> tuple[int, int, int]:
+        first = levels.pictures(self.data().train, np.arange(1))
         if not (first.min() >= 0 and first.max() <= 1):
             raise DataError(
                 f"data.name {self.config.data.name}: expected images in 0..1, "
                 f"received {float(first.min()):.3g} to {float(first.max()):.3g}"
             )
+        return tuple(first.shape[1:])
+
+    def build(self) -> nn.Module:
+        m, shape = self.config.model, self._shape()
         try:
+            if m.kind == "stacked":
+                model = StackedAutoencoder(shape, m.widths[0], m.depth or 25, m.code, m.tied)
+                model.set_active(1 if m.grow else model.layers)
+                return model
+            if m.kind == "space-to-depth":
+                return SpaceToDepthAutoencoder(shape, m.widths[0], m.depth or 3, m.code)
             return Autoencoder(
-                tuple(first.shape[1:]),
-                m.channels,
+                shape,
+                m.widths,
                 m.code,
                 variational=m.kind == "vae",
-                heads=m.heads,
-                kernel=m.kernel,
-                stride=m.stride,
-                padding=m.padding,
-                norm=m.norm,
-                act=m.act,
-                dropout=m.dropout,
-                output=m.output,
-                learned_scale=loss.scale == "learned" and self._scaled,
+                learned_scale=self._term.scaled and self.config.loss.scale == "learned",
+                **{name: getattr(m, name) for name in CONV_ONLY},
             )
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
 
+    def on_inputs(self, model: nn.Module, at: Position) -> str | None:
+        """Layers join a stacked net as it grows; what joined, for the curve."""
+        if not self.config.model.grow:
+            return None
+        return growth(model, at.inputs, self._grow_every(), self.config.model.grow.layers)
+
+    def _grow_every(self) -> int:
+        grow = self.config.model.grow
+        return grow.inputs or max(1, round(grow.epochs * len(self.data().train)))
+
     def facts(self) -> dict[str, Any]:
         """What the scores mean, to stand beside every result."""
-        c = self.config.loss
-        vae = self.config.model.kind == "vae" and c.kl != "none"
+        c, m = self.config.loss, self.config.model
+        vae = m.kind == "vae" and c.kl != "none"
         unit = {"l1": "mean L1", "l2": "mean L2"}.get(c.reconstruction)
         unit = unit or f"{c.reconstruction}, nats per pixel"
-        per = " / pixels" if c.reconstruction in rec.LIKELIHOODS else ""
+        if self._term.histogram is not None:
+            h = self._term.histogram
+            unit = f"{h.kind} of {h.bins} bins, sigma {h.sigma:g}, " + "shares" * h.norm
+            unit += "pixels a bin" * (not h.norm)
+        per = " / pixels" if self._term.likelihood else ""
         facts = {"loss": f"{unit} + {c.kl_weight:g} * {c.kl} KL{per}" if vae else unit}
         if vae and c.kl == "legacy":
             facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
+        facts["resized"] = resized(self.data())
+        if not facts["resized"]:  # a table shows no filter where none was at work
+            facts["without_effect"] = ["data.filter"]
+        if m.kind == "stacked":
+            with torch.device("meta"):
+                model = self.build()
+            facts |= {
+                f"parameters_{k}": n for k, n in model.parameters_by_tying()._asdict().items()
+            }
+            if m.grow:
+                events = -(-(model.layers - 1) // m.grow.layers)
+                facts["changes"] = {"what": "growth", "until_inputs": events * self._grow_every()}
         return facts
 
     # -- loss and scores ---------------------------------------------------------------------
 
-    @property
-    def _scaled(self) -> bool:
-        return self.config.loss.reconstruction in ("laplace", "gaussian")
-
-    def _nats(self, error: Tensor, out: Reconstruction) -> Tensor:
-        """The reconstruction term from the mean error; an optimal scale is that of `error`."""
-        c = self.config.loss
-        if not self._scaled:
-            return error
-        if c.scale == "learned":
-            scale = out.log_scale.exp()
-        elif c.scale == "optimal":  # at the optimum its own gradient is 0: detached
-            scale = rec.optimal_scale(c.reconstruction, error.detach())
-        else:
-            scale = c.scale
-        return rec.negative_log_likelihood(c.reconstruction, error, scale)
-
     def _kl_weight(self, numbers: int) -> float:
         """Factor on nats per image; `numbers` P of one image."""
-        c = self.config.loss
-        return c.kl_weight / (numbers if c.reconstruction in rec.LIKELIHOODS else 1)
+        return self.config.loss.kl_weight / (numbers if self._term.likelihood else 1)
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
         c, image = self.config.loss, batch["image"]
         out: Reconstruction = model(image)
-        recon = self._nats(rec.batch_mean(c.reconstruction, out.raw, image), out)
+        recon = self._term.value(self._term.batch_mean(out.raw, image), out.log_scale)
         if out.mu is None or c.kl == "none":
             return {"recon": recon, "total": recon}
         kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
@@ -214,17 +307,17 @@ class Tiles(Task):
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Sums stay on the device until the end. Full KL weight, no free bits, fixed noise."""
-        c = self.config.loss
+        c, term = self.config.loss, self._term
         sums: dict[str, Tensor] = {}
         seen, numbers = 0, 1
         for batch in batches:
             image = batch["image"]
-            noise = self._noise_for(batch["index"]) if self.config.model.kind == "vae" else None
-            out: Reconstruction = model(image, noise)
-            pixels = rec.to_image(c.reconstruction, out.raw)
+            noise = [self._noise_for(batch["index"])] if self.config.model.kind == "vae" else []
+            out: Reconstruction = model(image, *noise)
+            l1 = (term.to_image(out.raw) - image.float()).abs().flatten(1).mean(1)
             parts = {
-                "error": rec.per_sample(c.reconstruction, out.raw, image).double().sum(),
-                "l1": rec.per_sample("l1", pixels, image).double().sum(),
+                "error": term.per_sample(out.raw, image).double().sum(),
+                "l1": l1.double().sum(),
             }
             if out.mu is not None:
                 kl_BD = elbo.KL.get(c.kl, elbo.gaussian_kl)(out.mu, out.log_sigma)
@@ -235,14 +328,17 @@ class Tiles(Task):
         if not seen:
             raise DataError("expected at least one validation image, received none")
         mean = {name: value / seen for name, value in sums.items()}
-        recon = self._nats(mean["error"], out)
+        recon = term.value(mean["error"], out.log_scale)
         result = {"loss": recon, "recon": recon, "l1": mean["l1"]}
         if "kl" in mean:
             if c.kl != "none":
                 result["loss"] = recon + self._kl_weight(numbers) * mean["kl"]
             result |= {"kl": mean["kl"], **elbo.posterior_scores(mean)}
         values = torch.stack([v.double() for v in result.values()]).tolist()
-        return dict(zip(result, values, strict=True))
+        found = dict(zip(result, values, strict=True))
+        if self.config.model.grow:  # losses at different sizes of the code don't compare
+            found["code_numbers"] = float(out.code.shape[1])
+        return found
 
     def _noise_for(self, index_B: Tensor) -> Tensor:
         if self._noise is None or self._noise.device != index_B.device:
@@ -252,24 +348,25 @@ class Tiles(Task):
     # -- what nothing learned scores -----------------------------------------------------------
 
     def floors(self, data: Splits) -> dict[str, Floor]:
-        name = self.config.loss.reconstruction
-        train, _ = _counts(data.train)
-        held_out, own_median = _counts(data.validation)
-
-        def nats(error: float) -> float:
-            return self._floor_nats(error)
+        term, name = self._term, self.config.loss.reconstruction
+        train, _ = levels.level_counts(data.train)
+        held_out, own_median = levels.level_counts(data.validation)
 
         def of(kind: str) -> float:
             constant_P = constant.best_constant(kind, train)
             return constant.error_of_constant(kind, held_out, constant_P)
 
         blank = 0.5 if self.config.model.output == "sigmoid" or name == "bce" else 0.0
-        blank_P = torch.full((held_out.shape[1],), blank, dtype=torch.float64)
-        start = nats(constant.error_of_constant(name, held_out, blank_P))
-        best = nats(of(name))
+        if term.histogram is not None:
+            start, best = self._histogram_floors(data, blank)
+        else:
+            blank_P = torch.full((held_out.shape[1],), blank, dtype=torch.float64)
+            start = term.of_constant(constant.error_of_constant(name, held_out, blank_P))
+            best = term.of_constant(of(name))
+        means = "best constant" if term.histogram is None else "best constant histogram"
         floors = {
-            "best constant": Floor("loss", best, "best constant"),
-            "best constant, recon": Floor("recon", best, "best constant"),
+            "best constant": Floor("loss", best, means),
+            "best constant, recon": Floor("recon", best, means),
             "best constant, l1": Floor("l1", of("l1"), "best constant"),
             "image median, l1": Floor("l1", own_median, "image median"),
             "initial loss": Floor("loss", start + self._kl_at_start(len(train[0])), "initial loss"),
@@ -279,14 +376,18 @@ class Tiles(Task):
             floors["perfect"] = Floor("recon", least, "entropy of the targets")
         return floors
 
-    def _floor_nats(self, error: float) -> float:
-        start = torch.tensor(0.25).log()  # as the model's learned scale starts
-        nothing = torch.empty(0)
-        if self._scaled and self.config.loss.scale == "learned":  # a constant is judged at its best
-            best = rec.optimal_scale(self.config.loss.reconstruction, torch.tensor(error))
-            start = best.log()
-        out = Reconstruction(nothing, nothing, log_scale=start)
-        return float(self._nats(torch.tensor(error, dtype=torch.float64), out))
+    def _histogram_floors(self, data: Splits, blank: float) -> tuple[float, float]:
+        """Of a blank picture, and of the histogram that is nearest to all, of no real picture."""
+        compare = self._term.histogram
+        best_1CN = levels.median_histogram(data.train, compare.histogram)
+
+        def error(image: Tensor) -> Tensor:
+            return compare.distance(best_1CN, compare.histogram(image))
+
+        def start(image: Tensor) -> Tensor:
+            return compare.per_sample(torch.full_like(image, blank), image)
+
+        return levels.mean_over(data.validation, start), levels.mean_over(data.validation, error)
 
     def _kl_at_start(self, numbers: int) -> float:
         """At mu 0, sigma 1: 0, or .359 nats a unit for the legacy formula."""
@@ -310,19 +411,22 @@ class Tiles(Task):
         if self.config.model.kind == "vae":
             drawn = strip(self.sample(model, len(image), seed=0))
             pictures["samples"] = Picture({"prior": drawn}, "Decoded from the same z ~ N(0, 1).")
+        if "index" in fixed and (
+            rows := before_after(self.data().validation, fixed["index"].cpu().numpy())
+        ):
+            pictures["resize"] = Picture(rows, "As stored, and what each filter makes of it.")
         return pictures
 
     @torch.no_grad()
     def _rebuild(self, model: nn.Module, image: Tensor) -> Tensor:
         raw = model.decode(model.encode(image))
-        return rec.to_image(self.config.loss.reconstruction, raw)
+        return self._term.to_image(raw)
 
     @torch.no_grad()
     def sample(self, model: nn.Module, count: int, seed: int) -> Tensor:
         """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges."""
         z = elbo.noise_table(count, self.config.model.code, seed)
-        raw = model.decode(z.to(next(model.parameters()).device))
-        return rec.to_image(self.config.loss.reconstruction, raw)
+        return self._term.to_image(model.decode(z.to(next(model.parameters()).device)))
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -337,39 +441,13 @@ class Tiles(Task):
         out.mkdir(parents=True, exist_ok=True)
         if "sample" in options:
             if self.config.model.kind != "vae":
-                raise ConfigError("apply: sample needs model.kind vae, received autoencoder")
+                raise ConfigError(
+                    f"apply: sample needs model.kind vae, received {self.config.model.kind}"
+                )
             drawn = self.sample(model, int(options["sample"]), int(options.get("seed", 0)))
             for i, image in enumerate(drawn):
-                Image.fromarray(strip(image[None])).save(out / f"sample-{i:04d}.png")
+                save(out / f"sample-{i:04d}.png", image[None])
             return
         device, d = next(model.parameters()).device, self.config.data
         how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
-        unread = []
-        for name, pixels in loose_pictures(inputs, how):
-            if isinstance(pixels, DataError):
-                unread.append(f"{name} ({pixels})")
-                continue
-            shown = self._rebuild(model, torch.from_numpy(pixels)[None].to(device) / 255)
-            target = (out / name).with_suffix(".png")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(strip(shown)).save(target)
-        if unread:
-            raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
-
-
-def _images(source: Source, indices: np.ndarray) -> Tensor:
-    seeds = np.zeros(len(indices), np.uint64)
-    return source.finish(source.gather(indices, seeds), seeds)["image"]
-
-
-def _counts(source: Source) -> tuple[Tensor, float]:
-    """Level counts LP of all images, and their mean error against each one's own median."""
-    total, median = None, 0.0
-    for start in range(0, len(source), CHUNK):
-        image = _images(source, np.arange(start, min(start + CHUNK, len(source)))).cpu()
-        counts = constant.level_counts(image)
-        total = counts if total is None else total + counts
-        median += float(constant.own_median_error(image).sum())
-    if total is None:
-        raise DataError("expected at least one image, received none")
-    return total, median / len(source)
+        rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))

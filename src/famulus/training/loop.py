@@ -140,13 +140,14 @@ class Loop:
             ended = self.steps(feeder, self._steps_to_next_event())
             checkpoint = due(training.checkpoint_every, at)
             milestone = training.keep.milestones and due(training.keep.milestones, at)
+            validation = due(training.validate_every, at)  # may make a checkpoint, of the best
             # A log before each checkpoint: the means since then start at zero, resumed or not.
-            if ended or checkpoint or milestone or due(training.log_every, at):
+            if ended or checkpoint or milestone or validation or due(training.log_every, at):
                 alarm = self.log()
                 if alarm and alarm.action != "report":
                     return self._give_up(alarm)
             stop = better = False
-            if due(training.validate_every, at):
+            if validation:
                 stop, better = self._validate()
             if due(training.pictures_every, at):
                 self._picture()
@@ -178,7 +179,8 @@ class Loop:
             self.streams.step(at.step)
             epoch = at.inputs // self.calendar.samples
             position = Position(at.step, at.inputs, epoch, training.seed)
-            self.task.on_inputs(self.model, position)
+            if grown := self.task.on_inputs(self.model, position):
+                self._emit("mark", what="growth", text=grown)
             self.rate = self._scheduled_rate()
             set_rate(self.optimizer, self.rate)
             for _ in range(training.accumulate):
