@@ -45,9 +45,14 @@ def check(
 
 
 def matches(group: Group, where: Mapping | None) -> bool:
-    """Do the matrix values (or dotted settings) of a cell equal those of `where`?"""
+    """Do the matrix values (or dotted settings) of a cell equal those of `where`?
+
+    A blank value is that of the file: a cell may be named by a filter that it did not use.
+    """
     for key, wanted in (where or {}).items():
-        value = group.axes.get(key, _setting(group, key))
+        value = group.axes.get(key)
+        if value is None:
+            value = _setting(group, f"matrix.{key}" if key in group.axes else key)
         number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
         if number and isinstance(value, int | float) and not isinstance(value, bool):
             if value != wanted:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from famulus.journal.blank import idle, without
 from famulus.journal.numbers import plain
 from famulus.journal.record import Record
 
@@ -92,8 +93,7 @@ def gather(records: Iterable[Record]) -> list[Group]:
     ids = {r.id for r in records}
     groups: dict[str, Group] = {}
     for record in records:
-        training = {k: v for k, v in (record.config.get("training") or {}).items() if k != "seed"}
-        rest = {k: v for k, v in record.config.items() if k not in OUTSIDE} | {"training": training}
+        rest = without(record.config, [*OUTSIDE, "training.seed", *idle(record.facts)])
         parent = record.parent.get("run", "")
         heir = parent if parent in ids and record.heir else ""
         key = json.dumps([record.axes, rest, heir], sort_keys=True, default=str)

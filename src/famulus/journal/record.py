@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from famulus.journal.blank import applying
 from famulus.store.lineage import CONTINUED
 
 BETTER_UPWARDS = (
@@ -190,6 +191,7 @@ def read_run(run: Any) -> Record:
     record.lineage = _lineages(run, len(record.attempts))
     events = list(run.events())
     _facts(record, events)
+    record.axes = applying(matrix, config, record.facts)
     _series(record, run.curve() if record.heir else events)
     return record
 
