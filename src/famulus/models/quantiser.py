@@ -177,18 +177,17 @@ class AveragedCodebook(Quantiser):
         self.register_buffer("weight", torch.zeros(()))  # 1 - decay^t; 1 after k-means
         self.register_buffer("pool_GPD", torch.zeros(books, pool, width))
         self.register_buffer("pooled", torch.zeros((), dtype=torch.int64))
-        self._started = pool == 0
+        self._asked: tuple[int, int] | None = None
+        self._started = False
 
     @property
     def started(self) -> bool:
-        """Whether k-means has run. Read from the device only until it has."""
-        if not self._started:
+        """Whether k-means has run. The device is asked only after `pooled` was written to."""
+        written = self.pooled.data_ptr(), self.pooled._version
+        if written != self._asked:
+            self._asked = written
             self._started = int(self.pooled) >= self.pool_GPD.shape[1]
         return self._started
-
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        self._started = self.pool_GPD.shape[1] == 0
-        super()._load_from_state_dict(*args, **kwargs)
 
     def prepare(self, z_GND: Tensor) -> Tensor:
         return F.normalize(z_GND, dim=2) if self.cosine else z_GND
