@@ -4,10 +4,11 @@
 `Entry` that it returns. Nothing here knows HTML, and no clock is read: same store, same entry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from famulus.config.errors import FamulusError
 from famulus.journal.changes import differences, last_version, varying
 from famulus.journal.expect import Promise, check
 from famulus.journal.group import Group, axis_names, domain, gather
@@ -99,7 +100,7 @@ class Entry:
 def collect(store: Any, experiment: str) -> Entry:
     """The entry of `experiment` as far as it is known now: running and failed cells too."""
     plan = store.planned(experiment) or {}
-    records = [read_run(run) for run in store.runs(experiment)]
+    records = list(_readable(store.runs(experiment)))
     records, earlier, missing = _by_plan(records, _cells(plan))
     entry = Entry(experiment, records=records, earlier=earlier, missing=missing)
     entry.planned = len(records) + len(missing) - sum(r.heir for r in records)
@@ -162,6 +163,15 @@ def _by_plan(
     )
     have = {r.slug for r in found}
     return found, [r for r in records if r.id not in current], [s for s in cells if s not in have]
+
+
+def _readable(runs: Iterable[Any]) -> Iterator[Record]:
+    """Records of the runs; one that is damaged must not hide the others, `status` names it."""
+    for run in runs:
+        try:
+            yield read_run(run)
+        except FamulusError:
+            continue
 
 
 def main_score(config: Mapping, scores: list[str]) -> str:
