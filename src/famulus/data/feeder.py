@@ -135,6 +135,11 @@ class Feeder:
         self.close()
 
 
+def validation_seeds(indices: np.ndarray) -> np.ndarray:
+    """The seeds that samples have in every validation."""
+    return sample_seeds(_VALIDATION_SEED, 0, indices)
+
+
 def validation_batches(
     source: Source, batch: int, device: torch.device | str, workers: int = 0
 ) -> Iterator[Batch]:
@@ -145,7 +150,7 @@ def validation_batches(
     device = torch.device(device)
     source = source.to(device)
     everything = np.arange(len(source), dtype=np.int64)
-    seeds = sample_seeds(_VALIDATION_SEED, 0, everything)
+    seeds = validation_seeds(everything)
     starts = range(0, len(source), batch)
     picks = ((everything[i : i + batch].copy(), seeds[i : i + batch]) for i in starts)
     yield from _batches(source, device, picks, workers)
@@ -155,4 +160,4 @@ def fixed_batch(source: Source, indices: np.ndarray, device: torch.device | str)
     """The named samples with the seeds of validation: for pictures, rehearsals and controls."""
     device = torch.device(device)
     indices = np.asarray(indices, np.int64)
-    return _load(source.to(device), device, (indices, sample_seeds(_VALIDATION_SEED, 0, indices)))
+    return _load(source.to(device), device, (indices, validation_seeds(indices)))
