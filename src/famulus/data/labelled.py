@@ -17,10 +17,11 @@ from pydantic import Field
 from torch import Tensor
 
 from famulus.config.schema import Strict
-from famulus.data.class_folders import match_labels
+from famulus.data.class_folders import class_notes, match_labels
 from famulus.data.file_source import FileSource
 from famulus.data.image_source import ImageSource
 from famulus.data.images import ImageSplits, open_images
+from famulus.data.source import Splits
 from famulus.ops.draws import seeds_of
 from famulus.ops.views import View, augment
 
@@ -115,3 +116,43 @@ class LabelledSource:
         twin = copy.copy(self)
         twin.base = moved
         return twin
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures of each class."""
+        found = np.bincount(self.matched[self.matched >= 0], minlength=len(self.classes))
+        return dict(zip(self.classes, found.tolist(), strict=True))
+
+
+class LabelledSplits(Splits):
+    """Notes of the pictures wait until they are asked for, since they need the pixels."""
+
+    def __init__(
+        self, train: LabelledSource, validation: LabelledSource, found: ImageSplits, own: list[str]
+    ) -> None:
+        object.__setattr__(self, "train", train)
+        object.__setattr__(self, "validation", validation)
+        object.__setattr__(self, "_found", found)
+        object.__setattr__(self, "_own", own)
+
+    def __repr__(self) -> str:
+        return f"LabelledSplits({self.train.base.part.label})"
+
+    @property
+    def notes(self) -> list[str]:  # type: ignore[override]
+        return [*self._own, *self._found.notes]
+
+    @property
+    def resized(self) -> bool:
+        return self._found.resized
+
+
+def open_labelled(settings: PictureData, view: View) -> LabelledSplits:
+    """One class list, that of training, serves both parts; only training pictures are augmented.
+
+    Raises DataError for a class of validation that training lacks.
+    """
+    found = settings.open()
+    names, notes = class_notes(found.train, found.validation)
+    train = LabelledSource(found.train, names, view)
+    return LabelledSplits(train, LabelledSource(found.validation, names), found, notes)
