@@ -5,7 +5,7 @@ Units: `loss` in nats for bce, soft_label, cross_entropy and info_nce, else in t
 `accuracy` is the share of wholly right answers (all slots of a set). `without_x` is that accuracy
 on the same pictures with a shortcut taken away, `x_share` the part of it above chance that was
 lost. `feature_*` and `knn` are of plain pictures: labels are looked at, never learned.
-Reference: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
+Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
 """
 
 import copy
@@ -460,7 +460,6 @@ class Pretext(Task):
         zip. Raises ConfigError for an option, DataError naming what could not be read."""
         if options:
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
-        d, shape = self.config.data, self.data().train.shape
-        how = replace(self.data().train.base.recipe, size=shape[1:], channels=shape[0])
-        del d
+        train = self.data().train
+        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
         write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)

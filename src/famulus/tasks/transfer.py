@@ -5,11 +5,12 @@ Units: `loss` nats; `accuracy`, `balanced_accuracy` (mean over the classes) and 
 20 nearest training pictures by the encoder's features) are shares of the validation pictures.
 `pretext: RUN@best` names the run whose encoder starts here; without it the same encoder starts
 from random weights, which is what a pretext must beat, as it must the floor `raw-pixel kNN`.
-Labels are matched by class name. Reference: thawing arXiv 1801.06146; kNN arXiv 1805.01978.
+Labels are matched by class name. Source: thawing arXiv 1801.06146; kNN arXiv 1805.01978.
 """
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,13 +23,14 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict
 from famulus.data.feeder import validation_seeds
 from famulus.data.labelled import LabelledSource, PictureData, Views, open_labelled
+from famulus.data.loose_answers import write_answers
+from famulus.data.loose_features import write_features
 from famulus.data.source import Splits
 from famulus.models.encoder_settings import EncoderSettings
 from famulus.models.encoders import Encoder, load_by_name
 from famulus.models.freezing import frozen_parts
 from famulus.models.heads import class_head
 from famulus.models.transfer import TransferNet
-from famulus.models.transfer_apply import apply_transfer
 from famulus.ops import constant_answers as constant
 from famulus.ops.examiner import Examiner, table_picture
 from famulus.ops.representation import nearest_accuracy
@@ -278,7 +280,19 @@ class Transfer(Task):
 
         Where the pictures lie in folders that bear the names of classes: `examined.json` as well.
         """
-        apply_transfer(model.eval(), self.data().train, inputs, out, options)
+        if unknown := sorted(set(options) - {"features"}):
+            raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
+        train, device = self.data().train, next(model.parameters()).device
+        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        model.eval()
+        if options.get("features"):
+            write_features(model.features, device, inputs, out, how)
+            return
+
+        def probabilities(image: Tensor) -> Tensor:
+            return model(image).float().softmax(1)
+
+        write_answers(probabilities, train.classes, device, inputs, out, how)
 
 
 def _encoder_of(parent: Parent) -> EncoderSettings:

@@ -1,4 +1,4 @@
-"""A person's own pictures through a transfer net: answers, features, and an examination.
+"""What a net says of a person's own pictures: answers, and an examination where they are known.
 
 Pictures that lie in folders named as classes are compared with what the net says of them; names are
 matched, never numbers.
@@ -6,54 +6,50 @@ matched, never numbers.
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from famulus.config.errors import ConfigError
-from famulus.data.labelled import LabelledSource
-from famulus.data.loose_features import in_batches, told, write_features
-from famulus.models.transfer import TransferNet
+from famulus.data.loose_features import in_batches, told
+from famulus.data.picture import Recipe
 from famulus.ops.examiner import ORDERS, Answer, Examiner
 
 LISTED = 20  # files in each list
 
 
-def apply_transfer(
-    model: TransferNet,
-    train: LabelledSource,
+def write_answers(
+    probabilities: Callable[[Tensor], Tensor],
+    classes: Sequence[str],
+    device: torch.device,
     inputs: Path,
     out: Path,
-    options: Mapping[str, Any],
+    how: Recipe,
 ) -> None:
-    """Raises ConfigError for an unknown option, DataError naming what could not be read."""
-    if unknown := sorted(set(options) - {"features"}):
-        raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
-    from dataclasses import replace
+    """`predictions.csv` and, if any picture's class is known, `examined.json` in `out`.
 
-    how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
-    device = next(model.parameters()).device
-    if options.get("features"):
-        write_features(model.features, device, inputs, out, how)
-        return
+    `probabilities` BK of images BCYX. Raises DataError naming what could not be read.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    examiner, files, unread = Examiner(len(train.classes), LISTED), [], []
+    examiner = Examiner(len(classes), LISTED)
+    files: list[str] = []
+    unread: list[str] = []
     with open(out / "predictions.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", "class", "probability"])
         for names, images in in_batches(inputs, how, device, unread):
-            probability_BK = model(images).float().softmax(1).cpu()
+            probability_BK = probabilities(images).cpu()
             for name, row in zip(names, probability_BK, strict=True):
                 said = int(row.argmax())
-                table.writerow([name, train.classes[said], f"{float(row[said]):.6f}"])
-                true = class_of(name, train.classes)
+                table.writerow([name, classes[said], f"{float(row[said]):.6f}"])
+                true = class_of(name, classes)
                 if true is not None:
                     examiner.add(row[None], torch.tensor([true]), torch.tensor([len(files)]))
                 files.append(name)
     if examiner.seen:
-        report = examined(examiner, train.classes, files)
+        report = examined(examiner, classes, files)
         (out / "examined.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     told(unread)
 
