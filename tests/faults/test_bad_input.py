@@ -79,7 +79,7 @@ def test_an_override(store, file, override, words):
         ("batch: 32", "batch: null", "10:10", ["training.batch", "expected an integer", "null"]),
         ("batch: 32", "batch: many", "10:10", ["training.batch", "expected an integer", "many"]),
         ("task: tiles", "task: tails", "2:7", ["tails", "'tiles'"]),
-        ("kind: vae", "kind: veto", "6:15", ["model.kind", "or vae", "veto"]),
+        ("kind: vae", "kind: veto", "6:15", ["model.kind", "autoencoder", "received veto"]),
         ("${matrix.lr}", "${matrix.rate}", "11:", ["rate", "lr"]),
         ("batch: 32", "batch: 010", "10:10", ["010"]),
         ("batch: 32", "batch: 32\n  batch: 64", "11:3", ["batch"]),

@@ -23,15 +23,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def describe(status: Status) -> dict[str, str]:
-    """The columns of a running cell's line."""
+def describe(status: Status, ahead: str = "") -> dict[str, str]:
+    """The columns of a running cell's line; `ahead` says where it will end."""
     at = status.progress
     losses = " ".join(f"{name} {value:.4g}" for name, value in status.values.items())
     val = at.scores.get("val/loss")
     return {
         "inputs": f"{min(at.inputs, status.budget):,} of {status.budget:,}",
         "rate": f"{status.rate:,.0f}/s",
-        "losses": losses + (f" · val {val:.4g}" if val is not None else ""),
+        "losses": losses
+        + (f" · val {val:.4g}" if val is not None else "")
+        + (ahead and f" · {ahead}"),
         "left": f"{duration(status.left_s)} left",
         "wait": f"{status.wait:.1%} waiting for data",
     }
@@ -67,8 +69,8 @@ class Board:
         if not self.silent:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def running(self, cell: str, status: Status) -> None:
-        self._show(cell, describe(status), now=False)
+    def running(self, cell: str, status: Status, ahead: str = "") -> None:
+        self._show(cell, describe(status, ahead), now=False)
 
     def state(self, cell: str, text: str) -> None:
         """A cell that doesn't run: done, waiting for another process, failed and why."""

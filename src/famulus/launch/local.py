@@ -17,6 +17,7 @@ import torch
 from famulus.config.errors import Busy, ConfigError, FamulusError
 from famulus.launch.board import Board, duration
 from famulus.launch.cell import Machine, Watcher, execute
+from famulus.launch.foresight import Foresight
 from famulus.launch.plan import Ready
 from famulus.launch.signals import Interrupt
 from famulus.store.attempt import Superseded
@@ -24,6 +25,7 @@ from famulus.store.leases import LEASE_S
 from famulus.store.store import Store
 from famulus.training.precision import Precision
 from famulus.training.preflight import Forecast, choose_precision
+from famulus.training.progress import Calendar
 
 POLL_S = 2.0  # between two looks at cells that others hold
 
@@ -160,8 +162,10 @@ def _one(
             f"{cell.slug}: about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB to come"
         )
 
+    foresight = Foresight(cell.config, _known(cell))
+    foresight.remember(run.curve())
     watcher = Watcher(
-        status=lambda status: board.running(cell.slug, status),
+        status=lambda status: board.running(cell.slug, status, foresight.follow(status)),
         forecast=forecast,
         interrupted=interrupt.reason,
     )
@@ -194,6 +198,13 @@ def _one(
     took = duration(time.monotonic() - started)
     text = f"{outcome.status}{_reason(done)} in {took} · {scores}"
     return _ended(cell, done or vars(outcome), board, report, text)
+
+
+def _known(cell: Ready) -> dict[str, Any]:
+    """What a forecast must know beside the settings."""
+    samples = len(cell.data.train)
+    budget = Calendar(cell.training, samples).budget
+    return {**cell.task.facts(), "train_samples": samples, "budget": budget}
 
 
 def _ended(cell: Ready, done: Mapping[str, Any], board: Board, report: Report, text: str) -> str:

@@ -42,6 +42,11 @@ def rerun_with_recorded_code(run: Run, store_root: str, arguments: Sequence[str]
         try:
             if code.get("diff"):
                 _apply(tree, code["diff"], run)
+            if provenance.digest(tree / "src" / "famulus") != record["famulus"]["sha256"]:
+                raise ConfigError(
+                    f"run {run.id}: its commit with its recorded changes is not the code that it"
+                    f" ran, which had files that git did not track; {hint}"
+                )
             environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
             command = [sys.executable, "-m", "famulus.cli", "rerun", run.id, "--current-code"]
             command += ["--store", store_root, *arguments]

@@ -81,12 +81,17 @@ def code(folder: str | Path) -> dict[str, Any] | None:
 
 def source() -> dict[str, Any]:
     """Famulus's own code: a hash of its files, and the checkout that tracks them, if any."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
     tracked = _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
-    return {"sha256": digest.hexdigest(), "checkout": code(PACKAGE) if tracked else None}
+    return {"sha256": digest(PACKAGE), "checkout": code(PACKAGE) if tracked else None}
+
+
+def digest(package: Path) -> str:
+    """SHA-256 over names and contents of a package's Python files."""
+    found = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0")
+        found.update(path.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def packages() -> dict[str, str]:
