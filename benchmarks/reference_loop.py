@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 def vae_loss(model: nn.Module, image: Tensor) -> Tensor:
     """Mean L1 plus the legacy KL term, as in experiments/tiles/compare-datasets.yaml."""
     out = model(image)
-    sigma = out.log_sigma
+    sigma = out.log_sigma.exp()  # in the place of a log-variance, as that code had it
     kl = 0.5 * (sigma.exp() - sigma - 1 + out.mu.square()).sum(1).mean()
     return functional.l1_loss(out.raw, image) + kl
 
