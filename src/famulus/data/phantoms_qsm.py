@@ -19,7 +19,7 @@ from famulus.config.errors import DataError
 from famulus.data import nifti
 from famulus.data.sets import require
 from famulus.data.streams import stream_seed
-from famulus.ops.dipole import Geometry, dipole_field
+from famulus.ops.dipole import Geometry, Sizes, dipole_field
 from famulus.ops.phase import gradient_echo, weights, wrap
 from famulus.units import rad_from_ppm
 
@@ -59,37 +59,37 @@ def shape_inside(kind: str, points_3P: np.ndarray, half_3: np.ndarray) -> np.nda
     return np.clip(0.5 - outside, 0, 1)
 
 
-def draw_shapes(size: int, seed: int, count: tuple[int, int] = (6, 20)) -> np.ndarray:
+def draw_shapes(sizes: Sizes, seed: int, count: tuple[int, int] = (6, 20)) -> np.ndarray:
     """chi_ZYX ppm: solids of values N(0, 0.05 ppm), turned at random, later ones on top."""
     random = np.random.default_rng(seed)
-    chi = np.zeros((size,) * 3, np.float32)
+    chi = np.zeros(sizes, np.float32)
+    side = min(sizes)
     for _ in range(random.integers(*count, endpoint=True)):
         kind = KINDS[random.integers(len(KINDS))]
-        half = size * random.uniform(0.04, 0.22, 3)
-        centre = size * random.uniform(0.15, 0.85, 3)
+        half = side * random.uniform(0.04, 0.22, 3)
+        centre = np.array(sizes) * random.uniform(0.15, 0.85, 3)
         turn = Rotation.random(rng=random).as_matrix()
         value = random.normal(0, 0.05)
         reach = np.linalg.norm(half) + 1
         low = np.maximum(np.floor(centre - reach), 0).astype(int)
-        high = np.minimum(np.ceil(centre + reach), size).astype(int)
+        high = np.minimum(np.ceil(centre + reach), sizes).astype(int)
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        grid = np.stack(
-            np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij")
-        )
+        axes = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"))
         points = turn @ (grid.reshape(3, -1) - centre[:, None])
         inside = shape_inside(kind, points, half).reshape(grid.shape[1:])
         chi[box] += (inside * (value - chi[box])).astype(np.float32)
     return chi
 
 
-def shapes(size: int, seed: int) -> Truth:
+def shapes(sizes: Sizes, seed: int, voxel_mm: float = 1.0) -> Truth:
     """Solids in a full box; magnitude 1 but for a smooth slope, and all of it mask."""
-    chi = draw_shapes(size, seed)
+    chi = draw_shapes(sizes, seed)
     random = np.random.default_rng(stream_seed(seed, 1))
     slope = random.normal(0, 0.3, 3)
-    axes = np.meshgrid(*[np.linspace(-1, 1, size)] * 3, indexing="ij")
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in sizes], indexing="ij")
     magnitude = np.exp(sum(s * a for s, a in zip(slope, axes, strict=True)) / 2)
-    return _truth(chi, np.ones_like(chi), magnitude / magnitude.mean(), None, 1.0)
+    return _truth(chi, np.ones_like(chi), magnitude / magnitude.mean(), None, voxel_mm)
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,9 @@ def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:
     )
     chi += random.normal(0, 0.06) * (atlas.t1 - t1_of[atlas.labels])
     mask, labels = atlas.mask.astype(np.float32), atlas.labels
+    t1 = atlas.t1
     if random.random() < 0.5:
-        chi, mask, labels, t1 = (a[:, :, ::-1] for a in (chi, mask, labels, atlas.t1))
-    else:
-        t1 = atlas.t1
+        chi, mask, labels, t1 = (a[:, :, ::-1] for a in (chi, mask, labels, t1))
     if voxel_mm > 1:
         labels = _corner(labels, voxel_mm)[tuple([slice(voxel_mm // 2, None, voxel_mm)] * 3)]
         chi, mask, t1 = (_pooled(a, voxel_mm) for a in (chi * mask, mask, t1))

@@ -7,12 +7,23 @@ as in arXiv 2001.05142.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from famulus.ops.descent import descend
+from famulus.ops.dipole import (
+    Geometry,
+    Sizes,
+    cropped,
+    dipole_kernel,
+    fast_sizes,
+    frequency,
+    padded,
+)
 from famulus.ops.steps import step_filter
 
 Start = Literal["equal", "random", "chebyshev"]
@@ -91,14 +102,14 @@ class Ndi(nn.Module):
         powers = None
         if self.form == "noise":
             powers = self._powers(rho_B)
-            tau = (powers @ self.log_tau_PN.to(powers)).exp()
+            tau = _rows(powers, self.log_tau_PN).exp()
         elif self.form == "total":
             tau = (self.log_total.exp() * self.share_N.softmax(0))[None]
         else:
             tau = self.tau_N[None]
         if not self.momentum:
             return tau, None
-        raw = self.momentum_PN if powers is None else powers @ self.momentum_PN.to(powers)
+        raw = self.momentum_PN if powers is None else _rows(powers, self.momentum_PN)
         return tau, raw.sigmoid()
 
     def preconditioner(
@@ -114,7 +125,7 @@ class Ndi(nn.Module):
         if k_per_mm is None:
             raise ValueError("expected |k| for a preconditioned net, received none")
         rows = self.log_lambda_PJ.to(d)
-        log_lambda_BJ = self._powers(rho_B).to(d) @ rows if self.form == "noise" else rows
+        log_lambda_BJ = _rows(self._powers(rho_B).to(d), rows) if self.form == "noise" else rows
         first, last = math.log(KNOTS_PER_MM[0]), math.log(KNOTS_PER_MM[-1])
         at = k_per_mm.clamp(KNOTS_PER_MM[0], KNOTS_PER_MM[-1]).log()
         place = (at - first) * ((len(KNOTS_PER_MM) - 1) / (last - first))
@@ -142,6 +153,10 @@ class Ndi(nn.Module):
         """chi_BZYX in rad; d and |k| from `ops.dipole`, of the volume's own sizes."""
         tau, beta = self.schedule(rho_B)
         p = self.preconditioner(d_ZH, k_ZH_per_mm, rho_B)
+        if weight_BZYX is not None and self.form == "noise":  # learned for a mean square of 1
+            inside = (weight_BZYX > 0).flatten(1).sum(1).clamp(min=1)
+            mean = weight_BZYX.square().flatten(1).sum(1) / inside
+            weight_BZYX = weight_BZYX / mean.sqrt().clamp(min=1e-30)[:, None, None, None]
         return descend(phase_BZYX_rad, d_ZH, tau, beta, weight_BZYX, precondition=p)
 
     def filter(
@@ -152,3 +167,51 @@ class Ndi(nn.Module):
         p = self.preconditioner(d_K, k_K_per_mm, rho_B)
         beta = None if beta is None else beta.to(d_K)
         return step_filter(d_K, tau.to(d_K), beta, 1.0 if p is None else p)
+
+
+def _rows(powers_BP: Tensor, rows_PN: Tensor) -> Tensor:
+    """powers @ rows, but in full precision wherever it runs."""
+    return (powers_BP[:, :, None] * rows_PN.to(powers_BP)[None]).sum(1)
+
+
+class Grid:
+    """Kernel and |k| of a volume's padded sizes, made once a device; pads, runs and crops."""
+
+    def __init__(self, shape: Sizes, geometry: Geometry) -> None:
+        self.shape, self.geometry, self.sizes = shape, geometry, fast_sizes(shape)
+        self._kept: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    def kernels(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(d, |k| cycles per mm) ZH."""
+        if device not in self._kept:
+            made = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
+            self._kept[device] = tuple(v.to(device) for v in made)
+        return self._kept[device]
+
+    def run(
+        self, net: Ndi, phase_BZYX: Tensor, weight_BZYX: Tensor | None, rho_B: Tensor
+    ) -> Tensor:
+        """chi_BZYX in rad; zeros are padded, only up to fast sizes."""
+        d, k = self.kernels(phase_BZYX.device)
+        weight = None if weight_BZYX is None else padded(weight_BZYX, self.sizes)
+        return cropped(net(padded(phase_BZYX, self.sizes), d, weight, rho_B, k), self.shape)
+
+    def descend(
+        self, phase_BZYX: Tensor, weight_BZYX: Tensor | None, counts: Sequence[int], tau: float
+    ) -> list[Tensor]:
+        """chi_BZYX in rad after each of the rising `counts` of equal steps."""
+        d, _ = self.kernels(phase_BZYX.device)
+        phase = padded(phase_BZYX, self.sizes)
+        weight = None if weight_BZYX is None else padded(weight_BZYX, self.sizes)
+        made: list[Tensor] = []
+        for before, count in pairwise((0, *counts)):
+            taus = torch.full((count - before,), tau, device=phase.device)
+            made.append(descend(phase, d, taus, None, weight, made[-1] if made else None))
+        return [cropped(chi, self.shape) for chi in made]
+
+
+def referenced(chi_BZYX: Tensor, mask_BZYX: Tensor) -> Tensor:
+    """Mean 0 in the mask, 0 outside: what a phase can tell of a map."""
+    inside = mask_BZYX.flatten(1).sum(1).clamp(min=1)
+    mean = (chi_BZYX * mask_BZYX).flatten(1).sum(1) / inside
+    return (chi_BZYX - mean[:, None, None, None]) * mask_BZYX

@@ -6,6 +6,7 @@ doi:10.1002/nbm.4271 (its step 1 is tau = 2 here, as in FANSI).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +40,7 @@ def step_filter(
 class Amount:
     """What a set of steps amounts to."""
 
-    total: float  # sum of the steps; with momentum, the slope of 1 - r at d = 0
+    total: float  # sum of the steps; with momentum or preconditioner (1 - r)/d^2 near d = 0
     half_power: float  # |d| where half of chi is restored
     tikhonov_alpha: float  # alpha that restores half at the same |d|
     spread: float  # standard deviation of the steps over their mean
@@ -48,24 +49,29 @@ class Amount:
     sentence: str
 
 
-def amount(tau_N: Tensor, beta_N: Tensor | None = None, p: float = 1.0) -> Amount:
-    """Judged over |d| up to 2/3, with W = 1; float64. `p`: of the preconditioner, at one |k|."""
+def amount(
+    tau_N: Tensor, beta_N: Tensor | None = None, p: Callable[[Tensor], Tensor] | None = None
+) -> Amount:
+    """Judged over |d| up to 2/3, with W = 1; float64. `p`: a preconditioner over d, at one |k|."""
     tau = tau_N.detach().double().cpu()
     beta = None if beta_N is None else beta_N.detach().double().cpu()
     d = torch.linspace(0, 2 / 3, 20001, dtype=torch.float64)
-    r = residual_polynomial(p * d.square(), tau, beta)
+    x = d.square() if p is None else d.square() * p(d)
+    r = residual_polynomial(x, tau, beta)
     gone = 1 - r
-    total = p * float(tau.sum()) if beta is None else float(gone[20] / d[20].square())
+    plain = beta is None and p is None
+    total = float(tau.sum()) if plain else float(gone[20] / d[20].square())
     above = (gone >= 0.5).nonzero()
     half = float(d[above[0, 0]]) if len(above) else math.inf
     spread = float(tau.std(unbiased=False) / tau.mean().abs().clamp(min=1e-300))
     n, negative = len(tau), int((tau < 0).sum())
     count = f"{n} step" if n == 1 else f"{n} steps"
-    if beta is None and spread < 0.01:
+    if plain and spread < 0.01:
         is_are = "is" if n == 1 else "are"
         what = f"{count} of {float(tau.mean()):.3g} {is_are} one early stop at total {total:.1f}"
     else:
         more = " with momentum" if beta is not None else ""
+        more += " under a preconditioner" if p is not None else ""
         what = f"{count} of {float(tau.min()):.3g} to {float(tau.max()):.3g}{more} "
         what += f"act like one early stop at total {total:.1f}"
     sentence = f"{what}: half of chi is restored at |d| = {half:.3f}, as by Tikhonov's filter with "
