@@ -4,6 +4,7 @@ A sentence is a list of parts; a part in `Strong` is a figure worth seeing first
 that the spread between replicates does not allow.
 """
 
+from famulus.journal import forecast
 from famulus.journal.anova import analyse
 from famulus.journal.effects import distinguishable, pairs, pooled_spread, positive
 from famulus.journal.entry import Entry
@@ -18,13 +19,14 @@ class Strong(str):
 
 
 Sentence = list[str]
+AHEAD = 4  # runs under way whose end is told
 
 
 def sentences(entry: Entry) -> list[Sentence]:
     """State, best cell, effects of the axes, floors, promises, difference from the last run."""
     if not entry.records:
         return [["Nothing has been run yet."]]
-    found = [_state(entry), *_best(entry), *_effects(entry), *_floors(entry)]
+    found = [_state(entry), *_best(entry), *_ahead(entry), *_effects(entry), *_floors(entry)]
     found += [_promises(entry), _stale(entry), _changes(entry)]
     return [s for s in found if s]
 
@@ -116,6 +118,21 @@ def _so_far(entry: Entry) -> list[Sentence]:
         ["So far ", Strong(label(entry, best)), f" leads with a {score_name(entry)} of ",
          Strong(figure(best.mean(entry.score))), f" at {at} inputs; no cell has finished."]
     ]  # fmt: skip
+
+
+def _ahead(entry: Entry) -> list[Sentence]:
+    """Where runs under way will end, or why that can't be said."""
+    if entry.score != "val/loss":
+        return []
+    pooled = pooled_spread(entry.groups, entry.score)
+    under_way = [(g, r) for g in entry.own for r in g.records if r.last and not g.settled]
+    found: list[Sentence] = []
+    for group, record in [(g, r) for g, r in under_way if r.status not in ("finished", "failed")]:
+        words = forecast.said(forecast.ahead(record, pooled))
+        found.append([Strong(label(entry, group)), f": {words}."])
+    if len(found) > AHEAD:
+        found = [*found[:AHEAD], [f"{plural(len(found) - AHEAD, 'more run')} under way."]]
+    return found
 
 
 def _shares(entry: Entry) -> list[Sentence]:

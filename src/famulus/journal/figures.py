@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from famulus.journal.decimate import lttb, min_max
+from famulus.journal.forecast import band
 from famulus.journal.group import Group
 from famulus.journal.numbers import count
 from famulus.journal.panels import Layout
@@ -110,8 +111,8 @@ def figure_of(
                     name = label(group, record)
                     made.traces.append(Trace(n, group.key, colour, kind, name, link(record), thin))
                 made.marks += marks_of(record, n, group.key, colour)
-                if record.forecast:
-                    made.bands.append((n, colour, record.forecast))
+                if score == "val/loss" and (ahead := band(record)):
+                    made.bands.append((n, colour, ahead))
                 for floor in record.floors:
                     if floor.get("score") in (score, score.removeprefix("val/")):
                         key = (str(floor.get("means")), float(f"{float(floor['value']):.3g}"))
@@ -356,6 +357,6 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
         made.floors[n] = [
             (float(f["value"]), str(f["means"])) for f in floors if f.get("means") != "initial loss"
         ]
-    if record.forecast:
-        made.bands.append((0, 0, record.forecast))
+    if score == "val/loss" and (ahead := band(record)):
+        made.bands.append((0, 0, ahead))
     return made

@@ -68,7 +68,6 @@ class Record:
     attempts: list[dict] = field(default_factory=list)
     lineage: list[dict] = field(default_factory=list)
     notes: str = ""
-    forecast: dict | None = None
     last: dict = field(default_factory=dict)  # the newest train event
 
     @property
@@ -222,8 +221,6 @@ def _facts(record: Record, events: Iterable[dict]) -> None:
             )
         elif kind == "start":
             record.starts.append(event)
-        elif kind == "forecast":
-            record.forecast = event
         elif kind == "train":
             record.last = event
 

@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from famulus.config.yaml import dump
-from famulus.journal import lineage, names
+from famulus.journal import forecast, lineage, names
 from famulus.journal.entry import Edge, Entry, Finding, lineage_of, main_score
 from famulus.journal.entry_page import TONES, chart, namer
 from famulus.journal.figures import run_figure
@@ -30,6 +30,7 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         margin=_run_margin(record),
         chips=_run_chips(entry, record),
         reason=_reason(record),
+        ahead=_ahead(record),
         scores=_run_scores(record),
         chart=chart(run_figure(record, score), None, "thick: validation, thin: training"),
         findings=[_own_finding(f, record) for f in own],
@@ -43,6 +44,14 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         settings=dump(record.config),
     )
     return text, gallery.files
+
+
+def _ahead(record: Record) -> str:
+    """Where a run under way will end, or why that can't be said."""
+    if record.status in ("finished", "failed") or not record.last:
+        return ""
+    said = forecast.said(forecast.ahead(record))
+    return f"val/loss {said}." if not said.startswith("no") else f"{said[:1].upper()}{said[1:]}."
 
 
 def _run_title(entry: Entry, record: Record) -> str:

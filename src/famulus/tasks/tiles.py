@@ -8,6 +8,7 @@ that weight 1 is the negative ELBO.
 Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.13202.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -272,7 +273,7 @@ class Tiles(Task):
         facts = {"loss": f"{unit} + {c.kl_weight:g} * {c.kl} KL{per}" if vae else unit}
         if vae and c.kl == "legacy":
             facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
-        facts["resized"] = resized(self.data())
+        facts |= {"numbers": math.prod(self._shape()), "resized": resized(self.data())}
         if not facts["resized"]:  # a table shows no filter where none was at work
             facts["without_effect"] = ["data.filter"]
         if m.kind == "stacked":
@@ -367,10 +368,11 @@ class Tiles(Task):
         floors = {
             "best constant": Floor("loss", best, means),
             "best constant, recon": Floor("recon", best, means),
-            "best constant, l1": Floor("l1", of("l1"), "best constant"),
-            "image median, l1": Floor("l1", own_median, "image median"),
             "initial loss": Floor("loss", start + self._kl_at_start(len(train[0])), "initial loss"),
         }
+        if term.histogram is None:  # which says nothing of where a grey value stands
+            floors["best constant, l1"] = Floor("l1", of("l1"), "best constant")
+            floors["image median, l1"] = Floor("l1", own_median, "image median")
         if name == "bce":
             least = constant.entropy_of_targets(held_out)
             floors["perfect"] = Floor("recon", least, "entropy of the targets")

@@ -1,0 +1,84 @@
+"""A run's own forecast: its settings and curves into the terms of `forecast`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from famulus.diagnosis.forecast import (
+    Curve,
+    Forecast,
+    Points,
+    Rate,
+    Refusal,
+    forecast,
+    schedule_rate,
+)
+
+
+def budget_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> float:
+    """Examples in all; 0 where that is not known yet."""
+    training = config.get("training") or {}
+    epochs = (training.get("epochs") or 0) * (facts.get("train_samples") or 0)
+    return float(facts.get("budget") or training.get("inputs") or epochs)
+
+
+def rate_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Rate | Refusal:
+    """The learning rate still to come, or why nobody can know it."""
+    training = config["training"]
+    schedule, lr = training["schedule"], training["optimizer"]["lr"]
+    if schedule["name"] == "plateau":
+        return Refusal("a plateau schedule follows scores that are still to come")
+    try:
+        every = _inputs(schedule.get("every") or {}, training, facts)
+        return schedule_rate(schedule, lr, budget_of(config, facts), every)
+    except ValueError as error:
+        return Refusal(str(error))
+
+
+def _inputs(every: Mapping[str, Any], training: Mapping[str, Any], facts: Mapping) -> float | None:
+    if every.get("steps"):
+        return every["steps"] * training["batch"] * training.get("accumulate", 1)
+    if every.get("epochs"):
+        return every["epochs"] * float(facts.get("train_samples") or 0) or None
+    return every.get("inputs")
+
+
+def _ahead(facts: Mapping[str, Any], now: float) -> str | None:
+    """A change to come that a task states as `changes: {what, until_inputs}`."""
+    changes = facts.get("changes") or {}
+    return str(changes["what"]) if now < changes.get("until_inputs", 0) else None
+
+
+def foresee(
+    config: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    val: Points,
+    train: Points = (),
+    noise_floor: float | None = None,
+) -> Forecast | Refusal:
+    """Where `val` ends, for a run that has come as far as its points. Points: (inputs, value)."""
+    budget, rate = budget_of(config, facts), rate_of(config, facts)
+    if isinstance(rate, Refusal):
+        return rate
+    if budget <= 0:
+        return Refusal("the budget is not known yet")
+    now = max((p[0] for p in [*val, *train]), default=0.0)
+    ahead = _ahead(facts, now)
+    return forecast(val, rate, budget, noise_floor, train=train, changes_ahead=ahead)
+
+
+def finished_curve(
+    config: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    val: Points,
+    train: Points = (),
+    noise_floor: float | None = None,
+) -> Curve | Refusal:
+    """A finished run for `backtest`, if its forecasts could have been asked for at all."""
+    rate = rate_of(config, facts)
+    if isinstance(rate, Refusal):
+        return rate
+    if not val:
+        return Refusal("no validation")
+    if ahead := _ahead(facts, 0):
+        return Refusal(f"{ahead}: losses before and after it don't compare")
+    return Curve(val, rate, budget_of(config, facts), train, noise_floor)

@@ -1,0 +1,32 @@
+"""The posterior has no noise: an autoencoder trains, and the prior is not that of its codes."""
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.posterior import posterior
+
+CAUSE = "posterior-unused"
+SUMMARY = "the posterior's noise is off: a VAE has become an autoencoder, draws show nothing"
+OFF = 0.1  # mean sigma below which the noise is off; a weak but working prior leaves .3 and more
+
+
+def rule(history: History) -> Finding | None:
+    found = posterior(history)
+    if found is None or found.sigma >= OFF:
+        return None
+    spread = found.snr * found.sigma
+    legacy = found.formula == "legacy"
+    remedy = (
+        "loss.kl: textbook with loss.reconstruction: laplace; keep legacy only to compare with old"
+        " results"
+        if legacy
+        else "loss.reconstruction: laplace with loss.kl_weight: 1, or a larger loss.kl_weight"
+    )
+    why = " (legacy takes sigma for a log-variance: least at sigma 0)" if legacy else ""
+    return Finding(
+        CAUSE,
+        "warning",
+        f"mean sigma {found.sigma:.2g} after {found.inputs:,} inputs where the prior has 1{why};"
+        f" codes spread by about {spread:.2g}, so a draw from N(0, 1) lies where the decoder has"
+        " never been",
+        remedy,
+        step=found.step,
+    )

@@ -1,0 +1,60 @@
+"""Settings of a run into the terms of a forecast; what can't be known is refused."""
+
+import numpy as np
+import pytest
+
+from famulus.diagnosis.forecast import Curve, Forecast, Refusal
+from famulus.diagnosis.foresee import budget_of, finished_curve, foresee, rate_of
+
+N = 1_000_000
+
+
+def config(schedule=None, **training):
+    base = {"inputs": N, "batch": 64, "accumulate": 1, "optimizer": {"lr": 0.001}}
+    return {"training": base | {"schedule": {"name": "cosine"} | (schedule or {})} | training}
+
+
+def curve(upto, points=40):
+    at = np.linspace(0, upto, points + 1)[1:]
+    return [(n, 0.02 + 0.5 * (1 + n / N / 0.002) ** -0.5) for n in at]
+
+
+def test_a_cosine_run_is_forecast_and_a_longer_budget_ends_lower():
+    seen = curve(0.08 * N)
+    near = foresee(config(), {}, seen)
+    far = foresee(config(inputs=4 * N), {}, seen)
+    assert isinstance(near, Forecast)
+    assert far.value < near.value < seen[-1][1]
+
+
+def test_the_budget_in_epochs_waits_for_the_number_of_samples():
+    epochs = config(inputs=None, epochs=2.5)
+    assert budget_of(epochs, {"train_samples": 400}) == 1000
+    assert budget_of(epochs, {}) == 0
+    assert foresee(epochs, {}, curve(5)) == Refusal("the budget is not known yet")
+
+
+@pytest.mark.parametrize(
+    ("every", "inputs"),
+    [({"inputs": 3000}, 3000), ({"steps": 10}, 640), ({"epochs": 2}, 800)],
+)
+def test_steps_of_the_rate_in_any_unit(every, inputs):
+    step = config({"name": "step", "factor": 0.5, "every": every})
+    rate = rate_of(step, {"train_samples": 400})
+    assert [rate(inputs - 1), rate(inputs), rate(2 * inputs)] == [0.001, 0.0005, 0.00025]
+
+
+def test_what_nobody_can_know_is_refused():
+    plateau = foresee(config({"name": "plateau"}), {}, curve(0.08 * N))
+    assert "scores that are still to come" in plateau.reason
+    grows = {"changes": {"what": "growth", "until_inputs": 200_000}}
+    assert "growth lies ahead" in foresee(config(), grows, curve(0.08 * N)).reason
+    assert isinstance(foresee(config(), {"changes": grows["changes"] | {"until_inputs": 10}},
+                              curve(0.08 * N)), Forecast)  # fmt: skip
+
+
+def test_a_finished_curve_is_judged_if_its_parts_compare():
+    assert isinstance(finished_curve(config(), {}, curve(N)), Curve)
+    assert finished_curve(config(), {}, []) == Refusal("no validation")
+    grows = {"changes": {"what": "growth", "until_inputs": 200_000}}
+    assert "don't compare" in finished_curve(config(), grows, curve(N)).reason
