@@ -339,6 +339,33 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
 
 
 @app.command()
+def forecast(
+    refs: Annotated[list[str] | None, typer.Argument(metavar="[EXPERIMENT|RUN...]")] = None,
+    backtest: Annotated[
+        bool, typer.Option("--backtest", help="Judge forecasts on runs that have finished.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where the validation loss of runs under way will end; with --backtest, how right that was."""
+    from famulus.journal import forecast as ahead
+
+    records = ahead.chosen(_store(store), refs or [])
+    if backtest:
+        judged = ahead.judge(records)
+        _print(judged.json()) if as_json else print(ahead.told(judged), end="")
+        return
+    found = ahead.lines(records)
+    if as_json:
+        _print(found)
+        return
+    for row in found:
+        print(f"{row['run']}  {row['cell']}  at {row['inputs']:,} inputs: {row['says']}")
+    if not found:
+        print("every run is over: --backtest judges what would have been said of them")
+
+
+@app.command()
 def journal(
     what: Annotated[str | None, typer.Argument(metavar="[FILE|EXPERIMENT|RUN]")] = None,
     out: Annotated[Path | None, typer.Option("-o", help="Folder for the pages.")] = None,

@@ -10,7 +10,7 @@ from typing import Any
 from famulus.diagnosis.forecast import Backtest, Forecast, Refusal, backtest
 from famulus.diagnosis.foresee import budget_of, finished_curve, foresee
 from famulus.journal.numbers import figure, percent
-from famulus.journal.record import Record
+from famulus.journal.record import Record, read_run
 
 BAND = 24  # points of the drawn band
 
@@ -112,3 +112,29 @@ def told(judged: Judged) -> str:
         *(f"left out, {n} x {reason}" for reason, n in judged.left_out.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def chosen(store: Any, refs: Iterable[str]) -> list[Record]:
+    """The runs named, all runs of the experiments named, or all runs of the store."""
+    known = store.experiments()
+    runs: dict[str, Any] = {}
+    for ref in list(refs) or known:
+        found = store.runs(ref) if ref in known else [store.find(ref)]
+        runs |= {run.id: run for run in found}
+    return [read_run(run) for run in runs.values()]
+
+
+def lines(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """What `famulus forecast` tells of each run that is not over: value, low, high, or reason."""
+    rows = []
+    for record in records:
+        if record.status in ("finished", "failed"):
+            continue
+        found = ahead(record)
+        row = {"run": record.id, "cell": record.slug, "inputs": record.inputs, "says": said(found)}
+        row["budget"] = budget_of(record.config, record.facts)
+        if isinstance(found, Refusal):
+            rows.append(row | {"reason": found.reason})
+        else:
+            rows.append(row | {k: getattr(found, k) for k in ("value", "low", "high", "level")})
+    return rows
