@@ -110,7 +110,8 @@ class Feeder:
         device = torch.device(device)
         self.source = source.to(device)
         self.batch, self.inputs, self.waited_s = batch, start_inputs, 0.0
-        order = Order(seed, len(self.source))
+        own = getattr(self.source, "order", lambda _: None)(seed)  # random cubes are not permuted
+        order = own or Order(seed, len(self.source))
         picks = (order.batch(start, batch) for start in count(start_inputs, batch))
         self._stream = _batches(self.source, device, picks, workers)
 

@@ -1,0 +1,197 @@
+"""A volume on disk as bricks of one memory-mapped file, so that a random cube touches few pages.
+
+A folder `NAME.bricks` holds `voxels.raw` (little-endian bricks one behind the other, padded at the
+far edges), `mask.npy`, `labels.npy` where there are any, and `bricks.json`, which is written last:
+without it the folder is no volume. A brick holds up to 256 planes, so that the whole depth of a
+fragment lies together.
+
+Shapes: Z Y X voxels; a brick is (bz, by, bx); the file is (Zb, Yb, Xb, bz, by, bx).
+"""
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from famulus.config.errors import DataError
+
+Sizes = tuple[int, int, int]
+VERSION = 1
+SUFFIX = ".bricks"
+HEADER, VOXELS = "bricks.json", "voxels.raw"
+DTYPES = ("uint8", "uint16", "float32")
+SIDE, DEPTH = 128, 256
+MAX_BYTES = 1 << 44
+MAX_HEADER = 64 << 20
+
+
+class Flat:
+    """A volume in one array, in memory or mapped: `array_ZYX`."""
+
+    def __init__(self, array_ZYX: np.ndarray, fingerprint: str) -> None:
+        if array_ZYX.ndim != 3:
+            raise DataError(f"expected a volume of 3 axes (z, y, x), received {array_ZYX.shape}")
+        self.array, self.fingerprint = array_ZYX, fingerprint
+        self.shape: Sizes = array_ZYX.shape  # type: ignore[assignment]
+        self.dtype = array_ZYX.dtype
+
+    def read(self, start: Sizes, out_ZYX: np.ndarray) -> None:
+        """Fills `out_ZYX` with the voxels from `start` on."""
+        z, y, x = inside(start, out_ZYX.shape, self.shape)
+        out_ZYX[:] = self.array[z, y, x]
+
+
+class Bricks:
+    """A volume in a bricked file, read-only; threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.header = _header(self.folder)
+        self.shape: Sizes = tuple(self.header["shape"])  # type: ignore[assignment]
+        self.brick: Sizes = tuple(self.header["brick"])  # type: ignore[assignment]
+        self.dtype = np.dtype(self.header["dtype"]).newbyteorder("<")
+        grid = _grid(self.shape, self.brick)
+        want = math.prod(grid) * math.prod(self.brick) * self.dtype.itemsize
+        path = self.folder / VOXELS
+        have = path.stat().st_size if path.exists() else 0
+        if have != want:
+            raise DataError(f"{path}: expected {want} bytes, received {have}: convert it again")
+        self._voxels = np.memmap(path, self.dtype, "r", shape=(*grid, *self.brick))
+        self.fingerprint: str = f"{zlib.crc32(json.dumps(self.header).encode()):08x}"
+
+    def read(self, start: Sizes, out_ZYX: np.ndarray) -> None:
+        """Fills `out_ZYX` with the voxels from `start` on; one strided copy for each brick met."""
+        inside(start, out_ZYX.shape, self.shape)
+        axes = [_met(*a) for a in zip(start, out_ZYX.shape, self.brick, strict=True)]
+        for (i, z, oz), (j, y, oy), (k, x, ox) in product(*axes):
+            out_ZYX[oz, oy, ox] = self._voxels[i, j, k, z, y, x]
+
+    def verify(self) -> None:
+        """Raises DataError naming the first brick whose checksum differs from the header's."""
+        for place, crc in zip(self._places(), self.header["crc32"], strict=True):
+            if zlib.crc32(np.ascontiguousarray(self._voxels[place])) != crc:
+                raise DataError(
+                    f"{self.folder}: brick {place} is damaged (its checksum differs): convert again"
+                )
+
+    def extra(self, name: str) -> np.ndarray | None:
+        """`mask` (uint8 YX) or `labels` (uint8 YX or ZYX), if the folder has them."""
+        path = self.folder / f"{name}.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    def _places(self) -> Iterator[tuple[int, ...]]:
+        return iter(np.ndindex(*_grid(self.shape, self.brick)))
+
+
+def write_bricks(
+    folder: Path,
+    planes: Iterable[np.ndarray],
+    shape: Sizes,
+    dtype: np.dtype,
+    *,
+    brick: Sizes | None = None,
+    extras: dict[str, np.ndarray | None] | None = None,
+    notes: Iterable[str] = (),
+) -> Bricks:
+    """Writes `planes` (YX each, z ascending) once and returns the opened volume.
+
+    Raises DataError if `folder` exists complete, or the planes do not match `shape` and `dtype`.
+    """
+    folder, dtype = Path(folder), np.dtype(dtype)
+    if folder.suffix != SUFFIX or (folder / HEADER).exists():
+        raise DataError(f"{folder}: expected the name of a new folder that ends in {SUFFIX}")
+    if dtype.name not in DTYPES:
+        raise DataError(f"{folder}: expected voxels of {', '.join(DTYPES)}, received {dtype}")
+    brick = brick or (min(shape[0], DEPTH), SIDE, SIDE)
+    grid = _grid(shape, brick)
+    if math.prod(grid) * math.prod(brick) * dtype.itemsize > MAX_BYTES:
+        raise DataError(f"{folder}: a volume of {shape} is over the limit of {MAX_BYTES} bytes")
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = dtype.newbyteorder("<")
+    voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, *brick))
+    count = 0
+    padded = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored)
+    for z, plane in enumerate(planes):
+        if z >= shape[0] or plane.shape != shape[1:] or plane.dtype != dtype:
+            raise DataError(
+                f"{folder}: plane {z}: expected {shape[0]} planes of {shape[1:]} {dtype}, "
+                f"received {plane.shape} {plane.dtype}"
+            )
+        if dtype.kind == "f" and not np.isfinite(plane).all():
+            raise DataError(f"{folder}: plane {z} holds NaN or infinite voxels: mend the source")
+        padded[: shape[1], : shape[2]] = plane
+        tiles = padded.reshape(grid[1], brick[1], grid[2], brick[2]).transpose(0, 2, 1, 3)
+        voxels[z // brick[0], :, :, z % brick[0]] = tiles
+        count = z + 1
+    if count != shape[0]:
+        raise DataError(f"{folder}: expected {shape[0]} planes, received {count}")
+    voxels.flush()
+    for name, array in (extras or {}).items():
+        if array is not None:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    crc = [zlib.crc32(np.ascontiguousarray(voxels[place])) for place in np.ndindex(*grid)]
+    header = {
+        "version": VERSION,
+        "shape": list(shape),
+        "dtype": dtype.name,
+        "brick": list(brick),
+        "crc32": crc,
+        "extras": {
+            name: zlib.crc32(np.ascontiguousarray(array))
+            for name, array in (extras or {}).items()
+            if array is not None
+        },
+        "notes": list(notes),
+    }
+    partial = folder / f".{HEADER}.partial"
+    partial.write_text(json.dumps(header), encoding="utf-8")
+    os.replace(partial, folder / HEADER)
+    return Bricks(folder)
+
+
+def inside(start: Sizes, size: Sizes, shape: Sizes) -> tuple[slice, slice, slice]:
+    """Slices of a cube. Raises IndexError if it leaves the volume: NumPy would wrap silently."""
+    for a, n, whole in zip(start, size, shape, strict=True):
+        if a < 0 or a + n > whole:
+            raise IndexError(f"cube at {tuple(start)} of {tuple(size)} leaves the volume {shape}")
+    return tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))  # type: ignore[return-value]
+
+
+def _grid(shape: Sizes, brick: Sizes) -> Sizes:
+    return tuple(-(-n // b) for n, b in zip(shape, brick, strict=True))  # type: ignore[return-value]
+
+
+def _met(start: int, size: int, brick: int) -> list[tuple[int, slice, slice]]:
+    """(brick, part of the brick, part of the cube) along one axis."""
+    met = []
+    for i in range(start // brick, (start + size - 1) // brick + 1):
+        low, high = max(start, i * brick), min(start + size, (i + 1) * brick)
+        met.append((i, slice(low - i * brick, high - i * brick), slice(low - start, high - start)))
+    return met
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    if not path.exists():
+        raise DataError(f"{folder}: expected {HEADER}, which is written last: convert it again")
+    if path.stat().st_size > MAX_HEADER:
+        raise DataError(f"{path}: over the limit of {MAX_HEADER} bytes")
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+        sizes = [*header["shape"], *header["brick"]]
+        good = len(sizes) == 6 and all(type(n) is int and 0 < n < 1 << 31 for n in sizes)
+        good = good and header["version"] == VERSION and header["dtype"] in DTYPES
+        good = good and isinstance(header["crc32"], list)
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        good = False
+    if not good:
+        raise DataError(f"{path}: expected a header of version {VERSION}, received something else")
+    if math.prod(header["shape"]) * 4 > MAX_BYTES:
+        raise DataError(f"{path}: a volume of {header['shape']} is over the limit")
+    return header

@@ -1,0 +1,175 @@
+"""Encoders of cubes and autoencoders built on them, for pictures (2D) and volumes (3D).
+
+A stage halves every side. `pool`: convolution of kernel 3, activation, max-pooling. `block`:
+convolution of kernel 2 and stride 2, then one of kernel 3, with norm, activation between and skip
+each switched on its own, so that what a "residual block" gains can be told apart.
+
+Shapes: B batch, C channels, S sizes (Y, X or Z, Y, X), D code.
+Source: He et al. 2016, arXiv 1512.03385 (skip); Kingma & Welling 2014, arXiv 1312.6114.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from famulus.models.autoencoder import Reconstruction
+from famulus.models.layers import CONV, TRANSPOSED, Reshape, Shape, activation, normalisation
+from famulus.ops.elbo import reparameterise
+
+POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a stage is made. `mid`: the activation between the two convolutions of a block."""
+
+    stage: str = "pool"  # pool | block
+    skip: bool = False
+    norm: str = "none"
+    mid: str = "none"
+    act: str = "relu"
+
+
+class Stage(nn.Module):
+    """B c S to B C S/2 (`up`: B C 2S), activation last unless `last`."""
+
+    def __init__(
+        self, c_in: int, c_out: int, dims: int, style: Style, up: bool = False, last: bool = False
+    ) -> None:
+        super().__init__()
+        halve = (TRANSPOSED if up else CONV)[dims]
+        norm = [] if last else normalisation(style.norm, c_out, dims)
+        if last or (up and style.stage == "pool"):
+            self.main = nn.Sequential(halve(c_in, c_out, 2, 2), *norm)
+        elif style.stage == "pool":
+            self.main = nn.Sequential(CONV[dims](c_in, c_out, 3, 1, 1), *norm)
+        else:
+            self.main = nn.Sequential(
+                halve(c_in, c_out, 2, 2), *norm, activation(style.mid),
+                CONV[dims](c_out, c_out, 3, 1, 1),
+            )  # fmt: skip
+        straight = style.skip and style.stage == "block" and not last
+        self.skip = halve(c_in, c_out, 2, 2) if straight else None
+        self.act = nn.Identity() if last else activation(style.act)
+        self.pool = POOL[dims](2) if style.stage == "pool" and not up and not last else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.main(x)
+        if self.skip is not None:
+            y = y + self.skip(x)
+        y = self.act(y)
+        return y if self.pool is None else self.pool(y)
+
+
+class CubeEncoder(nn.Module):
+    """B C S to the features of each stage: `len(widths)` maps, each half the size of the one before.
+
+    Raises ValueError if a side can't be halved that often.
+    """
+
+    def __init__(self, shape: Shape, widths: Sequence[int], style: Style) -> None:
+        super().__init__()
+        if not widths or any(n % 2 ** len(widths) for n in shape[1:]):
+            raise ValueError(
+                f"{len(widths)} stages halve each side: expected sides divisible by "
+                f"{2 ** len(widths)}, received {'x'.join(map(str, shape[1:]))}"
+            )
+        dims = len(shape) - 1
+        self.stages = nn.ModuleList(
+            Stage(a, b, dims, style) for a, b in zip([shape[0], *widths], widths, strict=False)
+        )
+        self.shapes: list[Shape] = [tuple(shape)]
+        for width in widths:
+            self.shapes.append((width, *(n // 2 for n in self.shapes[-1][1:])))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class CubeAutoencoder(nn.Module):
+    """image BCS -> `Reconstruction`, any side that the stages can halve; `out` channels leave.
+
+    `widths` are those of the stages, as [32, 64, 128, 256]. With `variational` two heads read the
+    flattened features; in eval mode z = mu, unless `noise` is given.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        widths: Sequence[int] = (32, 64, 128, 256),
+        code: int = 512,
+        *,
+        style: Style | None = None,
+        variational: bool = True,
+        out: int = 1,
+        output: str = "none",
+    ) -> None:
+        super().__init__()
+        style, dims = style or Style(), len(shape) - 1
+        self.shape, self.code, self.variational = tuple(shape), code, variational
+        self.encoder = CubeEncoder(shape, widths, style)
+        deepest = self.encoder.shapes[-1]
+        numbers = int(torch.tensor(deepest).prod())
+        self.mu = nn.Linear(numbers, code)
+        self.log_sigma = nn.Linear(numbers, code) if variational else None
+        ups = [*reversed(widths[:-1]), out]
+        self.decoder = nn.Sequential(
+            nn.Linear(code, numbers),
+            Reshape(deepest),
+            *(
+                Stage(a, b, dims, style, up=True, last=i == len(ups) - 1)
+                for i, (a, b) in enumerate(zip([widths[-1], *ups], ups, strict=False))
+            ),
+        )
+        self.output = activation(output)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The code that stands for `image` without noise: BD."""
+        return self.mu(self.encoder(image)[-1].flatten(1))
+
+    def decode(self, code_BD: Tensor) -> Tensor:
+        return self.output(self.decoder(code_BD))
+
+    def forward(self, image: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        hidden = self.encoder(image)[-1].flatten(1)
+        mu = self.mu(hidden)
+        if self.log_sigma is None:
+            return Reconstruction(self.decode(mu), mu)
+        mu, log_sigma = mu.float(), self.log_sigma(hidden).float()
+        if noise is None and self.training:
+            noise = torch.randn_like(mu)
+        code = mu if noise is None else reparameterise(mu, log_sigma, noise)
+        return Reconstruction(self.decode(code), code, mu, log_sigma)
+
+
+def layer_table(net: nn.Module, shape: Shape) -> list[tuple[str, str, int]]:
+    """(layer, shape that leaves it, parameters) from a dry run on one zero input of `shape`."""
+    rows: list[tuple[str, str, int]] = []
+    hooks = []
+
+    def note(name: str, module: nn.Module):
+        def hook(_, __, out):
+            own = sum(p.numel() for p in module.parameters())
+            size = "x".join(map(str, out.shape[1:])) if isinstance(out, Tensor) else "-"
+            rows.append((f"{name} {type(module).__name__}", size, own))
+
+        return module.register_forward_hook(hook)
+
+    for name, module in net.named_modules():
+        if not list(module.children()):
+            hooks.append(note(name, module))
+    was, device = net.training, next(net.parameters()).device
+    try:
+        with torch.no_grad():
+            net.eval()(torch.zeros(1, *shape, device=device))
+    finally:
+        net.train(was)
+        for hook in hooks:
+            hook.remove()
+    return rows
