@@ -1,10 +1,12 @@
 """Settings of a run into the terms of a forecast; what can't be known is refused."""
 
+import math
+
 import numpy as np
 import pytest
 
 from famulus.diagnosis.forecast import Curve, Forecast, Refusal
-from famulus.diagnosis.foresee import budget_of, finished_curve, foresee, rate_of
+from famulus.diagnosis.foresee import budget_of, finished_curve, foresee, rate_of, shape_of
 
 N = 1_000_000
 
@@ -58,3 +60,31 @@ def test_a_finished_curve_is_judged_if_its_parts_compare():
     assert finished_curve(config(), {}, []) == Refusal("no validation")
     grows = {"changes": {"what": "growth", "until_inputs": 200_000}}
     assert "don't compare" in finished_curve(config(), grows, curve(N)).reason
+
+
+def test_a_loss_that_is_a_logarithm_is_forecast_as_one():
+    """Same errors, told as they are and as their logarithm, which is negative."""
+    plain, nats = curve(0.08 * N), [(n, math.log(v)) for n, v in curve(0.08 * N)]
+    told = foresee(config(), {"loss_scale": "log"}, nats)
+    for name in ("value", "low", "high"):
+        assert getattr(told, name) == pytest.approx(
+            math.log(getattr(foresee(config(), {}, plain), name))
+        )
+    assert "not positive" in foresee(config(), {}, nats).reason
+
+
+def test_a_kl_that_is_switched_off_is_no_progress():
+    """Recorded: a legacy VAE on mnist at 20 pixels, ended at .0458 after 100,000 inputs."""
+    inputs = [320, 1280, 2240, 3520, 5120, 6720, 9920]
+    recon = [0.3494, 0.2419, 0.2194, 0.1674, 0.1502, 0.1378, 0.1241]
+    kl = [34.12, 0.761, 0.2004, 0.0233, 0.00598, 0.00457, 0.00615]
+    val = [(2560, 0.2635), (5056, 0.153), (7552, 0.1401), (9920, 0.132)]
+    at, value = np.linspace(320, 9920, 30), {}
+    for name, y in (("recon", recon), ("total", np.add(recon, kl))):
+        value[name] = np.exp(np.interp(np.log(at), np.log(inputs), np.log(y)))
+    settings = config(inputs=100_000)
+    ends = {k: foresee(settings, {}, val, list(zip(at, v, strict=True))) for k, v in value.items()}
+    assert ends["total"].value > val[-1][1]  # it would end above where it is
+    assert ends["recon"].value < 0.8 * val[-1][1]
+    assert shape_of({"recon": 1.0, "total": 2.0}) == 1.0
+    assert shape_of({"total": 2.0}) == 2.0

@@ -1,6 +1,14 @@
-"""A run's own forecast: its settings and curves into the terms of `forecast`."""
+"""A run's own forecast: its settings and curves into the terms of `forecast`.
 
+The shape of a curve is that of `recon` where the training loss has one: a KL that is switched off
+in the first steps falls by a factor of hundreds, and that is no progress. A task whose loss is the
+logarithm of an error (a likelihood with a scale of its own, which may be negative) says so as
+`loss_scale: log` among its facts; the law then holds for exp(loss).
+"""
+
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from famulus.diagnosis.forecast import (
@@ -42,6 +50,18 @@ def _inputs(every: Mapping[str, Any], training: Mapping[str, Any], facts: Mappin
     return every.get("inputs")
 
 
+def shape_of(values: Mapping[str, float]) -> float | None:
+    """The part of a training loss whose curve tells how the run gets on."""
+    return values.get("recon", values.get("total"))
+
+
+def _positive(points: Points, facts: Mapping[str, Any]) -> Points:
+    """As the law needs them; a value too large for exp stays out."""
+    if facts.get("loss_scale") != "log":
+        return points
+    return [(n, math.exp(v)) for n, v in points if v < 100]
+
+
 def _ahead(facts: Mapping[str, Any], now: float) -> str | None:
     """A change to come that a task states as `changes: {what, until_inputs}`."""
     changes = facts.get("changes") or {}
@@ -55,15 +75,28 @@ def foresee(
     train: Points = (),
     noise_floor: float | None = None,
 ) -> Forecast | Refusal:
-    """Where `val` ends, for a run that has come as far as its points. Points: (inputs, value)."""
+    """Where `val` ends, for a run that has come as far as its points.
+
+    Points: (inputs, value), of val/loss and of `shape_of` the training loss.
+    """
     budget, rate = budget_of(config, facts), rate_of(config, facts)
     if isinstance(rate, Refusal):
         return rate
     if budget <= 0:
         return Refusal("the budget is not known yet")
     now = max((p[0] for p in [*val, *train]), default=0.0)
-    ahead = _ahead(facts, now)
-    return forecast(val, rate, budget, noise_floor, train=train, changes_ahead=ahead)
+    found = forecast(
+        _positive(val, facts),
+        rate,
+        budget,
+        noise_floor,
+        train=_positive(train, facts),
+        changes_ahead=_ahead(facts, now),
+    )
+    if isinstance(found, Refusal) or facts.get("loss_scale") != "log":
+        return found
+    told = {name: math.log(getattr(found, name)) for name in ("value", "low", "high")}
+    return replace(found, **told)
 
 
 def finished_curve(
@@ -81,4 +114,5 @@ def finished_curve(
         return Refusal("no validation")
     if ahead := _ahead(facts, 0):
         return Refusal(f"{ahead}: losses before and after it don't compare")
+    val, train = _positive(val, facts), _positive(train, facts)
     return Curve(val, rate, budget_of(config, facts), train, noise_floor)

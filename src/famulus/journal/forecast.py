@@ -23,12 +23,17 @@ def points(record: Record, name: str) -> list[tuple[float, float]]:
     return list(zip(series.inputs.tolist(), series.value.tolist(), strict=True))
 
 
+def _curves(record: Record) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """val/loss, and the training curve whose shape counts (`foresee.shape_of`)."""
+    train = points(record, "train/recon") or points(record, "train/total")
+    return points(record, "val/loss"), train
+
+
 def ahead(record: Record, noise_floor: float | None = None) -> Forecast | Refusal:
     """Where val/loss of a run will end; the reason where that can't be said."""
     if record.status in ("finished", "failed"):
         return Refusal(f"the run has {record.status}")
-    val, train = points(record, "val/loss"), points(record, "train/total")
-    return foresee(record.config, record.facts, val, train, noise_floor)
+    return foresee(record.config, record.facts, *_curves(record), noise_floor)
 
 
 def band(record: Record) -> dict[str, list[float]] | None:
@@ -41,8 +46,8 @@ def band(record: Record) -> dict[str, list[float]] | None:
     steps = [n / BAND for n in range(BAND + 1)]
     return {
         "inputs": [now + share * (end - now) for share in steps],
-        "low": [value * (found.low / value) ** share for share in steps],
-        "high": [value * (found.high / value) ** share for share in steps],
+        "low": [value + share * (found.low - value) for share in steps],
+        "high": [value + share * (found.high - value) for share in steps],
     }
 
 
@@ -85,8 +90,7 @@ def judge(records: Iterable[Record]) -> Judged:
     for record in records:
         if record.status != "finished" or record.heir:
             continue
-        val, train = points(record, "val/loss"), points(record, "train/total")
-        curve = finished_curve(record.config, record.facts, val, train)
+        curve = finished_curve(record.config, record.facts, *_curves(record))
         if isinstance(curve, Refusal):
             left_out[curve.reason] = left_out.get(curve.reason, 0) + 1
         else:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from famulus.diagnosis.forecast import Refusal
-from famulus.diagnosis.foresee import foresee
+from famulus.diagnosis.foresee import foresee, shape_of
 from famulus.training.loop import Status
 
 
@@ -15,27 +15,25 @@ class Foresight:
         self.config, self.facts = config, facts
         self.val: list[tuple[float, float]] = []
         self.train: list[tuple[float, float]] = []
-        self.seen: dict[str, float] = {}
         self.before = 0  # inputs at the last status: validations lie between two of them
         self.text = ""
 
     def remember(self, events: Iterable[Mapping[str, Any]]) -> None:
         """What earlier attempts have measured."""
         for event in events:
-            value = (event.get("values") or {}).get("loss" if event["kind"] == "val" else "total")
-            if value is not None and event["kind"] in ("val", "train"):
-                curve = self.val if event["kind"] == "val" else self.train
-                curve.append((event["inputs"], value))
+            if event["kind"] == "val" and "loss" in event["values"]:
+                self.val.append((event["inputs"], event["values"]["loss"]))
+            elif event["kind"] == "train" and (value := shape_of(event["values"])) is not None:
+                self.train.append((event["inputs"], value))
 
     def follow(self, status: Status) -> str:
         """The words for now: 'ends near 0.031 (0.028 to 0.036)'."""
         at = status.progress
-        if "total" in status.values:
-            self.train.append((at.inputs, status.values["total"]))
-        new = at.scores != self.seen and "val/loss" in at.scores
-        if new:
-            self.seen = dict(at.scores)
-            self.val.append((self.before or at.inputs, at.scores["val/loss"]))
+        if (value := shape_of(status.values)) is not None:
+            self.train.append((at.inputs, value))
+        score = at.scores.get("val/loss")
+        if score is not None and (not self.val or self.val[-1][1] != score):
+            self.val.append((self.before or at.inputs, score))
             found = foresee(self.config, self.facts, self.val, self.train)
             self.text = (
                 ""

@@ -271,6 +271,8 @@ class Tiles(Task):
             unit += "pixels a bin" * (not h.norm)
         per = " / pixels" if self._term.likelihood else ""
         facts = {"loss": f"{unit} + {c.kl_weight:g} * {c.kl} KL{per}" if vae else unit}
+        if self._term.scaled and isinstance(c.scale, str):  # ln b or ln sigma and a constant
+            facts["loss_scale"] = "log"
         if vae and c.kl == "legacy":
             facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
         facts |= {"numbers": math.prod(self._shape()), "resized": resized(self.data())}
