@@ -64,7 +64,7 @@ class Stage(nn.Module):
 
 
 class CubeEncoder(nn.Module):
-    """B C S to the features of each stage: `len(widths)` maps, each half the size of the one before.
+    """B C S to the features of each stage, each map half the size of the one before.
 
     Raises ValueError if a side can't be halved that often.
     """

@@ -1,0 +1,182 @@
+"""The `data` section of task scroll: which fragment, which cubes of it, what validates.
+
+Units: lengths in voxels; a cube is one number or [z, y, x].
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field as Setting
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.config.schema import Strict
+from famulus.data import cubes
+from famulus.data.bricks import Bricks, Sizes
+from famulus.data.papyrus import Phantom, Recipe, make
+from famulus.data.source import Splits
+from famulus.data.streams import sample_seeds
+from famulus.data.volumes import Fragment, open_fragment
+
+PHANTOM = "papyrus"
+
+
+class ScrollPhantom(Strict):
+    """The papyrus phantom; used where `name` is papyrus."""
+
+    shape: list[int] = Setting([32, 256, 256], min_length=3, max_length=3, description="z, y, x")
+    seed: int = Setting(0, description="another seed is another fragment")
+    prevalence: float = Setting(0.12, gt=0, lt=0.6, description="share of the mask that is inked")
+    letter: int = Setting(64, ge=8, description="height of a letter in voxels")
+    strength: float = Setting(
+        1.0, ge=0, description="factor on the three cues; 0 = no trace of ink"
+    )
+    density: float = Setting(0.15, description="of ink above papyrus, in sd of papyrus")
+    relief: float = Setting(0.4, ge=0, description="voxels by which ink raises the surface")
+    crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
+
+    def recipe(self, seed: int | None = None) -> Recipe:
+        given = self.model_dump() | {"shape": tuple(self.shape)}
+        return Recipe(**(given if seed is None else given | {"seed": seed}))
+
+
+class ScrollData(Strict):
+    """A fragment, cubes drawn from it, and what validates."""
+
+    name: str = Setting("papyrus", description="papyrus (the phantom) or a path, see data convert")
+    labels: str | None = Setting(None, description="path of labels that lie elsewhere")
+    mask: str | None = Setting(None, description="path of a mask that lies elsewhere")
+    phantom: ScrollPhantom = ScrollPhantom()
+    validation: float | int | str = Setting(
+        0.25, description="share in blocks, or another fragment: a phantom's seed (integer), a path"
+    )
+    validation_labels: str | None = Setting(None, description="of a validation fragment by path")
+    block: int | None = Setting(None, ge=1, description="side of a block; null = quarter of a side")
+    gap: int | None = Setting(None, ge=0, description="between the sides; null = the cube's side")
+    cube: int | list[int] = Setting(32, description="side, or [z, y, x]")
+    box: list[int] | None = Setting(None, description="only inside y0, x0, y1, x1")
+    cover: float = Setting(1.0, gt=0, le=1, description="share of a cube inside mask and split")
+    edges: float = Setting(0.0, ge=0, le=1, description="share of cubes centred on an ink edge")
+    weighted: bool = Setting(True, description="weigh pixels so that edges bias nothing")
+    samples: int = Setting(4096, ge=1, description="cubes that count as an epoch; all are fresh")
+    pool: int | None = Setting(None, ge=1, description="draw only so many, and show them again")
+    reload: int | None = Setting(None, ge=1, description="inputs until the pool is drawn anew")
+    most: int | None = Setting(None, ge=1, description="validation windows; null = all")
+    scale: str = Setting(
+        "zscore", pattern="^(zscore|range)$", description="of voxels: zscore|range"
+    )
+    augment: bool = Setting(False, description="quarter turns and mirrors in the plane")
+    seed: int = Setting(0, description="of the blocked split")
+
+    @property
+    def size(self) -> Sizes:
+        cube = [self.cube] * 3 if isinstance(self.cube, int) else self.cube
+        if len(cube) != 3 or min(cube) < 2:
+            raise ConfigError(f"data.cube: expected a side or [z, y, x] >= 2, received {self.cube}")
+        return tuple(cube)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Scroll:
+    """Opened and split, with what the model and the reports must know."""
+
+    splits: Splits
+    train: Fragment
+    validation: Fragment
+    scale: cubes.Scale
+    prevalence: float | None  # of ink in the training region
+    facts: dict[str, object]
+
+
+@lru_cache(maxsize=4)
+def phantom(recipe: Recipe) -> Phantom:
+    """Made once in a process; a few are kept."""
+    return make(recipe)
+
+
+def open_scroll(d: ScrollData, inked: bool) -> Scroll:
+    """Fragments, regions and sources. `inked`: labels with both values are needed.
+
+    Raises DataError or ConfigError naming the field.
+    """
+    if (d.pool is None) != (d.reload is None) and d.pool is None:
+        raise ConfigError("data.reload: needs data.pool: expected both or neither")
+    size = d.size
+    train = _fragment(d.name, d, None, d.labels, d.mask)
+    mask = cubes.box_mask(train.mask, tuple(d.box) if d.box else None)  # type: ignore[arg-type]
+    if isinstance(d.validation, float):
+        gap = max(size[1:]) if d.gap is None else d.gap
+        train_YX, held_YX = cubes.split_blocks(mask, d.validation, gap, d.block, d.seed)
+        other = train
+    else:
+        train_YX, other = mask, _other(d)
+        held_YX = other.mask
+    scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
+    field = cubes.make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
+    held = cubes.make_field(other, held_YX, size, 0.0, min(d.cover, 0.5))
+    corners = cubes.grid_corners(held_YX, size, other.volume.shape[0])
+    if d.most is not None and len(corners) > d.most:
+        order = np.argsort(sample_seeds(d.seed, 3, np.arange(len(corners))), kind="stable")
+        corners = corners[np.sort(order[: d.most])]
+    if inked:
+        for which, fragment, region in (
+            ("training", train, train_YX),
+            ("validation", other, held_YX),
+        ):
+            _both_values(which, fragment, region)
+    sources = Splits(
+        cubes.CubeSource(
+            train, field, scale, d.samples, augment=d.augment, pool=d.pool, reload=d.reload
+        ),
+        cubes.CubeSource(other, held, scale, 1, corners=corners),
+        [*train.notes, *(other.notes if other is not train else [])],
+    )
+    prevalence = None
+    if train.labels is not None:
+        prevalence = float(train.labels[..., train_YX].mean())
+    return Scroll(sources, train, other, scale, prevalence, cubes.describe(field))
+
+
+def _fragment(
+    name: str, d: ScrollData, seed: int | None, labels: str | None, mask: str | None
+) -> Fragment:
+    if name == PHANTOM:
+        return phantom(d.phantom.recipe(seed)).fragment()
+    return open_fragment(Path(name), Path(labels) if labels else None, Path(mask) if mask else None)
+
+
+def _other(d: ScrollData) -> Fragment:
+    if isinstance(d.validation, int):
+        if d.name != PHANTOM:
+            raise ConfigError(
+                "data.validation: an integer is another phantom's seed, and data.name is no "
+                f"phantom: expected a share as 0.25 or a path, received {d.validation}"
+            )
+        if d.validation == d.phantom.seed:
+            raise ConfigError("data.validation: the training fragment's own seed; take another")
+        return _fragment(d.name, d, d.validation, None, None)
+    return _fragment(str(d.validation), d, None, d.validation_labels, None)
+
+
+def _within(size: Sizes) -> Sizes:
+    """A small cube: enough to measure grey levels with, and it fits wherever `size` does."""
+    return tuple(min(n, 16) for n in size)  # type: ignore[return-value]
+
+
+def _both_values(which: str, fragment: Fragment, region: np.ndarray) -> None:
+    if fragment.labels is None:
+        raise DataError(
+            f"{fragment.name}: expected labels (inklabels.png or data.labels), none found"
+        )
+    share = float(fragment.labels[..., region].mean())
+    if not 0 < share < 1:
+        raise DataError(
+            f"{fragment.name}: the {which} region's labels are all {int(share)}: expected both 0 "
+            "and 1; another data.seed, smaller data.block, or another fragment"
+        )
+
+
+def slow(fragment: Fragment) -> bool:
+    """Whether cubes come from a file, so that threads should read ahead."""
+    return isinstance(fragment.volume, Bricks)
