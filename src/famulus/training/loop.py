@@ -16,13 +16,13 @@ The unit of position is inputs (examples seen): order, noise and learning rate a
 """
 
 import contextlib
-import time
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from famulus.config.schema import Training
 from famulus.data.feeder import Feeder, fixed_batch, validation_batches
@@ -32,6 +32,7 @@ from famulus.store.checkpoint import Checkpoint
 from famulus.tasks.base import Position, Task
 from famulus.training import checkpoint as pack
 from famulus.training.average import Average
+from famulus.training.clock import Clock
 from famulus.training.guard import Alarm, inspect
 from famulus.training.optim import (
     Patience,
@@ -102,7 +103,7 @@ class Loop:
             if warm is not None:
                 pack.load_model(model, warm.read(pack.MODEL), str(warm))
         self.model = precision.place_model(model.to(device))
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.parameters = list(self.model.parameters())  # also those that thaw later
         groups = task.param_groups(self.model)
         self.optimizer = build_optimizer(training.optimizer, groups, device)
         self.average = Average(self.model, training.ema) if training.ema else None
@@ -131,19 +132,22 @@ class Loop:
 
     def start(self, feeder: Feeder) -> None:
         """Before the first of `steps`."""
-        self.clock = _Clock(self.progress, feeder)
+        self.clock = Clock(self.progress, feeder)
         self.model.train()
 
     def _run(self, feeder: Feeder) -> Outcome:
         training, at, due = self.training, self.progress, self.calendar.due
+        if self.stop and self.stop.over:  # its process was killed before it could say so
+            return Outcome("stopped", self._why_stopped())
         while at.inputs < self.calendar.budget:
             ended = self.steps(feeder, self._steps_to_next_event())
             checkpoint = due(training.checkpoint_every, at)
             milestone = training.keep.milestones and due(training.keep.milestones, at)
             validation = due(training.validate_every, at)  # may make a checkpoint, of the best
             # A log before each checkpoint: the means since then start at zero, resumed or not.
-            if ended or checkpoint or milestone or validation or due(training.log_every, at):
-                alarm = self.log()
+            judged = ended or checkpoint or milestone or validation
+            if judged or due(training.log_every, at):
+                alarm = self.log() or (self._broken_weights() if judged else None)
                 if alarm and alarm.action != "report":
                     return self._give_up(alarm)
             stop = better = False
@@ -153,10 +157,10 @@ class Loop:
                 self._picture()
             if ended or stop or better or checkpoint or milestone:
                 self._checkpoint(better=better, milestone=bool(milestone))
-            if ended:
-                return Outcome("interrupted", ended)
-            if stop:
+            if stop:  # before `ended`: there is nothing left to go on with
                 return Outcome("stopped", self._why_stopped())
+            if ended and at.inputs < self.calendar.budget:
+                return Outcome("interrupted", ended)
         return Outcome("finished")
 
     def _steps_to_next_event(self) -> int:
@@ -237,6 +241,17 @@ class Loop:
             self._emit("mark", what=alarm.cause, text=alarm.text)
         return alarm
 
+    def _broken_weights(self) -> Alarm | None:
+        """What the last step's own loss can't show: a gradient that was not finite.
+
+        Such weights must not become the checkpoint that a roll-back goes back to.
+        """
+        if math.isfinite(float(nn.utils.get_total_norm(self.parameters))):
+            return None
+        text = f"weights are not finite after step {self.progress.step}"
+        self._emit("mark", what="loss-not-finite", text=text)
+        return Alarm("loss-not-finite", self.training.on_nan, text)
+
     def _validate(self) -> tuple[bool, bool]:
         """Whether to stop early, and whether the best score was bettered."""
         at = self.progress
@@ -262,6 +277,8 @@ class Loop:
         if keep.best is None:
             return False
         value, sign = at.scores[keep.best], 1 if keep.direction == "min" else -1
+        if not math.isfinite(value):
+            return False
         if at.best is not None and not sign * value < sign * at.best["value"]:
             return False
         at.best = {"score": keep.best, "value": value, "step": at.step, "inputs": at.inputs}
@@ -298,8 +315,9 @@ class Loop:
         return Outcome(status, f"{alarm.cause}: {alarm.text}")
 
     def _why_stopped(self) -> str:
-        stop = self.training.stop
-        return f"{stop.score} was not better than {self.stop.best:.6g} for {stop.patience} times"
+        stop, best = self.training.stop, self.stop.best
+        than = "any finite value" if best is None else f"{best:.6g}"
+        return f"{stop.score} was not better than {than} for {stop.patience} times"
 
     # -- checkpoints -----------------------------------------------------------------------
 
@@ -336,51 +354,22 @@ class Loop:
             name = pack.AVERAGE if pack.AVERAGE in origin.names else pack.MODEL
             pack.load_model(self.average.model, origin.read(name), str(origin))
         self.progress = Progress.restore(state["progress"])
-        for patience, saved in (
-            (self.stop, self.progress.stop),
-            (self.plateau, self.progress.plateau),
-        ):
+        counters = (self.stop, self.progress.stop), (self.plateau, self.progress.plateau)
+        for patience, saved in counters:
             if patience and saved:
                 patience.restore(saved)
+        if self.attempt.start_from is None:  # a child: its best is one of its own checkpoints
+            self.progress.best = None
+            if self.stop and self.stop.over:  # it was started to go on
+                self.stop.bad = 0
 
 
 def _patience(training: Training) -> tuple[Patience | None, Patience | None]:
     """Counters of early stopping and of the plateau schedule, where configured."""
     stop, plateau = training.stop, training.schedule
     return (
-        Patience(stop.direction, stop.patience, stop.min_delta) if stop else None,
-        Patience(plateau.direction, plateau.patience, plateau.min_delta)
+        Patience(stop.direction, stop.patience, stop.min_delta, stop.score) if stop else None,
+        Patience(plateau.direction, plateau.patience, plateau.min_delta, plateau.score)
         if plateau.name == "plateau"
         else None,
     )
-
-
-class _Clock:
-    """Wall time of a run over all attempts, and how much of the stepping waited for data."""
-
-    def __init__(self, progress: Progress, feeder: Feeder) -> None:
-        self.progress, self.feeder = progress, feeder
-        self.before = progress.seconds
-        self.start = self.lap_start = time.perf_counter()
-        self.lap_inputs, self.lap_waited, self.lap_aside = progress.inputs, feeder.waited_s, 0.0
-
-    def now(self) -> float:
-        return self.before + time.perf_counter() - self.start
-
-    def lap(self) -> tuple[float, float]:
-        """Inputs a second and share of waiting since the last lap, validation left out."""
-        now = time.perf_counter()
-        stepping = max(1e-9, now - self.lap_start - self.lap_aside)
-        rate = (self.progress.inputs - self.lap_inputs) / stepping
-        wait = (self.feeder.waited_s - self.lap_waited) / stepping
-        self.lap_start, self.lap_aside = now, 0.0
-        self.lap_inputs, self.lap_waited = self.progress.inputs, self.feeder.waited_s
-        self.progress.seconds = self.now()
-        return rate, min(1.0, wait)
-
-    @contextlib.contextmanager
-    def aside(self):
-        """Time that is not stepping."""
-        start = time.perf_counter()
-        yield
-        self.lap_aside += time.perf_counter() - start

@@ -123,24 +123,35 @@ class Patience:
     direction: str  # min | max
     patience: int  # validations without a better score that are borne
     min_delta: float = 0.0  # improvement below this does not count
+    score: str = ""  # whose values these are
     best: float | None = None
     bad: int = 0
 
-    def exhausted(self, value: float) -> bool:
-        """Takes a new score; True once it has not been better for more than `patience` times."""
-        sign = 1 if self.direction == "min" else -1
-        if self.best is None or sign * (self.best - value) > self.min_delta:
-            self.best, self.bad = value, 0
-            return False
-        self.bad += 1
+    @property
+    def over(self) -> bool:
+        """Whether the score has not been better for more than `patience` times."""
         return self.bad > self.patience
+
+    def exhausted(self, value: float) -> bool:
+        """Takes a new score: `over` with it. NaN and infinities are never better."""
+        sign = 1 if self.direction == "min" else -1
+        first = self.best is None
+        if math.isfinite(value) and (first or sign * (self.best - value) > self.min_delta):
+            self.best, self.bad = value, 0
+        else:
+            self.bad += 1
+        return self.over
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """The counters only: limits come from the configuration, which an override may change."""
-        self.best, self.bad = state["best"], state["bad"]
+        """The counters only: limits come from the configuration, which an override may change.
+
+        Counters of another score or direction say nothing of this one.
+        """
+        if state["direction"] == self.direction and state.get("score", self.score) == self.score:
+            self.best, self.bad = state["best"], state["bad"]
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], clip: Any) -> Tensor | None:

@@ -1,0 +1,39 @@
+"""Wall time of a run over all attempts, and how much of the stepping waited for data."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from famulus.data.feeder import Feeder
+from famulus.training.progress import Progress
+
+
+class Clock:
+    """Starts when it is made. Writes `seconds` into `progress`."""
+
+    def __init__(self, progress: Progress, feeder: Feeder) -> None:
+        self.progress, self.feeder = progress, feeder
+        self.before = progress.seconds
+        self.start = self.lap_start = time.perf_counter()
+        self.lap_inputs, self.lap_waited, self.lap_aside = progress.inputs, feeder.waited_s, 0.0
+
+    def now(self) -> float:
+        return self.before + time.perf_counter() - self.start
+
+    def lap(self) -> tuple[float, float]:
+        """Inputs a second and share of waiting since the last lap, validation left out."""
+        now = time.perf_counter()
+        stepping = max(1e-9, now - self.lap_start - self.lap_aside)
+        rate = (self.progress.inputs - self.lap_inputs) / stepping
+        wait = (self.feeder.waited_s - self.lap_waited) / stepping
+        self.lap_start, self.lap_aside = now, 0.0
+        self.lap_inputs, self.lap_waited = self.progress.inputs, self.feeder.waited_s
+        self.progress.seconds = self.now()
+        return rate, min(1.0, wait)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Time that is not stepping."""
+        start = time.perf_counter()
+        yield
+        self.lap_aside += time.perf_counter() - start
