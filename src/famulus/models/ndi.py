@@ -45,7 +45,8 @@ def first_steps(steps: int, start: Start, tau: float) -> Tensor:
     for _ in range(80):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if _nodes(steps, middle).mean() > tau else (low, middle)
-    return _nodes(steps, high)
+    nodes = _nodes(steps, high)
+    return nodes * (tau / nodes.mean())  # below 2.25 there are none: equal ones
 
 
 def _nodes(steps: int, low: float) -> Tensor:
@@ -76,7 +77,7 @@ class Ndi(nn.Module):
         if steps < 1 or tau <= 0:
             raise ValueError(f"expected steps >= 1 and tau > 0, received {steps=} and {tau=}")
         self.steps, self.form, self.momentum = steps, form, momentum
-        first = first_steps(steps, start, tau)
+        first = first_steps(steps, start, tau) * (D2_MAX if precondition else 1)  # p d^2 <= 1
         if form == "free":
             self.tau_N = nn.Parameter(first)
         elif form == "total":
@@ -84,7 +85,7 @@ class Ndi(nn.Module):
             self.share_N = nn.Parameter((first / first.sum()).clamp(min=1e-6).log())
         else:
             rows = torch.zeros(ORDER + 1, steps)
-            rows[0], rows[1] = first.clamp(min=1e-3).log(), 0.5
+            rows[0], rows[1] = first.clamp(min=1e-3).log(), 0.0 if precondition else 0.5
             self.log_tau_PN = nn.Parameter(rows)
         if momentum:
             rows = torch.zeros(ORDER + 1 if form == "noise" else 1, steps)

@@ -17,9 +17,10 @@ def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None
     """r_N of r_{k+1} = (1 - tau_k x + beta_k) r_k - beta_k r_{k-1}, r_{-1} = r_0 = 1; K.
 
     x is d^2, or p d^2 of a preconditioned step. Without momentum: prod(1 - tau_k x).
-    Leading axes of tau and beta (one set a sample) become leading axes of the result.
+    Leading axes (one set of steps a sample, one x a sample) broadcast.
     """
-    before = now = torch.ones((*tau_N.shape[:-1], *x_K.shape), dtype=x_K.dtype, device=x_K.device)
+    shape = torch.broadcast_shapes((*tau_N.shape[:-1], 1), x_K.shape)
+    before = now = torch.ones(shape, dtype=x_K.dtype, device=x_K.device)
     for k in range(tau_N.shape[-1]):
         ahead = (1 - tau_N[..., k, None] * x_K) * now
         if beta_N is not None:
