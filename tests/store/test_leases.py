@@ -9,6 +9,7 @@ import pytest
 
 from famulus.config.errors import Busy
 from famulus.store import Store, Superseded, layout
+from famulus.store.attempt import Attempt
 from famulus.store.leases import LeaseObserver, known_dead, this_process
 
 
@@ -156,3 +157,17 @@ def test_waiting_for_a_lease(run):
     assert new.n == 2
     attempt.close()
     new.close()
+
+
+def test_what_a_predecessor_finished_stays_as_it_is(run):
+    """Cut off behind its last look, it comes back and finishes: its successor must not write."""
+    first = run.claim()
+    first.save_checkpoint(40, {"model.safetensors": b"first"}, {})
+    successor = layout.attempt(run.path, 2)
+    assert run.store.files.create(successor, b'{"n": 2, "start_from": null, "origin": null}')
+    second = Attempt(run, 2, None)
+    run.store.files.create(layout.done(run.path), b'{"status": "finished", "attempt": 1}')
+    with pytest.raises(Superseded, match=r"done\.json"):
+        second.save_checkpoint(40, {"model.safetensors": b"second"}, {})
+    assert run.open_checkpoint(40).read("model.safetensors") == b"first"
+    first.close()

@@ -236,7 +236,18 @@ class Attempt:
             raise
 
     def _stop_if_superseded(self, manifest: str | None = None) -> None:
-        """Raises Superseded if there is a newer attempt, or one that wrote `manifest`."""
+        """Raises Superseded if there is a newer attempt, or one that wrote `manifest`.
+
+        Also where another attempt has finished the run, as a predecessor can that was cut off
+        behind its last look: the finished run's checkpoints must stay as they are.
+        """
+        done = records.read(self._files, layout.done(self.run.path))
+        if done is not None and done.get("attempt") != self.n:
+            self.close()
+            raise Superseded(
+                f"{self.run.path}: expected an unfinished run, received the done.json of another"
+                f" attempt than this ({self.n}); it stands, and this one stops"
+            )
         newer = self._files.exists(layout.attempt(self.run.path, self.n + 1))
         if manifest is not None and not newer:
             newer = (records.read(self._files, manifest) or {}).get("attempt", 0) > self.n
