@@ -1,11 +1,14 @@
 """Helpers are command lines: no object is sent, and none is left behind."""
 
 import pytest
+from rich.console import Console
 from typer.main import get_command
 
 from famulus import cli
-from famulus.launch import workers
+from famulus.launch import actions, workers
+from famulus.launch.local import Report
 from famulus.store.store import Store
+from tests.launch.tiny import write
 
 
 class Started:
@@ -52,6 +55,15 @@ def test_helpers_end_with_an_error_of_the_first_process(tmp_path, made):
     with pytest.raises(RuntimeError), helpers(tmp_path):
         raise RuntimeError
     assert all(one.ended == ["terminated", "waited"] for one in made)
+
+
+def test_helpers_end_when_this_process_is_interrupted(tmp_path, made, monkeypatch):
+    """A SIGTERM for one process, as a scheduler sends it, is told to the helpers."""
+    monkeypatch.setattr(actions, "run_cells", lambda *a, **k: Report(interrupted="SIGTERM"))
+    monkeypatch.setattr(actions, "prepare", lambda *a: [])
+    store = Store.open(tmp_path / "runs")
+    actions.run_file(store, write(tmp_path), [], Console(), silent=True, workers=3)
+    assert [one.ended for one in made] == 2 * [["terminated", "waited"]]
 
 
 def test_one_worker_needs_no_helper(tmp_path, made):

@@ -54,6 +54,8 @@ def run_file(
     helpers = Helpers(workers - 1, file, overrides, store, lease_s, allowed)
     with Board(console, silent) as board, helpers:
         report = run_cells(store, cells, board, workers=workers, lease_s=lease_s, debug=debug)
+        if report.interrupted:
+            helpers.stop()
     return plan, cells, report
 
 

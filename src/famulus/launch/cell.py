@@ -57,7 +57,7 @@ def execute(
 def _attempt(
     cell: Ready, run: Run, attempt: Attempt, machine: Machine, watcher: Watcher
 ) -> Outcome:
-    attempt.record_lineage(_lineage(cell, attempt))
+    attempt.record_lineage(_lineage(cell, run, attempt))
     fresh = attempt.start_from is None
     origin = cell.origin.open() if cell.origin and fresh else None
     if not fresh:
@@ -110,12 +110,17 @@ def check_space(store: Store, forecast: Forecast) -> None:
         )
 
 
-def _lineage(cell: Ready, attempt: Attempt) -> dict[str, Any]:
-    """What this attempt is made of; a parent only where it is a run of its own."""
+def _lineage(cell: Ready, run: Run, attempt: Attempt) -> dict[str, Any]:
+    """What this attempt is made of; a parent only where it is a run of its own.
+
+    An attempt that goes on takes over what the first one recorded: by now the parent may have
+    removed that checkpoint, and a plain resume knows no overrides.
+    """
+    before = run.lineage()
     source = cell.origin or cell.warm
-    record = lineage.collect(
-        source.record() if source else None, cell.overrides, cell.data.fingerprint
-    )
+    parent = before.get("parent") or (source.record() if source else None)
+    overrides = cell.overrides or before.get("overrides") or ()
+    record = lineage.collect(parent, overrides, cell.data.fingerprint)
     return {**record, "checkpoint": attempt.start_from}
 
 

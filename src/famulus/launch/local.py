@@ -23,7 +23,7 @@ from famulus.launch.signals import Interrupt
 from famulus.store.attempt import Superseded
 from famulus.store.leases import LEASE_S
 from famulus.store.store import Store
-from famulus.training.precision import Precision
+from famulus.training.precision import Precision, fixed
 from famulus.training.preflight import Forecast, choose_precision
 from famulus.training.progress import Calendar
 
@@ -86,7 +86,7 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
 
     auto = next((cell for cell in cells if cell.training.precision == "auto"), None)
     if auto is None:  # nothing to measure; each cell says what it wants
-        return Machine(device, _fixed(first), count)
+        return Machine(device, fixed(first.training.precision), count)
     stored = store.resolve_once(first.experiment, f"precision-{device.type}", precision)
     return Machine(device, Precision(**stored), count)
 
@@ -170,7 +170,7 @@ def _one(
         interrupted=interrupt.reason,
     )
     if cell.training.precision != "auto":
-        machine = Machine(machine.device, _fixed(cell), machine.threads)
+        machine = Machine(machine.device, fixed(cell.training.precision), machine.threads)
     try:
         outcome = execute(store, cell, machine, watcher, lease_s)
     except (Busy, Superseded) as error:
@@ -218,11 +218,6 @@ def _error(cell: Ready, text: str, board: Board, report: Report, exit_code: int 
     board.state(cell.slug, f"error: {text}")
     report.fail(cell.slug, text, exit_code)
     return "error"
-
-
-def _fixed(cell: Ready) -> Precision:
-    name = cell.training.precision
-    return Precision(name, channels_last=name == "bf16")
 
 
 def _reason(done: Mapping[str, Any]) -> str:

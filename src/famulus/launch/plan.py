@@ -21,8 +21,10 @@ from famulus.store.checkpoint import Checkpoint
 from famulus.store.run import Run
 from famulus.store.store import Store
 from famulus.tasks.base import Parent, Task
+from famulus.training.checkpoint import judged
 from famulus.training.optim import check_options
 
+STATEFUL = ("amsgrad", "centered")  # options of an optimizer with tensors of their own
 ORIGIN = "origin"  # key of a filled config: the run and step that a child goes on from
 
 
@@ -91,7 +93,8 @@ def make_ready(
             raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
         asked = _newest(store, key) if filled[key] == "last" else filled[key]
         source, filled[key] = _resolve(store, asked, key)
-        weights = unpack(source.open().read("model.safetensors"))
+        opened = source.open()
+        weights = unpack(opened.read(judged(opened.names)))
         parents[key] = Parent(source.run.id, source.run.config(), weights)
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
@@ -135,6 +138,8 @@ def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, An
     """A reference `RUN@best`, `last:EXPERIMENT`, or what an earlier resolution stored."""
     if isinstance(value, Mapping):
         run, which = store.find(value["run"]), str(value["step"])
+        if int(which) not in run.checkpoints():  # removed since: only a fresh start would need it
+            return Source(run, int(which), "warm_start"), dict(value)
     else:
         ref, _, which = str(value).partition("@")
         run = store.find(ref)
@@ -142,8 +147,8 @@ def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, An
         step = run.step_of(which or "best")
     except Exception as error:
         raise ConfigError(f"{where}: {error}") from error
-    manifest = run.manifest(step)
-    digest = manifest["files"]["model.safetensors"]["sha256"]
+    files = run.manifest(step)["files"]
+    digest = files[judged(files)]["sha256"]
     if isinstance(value, Mapping) and value.get("sha256") not in (None, digest):
         raise ConfigError(
             f"{where}: checkpoint {step} of run {run.id} has other weights than were recorded"
@@ -162,10 +167,27 @@ def child(
     """The run that goes on from `parent` at `step` with changed settings; one curve with it."""
     before = parent.config()
     config = refill(before, overrides, tasks.load(before["task"], allowed).Config)
+    _keeps_its_state(before["training"]["optimizer"], config["training"]["optimizer"], parent, step)
     source = Source(parent, step, kind)
     return make_ready(
         store, parent.experiment, parent.slug, config, allowed, origin=source, overrides=overrides
     )
+
+
+def _keeps_its_state(
+    before: Mapping[str, Any], after: Mapping[str, Any], parent: Run, step: int
+) -> None:
+    """Raises ConfigError for another optimizer, which can't go on from this one's state."""
+    names = {str(side["name"]).lower() for side in (before, after)}
+    options = [*STATEFUL, *(["momentum"] if "rmsprop" in names else [])]
+    changed = [key for key in options if bool(before.get(key)) != bool(after.get(key))]
+    for key in (["name"] if len(names) > 1 else []) + changed:
+        old, new = (side.get(key, "none") for side in (before, after))
+        raise ConfigError(
+            f"training.optimizer.{key}: expected {old}, whose state run {parent.id} goes on with,"
+            f" received {new}; to begin from its weights alone, set start_from: {parent.id}@{step}"
+            " in a file"
+        )
 
 
 def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:

@@ -34,7 +34,6 @@ def apply(
     device, _ = choose_device(cell.training.device)
     model = cell.task.build().to(device)
     opened = run.open_checkpoint(run.step_of(which))
-    name = pack.AVERAGE if pack.AVERAGE in opened.names else pack.MODEL
-    pack.load_model(model, opened.read(name), str(opened))
+    pack.load_model(model, opened.read(pack.judged(opened.names)), str(opened))
     with torch.no_grad():
         cell.task.apply(model.eval(), inputs, out, given)

@@ -47,7 +47,12 @@ class Helpers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            self.stop()
         for process in self.processes:
-            if kind is not None:
-                process.terminate()
             process.wait()
+
+    def stop(self) -> None:
+        """Asks each for a resumable stop: a SIGTERM to this process alone does not reach them."""
+        for process in self.processes:
+            process.terminate()

@@ -101,7 +101,7 @@ class Loop:
             self.streams.build()
             model = task.build()
             if warm is not None:
-                pack.load_model(model, warm.read(pack.MODEL), str(warm))
+                pack.load_model(model, warm.read(pack.judged(warm.names)), str(warm))
         self.model = precision.place_model(model.to(device))
         self.parameters = list(self.model.parameters())  # also those that thaw later
         groups = task.param_groups(self.model)
@@ -351,8 +351,8 @@ class Loop:
             self.optimizer, self.model, origin.read(pack.OPTIMIZER), state["optimizer"]
         )
         if self.average:
-            name = pack.AVERAGE if pack.AVERAGE in origin.names else pack.MODEL
-            pack.load_model(self.average.model, origin.read(name), str(origin))
+            average = origin.read(pack.judged(origin.names))
+            pack.load_model(self.average.model, average, str(origin))
         self.progress = Progress.restore(state["progress"])
         counters = (self.stop, self.progress.stop), (self.plateau, self.progress.plateau)
         for patience, saved in counters:

@@ -33,7 +33,10 @@ class Precision:
         return torch.autocast(device.type, dtype=torch.bfloat16)
 
     def place_model(self, model: nn.Module) -> nn.Module:
-        return model.to(memory_format=torch.channels_last) if self.channels_last else model
+        """Channels-last where asked for and possible: torch knows it for nets of pictures only."""
+        if not self.channels_last or any(p.ndim == 5 for p in model.parameters()):
+            return model
+        return model.to(memory_format=torch.channels_last)
 
     def place_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         if not self.channels_last:
@@ -47,6 +50,11 @@ class Precision:
         return asdict(self)
 
 
+def fixed(name: str) -> Precision:
+    """The arithmetic that a person asked for, unmeasured."""
+    return Precision(name, channels_last=name == "bf16")
+
+
 def choose(
     wanted: str,
     model: nn.Module,
@@ -58,11 +66,11 @@ def choose(
     forward and backward passes on a copy of `model`.
     """
     if wanted != "auto":
-        return Precision(wanted, channels_last=wanted == "bf16" and _has_conv2d(model))
+        return fixed(wanted)
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return Precision("fp32")
     candidates = [Precision("fp32"), Precision("bf16")]
-    if _has_conv2d(model):
+    if any(p.ndim == 4 for p in model.parameters()):
         candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
     runs = []
     for candidate in candidates:
@@ -83,7 +91,3 @@ def choose(
         return Precision("fp32", gain=1.0)
     best = candidates[fastest]
     return Precision(best.name, best.channels_last, round(gain, 2))
-
-
-def _has_conv2d(model: nn.Module) -> bool:
-    return any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in model.modules())
