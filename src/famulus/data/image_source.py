@@ -124,7 +124,9 @@ class ImageSource(PartSource):
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         """`image` uint8, `label` if there, `box` int64 B4 (top, left, height, width) if padded."""
         device = self._columns["image"].device
-        index = torch.from_numpy(np.asarray(indices, np.int64)).to(device)
+        index = torch.from_numpy(np.asarray(indices, np.int64))
+        if device.type == "cuda":  # from pinned memory, so that the copy is not waited for
+            index = index.pin_memory().to(device, non_blocking=True)
         return {name: column.index_select(0, index) for name, column in self._columns.items()}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
