@@ -1,0 +1,3 @@
+from famulus.cli import main
+
+main()

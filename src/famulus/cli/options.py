@@ -1,0 +1,43 @@
+"""What several commands share: their options, the store they mean, how they print."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Folder or URL of the store. [default: $FAMULUS_STORE or runs]"),
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a setting: training.batch=128, x=null.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+ModuleOption = Annotated[
+    list[str] | None, typer.Option("--allow-module", help="Allow a task from this Python module.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+LeaseOption = Annotated[
+    float, typer.Option("--lease-s", help="Seconds without a heartbeat before a takeover.")
+]
+FileArgument = Annotated[Path, typer.Argument(help="An experiment file.", show_default=False)]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="An id, a unique prefix, or last.", show_default=False)
+]
+
+
+def open_store(given: str | None) -> Any:
+    from famulus.launch.store import open_store as open_
+
+    return open_(given)
+
+
+def show(value: Any) -> None:
+    print(json.dumps(value, indent=1, default=str))
+
+
+def console(as_json: bool) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=as_json)
