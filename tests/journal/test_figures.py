@@ -15,7 +15,7 @@ from famulus.journal.entry_page import entry_figure
 from famulus.journal.panels import colour_axes, layout
 from famulus.journal.record import Series
 from famulus.journal.standalone import svg_file
-from tests.journal.runs import group
+from tests.journal.runs import group, record
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(4, 60))
@@ -142,3 +142,33 @@ def test_the_file_for_papers_is_one_document(laboratory):
     inner = root.findall("{http://www.w3.org/2000/svg}svg")
     assert len(inner) == 9
     assert len(text) < 150_000
+
+
+def test_many_marks_are_all_drawn_and_few_have_words():
+    frame = figures.Frame(figures.LARGE, 2600.0, (0.0, 1.0), False)
+    marks = [figures.Mark(0, 0, 0, (100.0 * n, n, n), f"layer {n}") for n in range(1, 26)]
+    drawn = figures._marks(marks, frame, [])
+    assert len(drawn) == 25
+    worded = [n for n, text in enumerate(drawn, 1) if f">layer {n}</text>" in text]
+    assert worded == [1, 2, 3, 4, 25]
+    assert all(f"<title>layer {n}</title>" in text for n, text in enumerate(drawn, 1))
+    few = figures._marks(marks[:5], frame, [])
+    assert all(f">layer {n}</text>" in text for n, text in enumerate(few, 1))
+
+
+def test_a_run_under_way_has_the_band_of_its_forecast(monkeypatch):
+    """Drawn from its last validation to the end of its budget; nothing once it has finished."""
+    at = np.linspace(2_000, 80_000, 40)
+    series = Series(at / 64, at, at / 1000, 0.02 + 0.5 * (1 + at / 2000) ** -0.5)
+    config = {"training": {"inputs": 1_000_000, "optimizer": {"lr": 0.001}, "batch": 64,
+                           "schedule": {"name": "cosine"}}}  # fmt: skip
+    known = {"config": config, "series": {"val/loss": series, "train/total": series}}
+    one = record(status="running", **known)
+    made = figures.run_figure(one, "val/loss")
+    assert len(made.bands) == 1
+    band = made.bands[0][2]
+    assert (band["inputs"][0], band["inputs"][-1]) == (80_000, 1_000_000)
+    assert band["low"][0] == band["high"][0] == series.value[-1]
+    assert band["low"][-1] < band["high"][-1] < series.value[-1]
+    assert 'class="b c0"' in figures.render_panels(made)[0][1]
+    assert not figures.run_figure(record(status="finished", **known), "val/loss").bands

@@ -24,6 +24,7 @@ from famulus.journal.record import Record, Series
 SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 20
 POINTS = 12_000  # of a page, shared by its series
+WORDED, MARKS = 4, 200  # marks with words beside them, and marks drawn at all, in a panel
 CLIP = 0.985  # share of values below the top when outliers are clipped
 
 
@@ -272,15 +273,20 @@ def _floor(value: float, name: str, frame: Frame) -> str:
 
 
 def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
-    """Dotted uprights; their words one below the other, so that none covers another."""
+    """Dotted uprights; words beside the first few, one below the other, and beside the last.
+
+    The others keep theirs as a tooltip: a net that grows has dozens.
+    """
     found, top = [], TOP + 8.0
     for y in sorted(floors):  # their words stand just above their lines
         top = y + 11 if abs(y - top) < 14 else top
-    for row, mark in enumerate(marks[:6]):
+    worded = {*range(WORDED), len(marks) - 1} if len(marks) > WORDED + 1 else {*range(len(marks))}
+    for row, mark in enumerate(marks[:MARKS]):
         x = frame.x(mark.at[0])
         side, dx = ("", 3) if x < frame.size[0] * 0.6 else ("e", -3)
         at = " ".join(f"{v:.6g}" for v in mark.at)
         short = mark.text if len(mark.text) <= 34 else mark.text[:33] + "…"
+        short = short if row in worded else ""
         found.append(
             f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
             f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{frame.base}"/>'
