@@ -32,9 +32,9 @@ class ScrollPhantom(Strict):
     strength: float = Setting(
         1.0, ge=0, description="factor on the three cues; 0 = no trace of ink"
     )
-    density: float = Setting(0.15, description="of ink above papyrus, in sd of papyrus")
+    density: float = Setting(0.1, description="of ink above papyrus, in sd of papyrus")
     relief: float = Setting(0.4, ge=0, description="voxels by which ink raises the surface")
-    crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
+    crackle: float = Setting(0.7, ge=0, description="of mud cracks in the ink, in sd of papyrus")
 
     def recipe(self, seed: int | None = None) -> Recipe:
         given = self.model_dump() | {"shape": tuple(self.shape)}
@@ -112,8 +112,8 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     else:
         train_YX, other = mask, _other(d)
         held_YX = other.mask
-    scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
     field = cubes.make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
+    scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
     held = cubes.make_field(other, held_YX, size, 0.0, min(d.cover, 0.5))
     corners = cubes.grid_corners(held_YX, size, other.volume.shape[0])
     if d.most is not None and len(corners) > d.most:

@@ -349,7 +349,7 @@ class ScrollTask(Task):
         out.mkdir(parents=True, exist_ok=True)
         device = next(model.parameters()).device
         model.eval()
-        weights = sum(float(p.double().abs().sum()) for p in model.parameters())
+        weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
         rows = surface.predict_surface(
             fragment, size, self.opened.scale, self._mapper(model), how, out, f"{weights}", device
         )

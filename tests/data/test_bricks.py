@@ -1,0 +1,92 @@
+"""Cubes from bricks against slices of the array that was written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from famulus.config.errors import DataError
+from famulus.data.bricks import Bricks, Flat, write_bricks
+
+
+def volume(shape=(7, 21, 18), dtype=np.uint16, seed=0):
+    return np.random.default_rng(seed).integers(0, 250, shape).astype(dtype)
+
+
+@pytest.fixture
+def written(tmp_path):
+    array = volume()
+    return array, write_bricks(
+        tmp_path / "v.bricks", array, array.shape, array.dtype, brick=(4, 8, 8)
+    )
+
+
+def test_any_cube_is_the_slice(written):
+    array, opened = written
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        size = [int(rng.integers(1, n + 1)) for n in array.shape]
+        start = [int(rng.integers(0, n - s + 1)) for n, s in zip(array.shape, size, strict=True)]
+        out = np.empty(size, array.dtype)
+        opened.read(start, out)
+        z, y, x = (slice(a, a + n) for a, n in zip(start, size, strict=True))
+        assert np.array_equal(out, array[z, y, x])
+
+
+@pytest.mark.parametrize("start", [(-1, 0, 0), (0, 0, 15), (5, 0, 0)])
+def test_a_cube_that_leaves_the_volume_is_refused(written, start):
+    """NumPy would take -1 as the far end, and shorten what hangs over."""
+    array, opened = written
+    for source in (opened, Flat(array, "x")):
+        with pytest.raises(IndexError, match="leaves the volume"):
+            source.read(start, np.empty((4, 4, 4), array.dtype))
+
+
+def test_a_changed_byte_is_found_by_its_brick(written):
+    _, opened = written
+    opened.verify()
+    with open(opened.folder / "voxels.raw", "r+b") as file:
+        file.seek(8 * 8 * 4 * 2 + 10)  # in the second brick along x
+        file.write(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"brick \(0, 0, 1\) is damaged"):
+        Bricks(opened.folder).verify()
+
+
+def test_a_truncated_or_unfinished_volume_is_named(written):
+    _, opened = written
+    path = opened.folder / "voxels.raw"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"voxels\.raw: expected \d+ bytes, received \d+"):
+        Bricks(opened.folder)
+    (opened.folder / "bricks.json").unlink()
+    with pytest.raises(DataError, match="written last"):
+        Bricks(opened.folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": 2}', '{"shape": [1, 2]}'])
+def test_a_foreign_header_is_refused(written, text):
+    _, opened = written
+    (opened.folder / "bricks.json").write_text(text)
+    with pytest.raises(DataError, match="expected a header"):
+        Bricks(opened.folder)
+
+
+def test_a_header_may_not_ask_for_the_moon(written):
+    _, opened = written
+    header = json.loads((opened.folder / "bricks.json").read_text())
+    header["shape"] = [1 << 20, 1 << 20, 1 << 20]
+    (opened.folder / "bricks.json").write_text(json.dumps(header))
+    with pytest.raises(DataError, match="over the limit"):
+        Bricks(opened.folder)
+
+
+def test_nan_and_wrong_planes_are_named_by_number(tmp_path):
+    array = volume(dtype=np.float32)
+    array[3, 2, 1] = np.nan
+    with pytest.raises(DataError, match="plane 3 holds NaN"):
+        write_bricks(tmp_path / "a.bricks", array, array.shape, array.dtype)
+    planes = [*volume()[:2], np.zeros((21, 17), np.uint16)]
+    with pytest.raises(DataError, match="plane 2: expected"):
+        write_bricks(tmp_path / "b.bricks", planes, (7, 21, 18), np.uint16)
+    with pytest.raises(DataError, match="expected 7 planes, received 2"):
+        write_bricks(tmp_path / "c.bricks", planes[:2], (7, 21, 18), np.uint16)
