@@ -138,3 +138,31 @@ def test_validation_walks_every_sample_once_in_order(batch, workers):
     assert torch.equal(*images)
     whole = next(iter(validation_batches(Counting(), 23, "cpu")))["image"]
     assert torch.equal(images[0], whole)  # the seeds don't depend on the batch size
+
+
+def test_threads_are_chosen_where_nobody_asks():
+    """A slow source without a number of workers is read ahead by threads, not by the training."""
+    seen = set()
+
+    class Slow:
+        slow = True
+        fingerprint = "slow"
+
+        def __len__(self):
+            return 64
+
+        def gather(self, indices, seeds):
+            seen.add(threading.current_thread().name)
+            return {"x": torch.from_numpy(indices)}
+
+        def finish(self, batch, seeds):
+            return batch
+
+        def to(self, device):
+            return self
+
+    for workers, threaded in ((None, True), (0, False)):
+        seen.clear()
+        with Feeder(Slow(), 8, 0, "cpu", workers=workers) as feeder:
+            next(feeder)
+        assert all(name.startswith("feeder") for name in seen) == threaded

@@ -5,6 +5,7 @@ A source that lives in memory is gathered where it is asked: that takes microsec
 batches ahead. What a batch holds depends on its position alone, never on the number of threads.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from famulus.data.order import Order
 from famulus.data.source import Source
 from famulus.data.streams import sample_seeds
 
+MOST_THREADS = 8  # that `None` chooses; one core is left to the training
 Batch = dict[str, Tensor]
 _VALIDATION_SEED = 0x56414C  # validation draws the same numbers in every run and every pass
 
@@ -63,12 +65,22 @@ def _ahead(calls: Iterator[Callable[[], Batch]], workers: int) -> Iterator[Batch
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def threads_for(workers: int | None) -> int:
+    """The number asked for; None is chosen by the cores that this process may use."""
+    if workers is not None:
+        return workers
+    usable = getattr(os, "sched_getaffinity", None)
+    cores = len(usable(0)) if usable else os.cpu_count() or 1
+    return max(1, min(MOST_THREADS, cores - 1))
+
+
 def _batches(
     source: Source,
     device: torch.device,
     picks: Iterator[tuple[np.ndarray, np.ndarray]],
-    workers: int,
+    workers: int | None,
 ) -> Iterator[Batch]:
+    workers = threads_for(workers)
     if workers == 0 or not getattr(source, "slow", False):
         yield from (_load(source, device, pick) for pick in picks)
     elif device.type == "cpu":
@@ -100,11 +112,11 @@ class Feeder:
         seed: int,
         device: torch.device | str,
         start_inputs: int = 0,
-        workers: int = 0,
+        workers: int | None = None,
     ) -> None:
-        if batch < 1 or start_inputs < 0 or workers < 0:
+        if batch < 1 or start_inputs < 0 or (workers or 0) < 0:
             raise ValueError(
-                "expected batch >= 1, start_inputs >= 0 and workers >= 0, "
+                "expected batch >= 1, start_inputs >= 0 and workers >= 0 or None, "
                 f"received {batch=}, {start_inputs=}, {workers=}"
             )
         device = torch.device(device)
@@ -142,7 +154,7 @@ def validation_seeds(indices: np.ndarray) -> np.ndarray:
 
 
 def validation_batches(
-    source: Source, batch: int, device: torch.device | str, workers: int = 0
+    source: Source, batch: int, device: torch.device | str, workers: int | None = None
 ) -> Iterator[Batch]:
     """Every sample once, in order, the last batch short; the seeds are those of every other pass.
 

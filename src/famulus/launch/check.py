@@ -97,7 +97,7 @@ def _loader(cell: Ready, device: torch.device) -> Control:
     position = Position(0, 0, 0, training.seed)
 
     def fetch_s() -> float:
-        workers = training.workers or 0
+        workers = training.workers
         feeder = Feeder(cell.data.train, training.batch, training.seed, device, workers=workers)
         try:
             return _median(lambda: next(feeder), device)

@@ -127,8 +127,8 @@ class Loop:
     def feeder(self) -> Feeder:
         """Training batches from the position on."""
         training, start = self.training, self.progress.inputs
-        workers = training.workers or 0
-        return Feeder(self.train_source, training.batch, training.seed, self.device, start, workers)
+        given = self.train_source, training.batch, training.seed, self.device
+        return Feeder(*given, start, training.workers)
 
     def start(self, feeder: Feeder) -> None:
         """Before the first of `steps`."""
@@ -256,9 +256,8 @@ class Loop:
         """Whether to stop early, and whether the best score was bettered."""
         at = self.progress
         with self._judging() as model:
-            workers = self.training.workers or 0
             batches = validation_batches(
-                self.validation_source, VALIDATION_BATCH, self.device, workers
+                self.validation_source, VALIDATION_BATCH, self.device, self.training.workers
             )
             placed = (self.precision.place_batch(batch) for batch in batches)
             scores = self.task.scores(model, placed)
