@@ -97,9 +97,21 @@ def data_fetch(
 
 @data_app.command("convert")
 def data_convert(
-    source: str, out: Path, size: Annotated[int | None, typer.Option()] = None
+    source: str,
+    out: Path,
+    size: Annotated[int | None, typer.Option()] = None,
+    labels: Annotated[Path | None, typer.Option(help="Volume: labels that lie elsewhere.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Volume: a mask that lies elsewhere.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Volume: the type its voxels must be.")] = None,
 ) -> None:
-    """Write a set as one .npz, which opens much faster."""
+    """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster."""
+    if out.suffix == ".bricks":
+        from famulus.data.volumes import convert as convert_volume
+
+        made = convert_volume(Path(source), out, labels, mask, dtype)
+        print(f"{out}: {'x'.join(map(str, made.shape))} {made.dtype}, with checksums")
+        print("".join(f"note: {note}\n" for note in made.header["notes"]), end="")
+        return
     from famulus.data.catalog import convert
 
     row = convert(source, out, size=size)

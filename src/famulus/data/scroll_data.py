@@ -15,6 +15,7 @@ from famulus.config.schema import Strict
 from famulus.data import cubes
 from famulus.data.bricks import Bricks, Sizes
 from famulus.data.papyrus import Phantom, Recipe, make
+from famulus.data.sets import data_folder
 from famulus.data.source import Splits
 from famulus.data.streams import sample_seeds
 from famulus.data.volumes import Fragment, open_fragment
@@ -143,7 +144,14 @@ def _fragment(
 ) -> Fragment:
     if name == PHANTOM:
         return phantom(d.phantom.recipe(seed)).fragment()
-    return open_fragment(Path(name), Path(labels) if labels else None, Path(mask) if mask else None)
+    return open_fragment(_located(name), labels and _located(labels), mask and _located(mask))
+
+
+def _located(name: str) -> Path:
+    """A path as given, else below the data folder ($FAMULUS_DATA)."""
+    path = Path(name).expanduser()
+    inside = data_folder() / name
+    return inside if not path.exists() and inside.exists() else path
 
 
 def _other(d: ScrollData) -> Fragment:

@@ -48,7 +48,9 @@ class Fragment:
         return whole.hexdigest()[:16]
 
 
-def open_fragment(path: Path, labels: Path | None = None, mask: Path | None = None) -> Fragment:
+def open_fragment(
+    path: Path, labels: Path | str | None = None, mask: Path | str | None = None
+) -> Fragment:
     """Opens a volume of any known kind; `labels` and `mask` name files that lie elsewhere.
 
     Raises DataError naming the file that is missing, truncated, of another size or depth.
@@ -65,9 +67,9 @@ def open_fragment(path: Path, labels: Path | None = None, mask: Path | None = No
         reader = _reader(path)
         found_mask, found_labels = _beside(path, MASKS), _beside(path, LABELS)
         volume = reader.load()
-    if mask is not None:
+    if mask:
         found_mask = read_plane(Path(mask))
-    if labels is not None:
+    if labels:
         found_labels = _labels_file(Path(labels))
     return assemble(path.name, volume, found_mask, found_labels)
 

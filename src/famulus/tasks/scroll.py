@@ -37,11 +37,13 @@ from famulus.models.cubes import layer_table
 from famulus.models.ink import InkNet
 from famulus.models.scroll_net import ScrollModel, build, ink_of
 from famulus.ops import blend, elbo, scores, segmentation
+from famulus.ops.noise_scale import noise_scale
 from famulus.ops.strip import difference, strip
 from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
 
 NOISE_ROWS = 1024
 FLOOR_CUBES = 256
+NOISE_BATCH = 4  # cubes of one small gradient
 SHOWN_SD = 0.2  # grey levels of a picture for one sd of the voxels
 OPTIONS = ["stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"]
 
@@ -59,6 +61,7 @@ class ScrollLoss(Strict):
     gamma: float = Field(2.0, ge=0, description="focal: how much less easy pixels count")
     alpha: float = Field(0.5, ge=0, description="tversky: cost of a false pixel")
     beta: float = Field(0.5, ge=0, description="tversky: cost of a missed pixel")
+    noise_scale: bool = Field(False, description="measure the gradient noise scale at validation")
     smoothing: float = Field(0.0, ge=0, lt=1, description="of labels, for bce and focal")
 
 
@@ -188,6 +191,7 @@ class ScrollTask(Task):
         """Means over the validation windows; ink scores over all their pixels at once."""
         m, c = self.config.model, self.config.loss
         sums: dict[str, float] = {}
+        small: list[tuple[Tensor, int]] = []
         maps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         seen = 0
         for batch in batches:
@@ -202,6 +206,10 @@ class ScrollTask(Task):
                 target, weight = self._coarse(batch, logits)
                 half = (batch["index"] % 2 == 0)[:, None, None].expand_as(logits)
                 maps.append(tuple(t.cpu() for t in (logits, target, weight, half)))
+            if c.noise_scale:
+                for part in range(0, len(image), NOISE_BATCH):
+                    piece = {k: v[part : part + NOISE_BATCH] for k, v in batch.items()}
+                    small.append((self._gradient(model, piece), len(piece["image"])))
             seen += len(image)
         if not seen:
             raise DataError("expected at least one validation cube, received none")
@@ -213,7 +221,17 @@ class ScrollTask(Task):
             loss = ink.pop("loss")
             result = {"loss": result.get("loss", 0.0) + (c.ink_weight * loss if result else loss)}
             result |= ink | {n: v / seen for n, v in sums.items() if n in ("recon", "kl")}
+        if len(small) > 1:
+            result["noise scale"] = noise_scale(small)
         return result
+
+    @torch.enable_grad()
+    def _gradient(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Of the training loss in eval mode, all parameters in one vector; leaves no trace."""
+        trained = [p for p in model.parameters() if p.requires_grad]
+        total = self.loss(model, batch, Position(0, 0, 0, 0))["total"]
+        found = torch.autograd.grad(total, trained, allow_unused=True)
+        return torch.cat([g.flatten() for g in found if g is not None])
 
     def _ink_scores(
         self, model: nn.Module, logits: Tensor, target: Tensor, weight: Tensor, half: Tensor
