@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import DataError
-from famulus.data.source import Source
+from famulus.data.source import Source, Splits
 from famulus.ops import constant
+from famulus.ops.histogram import HistogramLoss
 
 CHUNK = 1024
 ENOUGH = 4096  # samples that settle a median histogram
@@ -52,3 +53,16 @@ def mean_over(source: Source, error: Callable[[Tensor], Tensor]) -> float:
     """Mean of `error`(BCYX) -> B over the whole split."""
     total = sum(float(error(image).double().sum()) for image in chunks(source))
     return total / len(source)
+
+
+def histogram_floors(data: Splits, loss: HistogramLoss, blank: float) -> tuple[float, float]:
+    """What a blank picture scores, and the histogram that is nearest to all, of no real picture."""
+    best_1CN = median_histogram(data.train, loss.histogram)
+
+    def start(image: Tensor) -> Tensor:
+        return loss.per_sample(torch.full_like(image, blank), image)
+
+    def best(image: Tensor) -> Tensor:
+        return loss.distance(best_1CN, loss.histogram(image))
+
+    return mean_over(data.validation, start), mean_over(data.validation, best)

@@ -171,6 +171,17 @@ def growth(
     return f"layer {n} of {model.layers}: code of {numbers:,}"
 
 
+def grown_after(model: StackedAutoencoder, every_inputs: int, together: int = 1) -> int:
+    """Examples until the last layer has joined."""
+    return math.ceil((model.layers - 1) / together) * every_inputs
+
+
+def counts(model: StackedAutoencoder) -> dict[str, int]:
+    """`parameters_tied` and `parameters_free`: of this net in both forms."""
+    both = model.parameters_by_tying()
+    return {"parameters_tied": both.tied, "parameters_free": both.free}
+
+
 class SpaceToDepthAutoencoder(nn.Module):
     """The baseline: each stage folds 2x2 pixels into channels (exact, no loss) and mixes them.
 

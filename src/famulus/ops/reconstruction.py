@@ -94,6 +94,16 @@ class Term:
         return self.name in ("laplace", "gaussian")
 
     @property
+    def unit(self) -> str:
+        """What a value of `recon` is, in a few words."""
+        if self.histogram is not None:
+            h = self.histogram
+            what = "shares" if h.norm else "pixels a bin"
+            return f"{h.kind} of {h.bins} bins, sigma {h.sigma:g}, {what}"
+        plain = {"l1": "mean L1", "l2": "mean L2"}.get(self.name)
+        return plain or f"{self.name}, nats per pixel"
+
+    @property
     def likelihood(self) -> bool:
         """In nats per pixel, so that a KL per pixel beside it makes the ELBO."""
         return self.name in LIKELIHOODS

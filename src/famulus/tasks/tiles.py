@@ -10,6 +10,7 @@ Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.1
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +29,13 @@ from famulus.data.source import Splits
 from famulus.data.tile_sets import open_tiles, resized
 from famulus.models.autoencoder import Autoencoder, Reconstruction
 from famulus.models.layers import conv_shapes, each
-from famulus.models.stacked import SpaceToDepthAutoencoder, StackedAutoencoder, growth
+from famulus.models.stacked import (
+    SpaceToDepthAutoencoder,
+    StackedAutoencoder,
+    counts,
+    grown_after,
+    growth,
+)
 from famulus.ops import constant, elbo
 from famulus.ops.histogram import HistogramLoss
 from famulus.ops.reconstruction import Term
@@ -220,6 +227,7 @@ class Tiles(Task):
             self._splits = open_tiles(**dict(self.config.data))
         return self._splits
 
+    @cached_property
     def _shape(self) -> tuple[int, int, int]:
         first = levels.pictures(self.data().train, np.arange(1))
         if not (first.min() >= 0 and first.max() <= 1):
@@ -230,7 +238,7 @@ class Tiles(Task):
         return tuple(first.shape[1:])
 
     def build(self) -> nn.Module:
-        m, shape = self.config.model, self._shape()
+        m, shape = self.config.model, self._shape
         try:
             if m.kind == "stacked":
                 model = StackedAutoencoder(shape, m.widths[0], m.depth or 25, m.code, m.tied)
@@ -263,30 +271,23 @@ class Tiles(Task):
         """What the scores mean, to stand beside every result."""
         c, m = self.config.loss, self.config.model
         vae = m.kind == "vae" and c.kl != "none"
-        unit = {"l1": "mean L1", "l2": "mean L2"}.get(c.reconstruction)
-        unit = unit or f"{c.reconstruction}, nats per pixel"
-        if self._term.histogram is not None:
-            h = self._term.histogram
-            unit = f"{h.kind} of {h.bins} bins, sigma {h.sigma:g}, " + "shares" * h.norm
-            unit += "pixels a bin" * (not h.norm)
         per = " / pixels" if self._term.likelihood else ""
-        facts = {"loss": f"{unit} + {c.kl_weight:g} * {c.kl} KL{per}" if vae else unit}
+        priced = f" + {c.kl_weight:g} * {c.kl} KL{per}" if vae else ""
+        facts: dict[str, Any] = {"loss": f"{self._term.unit}{priced}"}
         if self._term.scaled and isinstance(c.scale, str):  # ln b or ln sigma and a constant
             facts["loss_scale"] = "log"
         if vae and c.kl == "legacy":
             facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
-        facts |= {"numbers": math.prod(self._shape()), "resized": resized(self.data())}
+        facts |= {"numbers": math.prod(self._shape), "resized": resized(self.data())}
         if not facts["resized"]:  # a table shows no filter where none was at work
             facts["without_effect"] = ["data.filter"]
         if m.kind == "stacked":
-            with torch.device("meta"):
+            with torch.device("meta"):  # to count, nothing more
                 model = self.build()
-            facts |= {
-                f"parameters_{k}": n for k, n in model.parameters_by_tying()._asdict().items()
-            }
+            facts |= counts(model)
             if m.grow:
-                events = -(-(model.layers - 1) // m.grow.layers)
-                facts["changes"] = {"what": "growth", "until_inputs": events * self._grow_every()}
+                whole = grown_after(model, self._grow_every(), m.grow.layers)
+                facts["changes"] = {"what": "growth", "until_inputs": whole}
         return facts
 
     # -- loss and scores ---------------------------------------------------------------------
@@ -361,7 +362,7 @@ class Tiles(Task):
 
         blank = 0.5 if self.config.model.output == "sigmoid" or name == "bce" else 0.0
         if term.histogram is not None:
-            start, best = self._histogram_floors(data, blank)
+            start, best = levels.histogram_floors(data, term.histogram, blank)
         else:
             blank_P = torch.full((held_out.shape[1],), blank, dtype=torch.float64)
             start = term.of_constant(constant.error_of_constant(name, held_out, blank_P))
@@ -379,19 +380,6 @@ class Tiles(Task):
             least = constant.entropy_of_targets(held_out)
             floors["perfect"] = Floor("recon", least, "entropy of the targets")
         return floors
-
-    def _histogram_floors(self, data: Splits, blank: float) -> tuple[float, float]:
-        """Of a blank picture, and of the histogram that is nearest to all, of no real picture."""
-        compare = self._term.histogram
-        best_1CN = levels.median_histogram(data.train, compare.histogram)
-
-        def error(image: Tensor) -> Tensor:
-            return compare.distance(best_1CN, compare.histogram(image))
-
-        def start(image: Tensor) -> Tensor:
-            return compare.per_sample(torch.full_like(image, blank), image)
-
-        return levels.mean_over(data.validation, start), levels.mean_over(data.validation, error)
 
     def _kl_at_start(self, numbers: int) -> float:
         """At mu 0, sigma 1: 0, or .359 nats a unit for the legacy formula."""
