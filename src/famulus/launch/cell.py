@@ -37,6 +37,7 @@ class Machine:
 class Watcher:
     """What a cell tells while it runs, and what may interrupt it."""
 
+    claimed: Callable[[Run], None] = lambda run: None
     status: Callable[[Status], None] = lambda status: None
     forecast: Callable[[Forecast], None] = lambda forecast: None
     interrupted: Callable[[], str | None] = lambda: None
@@ -49,6 +50,7 @@ def execute(
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
     while True:
         with run.claim(lease_s) as attempt:
+            watcher.claimed(run)
             outcome = _attempt(cell, run, attempt, machine, watcher)
         if outcome.status != "rollback":
             return outcome

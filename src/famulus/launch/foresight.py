@@ -19,7 +19,8 @@ class Foresight:
         self.text = ""
 
     def remember(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """What earlier attempts have measured."""
+        """What earlier attempts have measured, in the place of what was known before."""
+        self.val, self.train = [], []
         for event in events:
             if event["kind"] == "val" and "loss" in event["values"]:
                 self.val.append((event["inputs"], event["values"]["loss"]))

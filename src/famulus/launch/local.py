@@ -64,7 +64,7 @@ def choose_device(wanted: str) -> tuple[torch.device, str | None]:
         unused = wanted == "auto" and shutil.which("nvidia-smi") is not None
         warning = "a GPU seems to be there, but this torch can't use it: training on the CPU"
         return torch.device("cpu"), warning if unused else None
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), None
+    return torch.device("cuda", 0), None
 
 
 def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> Machine:
@@ -163,8 +163,8 @@ def _one(
         )
 
     foresight = Foresight(cell.config, _known(cell))
-    foresight.remember(run.curve())
     watcher = Watcher(
+        claimed=lambda run: foresight.remember(run.curve()),
         status=lambda status: board.running(cell.slug, status, foresight.follow(status)),
         forecast=forecast,
         interrupted=interrupt.reason,

@@ -100,7 +100,8 @@ def make_ready(
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
     elif stored := _goes_on_from(filled):
         origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
-    sections = {key: filled[key] for key in ("data", "model", "loss") if key in filled}
+    own = [key for key in ("data", "model", "loss") if key in kind.Config.model_fields]
+    sections = {key: filled[key] for key in own if key in filled}
     training = Training.model_validate(filled["training"])
     check_options(training.optimizer)
     task = kind(kind.Config.model_validate(sections), parents)

@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,13 @@ def source() -> dict[str, Any]:
     return {"sha256": digest(PACKAGE), "checkout": code(PACKAGE) if tracked else None}
 
 
+@cache
 def digest(package: Path) -> str:
-    """SHA-256 over names and contents of a package's Python files."""
+    """SHA-256 over names and contents of a package's Python files, as this process found them."""
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
+        if not path.is_file():  # moved away while it was listed
+            continue
         found.update(path.relative_to(package).as_posix().encode() + b"\0")
         found.update(path.read_bytes() + b"\0")
     return found.hexdigest()

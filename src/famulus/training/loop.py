@@ -48,7 +48,8 @@ from famulus.training.progress import Calendar, Progress
 from famulus.training.randomness import Streams
 
 PICTURED = 12  # fixed validation samples
-VALIDATION_BATCH = 256  # at most; scores do not depend on it
+VALIDATION_BATCH = 256  # samples, at most; scores do not depend on it
+TRAINING_BATCHES = 4  # as many samples as these are borne at once without gradients
 
 
 @dataclass(frozen=True)
@@ -256,9 +257,8 @@ class Loop:
         """Whether to stop early, and whether the best score was bettered."""
         at = self.progress
         with self._judging() as model:
-            batches = validation_batches(
-                self.validation_source, VALIDATION_BATCH, self.device, self.training.workers
-            )
+            source, at_once = self.validation_source, validated_at_once(self.training)
+            batches = validation_batches(source, at_once, self.device, self.training.workers)
             placed = (self.precision.place_batch(batch) for batch in batches)
             scores = self.task.scores(model, placed)
         at.scores = {f"val/{name}": value for name, value in scores.items()}
@@ -361,6 +361,11 @@ class Loop:
             self.progress.best = None
             if self.stop and self.stop.over:  # it was started to go on
                 self.stop.bad = 0
+
+
+def validated_at_once(training: Training) -> int:
+    """Samples in a batch of validation."""
+    return min(VALIDATION_BATCH, TRAINING_BATCHES * training.batch)
 
 
 def _patience(training: Training) -> tuple[Patience | None, Patience | None]:

@@ -19,7 +19,7 @@ from famulus.data.feeder import fixed_batch
 from famulus.data.source import Source, Splits
 from famulus.tasks.base import Batch, Position, Task
 from famulus.training import precision as arithmetic
-from famulus.training.loop import PICTURED, VALIDATION_BATCH
+from famulus.training.loop import PICTURED, validated_at_once
 from famulus.training.optim import build_optimizer, optimizer_class
 from famulus.training.pictures import png
 from famulus.training.precision import Precision
@@ -84,7 +84,8 @@ def rehearse(
         step_s = _timed_steps(task, model, data, training, device, precision)
         model.eval()
         with torch.no_grad():
-            batches = _few(data.validation, device, precision)
+            at_once = validated_at_once(training)
+            batches = _few(data.validation, at_once, device, precision)
             start = time.perf_counter()
             scores = task.scores(model, batches)
             few_s = time.perf_counter() - start
@@ -94,7 +95,7 @@ def rehearse(
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step
     validations = _times(calendar, training.validate_every)
-    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * VALIDATION_BATCH)
+    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * at_once)
     checkpoint = _checkpoint_bytes(model, training)
     kept = training.keep.last + (training.keep.best is not None) + 1  # one is being written
     kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
@@ -149,10 +150,12 @@ def _timed_steps(
     return statistics.median(times[1:])
 
 
-def _few(source: Source, device: torch.device, precision: Precision) -> Iterator[Batch]:
+def _few(
+    source: Source, at_once: int, device: torch.device, precision: Precision
+) -> Iterator[Batch]:
     """At most two validation batches."""
-    count = min(len(source), 2 * VALIDATION_BATCH)
-    for indices in np.array_split(np.arange(count), -(-count // VALIDATION_BATCH)):
+    count = min(len(source), 2 * at_once)
+    for indices in np.array_split(np.arange(count), -(-count // at_once)):
         yield precision.place_batch(fixed_batch(source, indices, device))
 
 
