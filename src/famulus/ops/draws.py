@@ -24,6 +24,12 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ ((x >> 31) & 0x1FFFFFFFF)
 
 
+def children(seeds_B: Tensor, number: int | Tensor) -> Tensor:
+    """int64 B: a seed of its own for each (seed, number)."""
+    number_B = torch.as_tensor(number, dtype=torch.int64, device=seeds_B.device).expand_as(seeds_B)
+    return _mix(seeds_B ^ _mix(number_B))
+
+
 def uniforms(seeds_B: Tensor, stream: int, count: int) -> Tensor:
     """float32 BK in [0, 1): multiples of 2^-24, so exact. Streams and samples are independent."""
     state_B = _mix(_mix(seeds_B) ^ _mix(torch.full_like(seeds_B, stream)))

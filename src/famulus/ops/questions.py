@@ -146,10 +146,10 @@ class Question:
     def _views(self, pictures: Tensor, seeds_B: Tensor, first: int) -> Tensor:
         if self.view.nothing:
             return pictures
-        views = [
-            augment(pictures[:, n], seeds_B, self.view, first + n) for n in range(pictures.shape[1])
-        ]
-        return torch.stack(views, 1)
+        number_BN = first + torch.arange(pictures.shape[1]).expand(pictures.shape[:2])
+        seeds_BN = seeds_B[:, None].expand(pictures.shape[:2])
+        flat = augment(pictures.flatten(0, 1), seeds_BN.flatten(), self.view, number_BN.flatten())
+        return flat.view_as(pictures)
 
     def _replaced(self, image: Tensor, sources: Tensor | None, seeds_B: Tensor) -> list[Tensor]:
         """Noise or zeros in the shape of every input: nothing can be learned from them."""

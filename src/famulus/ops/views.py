@@ -14,7 +14,6 @@ from famulus.ops import draws
 
 LUMA = (0.299, 0.587, 0.114)
 _CROP, _FLIP_H, _FLIP_V, _COLOUR, _GREY, _NOISE, _NOISY = range(100, 107)
-STRIDE = 100  # between the streams of a sample's views
 
 
 @dataclass(frozen=True)
@@ -35,27 +34,27 @@ class View:
         return self.least_area >= 1 and not any(drawn)
 
 
-def augment(image_BCYX: Tensor, seeds_B: Tensor, how: View, view: int = 0) -> Tensor:
-    """A view of each picture, in 0..1; another number `view` draws independently."""
+def augment(image_BCYX: Tensor, seeds_B: Tensor, how: View, view: int | Tensor = 0) -> Tensor:
+    """A view of each picture, in 0..1; another number `view` (or one a row) draws independently."""
     if how.nothing:
         return image_BCYX
     image, device = image_BCYX, image_BCYX.device
-    seeds_B, first = seeds_B.to(device), view * STRIDE
+    seeds_B = draws.children(seeds_B, view).to(device)
     if how.least_area < 1:
-        image = _crop(image, seeds_B, how, first)
+        image = _crop(image, seeds_B, how)
     else:
         for share, stream, axis in ((how.flip_h, _FLIP_H, 3), (how.flip_v, _FLIP_V, 2)):
             if share > 0:
-                flip_B = draws.chances(seeds_B, first + stream, share)
+                flip_B = draws.chances(seeds_B, stream, share)
                 image = torch.where(flip_B[:, None, None, None], image.flip(axis), image)
     if how.jitter > 0:
-        image = _colour(image, seeds_B, how.jitter, first)
+        image = _colour(image, seeds_B, how.jitter)
     if how.grey > 0 and image.shape[1] == 3:
-        to_grey = draws.chances(seeds_B, first + _GREY, how.grey)
+        to_grey = draws.chances(seeds_B, _GREY, how.grey)
         image = torch.where(to_grey[:, None, None, None], greyscale(image), image)
     if how.noise > 0:
-        noisy_B = draws.chances(seeds_B, first + _NOISY, how.noise)
-        noise = how.noise_sd * pixel_noise(seeds_B, first + _NOISE, image)
+        noisy_B = draws.chances(seeds_B, _NOISY, how.noise)
+        noise = how.noise_sd * pixel_noise(seeds_B, _NOISE, image)
         image = torch.where(noisy_B[:, None, None, None], (image + noise).clamp(0, 1), image)
     return image
 
@@ -74,14 +73,14 @@ def greyscale(image_BCYX: Tensor) -> Tensor:
     return (image_BCYX * luma).sum(1, keepdim=True).repeat(1, 3, 1, 1)
 
 
-def _crop(image: Tensor, seeds_B: Tensor, how: View, first: int) -> Tensor:
+def _crop(image: Tensor, seeds_B: Tensor, how: View) -> Tensor:
     """A crop of random area and aspect (3/4 to 4/3), perhaps flipped, at the picture's size."""
-    u_B4 = draws.uniforms(seeds_B, first + _CROP, 4)
+    u_B4 = draws.uniforms(seeds_B, _CROP, 4)
     area = how.least_area + (1 - how.least_area) * u_B4[:, 0]
     aspect = (4 / 3) ** (2 * u_B4[:, 1] - 1)
     wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
-    sign_x = 1 - 2 * draws.chances(seeds_B, first + _FLIP_H, how.flip_h).float()
-    sign_y = 1 - 2 * draws.chances(seeds_B, first + _FLIP_V, how.flip_v).float()
+    sign_x = 1 - 2 * draws.chances(seeds_B, _FLIP_H, how.flip_h).float()
+    sign_y = 1 - 2 * draws.chances(seeds_B, _FLIP_V, how.flip_v).float()
     theta = image.new_zeros(len(image), 2, 3)
     theta[:, 0, 0], theta[:, 1, 1] = wide * sign_x, high * sign_y
     theta[:, 0, 2] = (2 * u_B4[:, 2] - 1) * (1 - wide)
@@ -90,9 +89,9 @@ def _crop(image: Tensor, seeds_B: Tensor, how: View, first: int) -> Tensor:
     return grid_sample(image, at, padding_mode="border", align_corners=False)
 
 
-def _colour(image: Tensor, seeds_B: Tensor, jitter: float, first: int) -> Tensor:
+def _colour(image: Tensor, seeds_B: Tensor, jitter: float) -> Tensor:
     channels = image.shape[1]
-    factor = 1 + jitter * (2 * draws.uniforms(seeds_B, first + _COLOUR, 2 + channels) - 1)
+    factor = 1 + jitter * (2 * draws.uniforms(seeds_B, _COLOUR, 2 + channels) - 1)
     brightness, contrast = factor[:, 0, None, None, None], factor[:, 1, None, None, None]
     gain = factor[:, 2:, None, None] if channels > 1 else 1.0
     mean = image.mean((1, 2, 3), keepdim=True)
