@@ -31,6 +31,8 @@ def fetch(name: str, source: str) -> Iterator[str]:
     single = found == [path] or found == [path.rstrip("/")]
     for file in found:
         relative = Path(file).name if single else os.path.relpath(file, path)
+        if ".." in Path(relative).parts or Path(relative).is_absolute():
+            raise DataError(f"{source}: {file} would land outside the data folder; refused")
         target = Path(folder) / (relative if single else Path(name) / relative)
         if files.size(file) > LARGEST:
             raise DataError(f"{file}: larger than {LARGEST >> 30} GiB")

@@ -16,7 +16,11 @@ from famulus.config.errors import DataError
 from famulus.data.parts import ArrayPart
 from famulus.data.splits import HELD_OUT, held_out
 
-MAX_BYTES = 8 << 30
+MAX_BYTES = 8 << 30  # of all arrays that are read, unpacked
+KEYS = {
+    *("images", "labels", "classes"),
+    *(f"{role}_{what}" for role in ("train", "validation") for what in ("images", "labels")),
+}
 
 
 def _sizes(path: Path) -> dict[str, int]:
@@ -36,11 +40,17 @@ def _sizes(path: Path) -> dict[str, int]:
     return sizes
 
 
+def _key(member: str) -> str:
+    return member.removesuffix(".npy")
+
+
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        _sizes(path)
+        total = sum(size for name, size in _sizes(path).items() if _key(name) in KEYS)
+        if total > MAX_BYTES:
+            raise DataError(f"{path}: expected at most {MAX_BYTES:,} bytes, received {total:,}")
         with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+            return {key: archive[key] for key in archive.files if key in KEYS}
     except DataError:
         raise
     except Exception as error:  # damaged zip, damaged header, unsupported version
@@ -57,7 +67,7 @@ def npz_parts(path: Path, digest: str, share: float | None) -> tuple[ArrayPart, 
     if not own and "images" not in arrays:
         raise DataError(
             f"{path}: expected train_images and validation_images, or images; "
-            f"received {', '.join(arrays) or 'nothing'}"
+            f"received {', '.join(map(_key, _sizes(path))) or 'nothing'}"
         )
     classes = tuple(map(str, arrays["classes"])) if "classes" in arrays else None
     if own:
