@@ -77,7 +77,7 @@ def test_first_steps(start):
         assert worst[0] < worst[1]
 
 
-def closed_form(start_value=2.0, steps=200, epochs=150, start="equal"):
+def closed_form(start_value=2.0, steps=60, epochs=120, start="equal"):
     field, chi = pairs(noise=0.15)
     bins = Bins.of(dipole_kernel(SHAPE, GEOMETRY), SHAPE[2])
     spectrum = bins.spectrum(field, chi).mean()
@@ -106,20 +106,20 @@ def test_equal_steps_stay_equal_and_random_ones_buy_nothing():
 
 def test_volumes_learn_the_same_total():
     """Within 3 % of the closed form on the same data, trained through the volumes themselves."""
-    made, _, field, chi = closed_form(start_value=3.0, steps=12, epochs=150)
+    made, _, field, chi = closed_form(steps=8)
     d = dipole_kernel(SHAPE, GEOMETRY).double()
-    other = Ndi(12, tau=3.0).double()
+    other = Ndi(8).double()
     optimizer = torch.optim.Adam(other.parameters(), lr=0.05)
     scale = 1e-3  # small phase
-    for epoch in range(100):
+    for epoch in range(60):
         for group in optimizer.param_groups:
-            group["lr"] = 0.05 * (1 - epoch / 100)
+            group["lr"] = 0.1 * (1 - epoch / 60)
         optimizer.zero_grad()
         (other(scale * field, d) / scale - chi).square().mean().backward()
         optimizer.step()
-    totals = [float(n.tau_N.sum()) for n in (made, other)]
+    totals = [n.tau_N.sum().item() for n in (made, other)]
     assert totals[0] == pytest.approx(totals[1], rel=0.03)
-    assert totals[0] != pytest.approx(36.0, rel=0.1)  # it has moved
+    assert totals[0] != pytest.approx(16.0, rel=0.2)  # it has moved
 
 
 def test_noise_needs_a_noise():

@@ -66,9 +66,12 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
             bad[path] = "NaN or Inf"
         elif not field.any() or not chi.any():
             bad[path] = "all 0"
-        elif (match := _follows(field, chi, geometry)) < FOLLOWS:
-            bad[path] = f"its field does not follow its map (correlation {match:.2f})"
-            swapped += _follows(chi, field, geometry) > max(match, FOLLOWS)
+        else:
+            match, reverse = _follows(field, chi, geometry), _follows(chi, field, geometry)
+            if reverse > max(match, FOLLOWS):  # D D chi is like chi, so the better of both decides
+                bad[path], swapped = "field_ppm and chi_ppm are swapped", swapped + 1
+            elif match < FOLLOWS:
+                bad[path] = f"its field does not follow its map (correlation {match:.2f})"
     if swapped > len(paths) / 2:
         raise DataError(
             f"data.name {folder}: field_ppm and chi_ppm are swapped in {swapped} of {len(paths)} "
