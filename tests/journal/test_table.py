@@ -63,6 +63,17 @@ def test_columns_join_and_leave_by_substring(table):
         select(table, include=["nothing"])
 
 
+def test_the_budget_in_a_title_is_no_part_of_its_name():
+    groups = [group({"lr": n}, 0.1 * n, key=n) for n in (1, 2)]
+    for one in groups:
+        one.records[0].done["inputs"] = 25_600
+    table = build(groups, ["lr"], "val/loss", ["val/loss"])
+    shown = select(table, exclude=["inputs"]).names
+    assert "val/loss (25.6 k inputs)" in shown
+    assert "inputs/s" not in shown
+    assert "val/loss (25.6 k inputs)" not in select(table, exclude=["val/loss"]).names
+
+
 def test_an_axis_is_averaged_away_with_its_extremes():
     groups = [group(axes, loss, key=n) for n, (axes, loss, _) in enumerate(read())]
     merged, axes = average_over(groups, AXES, "lr")

@@ -5,6 +5,7 @@ does not apply. Renderers are in `render.py`.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,9 +180,15 @@ def select(table: Table, include: Iterable[str] = (), exclude: Iterable[str] = (
     columns = [
         c
         for c in table.columns
-        if (c.shown or any(i in c.name for i in include)) and not any(e in c.name for e in exclude)
+        if (c.shown or any(i in _bare(c) for i in include))
+        and not any(e in _bare(c) for e in exclude)
     ]
     return Table(columns, table.rows, table.score)
+
+
+def _bare(column: Column) -> str:
+    """A column's name without its budget: `-e inputs` must not hide `val/loss (1 M inputs)`."""
+    return re.sub(r" \([^()]* inputs\)", "", column.name)
 
 
 def _find(table: Table, key: str) -> Column:
