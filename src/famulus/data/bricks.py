@@ -2,10 +2,10 @@
 
 A folder `NAME.bricks` holds `voxels.raw` (little-endian bricks one behind the other, padded at the
 far edges), `mask.npy`, `labels.npy` where there are any, and `bricks.json`, which is written last:
-without it the folder is no volume. A brick holds up to 256 planes, so that the whole depth of a
-fragment lies together.
+without it the folder is no volume. Depth is the innermost axis and a brick holds up to 128 planes:
+what a cube needs of a surface volume then lies in long runs, not in rows of a hundred bytes.
 
-Shapes: Z Y X voxels; a brick is (bz, by, bx); the file is (Zb, Yb, Xb, bz, by, bx).
+Shapes: Z Y X voxels; a brick is (bz, by, bx); the file is (Zb, Yb, Xb, by, bx, bz).
 """
 
 import json
@@ -22,11 +22,11 @@ import numpy as np
 from famulus.config.errors import DataError
 
 Sizes = tuple[int, int, int]
-VERSION = 1
+VERSION = 2
 SUFFIX = ".bricks"
 HEADER, VOXELS = "bricks.json", "voxels.raw"
 DTYPES = ("uint8", "uint16", "float32")
-SIDE, DEPTH = 128, 256
+SIDE, DEPTH = 128, 128
 MAX_BYTES = 1 << 44
 MAX_HEADER = 64 << 20
 
@@ -62,15 +62,20 @@ class Bricks:
         have = path.stat().st_size if path.exists() else 0
         if have != want:
             raise DataError(f"{path}: expected {want} bytes, received {have}: convert it again")
-        self._voxels = np.memmap(path, self.dtype, "r", shape=(*grid, *self.brick))
+        bz, by, bx = self.brick
+        self._voxels = np.memmap(path, self.dtype, "r", shape=(*grid, by, bx, bz))
         self.fingerprint: str = f"{zlib.crc32(json.dumps(self.header).encode()):08x}"
 
     def read(self, start: Sizes, out_ZYX: np.ndarray) -> None:
-        """Fills `out_ZYX` with the voxels from `start` on; one strided copy for each brick met."""
+        """Fills `out_ZYX` with the voxels from `start` on; one copy for each brick met.
+
+        Fastest into an array whose depth is innermost too, see `empty_cubes`.
+        """
         inside(start, out_ZYX.shape, self.shape)
+        voxels, out_YXZ = self._voxels.view(np.ndarray), out_ZYX.transpose(1, 2, 0)
         axes = [_met(*a) for a in zip(start, out_ZYX.shape, self.brick, strict=True)]
         for (i, z, oz), (j, y, oy), (k, x, ox) in product(*axes):
-            out_ZYX[oz, oy, ox] = self._voxels[i, j, k, z, y, x]
+            out_YXZ[oy, ox, oz] = voxels[i, j, k, y, x, z]
 
     def verify(self) -> None:
         """Raises DataError naming the first brick whose checksum differs from the header's."""
@@ -114,7 +119,8 @@ def write_bricks(
         raise DataError(f"{folder}: a volume of {shape} is over the limit of {MAX_BYTES} bytes")
     folder.mkdir(parents=True, exist_ok=True)
     stored = dtype.newbyteorder("<")
-    voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, *brick))
+    bz, by, bx = brick
+    voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, by, bx, bz))
     count = 0
     padded = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored)
     for z, plane in enumerate(planes):
@@ -127,7 +133,7 @@ def write_bricks(
             raise DataError(f"{folder}: plane {z} holds NaN or infinite voxels: mend the source")
         padded[: shape[1], : shape[2]] = plane
         tiles = padded.reshape(grid[1], brick[1], grid[2], brick[2]).transpose(0, 2, 1, 3)
-        voxels[z // brick[0], :, :, z % brick[0]] = tiles
+        voxels[z // bz, ..., z % bz] = tiles
         count = z + 1
     if count != shape[0]:
         raise DataError(f"{folder}: expected {shape[0]} planes, received {count}")
@@ -153,6 +159,17 @@ def write_bricks(
     partial.write_text(json.dumps(header), encoding="utf-8")
     os.replace(partial, folder / HEADER)
     return Bricks(folder)
+
+
+def empty_cubes(count: int, size: Sizes, dtype: np.dtype) -> np.ndarray:
+    """Uninitialised cubes BDHW whose depth is innermost in memory, as it is in the bricks."""
+    deep, tall, wide = size
+    return np.empty((count, tall, wide, deep), dtype).transpose(0, 3, 1, 2)
+
+
+def deep_last(volume_ZYX: np.ndarray) -> np.ndarray:
+    """The same volume, laid out with its depth innermost."""
+    return np.ascontiguousarray(volume_ZYX.transpose(1, 2, 0)).transpose(2, 0, 1)
 
 
 def inside(start: Sizes, size: Sizes, shape: Sizes) -> tuple[slice, slice, slice]:

@@ -19,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.data.bricks import Sizes
+from famulus.data.bricks import Sizes, empty_cubes
 from famulus.data.streams import permutation, sample_seeds, stream_seed
 from famulus.data.volumes import Fragment
 
@@ -250,7 +250,7 @@ class CubeSource:
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         corners, size = self.places(indices, seeds), self.field.size
         stored = self.fragment.volume.dtype
-        image = np.empty((len(corners), *size), stored.newbyteorder("="))
+        image = empty_cubes(len(corners), size, stored.newbyteorder("="))
         for out, corner in zip(image, corners, strict=True):
             self.fragment.volume.read(tuple(corner), out)
         batch = {"voxels": torch.from_numpy(image)}
@@ -268,7 +268,8 @@ class CubeSource:
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = dict(batch)
         voxels = batch.pop("voxels")
-        batch["image"] = ((voxels.to(torch.float32) - self.scale.mean) / self.scale.sd)[:, None]
+        scaled = voxels.to(torch.float32).sub_(self.scale.mean).div_(self.scale.sd)
+        batch["image"] = scaled.contiguous()[:, None]  # depth was innermost
         if "label" in batch:
             batch["label"] = batch["label"].to(torch.float32)
         if self.augment:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from famulus.config.errors import ConfigError
-from famulus.data.bricks import Flat
+from famulus.data.bricks import Flat, deep_last
 from famulus.data.letters import text_lines
 from famulus.data.streams import stream_seed
 from famulus.data.volumes import Fragment
@@ -50,7 +50,7 @@ class Recipe:
     strength: float = 1.0  # factor on the three cues; 0 leaves no trace of the ink
     density: float = 0.1  # of ink above papyrus, in sd of papyrus
     relief: float = 0.4  # voxels by which ink raises the surface; it fills valleys as much
-    crackle: float = 0.7  # of mud cracks, in sd of papyrus
+    crackle: float = 1.0  # of mud cracks, in sd of papyrus
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Phantom:
     def fragment(self) -> Fragment:
         name = f"papyrus, seed {self.recipe.seed}"
         fingerprint = f"papyrus-1-{asdict(self.recipe)}"
-        flat = Flat(self.volume_ZYX, fingerprint)
+        flat = Flat(deep_last(self.volume_ZYX), fingerprint)
         return Fragment(name, flat, self.mask_YX, self.labels_YX, self.truth_YX)
 
 

@@ -35,7 +35,7 @@ class ScrollPhantom(Strict):
     )
     density: float = Setting(0.1, description="of ink above papyrus, in sd of papyrus")
     relief: float = Setting(0.4, ge=0, description="voxels by which ink raises the surface")
-    crackle: float = Setting(0.7, ge=0, description="of mud cracks in the ink, in sd of papyrus")
+    crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
 
     def recipe(self, seed: int | None = None) -> Recipe:
         given = self.model_dump() | {"shape": tuple(self.shape)}

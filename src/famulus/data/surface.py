@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.data.bricks import Sizes
+from famulus.data.bricks import Sizes, empty_cubes
 from famulus.data.cubes import Scale
 from famulus.data.volumes import Fragment
 from famulus.ops.blend import Canvas
@@ -107,11 +107,11 @@ def _row(
     y = int(canvas.rows[row])
     for begin in range(0, len(canvas.columns), how.batch):
         columns = range(begin, min(begin + how.batch, len(canvas.columns)))
-        voxels = np.empty((len(columns), *size), fragment.volume.dtype.newbyteorder("="))
+        voxels = empty_cubes(len(columns), size, fragment.volume.dtype.newbyteorder("="))
         for out, column in zip(voxels, columns, strict=True):
             fragment.volume.read((z, y, int(canvas.columns[column])), out)
         image = torch.from_numpy(voxels).to(device).to(torch.float32)
-        image = ((image - scale.mean) / scale.sd)[:, None]
+        image = ((image - scale.mean) / scale.sd).contiguous()[:, None]
         maps = flipped(predict, image, how.flips).float().cpu().numpy()
         for column, map_YX in zip(columns, maps, strict=True):
             canvas.add(row, column, map_YX)

@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image
 
 from famulus.config.errors import DataError
-from famulus.data.bricks import DTYPES, SUFFIX, Bricks, Flat, Sizes, write_bricks
+from famulus.data.bricks import DTYPES, SUFFIX, Bricks, Flat, Sizes, empty_cubes, write_bricks
 
 SLICES = ("surface_volume", "layers")
 LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
@@ -164,7 +164,7 @@ class _Reader:
                 f"{self.path}: {size / 1e9:.1f} GB: write it as bricks first "
                 f"(famulus data convert {self.path} NAME{SUFFIX})"
             )
-        array, digest = np.empty(self.shape, self.dtype), hashlib.sha256()
+        array, digest = empty_cubes(1, self.shape, self.dtype)[0], hashlib.sha256()
         for z, plane in enumerate(self.planes()):
             if self.dtype.kind == "f" and not np.isfinite(plane).all():
                 raise DataError(f"{self.path}: plane {z} holds NaN or infinite voxels")
