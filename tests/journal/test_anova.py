@@ -5,55 +5,23 @@ import pytest
 from scipy import stats
 
 from famulus.journal.anova import analyse, sentences
+from tests.journal.rows import read
 
-JOURNAL = """\
-mnist,0,20,0.0003,0.0274497
-fmnist,0,20,0.0003,0.0482327
-rpg,0,20,0.0003,0.052915
-mnist,-,28,0.0003,0.0351929
-fmnist,-,28,0.0003,0.0534702
-rpg,0,28,0.0003,0.0514313
-mnist,0,32,0.0003,0.0333494
-fmnist,0,32,0.0003,0.0495315
-rpg,-,32,0.0003,0.0532157
-mnist,1,20,0.0003,0.0193185
-fmnist,1,20,0.0003,0.0337913
-rpg,1,20,0.0003,0.0337807
-mnist,-,28,0.0003,0.0357742
-fmnist,-,28,0.0003,0.0528828
-rpg,1,28,0.0003,0.0369611
-mnist,1,32,0.0003,0.0246818
-fmnist,1,32,0.0003,0.0380947
-rpg,-,32,0.0003,0.0533928
-mnist,0,20,0.001,0.0221466
-fmnist,0,20,0.001,0.0421959
-rpg,0,20,0.001,0.0454093
-mnist,-,28,0.001,0.0326754
-fmnist,-,28,0.001,0.0491466
-rpg,0,28,0.001,0.0472919
-mnist,0,32,0.001,0.0300777
-fmnist,0,32,0.001,0.0459637
-rpg,-,32,0.001,0.0485321
-mnist,1,20,0.001,0.0157305
-fmnist,1,20,0.001,0.0278209
-rpg,1,20,0.001,0.0281536
-mnist,-,28,0.001,0.0321101
-fmnist,-,28,0.001,0.0492271
-rpg,1,28,0.001,0.0349186
-mnist,1,32,0.001,0.0221171
-fmnist,1,32,0.001,0.0357977
-rpg,-,32,0.001,0.0489479
-"""
-FILTERS = {"1": "bilinear", "0": "nearest", "-": None}
+FILTERS = {True: "bilinear", False: "nearest", None: None}
 AXES = ["set", "filter", "size", "lr"]
 
 
 def journal_rows():
     """The 36 rows; - = no resize happened, so each such cell stands twice."""
-    fields = (line.split(",") for line in JOURNAL.split())
     return [
-        {"set": s, "filter": FILTERS[f], "size": int(n), "lr": float(r), "loss": float(v)}
-        for s, f, n, r, v in fields
+        {
+            "set": axes["ds"],
+            "filter": FILTERS[axes.get("aa")],
+            "size": axes["res"],
+            "lr": axes["lr"],
+            "loss": loss,
+        }
+        for axes, loss, _ in read()
     ]
 
 
