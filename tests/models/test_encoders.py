@@ -103,7 +103,7 @@ def test_timms_forms_of_output_become_maps(monkeypatch, form):
             super().__init__()
             self.one = nn.Conv2d(3, 5, 1)
 
-        def forward(self, x):
+        def forward_features(self, x):
             y = self.one(x)
             if form == "channels last":
                 return y.permute(0, 2, 3, 1)

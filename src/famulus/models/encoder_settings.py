@@ -14,7 +14,7 @@ from famulus.config.schema import Strict
 from famulus.models.encoders import Encoder, Loaded, build_encoder, load_by_name
 
 OPTIONS: dict[str, dict[str, object]] = {
-    "conv": {"channels": [32, 64, 128], "norm": "batch", "act": "relu"},
+    "conv": {"channels": [32, 64, 128], "stem": 1, "norm": "batch", "act": "relu"},
     "residual": {
         "channels": [32, 64, 128],
         "blocks": 1,
@@ -33,7 +33,7 @@ class EncoderSettings(Strict):
     kind: Literal["conv", "residual", "resnet", "timm"] = "residual"
     channels: list[int] | None = Field(None, description="conv, residual: of each stage")
     blocks: int | None = Field(None, ge=1, description="residual: blocks a stage")
-    stem: int | None = Field(None, ge=1, le=4, description="residual: stride of the stem")
+    stem: int | None = Field(None, ge=1, le=4, description="stride of the first stage")
     norm: Literal["none", "batch", "group", "instance"] | None = Field(
         None, description="conv, residual"
     )
@@ -74,7 +74,8 @@ class EncoderSettings(Strict):
             encoder = build_encoder(self.kind, colours, size, **options)
             if self.weights is None:
                 return encoder, None
-            return encoder, load_by_name(encoder, _read(Path(self.weights).expanduser()))
+            inner = encoder.net if self.kind == "timm" else encoder  # timm's own names
+            return encoder, load_by_name(inner, _read(Path(self.weights).expanduser()))
         except ValueError as error:
             raise ConfigError(f"model.encoder: {error}") from None
 

@@ -16,7 +16,7 @@ from torch.nn.functional import relu
 
 from famulus.models.layers import activation, normalisation
 
-PREFIXES = ("", "encoder.", "module.", "model.", "backbone.", "module.encoder.")
+PREFIXES = ("", "encoder.", "net.", "module.", "model.", "backbone.", "module.encoder.")
 
 
 class Encoder(nn.Module):
@@ -44,13 +44,15 @@ def _conv(
 
 
 class ConvEncoder(Encoder):
-    """A 3x3 convolution of stride 2 for each entry of `channels`; the first keeps the size."""
+    """A 3x3 convolution of stride 2 for each entry of `channels`; the first has stride `stem`."""
 
-    def __init__(self, colours: int, channels: Sequence[int], norm: str, act: str) -> None:
+    def __init__(
+        self, colours: int, channels: Sequence[int], stem: int, norm: str, act: str
+    ) -> None:
         super().__init__(channels[-1])
         inside = [colours, *channels[:-1]]
         self.stages = nn.ModuleList(
-            nn.Sequential(*_conv(i, o, 2 if n else 1, norm, act))
+            nn.Sequential(*_conv(i, o, 2 if n else stem, norm, act))
             for n, (i, o) in enumerate(zip(inside, channels, strict=True))
         )
 
@@ -185,7 +187,7 @@ class TimmEncoder(Encoder):
         self.net = net
         with torch.no_grad():
             try:
-                self.net.eval()(torch.zeros(1, colours, *size))
+                self.net.eval().forward_features(torch.zeros(1, colours, *size))
             except Exception as error:
                 raise ValueError(
                     f"encoder.name {name}: does not take pictures of {tuple(size)} pixels: {error}"
@@ -198,7 +200,7 @@ class TimmEncoder(Encoder):
         return list(self.net.children())
 
     def forward(self, image_BCYX: Tensor) -> Tensor:
-        out = self.net((image_BCYX - 0.5) * 4)
+        out = self.net.forward_features((image_BCYX - 0.5) * 4)
         if out.ndim == 3:  # B, tokens, D
             return out.transpose(1, 2)[..., None]
         if out.ndim == 2:
@@ -270,7 +272,7 @@ def build_encoder(
             raise ValueError(f"encoder.name: expected one of {', '.join(depths)}, received {name}")
         return ResNet(depths[name])
     if kind == "conv":
-        return ConvEncoder(colours, channels, norm, act)
+        return ConvEncoder(colours, channels, stem, norm, act)
     if kind == "residual":
         return ResidualEncoder(colours, channels, blocks, stem, norm, act)
     raise ValueError(f"encoder.kind: expected conv, residual, resnet or timm, received {kind!r}")
