@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict
 from famulus.data import surface
+from famulus.data.cubes import CubeSource, grid_corners, make_field
 from famulus.data.scroll_data import PHANTOM, Scroll, ScrollData, open_scroll, phantom
 from famulus.data.source import Splits
 from famulus.data.streams import sample_seeds
@@ -43,6 +44,7 @@ from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
 
 NOISE_ROWS = 1024
 FLOOR_CUBES = 256
+MARGIN_WINDOWS = 256  # that the loss by distance is measured on
 NOISE_BATCH = 4  # cubes of one small gradient
 SHOWN_SD = 0.2  # grey levels of a picture for one sd of the voxels
 OPTIONS = ["stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"]
@@ -403,6 +405,7 @@ class ScrollTask(Task):
                 report[f"seam ratio {name}"] = blend.seam_ratio(made, how.stride, axis)
                 report[f"seam phase score {name}"] = blend.phase_score(made, how.stride, axis)
         if self.config.model.inked and fragment.labels is not None and fragment.labels.ndim == 2:
+            report |= self._by_distance(model, fragment, how)
             at = float(model.threshold) if threshold is None else float(threshold)
             p = torch.from_numpy(np.asarray(made)[fragment.mask])
             sides = {"labels": fragment.labels, "truth": fragment.truth}
@@ -420,6 +423,29 @@ class ScrollTask(Task):
                     "threshold": at,
                 }
         return report
+
+    @torch.no_grad()
+    def _by_distance(self, model: nn.Module, fragment: Any, how: Any) -> dict[str, Any]:
+        """Loss of single windows by distance to their border, and the margin that follows."""
+        size, scale = self.config.data.size, self.opened.scale
+        field = make_field(fragment, fragment.mask, size, 0.0, 0.5)
+        corners = grid_corners(fragment.mask, size, fragment.volume.shape[0])[:MARGIN_WINDOWS]
+        source = CubeSource(fragment, field, scale, 1, corners=corners)
+        predict, device, rings = self._mapper(model), next(model.parameters()).device, []
+        for begin in range(0, len(corners), how.batch):
+            index = np.arange(begin, min(begin + how.batch, len(corners)))
+            seeds = sample_seeds(0, 0, index)
+            batch = source.finish(source.gather(index, seeds), seeds)
+            p = predict(batch["image"].to(device)).cpu().clamp(1e-6, 1 - 1e-6)
+            nats = F.binary_cross_entropy(p, batch["label"], reduction="none").numpy()
+            rings += [blend.loss_by_distance(one[None]) for one in nats]
+        best, (low, high) = blend.margin(np.stack(rings))
+        curve = np.stack(rings).mean(0)
+        return {
+            "loss by distance to border": [round(float(v), 5) for v in curve],
+            "margin advised": best,
+            "margin interval": [low, high],
+        }
 
 
 def _some(source: Any) -> Batch:

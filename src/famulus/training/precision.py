@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of axes
 WORTH = 1.15  # below this gain, fp32's exactness is worth more
 
 
@@ -33,21 +34,26 @@ class Precision:
         return torch.autocast(device.type, dtype=torch.bfloat16)
 
     def place_model(self, model: nn.Module) -> nn.Module:
-        """Channels-last where asked for and possible: torch knows it for nets of pictures only."""
-        if not self.channels_last or any(p.ndim == 5 for p in model.parameters()):
-            return model
-        return model.to(memory_format=torch.channels_last)
+        """Channels-last where asked for: kernels of pictures and of volumes, each in its format."""
+        if self.channels_last:
+            for parameter in model.parameters():
+                parameter.data = _placed(parameter.data)
+        return model
 
     def place_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         if not self.channels_last:
             return batch
-        return {
-            key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-            for key, value in batch.items()
-        }
+        return {key: _placed(value) for key, value in batch.items()}
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _placed(tensor: Tensor) -> Tensor:
+    """`tensor` with its channels innermost, if it has as many axes as pictures or volumes do."""
+    if tensor.ndim not in FORMATS:
+        return tensor
+    return tensor.contiguous(memory_format=FORMATS[tensor.ndim])
 
 
 def fixed(name: str) -> Precision:
@@ -70,7 +76,7 @@ def choose(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return Precision("fp32")
     candidates = [Precision("fp32"), Precision("bf16")]
-    if any(p.ndim == 4 for p in model.parameters()):
+    if any(p.ndim in FORMATS for p in model.parameters()):
         candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
     runs = []
     for candidate in candidates:
