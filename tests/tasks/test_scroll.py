@@ -34,6 +34,10 @@ def batch(t, n=6):
     return fixed_batch(t.data().train, np.arange(n), "cpu")
 
 
+def opened(t):
+    return t.data(), t.build()
+
+
 @pytest.mark.parametrize("kind", ["autoencoder", "vae", "joint", "cube", "ink"])
 def test_every_kind_learns_from_every_weight(kind):
     t = task(model={"kind": kind}, loss={"dice": 0.5, "focal": 0.1, "tversky": 0.1})
@@ -137,7 +141,7 @@ def test_a_frozen_encoder_stays_bit_for_bit():
 )
 def test_bad_input_is_one_line(data, model, message):
     with pytest.raises((ConfigError, DataError), match=message):
-        task(data=data, model=model).build()  # opens the data first
+        opened(task(data=data, model=model))
 
 
 def test_contradictions_are_refused():

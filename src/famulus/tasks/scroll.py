@@ -28,23 +28,22 @@ from torch.nn import functional as F
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.schema import Strict
 from famulus.data import surface
-from famulus.data.cubes import CubeSource, grid_corners, make_field
 from famulus.data.scroll_data import PHANTOM, Scroll, ScrollData, open_scroll, phantom
 from famulus.data.source import Splits
 from famulus.data.streams import sample_seeds
+from famulus.data.surface_report import against_labels, by_distance, seams
 from famulus.data.volumes import open_fragment
 from famulus.models.autoencoder import Reconstruction
 from famulus.models.cubes import layer_table
 from famulus.models.ink import InkNet
 from famulus.models.scroll_net import ScrollModel, build, ink_of
-from famulus.ops import blend, elbo, scores, segmentation
+from famulus.ops import elbo, scores, segmentation
 from famulus.ops.noise_scale import noise_scale
 from famulus.ops.strip import difference, strip
 from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
 
 NOISE_ROWS = 1024
 FLOOR_CUBES = 256
-MARGIN_WINDOWS = 256  # that the loss by distance is measured on
 NOISE_BATCH = 4  # cubes of one small gradient
 SHOWN_SD = 0.2  # grey levels of a picture for one sd of the voxels
 OPTIONS = ["stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"]
@@ -381,7 +380,12 @@ class ScrollTask(Task):
         Image.fromarray((shown * 255).round().astype(np.uint8)).save(out / "prediction.png")
         plane = surface.middle_plane(fragment)
         surface.overlay(plane, made if inked else 0 * made, fragment.mask).save(out / "overlay.png")
-        report = self._report(model, fragment, made, how, options.get("threshold"))
+        report = {"averaged": "probabilities" if inked else "values", **vars(how)}
+        report |= seams(made, how.stride)
+        if inked and fragment.labels is not None and fragment.labels.ndim == 2:
+            at = float(options.get("threshold", model.threshold))
+            report |= against_labels(fragment, made, at)
+            report |= by_distance(fragment, size, self.opened.scale, self._mapper(model), device)
         (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         surface.clear(out)
 
@@ -395,57 +399,6 @@ class ScrollTask(Task):
             return F.interpolate(p[:, None], image.shape[-2:], mode="bilinear")[:, 0]
 
         return predict
-
-    def _report(
-        self, model: nn.Module, fragment: Any, made: np.ndarray, how: Any, threshold: float | None
-    ) -> dict[str, Any]:
-        report: dict[str, Any] = {"averaged": "probabilities", **vars(how)}
-        for axis, name in enumerate("yx"):
-            if made.shape[axis] > 2 * how.stride > 2:
-                report[f"seam ratio {name}"] = blend.seam_ratio(made, how.stride, axis)
-                report[f"seam phase score {name}"] = blend.phase_score(made, how.stride, axis)
-        if self.config.model.inked and fragment.labels is not None and fragment.labels.ndim == 2:
-            report |= self._by_distance(model, fragment, how)
-            at = float(model.threshold) if threshold is None else float(threshold)
-            p = torch.from_numpy(np.asarray(made)[fragment.mask])
-            sides = {"labels": fragment.labels, "truth": fragment.truth}
-            for which, side in sides.items():
-                if side is None or not 0 < side[fragment.mask].mean() < 1:
-                    continue
-                target = torch.from_numpy(side[fragment.mask])
-                curve = scores.curve(p, target)
-                report[which] = {
-                    "auc": scores.auc(curve),
-                    "ap": scores.average_precision(curve),
-                    "f05": scores.at_threshold(p, target, at),
-                    "dice": scores.at_threshold(p, target, at, beta=1.0),
-                    "f05 of everything": scores.everything(float(target.double().mean())),
-                    "threshold": at,
-                }
-        return report
-
-    @torch.no_grad()
-    def _by_distance(self, model: nn.Module, fragment: Any, how: Any) -> dict[str, Any]:
-        """Loss of single windows by distance to their border, and the margin that follows."""
-        size, scale = self.config.data.size, self.opened.scale
-        field = make_field(fragment, fragment.mask, size, 0.0, 0.5)
-        corners = grid_corners(fragment.mask, size, fragment.volume.shape[0])[:MARGIN_WINDOWS]
-        source = CubeSource(fragment, field, scale, 1, corners=corners)
-        predict, device, rings = self._mapper(model), next(model.parameters()).device, []
-        for begin in range(0, len(corners), how.batch):
-            index = np.arange(begin, min(begin + how.batch, len(corners)))
-            seeds = sample_seeds(0, 0, index)
-            batch = source.finish(source.gather(index, seeds), seeds)
-            p = predict(batch["image"].to(device)).cpu().clamp(1e-6, 1 - 1e-6)
-            nats = F.binary_cross_entropy(p, batch["label"], reduction="none").numpy()
-            rings += [blend.loss_by_distance(one[None]) for one in nats]
-        best, (low, high) = blend.margin(np.stack(rings))
-        curve = np.stack(rings).mean(0)
-        return {
-            "loss by distance to border": [round(float(v), 5) for v in curve],
-            "margin advised": best,
-            "margin interval": [low, high],
-        }
 
 
 def _some(source: Any) -> Batch:
