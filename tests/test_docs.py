@@ -306,6 +306,12 @@ def test_exit_codes_are_those_of_the_errors():
     assert codes == {0, cli.experiments.INTERRUPTED, *(kind.exit_code for kind in kinds)}
 
 
+def test_every_benchmark_is_named():
+    text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    names = {path.stem for path in ROOT.glob("benchmarks/[a-z]*.py")} - {"timing"}
+    assert [n for n in names if not n.startswith("reference_") and f"`{n}`" not in text] == []
+
+
 # -- pages hang together
 
 
