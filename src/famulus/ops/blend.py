@@ -178,12 +178,14 @@ def margin(
     """(margin, its 90 % interval) from L(r) of B independent blocks: `loss_BNR` is B x R.
 
     Smallest m with L(r) <= (1 + tolerance) L(centre) for all r >= m; the centre is the innermost
-    quarter of the rings. The interval is a bootstrap over blocks, not over pixels.
+    quarter of the rings, and m goes no further than its edge: an m there means that no place of
+    the window is free of the border's effect, or that the blocks are too few. The interval is a bootstrap over blocks, not over pixels.
     """
 
     def smallest(curve_R: np.ndarray) -> int:
-        centre = curve_R[-max(1, len(curve_R) // 4) :].mean()
-        bad = np.flatnonzero(curve_R > (1 + tolerance) * centre)
+        inner = len(curve_R) - max(1, len(curve_R) // 4)
+        centre = curve_R[inner:].mean()
+        bad = np.flatnonzero(curve_R[:inner] > (1 + tolerance) * centre)
         return int(bad[-1]) + 1 if len(bad) else 0
 
     rng = np.random.default_rng(seed)
