@@ -179,7 +179,8 @@ def margin(
 
     Smallest m with L(r) <= (1 + tolerance) L(centre) for all r >= m; the centre is the innermost
     quarter of the rings, and m goes no further than its edge: an m there means that no place of
-    the window is free of the border's effect, or that the blocks are too few. The interval is a bootstrap over blocks, not over pixels.
+    the window is free of the border's effect, or that the blocks are too few. The interval is a
+    bootstrap over blocks, not over pixels.
     """
 
     def smallest(curve_R: np.ndarray) -> int:
