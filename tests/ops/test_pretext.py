@@ -325,3 +325,28 @@ def test_the_pixel_probe_sees_brightness_and_not_noise():
     bright = x * 0.2 + 0.5 * y[:, None, None, None]
     assert pixel_probe(bright[:200], y[:200], bright[200:], y[200:], 2) > 0.99
     assert pixel_probe(x[:200], y[:200], x[200:], y[200:], 2) < 0.65
+
+
+def test_crops_and_colours_are_affine_grids_and_products():
+    """The same crop by torch's affine_grid, the same colours step by step, in float64."""
+    x, s = pictures(9, 3, 10, 14).double(), seeds(9)
+    how = View(least_area=0.4, flip_h=0.5, flip_v=0.5)
+    child = draws.children(s, 0)
+    u = draws.uniforms(child, 100, 4)
+    area, aspect = 0.4 + 0.6 * u[:, 0], (4 / 3) ** (2 * u[:, 1] - 1)
+    wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    theta = torch.zeros(9, 2, 3)
+    theta[:, 0, 0] = wide * (1 - 2 * draws.chances(child, 101, 0.5).float())
+    theta[:, 1, 1] = high * (1 - 2 * draws.chances(child, 102, 0.5).float())
+    theta[:, 0, 2] = (2 * u[:, 2] - 1) * (1 - wide)
+    theta[:, 1, 2] = (2 * u[:, 3] - 1) * (1 - high)
+    grid = torch.nn.functional.affine_grid(theta.double(), list(x.shape), align_corners=False)
+    sample = torch.nn.functional.grid_sample
+    expected = sample(x, grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(augment(x, s, how), expected, atol=1e-5)
+    f = 1 + 0.3 * (2 * draws.uniforms(child, 103, 5) - 1)
+    for b in range(9):
+        mean = x[b].mean()
+        by_hand = ((x[b] - mean) * f[b, 1] + mean) * f[b, 0] * f[b, 2:, None, None]
+        found = augment(x, s, View(jitter=0.3))[b]
+        assert torch.allclose(found, by_hand.clamp(0, 1), atol=1e-6)

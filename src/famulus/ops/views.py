@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from famulus.ops import draws
 
@@ -81,18 +81,27 @@ def _crop(image: Tensor, seeds_B: Tensor, how: View) -> Tensor:
     wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
     sign_x = 1 - 2 * draws.chances(seeds_B, _FLIP_H, how.flip_h).float()
     sign_y = 1 - 2 * draws.chances(seeds_B, _FLIP_V, how.flip_v).float()
-    theta = image.new_zeros(len(image), 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = wide * sign_x, high * sign_y
-    theta[:, 0, 2] = (2 * u_B4[:, 2] - 1) * (1 - wide)
-    theta[:, 1, 2] = (2 * u_B4[:, 3] - 1) * (1 - high)
-    at = affine_grid(theta, list(image.shape), align_corners=False)
+    centre_x = (2 * u_B4[:, 2] - 1) * (1 - wide)
+    centre_y = (2 * u_B4[:, 3] - 1) * (1 - high)
+    # No axis depends on the other, so the grid is two rows a picture, not a matrix product.
+    x_BX = _centres(image.shape[3], image) * (wide * sign_x)[:, None] + centre_x[:, None]
+    y_BY = _centres(image.shape[2], image) * (high * sign_y)[:, None] + centre_y[:, None]
+    shape = (len(image), *image.shape[2:])
+    at = torch.stack([x_BX[:, None].expand(shape), y_BY[:, :, None].expand(shape)], -1)
     return grid_sample(image, at, padding_mode="border", align_corners=False)
+
+
+def _centres(count: int, like: Tensor) -> Tensor:
+    """Centres of `count` pixels on -1..1."""
+    return (torch.arange(count, device=like.device, dtype=like.dtype) * 2 + 1) / count - 1
 
 
 def _colour(image: Tensor, seeds_B: Tensor, jitter: float) -> Tensor:
     channels = image.shape[1]
     factor = 1 + jitter * (2 * draws.uniforms(seeds_B, _COLOUR, 2 + channels) - 1)
-    brightness, contrast = factor[:, 0, None, None, None], factor[:, 1, None, None, None]
-    gain = factor[:, 2:, None, None] if channels > 1 else 1.0
-    mean = image.mean((1, 2, 3), keepdim=True)
-    return (((image - mean) * contrast + mean) * brightness * gain).clamp(0, 1)
+    gain_BC = factor[:, :1] * (factor[:, 2:] if channels > 1 else 1.0)
+    contrast_B1 = factor[:, 1:2]
+    mean_B1 = image.mean((1, 2, 3))[:, None]
+    # ((x - mean) contrast + mean) gain, as one product and one sum
+    slope, offset = contrast_B1 * gain_BC, (1 - contrast_B1) * mean_B1 * gain_BC
+    return torch.addcmul(offset[..., None, None], image, slope[..., None, None]).clamp_(0, 1)
