@@ -77,11 +77,16 @@ class Process:
 
     @property
     def out(self) -> str:
-        return (self.folder / f"{self.name}.out").read_text()
+        return self._read("out")
 
     @property
     def err(self) -> str:
-        return (self.folder / f"{self.name}.err").read_text()
+        return self._read("err")
+
+    def _read(self, stream: str) -> str:
+        """What it has said so far; nothing before it opened its stream."""
+        path = self.folder / f"{self.name}.{stream}"
+        return path.read_text() if path.exists() else ""
 
     def until(self, ready, limit_s: float = 60.0) -> None:
         """Waits until `ready()`; AssertionError with what the process printed if it never is."""
