@@ -111,9 +111,9 @@ def test_volumes_learn_the_same_total():
     other = Ndi(8).double()
     optimizer = torch.optim.Adam(other.parameters(), lr=0.05)
     scale = 1e-3  # small phase
-    for epoch in range(60):
+    for epoch in range(120):
         for group in optimizer.param_groups:
-            group["lr"] = 0.1 * (1 - epoch / 60)
+            group["lr"] = 0.1 * (1 - epoch / 120)
         optimizer.zero_grad()
         (other(scale * field, d) / scale - chi).square().mean().backward()
         optimizer.step()
