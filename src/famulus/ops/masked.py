@@ -1,7 +1,7 @@
 """Reconstruction losses over the pixels that are real.
 
-Shapes: x, y BC..., mask B1... (1 = real, 0 = padding) or None. Everything is a mean over real pixels and
-channels, so that a third of constant padding cannot halve a figure.
+Shapes: x, y BC..., mask B1... (1 = real, 0 = padding) or None. Everything is a mean
+over real pixels and channels, so that a third of constant padding cannot halve a figure.
 """
 
 import torch
