@@ -134,3 +134,11 @@ def test_twins_are_found_and_others_are_not():
 def test_settings_that_do_nothing_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         PretextData(**given)
+
+
+def test_an_overfit_test_that_is_none_is_reported():
+    drawn = open_questions(settings("unmix")).notes
+    assert any("drawn anew in every epoch" in note for note in drawn)
+    assert not any("drawn anew" in n for n in open_questions(settings("unmix", frozen=True)).notes)
+    many = open_questions(settings("unmix", subset=300)).notes
+    assert not any("drawn anew" in note for note in many)

@@ -111,11 +111,24 @@ class PretextSplits(Splits):
 
     @property
     def notes(self) -> list[str]:  # type: ignore[override]
-        return [*self._found.notes, *twin_notes(self.train.base)]
+        return [*_redrawn(self.train), *self._found.notes, *twin_notes(self.train.base)]
 
     @property
     def resized(self) -> bool:
         return self._found.resized
+
+
+FEW = 256  # pictures that a person means to have learned by heart
+
+
+def _redrawn(train: PretextSource) -> list[str]:
+    """A line where few pictures ask endless questions: that is no overfit test."""
+    if train.frozen or len(train) > FEW:
+        return []
+    return [
+        f"{train.base.part.label}: {len(train)} pictures, but their questions are drawn anew in"
+        " every epoch: not to be learned by heart; data.frozen: true draws each once"
+    ]
 
 
 def open_questions(settings: PretextData) -> PretextSplits:

@@ -143,6 +143,7 @@ class Pretext(Task):
     def facts(self) -> dict[str, Any]:
         d = self.config.data
         facts = {"pretext": d.pretext, "loss": f"{self.config.loss.kind}"}
+        facts["targets"] = "frozen" if d.frozen else "drawn anew in every epoch"
         if d.pretext in SLOTTED:
             facts["answer"] = f"{d.target}: {d.mixed} of {d.sources} sources"
         if self.config.model.encoder.weights:
