@@ -179,9 +179,10 @@ def learned_speed(n: int, blocks: int) -> dict[str, float]:
     grid = Grid((n, n, n), UNIT)
     grid.kernels(phase.device)
     net = Ndi(8, form="noise", momentum=True, precondition=True)
+    grid.run(net, phase, weight, grid.noise_ratio(phase))
     slow, fast = interleaved(
         lambda: grid.descend(phase, weight, [200], 1.0),
-        lambda: grid.run(net, phase, weight, noise_ratio(phase, UNIT)),
+        lambda: grid.run(net, phase, weight, grid.noise_ratio(phase)),
         blocks,
     )
     return {"learned_speedup": float(np.median(slow / fast))}
@@ -239,7 +240,7 @@ def memory(n: int) -> dict[str, float | str | None]:
 def measure(quick: bool) -> dict[str, float | str | None]:
     return {
         **iteration(160, 7 if quick else 30),
-        **learned_speed(96 if quick else 160, 1 if quick else 5),
+        **learned_speed(96 if quick else 160, 3 if quick else 5),
         **learned(quick),
         **closed_form(),
         **memory(96 if quick else 128),

@@ -24,6 +24,7 @@ from famulus.ops.dipole import (
     frequency,
     padded,
 )
+from famulus.ops.spectrum import noise_ratio
 from famulus.ops.steps import step_filter
 
 Start = Literal["equal", "random", "chebyshev"]
@@ -188,6 +189,10 @@ class Grid:
             made = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
             self._kept[device] = tuple(v.to(device) for v in made)
         return self._kept[device]
+
+    def noise_ratio(self, phase_BZYX: Tensor) -> Tensor:
+        """rho B of `ops.spectrum.noise_ratio`, with the kernel at hand."""
+        return noise_ratio(phase_BZYX, self.geometry, self.kernels(phase_BZYX.device)[0])
 
     def run(
         self, net: Ndi, phase_BZYX: Tensor, weight_BZYX: Tensor | None, rho_B: Tensor

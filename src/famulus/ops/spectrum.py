@@ -146,26 +146,30 @@ def _golden(
     return (math.exp(c), fc) if fc < fd else (math.exp(d), fd)
 
 
-def noise_ratio(field_BZYX: Tensor, geometry: Geometry) -> Tensor:
+BANDS = 32  # of d^2, for a look at the noise
+
+
+def noise_ratio(field_BZYX: Tensor, geometry: Geometry, kernel_ZYH: Tensor | None = None) -> Tensor:
     """rho B = power of chi over power of the noise, from the field alone.
 
     On the cone where d = 0 the field holds nothing but noise, so |phi(k)|^2 over d^2 is a line:
-    noise + power d^2. Fitted by least squares to means in bins of d^2. What else does not follow
-    the dipole (a truncated field, wrong units) counts as noise, as it should.
+    noise + power d^2. Fitted by least squares to means in bands of d^2. What else does not follow
+    the dipole (a truncated field, wrong units) counts as noise, as it should. `kernel_ZYH`, if at
+    hand: that of the padded sizes.
     """
-    shape = tuple(field_BZYX.shape[-3:])
-    sizes = fast_sizes(shape)
-    d2 = dipole_kernel(sizes, geometry).square().flatten().to(field_BZYX.device)
-    index = (d2 / (4 / 9) * 32).long().clamp(max=31)
-    count = torch.bincount(index, minlength=32).clamp(min=1)
-    x = torch.bincount(index, weights=d2.double(), minlength=32) / count
+    sizes = fast_sizes(tuple(field_BZYX.shape[-3:]))
+    d = dipole_kernel(sizes, geometry) if kernel_ZYH is None else kernel_ZYH
+    d2 = d.to(field_BZYX.device).square().flatten()
+    index = d2.mul(BANDS * 9 / 4).int().clamp_(max=BANDS - 1)
+    count = torch.bincount(index, minlength=BANDS).clamp(min=1)
+    x = torch.bincount(index, weights=d2, minlength=BANDS).double() / count
     rows = []
     for field in field_BZYX:
-        spectrum = torch.fft.rfftn(padded(field, sizes))
-        power = spectrum.real.square().add_(spectrum.imag.square()).flatten().double()
-        y = torch.bincount(index, weights=power, minlength=32) / count
+        power = torch.view_as_real(torch.fft.rfftn(padded(field.float(), sizes)))
+        power = power.square_().sum(-1).flatten()
+        y = torch.bincount(index, weights=power, minlength=BANDS).double() / count
         weight = count.double().sqrt() / y.clamp(min=1e-300)  # the spread of a mean power
         a = torch.stack([torch.ones_like(x), x], 1) * weight[:, None]
-        noise, slope = torch.linalg.lstsq(a, (y * weight)[:, None]).solution[:, 0]
+        noise, slope = torch.linalg.lstsq(a.cpu(), (y * weight)[:, None].cpu()).solution[:, 0]
         rows.append(slope.clamp(min=1e-12) / noise.clamp(min=float(y.max()) * 1e-6))
-    return torch.stack(rows).to(field_BZYX.dtype)
+    return torch.stack(rows).to(field_BZYX)
