@@ -24,7 +24,7 @@ from famulus.store.attempt import Superseded
 from famulus.store.leases import LEASE_S
 from famulus.store.store import Store
 from famulus.training.precision import Precision, fixed
-from famulus.training.preflight import Forecast, choose_precision
+from famulus.training.preflight import Forecast, choose_precision, choose_threads
 from famulus.training.progress import Calendar
 
 POLL_S = 2.0  # between two looks at cells that others hold
@@ -76,7 +76,10 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
 
     def threads() -> int:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return first.training.threads or max(1, (cores or 1) // workers)
+        most = max(1, (cores or 1) // workers)
+        if first.training.threads or most == 1 or device.type != "cpu":
+            return first.training.threads or most
+        return choose_threads(first.task, first.data, first.training, most)
 
     count = int(store.resolve_once(first.experiment, "threads", threads))
     torch.set_num_threads(count)
@@ -110,7 +113,7 @@ def run_cells(
     gain = f", {machine.precision.gain} x fp32" if machine.precision.gain else ""
     layout = ", channels last" if machine.precision.channels_last else ""
     board.say(
-        f"{len(cells)} cells · {machine.device} · {machine.threads} threads ·"
+        f"{len(cells)} cell{'s' if len(cells) > 1 else ''} · {machine.device} · {machine.threads} thread{'s' if machine.threads > 1 else ''} ·"
         f" {machine.precision.name}{layout}{gain} · store {store.root}"
     )
     if not store.exclusive:

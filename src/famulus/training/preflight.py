@@ -5,7 +5,7 @@ All of it on copies: the real model, its random streams and the position are unt
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,17 +48,48 @@ def choose_precision(
 ) -> Precision:
     """The configured precision; `auto` is measured on this task's net and batch."""
     with Streams(training.seed, device).isolated():
-        Streams(training.seed, device).build()
-        model = task.build().to(device).train()
-        batch = first_batch(data.train.to(device), training.batch, device)
-
-        def step(twin: nn.Module, placed: Batch, candidate: Precision) -> None:
-            with candidate.autocast(device):
-                total = task.loss(twin, placed, Position(0, 0, 0, training.seed))["total"]
-            total.backward()
-            twin.zero_grad(set_to_none=True)
-
+        model, batch, step = _rehearsal(task, data, training, device)
         return arithmetic.choose(training.precision, model, batch, step, device)
+
+
+def choose_threads(task: Task, data: Splits, training: Training, most: int) -> int:
+    """1 or `most` CPU threads, whichever trains this net faster: small ones lose by sharing.
+
+    Measured by interleaved forward and backward passes. The caller sets what it gets.
+    """
+    device, plain = torch.device("cpu"), Precision("fp32")
+    times: dict[int, list[float]] = {1: [], most: []}
+    before = torch.get_num_threads()
+    try:
+        with Streams(training.seed, device).isolated():
+            model, batch, step = _rehearsal(task, data, training, device)
+            for _ in range(1 + TIMED):
+                for count, taken in times.items():
+                    torch.set_num_threads(count)
+                    step(model, batch, plain)  # the first one of a count wakes its threads
+                    start = time.perf_counter()
+                    step(model, batch, plain)
+                    taken.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return min(times, key=lambda count: statistics.median(times[count][1:]))
+
+
+def _rehearsal(
+    task: Task, data: Splits, training: Training, device: torch.device
+) -> tuple[nn.Module, Batch, Callable[[nn.Module, Batch, Precision], None]]:
+    """A fresh net, a batch, and a step that computes gradients and throws them away."""
+    Streams(training.seed, device).build()
+    model = task.build().to(device).train()
+    batch = first_batch(data.train.to(device), training.batch, device)
+
+    def step(twin: nn.Module, placed: Batch, candidate: Precision) -> None:
+        with candidate.autocast(device):
+            total = task.loss(twin, placed, Position(0, 0, 0, training.seed))["total"]
+        total.backward()
+        twin.zero_grad(set_to_none=True)
+
+    return model, batch, step
 
 
 def rehearse(
