@@ -113,8 +113,8 @@ def run_cells(
     gain = f", {machine.precision.gain} x fp32" if machine.precision.gain else ""
     layout = ", channels last" if machine.precision.channels_last else ""
     board.say(
-        f"{len(cells)} cell{'s' if len(cells) > 1 else ''} · {machine.device} · {machine.threads} thread{'s' if machine.threads > 1 else ''} ·"
-        f" {machine.precision.name}{layout}{gain} · store {store.root}"
+        f"{_counted(len(cells), 'cell')} · {machine.device} · {_counted(machine.threads, 'thread')}"
+        f" · {machine.precision.name}{layout}{gain} · store {store.root}"
     )
     if not store.exclusive:
         board.say("note: this store can't keep two writers apart; run only one process on it")
@@ -201,6 +201,10 @@ def _one(
     took = duration(time.monotonic() - started)
     text = f"{outcome.status}{_reason(done)} in {took} · {scores}"
     return _ended(cell, done or vars(outcome), board, report, text)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _known(cell: Ready) -> dict[str, Any]:

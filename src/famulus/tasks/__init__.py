@@ -37,9 +37,7 @@ def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             return entry.load()
-    raise ConfigError(
-        f"task: no task is named {name!r}; {suggestion(name, names())}"
-    )
+    raise ConfigError(f"task: no task is named {name!r}; {suggestion(name, names())}")
 
 
 def _class_in(module: str) -> "type[Task]":
