@@ -22,6 +22,11 @@ from famulus.config.schema import Every, Optimizer, Schedule
 
 FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # one kernel for all parameters of a device
 
+UNFIT = {  # of torch.optim, for this loop
+    "lbfgs": "evaluates the loss many times a step, on one whole set",
+    "sparseadam": "takes sparse gradients only, which no model here has",
+}
+
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """The class of `torch.optim` with this name, in any case. Raises ConfigError with a list."""
@@ -31,6 +36,8 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
         if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
     }
     known.pop("optimizer", None)
+    if name.lower() in UNFIT:
+        raise ConfigError(f"training.optimizer.name: {name} {UNFIT[name.lower()]}; try adam")
     if name.lower() not in known:
         raise ConfigError(
             f"training.optimizer.name: torch.optim has no {name!r}; {suggestion(name, known)}"
@@ -102,7 +109,7 @@ def scheduled_rate(schedule: Schedule, base: float, at: "Place", factor: float =
         case "cosine":
             return final + (base - final) * (1 + math.cos(math.pi * done)) / 2
         case "linear":
-            return final + (base - final) * done
+            return base + (final - base) * done
         case "step":
             return max(final, base * schedule.factor ** int(inputs / at.period(schedule.every)))
         case "plateau":

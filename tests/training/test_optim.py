@@ -1,0 +1,102 @@
+"""Rates against torch's own schedulers, and every optimizer's state through bytes and back."""
+
+import pytest
+import torch
+from torch import nn
+
+from famulus.config.errors import ConfigError, StoreError
+from famulus.config.schema import Optimizer, Schedule
+from famulus.training import checkpoint as pack
+from famulus.training.optim import Place, build_optimizer, optimizer_class, scheduled_rate
+
+CPU = torch.device("cpu")
+STEPS, BATCH = 50, 16
+
+
+def rates(**schedule):
+    spec = Schedule.model_validate(schedule)
+    places = [Place(step * BATCH, STEPS * BATCH, BATCH, 100) for step in range(STEPS)]
+    return [scheduled_rate(spec, 0.1, place) for place in places]
+
+
+def torchs(make):
+    """Rates of a scheduler of torch's at the same steps."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = make(optimizer)
+    found = []
+    for _ in range(STEPS):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_shapes_are_those_of_torch():
+    library = torch.optim.lr_scheduler
+    cosine = torchs(lambda o: library.CosineAnnealingLR(o, STEPS, eta_min=0.01))
+    assert rates(name="cosine", final_lr=0.01) == pytest.approx(cosine, rel=1e-6)
+    linear = torchs(lambda o: library.LinearLR(o, 1.0, 0.1, STEPS))
+    assert rates(name="linear", final_lr=0.01) == pytest.approx(linear, rel=1e-6)
+    stairs = torchs(lambda o: library.StepLR(o, 20, 0.5))
+    assert rates(name="step", factor=0.5, every={"steps": 20}) == pytest.approx(stairs)
+    assert rates(name="cosine") != pytest.approx(linear, rel=0.1)  # the comparison can fail
+
+
+def test_a_warm_up_rises_in_a_line_to_the_base():
+    found = rates(name="constant", warmup_inputs=10 * BATCH)
+    assert found[:10] == pytest.approx([0.1 * (k + 1) / 10 for k in range(10)])
+    assert set(found[10:]) == {0.1}
+
+
+def net(channels_last):
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 64))
+    model.append(nn.Linear(64, 64, bias=False))
+    model[4].weight = model[3].weight  # tied
+    return model.to(memory_format=torch.channels_last) if channels_last else model
+
+
+def step(model, optimizer, number):
+    torch.manual_seed(number)
+    model(torch.randn(5, 2, 6, 6)).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", ["adam", "AdamW", "sgd", "rmsprop", "adagrad", "nadam", "adamax"])
+def test_state_survives_bytes_bit_for_bit(name, channels_last):
+    options = {"momentum": 0.9} if name in ("sgd", "rmsprop") else {}
+    spec = Optimizer.model_validate({"name": name, "lr": 0.01, **options})
+
+    def fresh():
+        model = net(channels_last)
+        return model, build_optimizer(spec, [{"params": list(model.parameters())}], CPU)
+
+    whole, resumed, lost = fresh(), fresh(), fresh()
+    for number in range(4):
+        step(*whole, number)
+    weights = pack.model_bytes(whole[0])
+    tensors, scalars = pack.optimizer_parts(whole[1], whole[0])
+    pack.load_model(resumed[0], weights, "test")
+    pack.load_optimizer(resumed[1], resumed[0], tensors, scalars)
+    pack.load_model(lost[0], weights, "test")  # negative control: weights alone
+    for number in range(4, 7):
+        for pair in (whole, resumed, lost):
+            step(*pair, number)
+    assert pack.model_bytes(resumed[0]) == pack.model_bytes(whole[0])
+    assert pack.model_bytes(lost[0]) != pack.model_bytes(whole[0])
+
+
+def test_weights_of_another_net_are_refused_by_name():
+    other, four = (nn.Sequential(nn.Conv2d(2, n, 3, bias=False)) for n in (5, 4))
+    with pytest.raises(StoreError, match=r"0\.weight expected shape \(5, 2, 3, 3\)"):
+        pack.load_model(other, pack.model_bytes(four), "a file")
+
+
+def test_names_and_what_does_not_fit_the_loop():
+    assert optimizer_class("ADAMW") is torch.optim.AdamW
+    with pytest.raises(ConfigError, match="did you mean 'adam'"):
+        optimizer_class("adamm")
+    with pytest.raises(ConfigError, match="many times a step"):
+        optimizer_class("LBFGS")
