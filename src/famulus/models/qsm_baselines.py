@@ -77,7 +77,7 @@ def filters(spectrum: Spectrum) -> dict[str, Tensor]:
 
     made = {
         "zero image": torch.zeros_like(d),
-        "best possible filter": mean.best(),
+        "best single filter": mean.best(),
         f"Tikhonov, best alpha {alpha:.3g}": tikhonov_filter(d, alpha),
         f"TKD, best threshold {threshold:.3g}": tkd_filter(d, threshold),
         f"NDI, best total {total:.3g} in 200 equal steps": equal(200, total / 200),

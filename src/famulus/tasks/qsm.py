@@ -300,6 +300,9 @@ class Qsm(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """A map in ppm of a person's own phase; options as in `data.qsm_input`."""
+        if "method" in options:  # to compare: the same scan by a method that has learned nothing
+            rest = {n: v for n, v in options.items() if n != "method"}
+            return self.apply_method(str(options["method"]), inputs, out, rest)
         place = next(model.parameters()).device
         te_s = self.config.data.te_ms * 1e-3
 
