@@ -18,6 +18,7 @@ from famulus.config.errors import DataError
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
 SCANNER = 1
+VOLUMES = 24  # of working memory for an inversion
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
 
 
 def limit_bytes() -> int:
-    """Half of what the machine has free, at most LIMIT_BYTES: an inversion needs some volumes."""
+    """What a volume may take: an inversion holds some 20 at a time; at most LIMIT_BYTES."""
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(v.split()[1]) * 1024 for v in lines if v.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
         return LIMIT_BYTES
-    return min(LIMIT_BYTES, free // 16)
+    return min(LIMIT_BYTES, free // VOLUMES)
 
 
 def _affine(image: Any) -> tuple[np.ndarray, bool]:
