@@ -15,6 +15,8 @@ def rule(history: History) -> Finding | None:
         score, value = history.last(floor["score"]), float(floor["value"])
         if score is None or abs(value) < 1e-12 or score < value - NEAR * abs(value):
             continue
+        if _learned(history, floor["score"], value):
+            continue  # it knows its training samples by heart: another cause
         return Finding(
             CAUSE,
             "error",
@@ -25,6 +27,15 @@ def rule(history: History) -> Finding | None:
             step=history.val[-1]["step"],
         )
     return None
+
+
+def _learned(history: History, score: str, floor: float) -> bool:
+    """Whether the training loss lies clearly below what a constant scores."""
+    if not history.train:
+        return False
+    values = history.train[-1]["values"]
+    found = values.get("total" if score == "loss" else score)
+    return found is not None and found < floor - 5 * NEAR * abs(floor)
 
 
 def _lower(history: History) -> float:
