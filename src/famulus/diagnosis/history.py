@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 Event = Mapping[str, Any]
+KINDS = ("train", "val", "floor", "mark", "probe", "control")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class History:
     floors: list[Event] = field(default_factory=list)
     marks: list[Event] = field(default_factory=list)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    probes: list[Event] = field(default_factory=list)  # layers at sampled steps
+    controls: list[Event] = field(default_factory=list)  # what `famulus check` found
 
     def floor(self, score: str, means: str) -> float | None:
         """The floor of `score` with this meaning, if the task states one."""
@@ -47,11 +50,12 @@ class History:
 
 def from_events(config: Mapping[str, Any], events: Iterable[Event]) -> History:
     """Sorts a run's events by kind; unknown kinds are left out."""
-    kinds: dict[str, list[Event]] = {"train": [], "val": [], "floor": [], "mark": []}
+    kinds: dict[str, list[Event]] = {kind: [] for kind in KINDS}
     facts: dict[str, Any] = {}
     for event in events:
         if event["kind"] in kinds:
             kinds[event["kind"]].append(event)
         elif event["kind"] == "facts":
             facts.update(event)
-    return History(config, kinds["train"], kinds["val"], kinds["floor"], kinds["mark"], facts)
+    train, val, floors, marks, probes, controls = kinds.values()
+    return History(config, train, val, floors, marks, facts, probes, controls)
