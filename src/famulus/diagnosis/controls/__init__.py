@@ -16,6 +16,7 @@ class Control:
     text: str  # a sentence with figures
     remedy: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
+    cause: str = ""  # name from the list of causes, where it failed
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
