@@ -22,8 +22,13 @@ GROUP = "famulus.tasks"
 
 def names() -> list[str]:
     """Every task that can be named without `--allow-module`."""
-    files = {m.name for m in pkgutil.iter_modules(__path__)} - {"base"}
-    return sorted(files | {entry.name for entry in entry_points(group=GROUP)})
+    return sorted(_files() | {entry.name for entry in entry_points(group=GROUP)})
+
+
+def _files() -> set[str]:
+    """The tasks of this package; a file `<task>_settings` holds a task's sections."""
+    found = {m.name for m in pkgutil.iter_modules(__path__)} - {"base"}
+    return {name for name in found if not name.endswith("_settings")}
 
 
 def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
@@ -31,8 +36,7 @@ def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
     for module in allowed:
         if module.rpartition(".")[2] == name:
             return _class_in(module)
-    files = {m.name for m in pkgutil.iter_modules(__path__)} - {"base"}
-    if name in files:
+    if name in _files():
         return _class_in(f"{__name__}.{name}")
     for entry in entry_points(group=GROUP):
         if entry.name == name:

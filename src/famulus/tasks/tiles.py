@@ -12,15 +12,13 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.schema import Strict, added
 from famulus.data import levels
 from famulus.data.before_after import before_after
 from famulus.data.picture import recipe
@@ -28,7 +26,6 @@ from famulus.data.rebuild import rebuild, save
 from famulus.data.source import Splits
 from famulus.data.tile_sets import open_tiles, resized
 from famulus.models.autoencoder import Autoencoder, Reconstruction
-from famulus.models.layers import conv_shapes, each
 from famulus.models.stacked import (
     SpaceToDepthAutoencoder,
     StackedAutoencoder,
@@ -41,171 +38,9 @@ from famulus.ops.histogram import HistogramLoss
 from famulus.ops.reconstruction import Term
 from famulus.ops.strip import difference, strip
 from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.tiles_settings import CONV_ONLY, TilesConfig
 
 NOISE_ROWS = 4096  # validation noise is drawn once; sample i meets row i mod 4096
-
-Numbers = int | list[int]
-Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "mish", "elu", "tanh", "sigmoid"]
-
-
-class TilesData(Strict):
-    """Which pictures, and how they are made to fit."""
-
-    name: str = Field(
-        "digits", description="a set's name, a path to a folder or zip, noise, or composites"
-    )
-    size: int | None = Field(None, ge=4, le=1024, description="side in pixels; null = as stored")
-    filter: Literal["nearest", "bilinear", "box", "bicubic", "lanczos"] = Field(
-        "bilinear", description="resampling; all but nearest are antialiased"
-    )
-    channels: Literal[1, 3] | None = Field(1, description="1 luma, 3 RGB, null = as stored")
-    fit: Literal["stretch", "crop"] = Field("stretch", description="what to do if not square")
-    subset: int | float | list[str] | None = Field(
-        None, description="training samples: a count, a share, or class names"
-    )
-    validation: int | float | None = Field(
-        None, description="validation samples: a count or a share"
-    )
-    seed: int = Field(0, description="which samples a subset draws; which noise, which composites")
-    mean: float = added(0.5, "noise: of the normal law, in grey ranges, before it is clamped")
-    sd: float = added(0.5, "noise: its standard deviation, in grey ranges", gt=0)
-    of: str = added("crawl-tiles", "composites: the set whose pictures are pasted")
-    of_size: int | None = added(
-        None, "composites: side of a pasted picture; null = as stored", ge=1
-    )
-    pasted: int = added(3, "composites: pictures pasted on another, enlarged one", ge=0)
-
-    @model_validator(mode="after")
-    def _made_sets(self) -> Self:
-        options = {"mean": "noise", "sd": "noise"}
-        options |= dict.fromkeys(("of", "of_size", "pasted"), "composites")
-        _only_defaults(self, [k for k, of in options.items() if of != self.name], self.name)
-        return self
-
-
-class Growth(Strict):
-    """A stacked net starts with one layer; others join, each with its mirror."""
-
-    inputs: int | None = Field(None, gt=0, description="examples between two events")
-    epochs: float | None = Field(None, gt=0, description="passes over the data between two events")
-    layers: int = Field(1, ge=1, description="that join at once")
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if (self.inputs is None) == (self.epochs is None):
-            raise ValueError("expected exactly one of inputs and epochs")
-        return self
-
-
-class TilesModel(Strict):
-    """autoencoder, vae: a convolution an entry of `channels`, then Linear to the code; the decoder
-    is the mirror. stacked: `depth` 3x3 convolutions and a Linear, layer by layer. space-to-depth:
-    `depth` foldings of 2x2 pixels into channels."""
-
-    kind: Literal["autoencoder", "vae", "stacked", "space-to-depth"] = "vae"
-    channels: int | Annotated[list[int], Field(min_length=1)] = Field(
-        [16, 24, 32], description="of each convolution; one number for stacked and space-to-depth"
-    )
-    kernel: Numbers = Field(3, description="pixels a side, one number or one a layer")
-    stride: Numbers = Field(1, description="pixels, one number or one a layer")
-    padding: Numbers = Field(0, description="pixels, one number or one a layer")
-    code: int = Field(128, ge=1, description="numbers in the code")
-    heads: Literal["code", "features"] = Field(
-        "code", description="mu and ln sigma read the Linear's output, or the features themselves"
-    )
-    norm: Literal["none", "batch", "group", "instance"] = "none"
-    act: Activation = Field("relu", description="between layers")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of features, before the code")
-    output: Activation = Field("none", description="of the reconstruction; bce brings its own")
-    depth: int | None = added(None, "convolutions of stacked (25), foldings (3)", ge=1)
-    tied: bool = added(True, "stacked: a layer and its mirror share one weight")
-    grow: Growth | None = added(None, "stacked: {inputs: 8_000}; null = all layers from the start")
-
-    @model_validator(mode="after")
-    def _own_options_only(self) -> Self:
-        if self.deep:
-            _only_defaults(self, [*CONV_ONLY, *STACKED_ONLY * (self.kind != "stacked")], self.kind)
-            if len(self.widths) != 1:
-                raise ValueError(f"kind {self.kind}: expected one number of channels")
-        else:
-            _only_defaults(self, ["depth", *STACKED_ONLY], self.kind)
-        return self
-
-    @property
-    def deep(self) -> bool:
-        """One of the two kinds that are not a mirrored stack of free convolutions."""
-        return self.kind in ("stacked", "space-to-depth")
-
-    @property
-    def widths(self) -> list[int]:
-        return [self.channels] if isinstance(self.channels, int) else self.channels
-
-
-CONV_ONLY = ("kernel", "stride", "padding", "heads", "norm", "act", "dropout", "output")
-STACKED_ONLY = ["tied", "grow"]
-
-
-def _only_defaults(section: Strict, names: Iterable[str], kind: str) -> None:
-    """An option that changes nothing would look like one that does."""
-    for name in names:
-        if getattr(section, name) != type(section).model_fields[name].default:
-            raise ValueError(f"{name}: has no meaning for {kind}; leave it out")
-
-
-class Histogram(Strict):
-    """Soft histograms of each channel (formula in ops/histogram.py)."""
-
-    bins: int = Field(100, ge=1, description="number of bins")
-    range: tuple[float, float] = Field((0.0, 1.0), description="first and last edge, grey ranges")
-    sigma: float = Field(100.0, gt=0, description="steepness of a bin's edges, 1 / grey range")
-    norm: bool = Field(False, description="divide by the pixels: shares instead of counts")
-    distance: Literal["l1", "l2"] = Field("l1", description="between two histograms")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.range[0] < self.range[1]:
-            raise ValueError(f"range: expected low < high, received {list(self.range)}")
-        return self
-
-
-class TilesLoss(Strict):
-    """recon and kl, and what holds them together (formula in the task's docstring)."""
-
-    reconstruction: Literal["l1", "l2", "bce", "laplace", "gaussian", "histogram"] = "laplace"
-    scale: Literal["optimal", "learned"] | float = Field(
-        "optimal", description="b or sigma of laplace or gaussian, in grey ranges"
-    )
-    kl: Literal["textbook", "legacy", "none"] = Field(
-        "textbook", description="vae only; legacy is the faulty formula of old results"
-    )
-    kl_weight: float = Field(1.0, ge=0, description="1 = ELBO for a likelihood")
-    kl_warmup_inputs: int = Field(0, ge=0, description="examples until kl_weight is reached")
-    free_bits: float = Field(0.0, ge=0, description="nats a unit that cost nothing in training")
-    histogram: Histogram = added(Histogram(), "of reconstruction: histogram")
-
-
-class TilesConfig(Strict):
-    data: TilesData = TilesData()
-    model: TilesModel = TilesModel()
-    loss: TilesLoss = TilesLoss()
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        model, loss = self.model, self.loss
-        if loss.reconstruction == "bce" and model.output != "none":
-            raise ValueError(
-                "loss.reconstruction bce applies the sigmoid itself: expected model.output none, "
-                f"received {model.output}"
-            )
-        if not isinstance(loss.scale, str) and loss.scale <= 0:
-            raise ValueError(f"loss.scale: expected optimal, learned or > 0, received {loss.scale}")
-        if loss.scale == "learned" and model.deep:
-            raise ValueError(f"loss.scale: {model.kind} has no learned scale: expected optimal")
-        n = len(model.widths)
-        sizes = [each(getattr(model, k), n, f"model.{k}") for k in ("kernel", "stride", "padding")]
-        if self.data.size is not None and not model.deep:  # else known when the data are open
-            conv_shapes((1, self.data.size, self.data.size), model.widths, *sizes)
-        return self
 
 
 class Tiles(Task):
