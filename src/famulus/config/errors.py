@@ -5,9 +5,16 @@ A message says what is wrong, where, and what to do. Expected first, then receiv
 
 
 class FamulusError(Exception):
-    """Base of every error that is shown as one line. `exit_code` is the process's."""
+    """Base of every error that is shown as one line. `exit_code` is the process's.
+
+    `cause` is a name from `famulus causes`, where what was refused is one of them.
+    """
 
     exit_code = 1  # a run failed: NaN, a spike, an expectation
+
+    def __init__(self, *args: object, cause: str = "") -> None:
+        super().__init__(*args)
+        self.cause = cause
 
 
 class ConfigError(FamulusError):
@@ -19,9 +26,23 @@ class ConfigError(FamulusError):
 class SettingError(ConfigError):
     """A wrong value at a dotted path; whoever knows the file adds its line and column."""
 
-    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
+    def __init__(self, path: tuple[str | int, ...], problem: str, cause: str = "") -> None:
         self.path, self.problem = path, problem
-        super().__init__(f"{'.'.join(map(str, path))}: {problem}" if path else problem)
+        text = f"{'.'.join(map(str, path))}: {problem}" if path else problem
+        super().__init__(text, cause=cause)
+
+
+class Unfit(ValueError):
+    """Values that don't go together, from where no file is known; its cause is handed on."""
+
+    def __init__(self, problem: str, cause: str) -> None:
+        super().__init__(problem)
+        self.cause = cause
+
+
+def cause_of(error: BaseException | None) -> str:
+    """The cause that an error names, or an empty text."""
+    return str(getattr(error, "cause", "") or "")
 
 
 class DataError(FamulusError):

@@ -146,9 +146,10 @@ class _Reader:
             None,
         )
         if source is not None:
-            return ConfigError(f"--set {source}: {error}{cell}")
+            return ConfigError(f"--set {source}: {error}{cell}", cause=error.cause)
         key = error.problem.startswith(("unknown key", "no such axis"))
-        return ConfigError(f"{self.document.where(error.path, key)}: {error}{cell}")
+        where = self.document.where(error.path, key)
+        return ConfigError(f"{where}: {error}{cell}", cause=error.cause)
 
     def plan(self, name: str, written: str) -> Plan:
         try:
@@ -200,7 +201,8 @@ class _Reader:
         known = [*Experiment.model_fields, *parents]
         for key in self.raw:
             if key not in known:
-                raise SettingError((key,), f"unknown key, {suggestion(key, known)}")
+                problem = f"unknown key, {suggestion(key, known)}"
+                raise SettingError((key,), problem, "unknown-setting")
         return config, parents
 
     def cells(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:

@@ -6,7 +6,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from famulus.config.errors import SettingError
+from famulus.config.errors import SettingError, cause_of
 from famulus.config.nearest import nearest, suggestion
 from famulus.config.yaml import inline
 
@@ -46,7 +46,13 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> Settin
     path, details = paths[0], by_path[paths[0]]
     problem = _problem(path, details, model)
     more = len(paths) - 1
-    return SettingError(path, problem + (f" (and {more} more)" if more else ""))
+    return SettingError(path, problem + (f" (and {more} more)" if more else ""), _cause(details[0]))
+
+
+def _cause(detail: dict[str, Any]) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "unknown-setting"
+    return cause_of(detail.get("ctx", {}).get("error"))
 
 
 def _of_the_meant_branch(details: list[Any], data: Any) -> list[Any]:

@@ -25,7 +25,8 @@ def refill(
     for one in given:
         first = one.partition("=")[0].strip().split(".")[0]
         if first not in config:
-            raise ConfigError(f"--set {one}: unknown key {first}, {suggestion(first, config)}")
+            problem = f"unknown key {first}, {suggestion(first, config)}"
+            raise ConfigError(f"--set {one}: {problem}", cause="unknown-setting")
     value, sources = overrides.apply(dict(config), given)
     try:
         value["training"] = _filled(Training, value["training"], ("training",))
@@ -33,7 +34,8 @@ def refill(
         value.update(_filled(model, sections, ()))
     except SettingError as error:
         from_ = next((o for path, o in sources.items() if error.path[: len(path)] == path), None)
-        raise ConfigError(f"--set {from_ or ', '.join(given)}: {error}") from None
+        named = from_ or ", ".join(given)
+        raise ConfigError(f"--set {named}: {error}", cause=error.cause) from None
     return value
 
 
@@ -42,5 +44,5 @@ def _filled(model: type[BaseModel], data: Any, path: tuple[str, ...]) -> dict[st
         made = model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         problem = explain(error, model, data)
-        raise SettingError((*path, *problem.path), problem.problem) from None
+        raise SettingError((*path, *problem.path), problem.problem, problem.cause) from None
     return json.loads(made.model_dump_json(by_alias=True))

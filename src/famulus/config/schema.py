@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from famulus.config.errors import Unfit
+
 MARK = "famulus-identity"  # key of the mark in a field's JSON Schema
 OPERATIONAL, ADDED = "operational", "added"
 
@@ -127,9 +129,10 @@ class Schedule(Sparse):
         own = OWN_OPTIONS.get(self.name, {})
         foreign = [k for k in ALL_OPTIONS if k not in own and getattr(self, k) is not None]
         if foreign:
-            raise ValueError(
+            raise Unfit(
                 f"schedule {self.name} has no option {foreign[0]}: "
-                f"expected {', '.join(['final_lr', 'warmup_inputs', *own])}"
+                f"expected {', '.join(['final_lr', 'warmup_inputs', *own])}",
+                "option-without-effect",
             )
         if self.name == "step" and self.every is None:
             raise ValueError("schedule step needs every, as {epochs: 10} or {inputs: 50_000}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from famulus.config.errors import Busy, ConfigError, FamulusError
+from famulus.config.errors import Busy, ConfigError, FamulusError, cause_of
 from famulus.launch.board import Board, duration
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.foresight import Foresight
@@ -36,6 +36,7 @@ class Report:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)  # what is wrong with those that failed
+    causes: dict[str, str] = field(default_factory=dict)  # where a refusal names one
     interrupted: str | None = None
     exit_code: int = 0  # of the first that failed
 
@@ -43,9 +44,11 @@ class Report:
     def failed(self) -> list[str]:
         return list(self.errors)
 
-    def fail(self, slug: str, text: str, exit_code: int = 1) -> None:
+    def fail(self, slug: str, text: str, exit_code: int = 1, cause: str = "") -> None:
         """1 where a run failed; where it could not be trained, what that error says."""
         self.errors[slug] = " ".join(text.split())
+        if cause:
+            self.causes[slug] = cause
         self.exit_code = self.exit_code or exit_code
 
     def told(self) -> str:
@@ -184,7 +187,7 @@ def _one(
     except FamulusError as error:
         if debug:
             raise
-        return _error(cell, str(error), board, report, error.exit_code)
+        return _error(cell, str(error), board, report, error.exit_code, error.cause)
     except Exception as error:
         if debug:
             raise
@@ -192,7 +195,7 @@ def _one(
         where = f"{os.path.basename(last.filename)}:{last.lineno}"
         text = str(error).strip().splitlines()[0] if str(error).strip() else ""
         told = f"{type(error).__name__} at {where}: {text} (--debug shows all)"
-        return _error(cell, told, board, report)
+        return _error(cell, told, board, report, cause=cause_of(error))
     if outcome.status == "interrupted":
         board.state(cell.slug, f"interrupted: famulus resume {cell.id} goes on")
         return outcome.status
@@ -221,9 +224,11 @@ def _ended(cell: Ready, done: Mapping[str, Any], board: Board, report: Report, t
     return done["status"]
 
 
-def _error(cell: Ready, text: str, board: Board, report: Report, exit_code: int = 1) -> str:
+def _error(
+    cell: Ready, text: str, board: Board, report: Report, exit_code: int = 1, cause: str = ""
+) -> str:
     board.state(cell.slug, f"error: {text}")
-    report.fail(cell.slug, text, exit_code)
+    report.fail(cell.slug, text, exit_code, cause)
     return "error"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from famulus.config.errors import Unfit
 from famulus.models.prior import Prior
 
 
@@ -84,9 +85,10 @@ def self_test(prior: Prior, flips: int = 3) -> None:
         changed = moved(lambda c: prior(c, label), codes, place, 0, prior.size)
         declared = prior.reach(place, 0)
         if (changed & ~declared).any() or (declared.any() and not changed.any()):
-            raise ValueError(
+            raise Unfit(
                 f"causality: flipping code 0 of place {place} moved "
                 f"{int((changed & ~declared).sum())} logits that must not move, and "
-                f"{int((changed & declared).sum())} of {int(declared.sum())} that must"
+                f"{int((changed & declared).sum())} of {int(declared.sum())} that must",
+                "not-causal",
             )
     prior.train(training)

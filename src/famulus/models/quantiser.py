@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from famulus.config.errors import Unfit
 from famulus.ops import quantise as q
 
 
@@ -113,9 +114,10 @@ class Quantiser(nn.Module):
         if z.shape[1] != self.channels:
             fits = z.shape[1] / self.width
             hint = f"; codes_per_position: {int(fits)} would fit" if fits == int(fits) else ""
-            raise ValueError(
+            raise Unfit(
                 f"expected {self.channels} channels = codes_per_position {self.per_place} "
-                f"x code dimension {self.width}, received {z.shape[1]}{hint}, or project linearly"
+                f"x code dimension {self.width}, received {z.shape[1]}{hint}, or project linearly",
+                "codes-width",
             )
         z_NHD = z.movedim(1, -1).reshape(-1, self.per_place, self.width)
         if self.shared:

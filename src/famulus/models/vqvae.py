@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from famulus.config.errors import Unfit
 from famulus.models.convolution import CONV, OUTPUTS, output_shape
 from famulus.models.quantiser import Quantised, Quantiser
 
@@ -70,9 +71,10 @@ class VQVAE(nn.Module):
         elif width != quantiser.channels:
             per = width / quantiser.width
             hint = f" (codes_per_position: {int(per)} would fit)" if per == int(per) else ""
-            raise ValueError(
+            raise Unfit(
                 f"expected an encoder of {quantiser.channels} channels = codes_per_position "
-                f"{quantiser.per_place} x code dimension {quantiser.width}, received {width}{hint}"
+                f"{quantiser.per_place} x code dimension {quantiser.width}, received {width}{hint}",
+                "codes-width",
             )
         self.output = OUTPUTS[output]()
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, normalize
 
+from famulus.config.errors import Unfit
+
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -24,9 +26,10 @@ def _reduced(loss_B: Tensor, reduction: str) -> Tensor:
 def same_shape(output: Tensor, target: Tensor) -> None:
     """Raises ValueError instead of broadcasting, which trains towards the wrong targets."""
     if output.shape != target.shape:
-        raise ValueError(
+        raise Unfit(
             f"expected target of the output's shape {tuple(output.shape)}, "
-            f"received {tuple(target.shape)}"
+            f"received {tuple(target.shape)}",
+            "shapes-broadcast",
         )
 
 

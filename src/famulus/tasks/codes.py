@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError, DataError
+from famulus.config.errors import ConfigError, DataError, Unfit, cause_of
 from famulus.config.schema import Strict
 from famulus.data.coded_images import CodedData, batches, open_coded
 from famulus.data.picture import recipe
@@ -57,14 +57,16 @@ class CodesConfig(Strict):
         loss, scaling = self.loss, self.data.scaling
         if loss.reconstruction == "bce":
             if scaling not in WITHIN_UNIT:
-                raise ValueError(
+                raise Unfit(
                     "loss.reconstruction bce: targets outside 0..1 make it unbounded below: "
-                    f"expected data.scaling of {', '.join(WITHIN_UNIT)}, received {scaling}"
+                    f"expected data.scaling of {', '.join(WITHIN_UNIT)}, received {scaling}",
+                    "loss-unbounded",
                 )
             if self.model.output != "none":
-                raise ValueError(
+                raise Unfit(
                     "loss.reconstruction bce applies the sigmoid itself: expected model.output "
-                    f"none, received {self.model.output}"
+                    f"none, received {self.model.output}",
+                    "activation-twice",
                 )
         if loss.reconstruction != "mse" and loss.scale == "calibrated":
             raise ValueError(
@@ -93,7 +95,7 @@ class Codes(Task):
                 c.model, first.shape[1], tuple(first.shape[2:]), scaling=c.data.scaling
             )
         except ValueError as error:
-            raise ConfigError(f"model: {error}") from None
+            raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
         moments = Moments()
         for batch in batches(train, 256, SURVEYED):
             moments.add(batch["image"], batch.get("mask"))

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError, DataError
+from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.config.schema import Strict, operational
 from famulus.data.coded_images import CodedData, batches, open_coded
 from famulus.data.encoded import Encoded, Levels, Stage, code_counts, weights_digest
@@ -157,9 +157,9 @@ class Prior(Task):
             else:
                 args = (train.size, tuple(grid), per_place, classes, c.width, c.layers)
                 model = Transformer(*args, c.heads, c.dropout)
+            self_test(model)
         except ValueError as error:
-            raise ConfigError(f"model: {error}") from None
-        self_test(model)
+            raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
         return model
 
     def _classes(self, source: Source) -> int:

@@ -40,7 +40,8 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
         raise ConfigError(f"training.optimizer.name: {name} {UNFIT[name.lower()]}; try adam")
     if name.lower() not in known:
         raise ConfigError(
-            f"training.optimizer.name: torch.optim has no {name!r}; {suggestion(name, known)}"
+            f"training.optimizer.name: torch.optim has no {name!r}; {suggestion(name, known)}",
+            cause="unknown-setting",
         )
     return known[name.lower()]
 
@@ -53,7 +54,8 @@ def check_options(spec: Optimizer) -> None:
         if key not in allowed:
             raise ConfigError(
                 f"training.optimizer.{key}: {kind.__name__} has no such option;"
-                f" {suggestion(key, allowed)}"
+                f" {suggestion(key, allowed)}",
+                cause="unknown-setting",
             )
 
 

@@ -149,7 +149,8 @@ def check_scores(training: Training, names: list[str]) -> None:
         if name is not None and name not in names:
             raise ConfigError(
                 f"{where}: no score is named {name!r}; {suggestion(name, names)};"
-                f" this task has {', '.join(sorted(names))}"
+                f" this task has {', '.join(sorted(names))}",
+                cause="unknown-score",
             )
 
 
