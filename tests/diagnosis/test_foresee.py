@@ -55,6 +55,16 @@ def test_what_nobody_can_know_is_refused():
                               curve(0.08 * N)), Forecast)  # fmt: skip
 
 
+def test_a_training_loss_that_ends_at_its_noise_gives_no_shape():
+    seen = curve(0.08 * N)
+    stuck = [(n, v + 0.04) for n, v in curve(0.08 * N, 400)]  # noise of variance .04 on the target
+    alone = foresee(config(), {}, seen)
+    assert foresee(config(), {"noisy_targets": True}, seen, stuck) == alone
+    assert foresee(config(), {}, seen, stuck).value > 1.05 * alone.value  # taken for a plateau
+    facts = {"noisy_targets": True}
+    assert finished_curve(config(), facts, curve(N), stuck).train == ()
+
+
 def test_a_finished_curve_is_judged_if_its_parts_compare():
     assert isinstance(finished_curve(config(), {}, curve(N)), Curve)
     assert finished_curve(config(), {}, []) == Refusal("no validation")

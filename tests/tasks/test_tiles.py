@@ -24,6 +24,7 @@ LOSSES = [
     {"reconstruction": "laplace", "free_bits": 0.1},
     {"reconstruction": "laplace", "scale": 0.05},
     {"reconstruction": "gaussian", "scale": "learned"},
+    {"reconstruction": "l2", "input_noise": {"sd": 0.2}, "code": {"weight": 0.1}},
 ]
 
 
@@ -258,6 +259,10 @@ def test_apply_says_what_it_could_not_do(tmp_path):
         ({"loss": {"scale": 0.0}}, "scale: expected optimal, learned or > 0"),
         ({"model": {"kernel": [3, 3]}}, "model.kernel: expected 3 numbers"),
         ({"loss": {"betta": 1}}, "betta"),
+        (
+            {"loss": {"reconstruction": "bce", "input_noise": {"sd": 0.2, "target": True}}},
+            "expected target false, received true",
+        ),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_built(sections, says):

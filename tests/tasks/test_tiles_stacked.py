@@ -19,8 +19,8 @@ NUMBER = itertools.count()
 GROWN = {"kind": "stacked", "channels": 4, "depth": 3, "code": 5, "grow": {"inputs": 160}}
 
 
-def sections(**model):
-    loss = {"reconstruction": "l1"}
+def sections(loss=None, **model):
+    loss = {"reconstruction": "l1"} | (loss or {})
     return {"data": {"subset": 96, "validation": 30}, "model": GROWN | model, "loss": loss}
 
 
@@ -67,6 +67,17 @@ def test_resume_in_the_middle_of_growth_is_exact(steps, tied, changes):
     for name in ("model.safetensors", "optimizer.safetensors"):
         assert weights(run, name) == weights(whole, name)
     assert list(dict.fromkeys(marks(run))) == marks(whole) == EXPECTED
+
+
+@pytest.mark.parametrize("steps", [7, 13])
+def test_noise_and_the_price_of_the_code_are_resumed_exactly(steps):
+    loss = {"input_noise": {"sd": 0.2, "target": True}, "code": {"weight": 0.1}}
+    _, whole, _ = train("a" * 12, loss=loss)
+    _, _, store = train("b" * 12, after(steps), loss=loss)
+    _, run, _ = train("b" * 12, store=store, loss=loss)
+    assert weights(run) == weights(whole)
+    _, clean, _ = train("c" * 12)
+    assert weights(clean) != weights(whole)
 
 
 def test_growth_that_is_not_in_the_checkpoint_is_seen(monkeypatch):

@@ -3,7 +3,8 @@
 The shape of a curve is that of `recon` where the training loss has one: a KL that is switched off
 in the first steps falls by a factor of hundreds, and that is no progress. A task whose loss is the
 logarithm of an error (a likelihood with a scale of its own, which may be negative) says so as
-`loss_scale: log` among its facts; the law then holds for exp(loss).
+`loss_scale: log` among its facts; the law then holds for exp(loss). Where training alone meets
+noisy targets (`noisy_targets`), its loss stops at the noise, and validation gives the shape.
 """
 
 import math
@@ -62,6 +63,11 @@ def _positive(points: Points, facts: Mapping[str, Any]) -> Points:
     return [(n, math.exp(v)) for n, v in points if v < 100]
 
 
+def _shape(train: Points, facts: Mapping[str, Any]) -> Points:
+    """The training curve where it is of a kind with validation."""
+    return () if facts.get("noisy_targets") else _positive(train, facts)
+
+
 def _ahead(facts: Mapping[str, Any], now: float) -> str | None:
     """A change to come that a task states as `changes: {what, until_inputs}`."""
     changes = facts.get("changes") or {}
@@ -90,7 +96,7 @@ def foresee(
         rate,
         budget,
         noise_floor,
-        train=_positive(train, facts),
+        train=_shape(train, facts),
         changes_ahead=_ahead(facts, now),
     )
     if isinstance(found, Refusal) or facts.get("loss_scale") != "log":
@@ -114,5 +120,5 @@ def finished_curve(
         return Refusal("no validation")
     if ahead := _ahead(facts, 0):
         return Refusal(f"{ahead}: losses before and after it don't compare")
-    val, train = _positive(val, facts), _positive(train, facts)
-    return Curve(val, rate, budget_of(config, facts), train, noise_floor)
+    shape = _shape(train, facts)
+    return Curve(_positive(val, facts), rate, budget_of(config, facts), shape, noise_floor)

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, Y X pixels, D code, P = C*Y*X numbers of one image.
 Units: grey ranges (0..1) for l1, grey ranges squared for l2, nats per pixel for bce, laplace and
 gaussian, pixels per bin for histogram; `kl` is nats per image. `loss` = recon + kl_weight * kl
 where recon is l1, l2 or histogram, and recon + kl_weight * kl / P where recon is a likelihood, so
-that weight 1 is the negative ELBO.
+that weight 1 is the negative ELBO. A price on the code is added as it stands.
 Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.13202.
 """
 
@@ -33,7 +33,7 @@ from famulus.models.stacked import (
     grown_after,
     growth,
 )
-from famulus.ops import constant, elbo
+from famulus.ops import code_price, constant, elbo
 from famulus.ops.histogram import HistogramLoss
 from famulus.ops.reconstruction import Term
 from famulus.ops.strip import difference, strip
@@ -108,7 +108,15 @@ class Tiles(Task):
         vae = m.kind == "vae" and c.kl != "none"
         per = " / pixels" if self._term.likelihood else ""
         priced = f" + {c.kl_weight:g} * {c.kl} KL{per}" if vae else ""
+        if c.code:
+            priced += f" + {c.code.weight:g} * (|{c.code.sd:g} - sd| + |{c.code.mean:g} - mean|)"
+            priced += " of the code"
         facts: dict[str, Any] = {"loss": f"{self._term.unit}{priced}"}
+        if c.input_noise:
+            where = "input and target" if c.input_noise.target else "the input"
+            facts["input_noise"] = f"sd {c.input_noise.sd:g} on {where}, in training only"
+            if c.input_noise.target:
+                facts["noisy_targets"] = True
         if self._term.scaled and isinstance(c.scale, str):  # ln b or ln sigma and a constant
             facts["loss_scale"] = "log"
         if vae and c.kl == "legacy":
@@ -133,15 +141,28 @@ class Tiles(Task):
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
         c, image = self.config.loss, batch["image"]
-        out: Reconstruction = model(image)
-        recon = self._term.value(self._term.batch_mean(out.raw, image), out.log_scale)
-        if out.mu is None or c.kl == "none":
-            return {"recon": recon, "total": recon}
-        kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
-        kl = kl_BD.sum() / len(kl_BD)
-        priced = elbo.free_bits(kl_BD, c.free_bits) if c.free_bits else kl
-        weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
-        return {"recon": recon, "kl": kl, "total": recon + weight * priced}
+        given, target = self._noisy(image)
+        out: Reconstruction = model(given)
+        recon = self._term.value(self._term.batch_mean(out.raw, target), out.log_scale)
+        parts, total = {"recon": recon}, recon
+        if out.mu is not None and c.kl != "none":
+            kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
+            parts["kl"] = kl_BD.sum() / len(kl_BD)
+            priced = elbo.free_bits(kl_BD, c.free_bits) if c.free_bits else parts["kl"]
+            weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
+            total = total + weight * priced
+        if c.code:
+            parts["code"] = code_price.of_batch(out.code, c.code.sd, c.code.mean)
+            total = total + c.code.weight * parts["code"]
+        return parts | {"total": total}
+
+    def _noisy(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """What a training step gives to the net, and what it expects of it."""
+        noise = self.config.loss.input_noise
+        if not noise:
+            return image, image
+        noisy = image + noise.sd * torch.randn_like(image)
+        return noisy, noisy if noise.target else image
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
@@ -162,6 +183,8 @@ class Tiles(Task):
                 kl_BD = elbo.KL.get(c.kl, elbo.gaussian_kl)(out.mu, out.log_sigma)
                 parts["kl"] = kl_BD.double().sum()
                 parts |= elbo.posterior_sums(out.mu, out.log_sigma)
+            if c.code:
+                parts |= code_price.sums(out.code)
             sums = {name: sums[name] + v for name, v in parts.items()} if sums else parts
             seen, numbers = seen + len(image), image[0].numel()
         if not seen:
@@ -173,6 +196,11 @@ class Tiles(Task):
             if c.kl != "none":
                 result["loss"] = recon + self._kl_weight(numbers) * mean["kl"]
             result |= {"kl": mean["kl"], **elbo.posterior_scores(mean)}
+        if c.code:
+            spread, middle = code_price.moments(mean)
+            price = code_price.of_moments(spread, middle, c.code.sd, c.code.mean)
+            result["loss"] = result["loss"] + c.code.weight * price
+            result |= {"code_sd": spread, "code_mean": middle}
         values = torch.stack([v.double() for v in result.values()]).tolist()
         found = dict(zip(result, values, strict=True))
         if self.config.model.grow:  # losses at different sizes of the code don't compare
@@ -203,10 +231,11 @@ class Tiles(Task):
             start = term.of_constant(constant.error_of_constant(name, held_out, blank_P))
             best = term.of_constant(of(name))
         means = "best constant" if term.histogram is None else "best constant histogram"
+        start += self._kl_at_start(len(train[0])) + self._code_price_at_start()
         floors = {
             "best constant": Floor("loss", best, means),
             "best constant, recon": Floor("recon", best, means),
-            "initial loss": Floor("loss", start + self._kl_at_start(len(train[0])), "initial loss"),
+            "initial loss": Floor("loss", start, "initial loss"),
         }
         if term.histogram is None:  # which says nothing of where a grey value stands
             floors["best constant, l1"] = Floor("l1", of("l1"), "best constant")
@@ -223,6 +252,11 @@ class Tiles(Task):
             return 0.0
         zero = torch.zeros(1, m.code, dtype=torch.float64)
         return self._kl_weight(numbers) * float(elbo.KL[c.kl](zero, zero).sum())
+
+    def _code_price_at_start(self) -> float:
+        """Of a code near 0, as that of a new net is."""
+        price = self.config.loss.code
+        return price.weight * (price.sd + abs(price.mean)) if price else 0.0
 
     # -- to look at, and to use ------------------------------------------------------------------
 

@@ -133,6 +133,23 @@ class Histogram(Strict):
         return self
 
 
+class CodePrice(Strict):
+    """weight * (|sd - sd of a unit| + |mean - mean|) of the code (ops/code_price.py)."""
+
+    weight: float = Field(1e-4, gt=0, description="beside recon, in recon's own unit")
+    sd: float = Field(0.5, ge=0, description="asked of a unit over the samples, on average")
+    mean: float = Field(0.0, description="asked of all numbers of the code")
+
+
+class InputNoise(Strict):
+    """N(0, sd) on each number of a training picture; validation sees clean ones."""
+
+    sd: float = Field(gt=0, description="grey ranges; nothing is clamped")
+    target: bool = Field(
+        False, description="the noisy picture is the target too: no net can then reach 0"
+    )
+
+
 class TilesLoss(Strict):
     """recon and kl, and what holds them together (formula in the task's docstring)."""
 
@@ -147,6 +164,8 @@ class TilesLoss(Strict):
     kl_warmup_inputs: int = Field(0, ge=0, description="examples until kl_weight is reached")
     free_bits: float = Field(0.0, ge=0, description="nats a unit that cost nothing in training")
     histogram: Histogram = added(Histogram(), "of reconstruction: histogram")
+    code: CodePrice | None = added(None, "{weight: 0.0001}: a price on the code's spread and mean")
+    input_noise: InputNoise | None = added(None, "{sd: 0.2}: in training only")
 
 
 class TilesConfig(Strict):
@@ -161,6 +180,11 @@ class TilesConfig(Strict):
             raise ValueError(
                 "loss.reconstruction bce applies the sigmoid itself: expected model.output none, "
                 f"received {model.output}"
+            )
+        if loss.reconstruction == "bce" and loss.input_noise and loss.input_noise.target:
+            raise ValueError(
+                "loss.input_noise: bce expects targets in 0..1, which noise leaves: "
+                "expected target false, received true"
             )
         if not isinstance(loss.scale, str) and loss.scale <= 0:
             raise ValueError(f"loss.scale: expected optimal, learned or > 0, received {loss.scale}")
