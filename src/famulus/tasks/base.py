@@ -55,6 +55,17 @@ class Parent:
     weights: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class SelfTest:
+    """What must hold of a task's own parts (an operator, an order), tried out."""
+
+    name: str
+    passed: bool
+    text: str  # a sentence with figures
+    cause: str = ""  # name from the list of causes, where it did not pass
+    remedy: str = ""
+
+
 class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
@@ -99,6 +110,10 @@ class Task(ABC):
     def facts(self) -> dict[str, Any]:
         """What a reader of the results must know, as plain values: what `loss` means, labels."""
         return {}
+
+    def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
+        """For `famulus check`: causality, adjoint, orientation, ...; `model` is untrained."""
+        return ()
 
     def on_inputs(self, model: nn.Module, at: Position) -> str | None:
         """Called before each step: growth, unfreezing. Its state must live in buffers.
