@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.data.coded_images import CodedData, open_coded
+from famulus.data.coded_images import CodedData
 from famulus.data.image_index import (
     Entry,
     Filter,
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 def open_(folder, **how):
-    return open_coded(CodedData(name=str(folder), size=16, **how))
+    return CodedData(name=str(folder), size=16, **how).picked()
 
 
 def test_tags_are_folders_and_words_of_the_name():

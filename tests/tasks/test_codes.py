@@ -181,6 +181,8 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
         task.apply(net, inputs, out, {})
     with pytest.raises(ConfigError, match="received zoom"):
         task.apply(net, inputs, out, {"zoom": 2})
+    with pytest.raises(ConfigError, match="option interpolate: expected a whole number >= 2"):
+        task.apply(net, inputs, out, {"interpolate": "x"})
     with pytest.raises(ConfigError, match=r"sample needs model\.kind vae"):
         task.apply(net, inputs, out, {"sample": 2})
 

@@ -129,6 +129,15 @@ def test_either_codes_or_levels():
         PriorConfig(data=DATA)
 
 
+@pytest.mark.parametrize(
+    "own", [{"size": 64}, {"include": ["standing"]}, {"binarise": "stochastic"}]
+)
+def test_pictures_of_its_own_beside_a_first_stage_are_refused(own):
+    with pytest.raises(ValidationError, match=rf"data\.{next(iter(own))}: the first stage's own"):
+        PriorConfig(data=own)
+    assert PriorConfig(data={"conditional": True}).data.conditional
+
+
 def test_padding_is_known_never_drawn_and_never_counted(tmp_path):
     for part in ("train", "validation"):
         for i in range(6):
@@ -215,6 +224,12 @@ def test_apply_draws_and_completes(tmp_path):
         ({"temperature": -1}, "temperature"),
         ({"label": "3"}, "data.conditional"),
         ({"zoom": 1}, "received zoom"),
+        ({"sample": "many"}, "option sample: expected a whole number >= 1, received 'many'"),
+        ({"batch": 0}, "option batch: expected a whole number >= 1, received 0"),
+        ({"complete": 1.0}, "option complete: expected a share"),
+        ({"seed": "x"}, "seed as a whole number, received 'x'"),
+        ({"top_k": 2.5}, "top_k as a whole number"),
+        ({"top_p": "most"}, "top_p as a number"),
     ):
         with pytest.raises(ConfigError, match=message):
             task.apply(net, own, tmp_path / "wrong", wrong)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError
 from famulus.models.vqvae import VAE
 from famulus.ops.strip import strip
@@ -107,9 +108,11 @@ def _interpolate(
     out: Path,
     options: Mapping[str, Any],
 ) -> None:
-    steps, form = int(options["interpolate"]), str(options.get("format", "grid"))
-    if len(images) < 2 or steps < 2:
-        raise ConfigError("apply: interpolate needs 2 pictures or more and at least 2 frames")
+    steps, form = whole(options, "interpolate", 8, least=2), options.get("format", "grid")
+    if len(images) < 2:
+        raise ConfigError(
+            f"apply: interpolate: expected 2 pictures or more, received {len(images)}"
+        )
     if form not in ("grid", "gif", "mp4"):
         raise ConfigError(f"apply: expected format grid, gif or mp4, received {form}")
     latents = [_latent(model, i, m) for i, m in zip(images, masks, strict=True)]
@@ -147,7 +150,7 @@ def write_mp4(frames: list[Image.Image], target: Path, rate: int = 12) -> None:
 def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any]) -> None:
     if not isinstance(model, VAE):
         raise ConfigError("apply: sample needs model.kind vae; a vqvae is sampled by its prior")
-    count, seed = int(options["sample"]), int(options.get("seed", 0))
+    count, seed = whole(options, "sample", 16, least=1), whole(options, "seed", 0)
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(count, model.mu.out_features, generator=stream)
     drawn = draw(model, model.decode(z.to(model.mu.weight.device)).float())

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from famulus.config.apply_options import share, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.models.prior import Prior
 from famulus.models.sampler import Sampling, sample
@@ -46,9 +47,10 @@ def apply_prior(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"apply: {error}") from None
     out.mkdir(parents=True, exist_ok=True)
-    given, names = None, [f"sample-{i:04d}" for i in range(int(options.get("sample", 16)))]
+    count = whole(options, "sample", 16, least=1)
+    given, names = None, [f"sample-{i:04d}" for i in range(count)]
     if "complete" in options:
-        given, names = _given(model, stage, pictures, float(options["complete"]))
+        given, names = _given(model, stage, pictures, share(options, "complete"))
     codes = _draw(model, how, given, len(names), _label(classes, options), options)
     for name, one in zip(names, codes, strict=True):
         target = (out / name).with_suffix(".png")
@@ -69,9 +71,7 @@ def _draw(
 ) -> Tensor:
     from rich.progress import Progress  # slow to import
 
-    device, size, drawn = next(model.parameters()).device, int(options.get("batch", 16)), []
-    if count < 1 or size < 1:
-        raise ConfigError(f"apply: expected sample and batch >= 1, received {count} and {size}")
+    device, size, drawn = next(model.parameters()).device, whole(options, "batch", 16, least=1), []
     with Progress(transient=True) as bar:
         task = bar.add_task("sampling", total=count * model.places)
         for first in range(0, count, size):
@@ -98,13 +98,11 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
 
 
 def _given(
-    model: Prior, stage: VQVAE | None, pictures: Pictures, share: float
+    model: Prior, stage: VQVAE | None, pictures: Pictures, kept: float
 ) -> tuple[Tensor, list[str]]:
-    """Codes of the pictures with the rows below `share` of the grid open (-1)."""
+    """Codes of the pictures with the rows below the share `kept` of the grid open (-1)."""
     if stage is None:
         raise ConfigError("apply: complete needs a prior over the codes of a first stage")
-    if not 0 <= share < 1:
-        raise ConfigError(f"apply: complete: expected a share in 0..1, received {share}")
     device = next(model.parameters()).device
     stage = stage.to(device)
     codes, names = [], []
@@ -114,6 +112,6 @@ def _given(
     if not codes:
         raise DataError("apply: expected at least one picture to complete, received none")
     given = torch.cat(codes)
-    lower = given[:, round(share * given.shape[1]) :]
+    lower = given[:, round(kept * given.shape[1]) :]
     lower[lower < model.size] = -1  # padding is known
     return given, names

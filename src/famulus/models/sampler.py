@@ -32,6 +32,12 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("seed", "top_k", "temperature", "top_p"):
+            value, whole = getattr(self, name), name in ("seed", "top_k")
+            sound = isinstance(value, int if whole else int | float) and value is not True
+            if not sound and not (value is None and name.startswith("top")):
+                kind = "whole number" if whole else "number"
+                raise ValueError(f"expected {name} as a {kind}, received {value!r}")
         if self.temperature < 0:
             raise ValueError(f"expected temperature >= 0, received {self.temperature}")
         if self.top_k is not None and self.top_k < 1:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, Unfit, cause_of
 from famulus.config.schema import Strict
-from famulus.data.coded_images import CodedData, batches, open_coded
+from famulus.data.coded_images import CodedData, batches
 from famulus.data.picture import recipe
 from famulus.data.placed import placed, refuse_unread
 from famulus.data.source import Splits
@@ -84,7 +84,7 @@ class Codes(Task):
 
     def data(self) -> Splits:
         if self._splits is None:
-            self._splits = open_coded(self.config.data)
+            self._splits = self.config.data.picked()
         return self._splits
 
     def build(self) -> nn.Module:

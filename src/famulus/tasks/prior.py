@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.config.schema import Strict, operational
-from famulus.data.coded_images import CodedData, batches, open_coded
+from famulus.data.coded_images import CodedData, batches
 from famulus.data.encoded import Encoded, Levels, Stage, code_counts, weights_digest
 from famulus.data.picture import recipe
 from famulus.data.placed import placed, refuse_unread
@@ -39,7 +39,8 @@ from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
 
 
 class PriorData(CodedData):
-    """Without `codes:` the pictures below and their grey levels; with it only these two count."""
+    """Without `codes:` pictures and their grey levels. With it the first stage's own pictures are
+    taken, in its own frame, and only `conditional` can be set."""
 
     name: str | None = Field(None, description="without codes: a set's name or a path")  # type: ignore[assignment]
     levels: int | None = Field(None, ge=2, le=256, description="without codes: grey levels")
@@ -83,6 +84,16 @@ class PriorConfig(Strict):
     def _agree(self) -> Self:
         if (self.data.name is None) != (self.data.levels is None):
             raise ValueError("data: name and levels go together: expected both or neither")
+        if self.data.name is None:
+            plain = PriorData(conditional=self.data.conditional)
+            named = [
+                k for k in PriorData.model_fields if getattr(self.data, k) != getattr(plain, k)
+            ]
+            if named:
+                raise ValueError(
+                    f"data.{named[0]}: the first stage's own pictures and grid are used: with "
+                    "codes: expected data.conditional alone (set the rest in the codes run)"
+                )
         return self
 
 
@@ -107,7 +118,7 @@ class Prior(Task):
             if "codes" in self.parents:
                 self._splits = self._encoded(self.parents["codes"])
             else:
-                found = open_coded(d)
+                found = d.picked()
                 drawn = d.binarise == "stochastic"
                 self._splits = Splits(
                     Levels(found.train, d.levels, drawn), Levels(found.validation, d.levels, drawn)
@@ -121,7 +132,7 @@ class Prior(Task):
                 f"codes: expected a run of task codes, received {parent.run} of task "
                 f"{parent.config.get('task')}"
             )
-        found = open_coded(CodedData.model_validate(parent.config["data"]))
+        found = CodedData.model_validate(parent.config["data"]).picked()
         model = CodedModel.model_validate(parent.config["model"])
         if model.kind != "vqvae":
             raise ConfigError(f"codes: run {parent.run} is a vae: expected model.kind vqvae")

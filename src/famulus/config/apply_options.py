@@ -1,0 +1,26 @@
+"""Numbers among the options of `famulus apply`, checked before anything is computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from famulus.config.errors import ConfigError
+
+
+def whole(options: Mapping[str, Any], name: str, default: int, least: int = 0) -> int:
+    """`options[name]`, or `default`. Raises ConfigError unless it is a whole number >= `least`."""
+    value = options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(
+            f"apply: option {name}: expected a whole number >= {least}, received {value!r}"
+        )
+    return value
+
+
+def share(options: Mapping[str, Any], name: str) -> float:
+    """`options[name]` in 0..1, 1 itself left out. Raises ConfigError for anything else."""
+    value = options[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ConfigError(
+            f"apply: option {name}: expected a share of at least 0 and below 1, received {value!r}"
+        )
+    return float(value)
