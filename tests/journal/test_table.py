@@ -90,6 +90,16 @@ def test_an_axis_is_averaged_away_with_its_extremes():
         average_over(groups, AXES, "colour")
 
 
+def test_a_count_of_parameters_stands_only_where_all_runs_share_it():
+    groups = [group({"size": 12}, 0.1, key=0), group({"size": 16}, 0.2, key=1)]
+    for one, parameters in zip(groups, (27_261, 58_941), strict=True):
+        one.records[0].facts["parameters"] = parameters
+    alone = build(groups, ["size"], "val/loss", ["val/loss"])
+    assert [r.cells["parameters"] for r in alone.rows] == [27_261, 58_941]
+    merged = build(*average_over(groups, ["size"], "size"), "val/loss", ["val/loss"])
+    assert merged.rows[0].cells["parameters"] is None
+
+
 def test_replicates_give_mean_and_spread():
     table = build([group({"a": 1}, 0.030, 0.034, 0.032)], ["a"], "val/loss", ["val/loss"])
     cell = table.rows[0].cells["val/loss"]

@@ -1,9 +1,13 @@
 """What the board says of a running cell is what its recorded curve would say."""
 
-from famulus.diagnosis.foresee import foresee
+import pytest
+
+from famulus.config.schema import Schedule
+from famulus.diagnosis.foresee import foresee, rate_of
 from famulus.launch.board import describe
 from famulus.launch.foresight import Foresight
 from famulus.training.loop import Status
+from famulus.training.optim import Place, scheduled_rate
 from famulus.training.progress import Progress
 
 CONFIG = {"training": {"inputs": 100_000, "optimizer": {"lr": 0.001},
@@ -58,3 +62,17 @@ def test_a_refusal_says_nothing_and_the_line_carries_the_words():
     assert watch.follow(status) == ""
     assert describe(status)["losses"].endswith("val 0.1124")
     assert describe(status, "ends near 0.03")["losses"].endswith(" · ends near 0.03")
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step"])
+@pytest.mark.parametrize("warmup", [0, 6_400])
+@pytest.mark.parametrize("every", [{"inputs": 6_400}, {"steps": 50}, {"epochs": 16}])
+def test_the_rate_that_is_foreseen_is_the_one_that_training_sets(name, warmup, every):
+    own = {"every": every, "factor": 0.5} if name == "step" else {}
+    schedule = Schedule(name=name, final_lr=1e-5, warmup_inputs=warmup, **own)
+    training = {**CONFIG["training"], "accumulate": 2, "schedule": schedule.model_dump()}
+    foreseen = rate_of({"training": training}, {"train_samples": 400})
+    for inputs in range(0, 100_000, 640):  # of a step: 2 x 64
+        set_ = scheduled_rate(schedule, 0.001, Place(inputs, 100_000, 128, 400))
+        ahead = 128 if inputs < warmup else 0  # a warm-up's first step is not at rate 0
+        assert foreseen(inputs + ahead) == pytest.approx(set_, rel=1e-9)

@@ -104,7 +104,7 @@ def schedule_rate(
         if name == "linear":
             return lr + (final - lr) * share
         if name == "step":
-            return max(final, lr * factor ** ((inputs - warmup) // every_inputs))
+            return max(final, lr * factor ** (inputs // every_inputs))
         return lr
 
     return rate

@@ -114,7 +114,8 @@ def _row(
     cells[main] = measured(group.values(score, done))
     cells |= {s: measured(group.values(s, done)) for s in others}
     cells[f"best {score}"] = measured(v for r in runs if (v := best(r, score, pick)) is not None)
-    cells["parameters"] = next((r.parameters for r in runs if r.parameters), None)
+    sizes = {r.parameters for r in runs if r.parameters}
+    cells["parameters"] = sizes.pop() if len(sizes) == 1 else None  # blank where nets differ
     cells["minutes"] = average([r.seconds / 60 for r in runs if r.seconds])
     cells["inputs/s"] = average([r.rate for r in runs if r.rate])
     cells["inputs"] = average([r.inputs for r in runs if r.inputs])
