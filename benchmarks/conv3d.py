@@ -6,6 +6,7 @@ from benchmarks import reference_conv3d
 from benchmarks.timing import interleaved, ratio
 from famulus.config.schema import Optimizer
 from famulus.models.cubes import CubeAutoencoder
+from famulus.models.layers import parameters
 from famulus.training.optim import build_optimizer
 from famulus.training.precision import Precision, choose
 
@@ -14,7 +15,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
     torch.manual_seed(0)
     device = torch.device("cpu")
     image = torch.randn(16, 1, 32, 32, 32)
-    plain_net, net = CubeAutoencoder((1, 32, 32, 32)), CubeAutoencoder((1, 32, 32, 32))
+    plain_net, net = reference_conv3d.PlainVAE(32), CubeAutoencoder((1, 32, 32, 32))
 
     def forward(model, batch, candidate: Precision) -> torch.Tensor:
         with candidate.autocast(device):
@@ -27,8 +28,8 @@ def measure(quick: bool) -> dict[str, float | str | None]:
 
     chosen = choose("auto", net, {"image": image}, trial, device)
     net, batch = chosen.place_model(net), chosen.place_batch({"image": image})
-    parameters = [{"params": list(net.parameters())}]
-    optimizer = build_optimizer(Optimizer(name="adam", lr=3e-4), parameters, device)
+    groups = [{"params": list(net.parameters())}]
+    optimizer = build_optimizer(Optimizer(name="adam", lr=3e-4), groups, device)
 
     def ours() -> None:
         forward(net, batch, chosen).backward()
@@ -43,6 +44,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
         "speedup_over_plain": speedup,
         "speedup_over_plain_upper95": upper,
         "chosen": f"{chosen.name}{', channels last' if chosen.channels_last else ''}",
+        "parameters": float(parameters(net)),
         "plain_s": float(times[0].min()),
         "threads": float(torch.get_num_threads()),
     }

@@ -8,6 +8,7 @@ Shapes: B batch, C channels, S sizes (Y, X or Z, Y, X), D code.
 Source: He et al. 2016, arXiv 1512.03385 (skip); Kingma & Welling 2014, arXiv 1312.6114.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from famulus.models.autoencoder import Reconstruction
+from famulus.models.conv_pool import conv_pool
 from famulus.models.layers import CONV, TRANSPOSED, Reshape, Shape, activation, normalisation
 from famulus.ops.elbo import reparameterise
 
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+COMMUTES = ("none", "relu", "leaky_relu")  # with a maximum, values and gradients alike
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,13 @@ class Stage(nn.Module):
         self.skip = halve(c_in, c_out, 2, 2) if straight else None
         self.act = nn.Identity() if last else activation(style.act)
         self.pool = POOL[dims](2) if style.stage == "pool" and not up and not last else None
+        self.pool_first = style.act in COMMUTES  # the activation then sees an eighth of the map
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.pool is not None and self.pool_first:
+            alone = len(self.main) == 1
+            pooled = conv_pool(x, self.main[0], self.pool) if alone else self.pool(self.main(x))
+            return self.act(pooled)
         y = self.main(x)
         if self.skip is not None:
             y = y + self.skip(x)
@@ -149,27 +157,22 @@ class CubeAutoencoder(nn.Module):
 
 
 def layer_table(net: nn.Module, shape: Shape) -> list[tuple[str, str, int]]:
-    """(layer, shape that leaves it, parameters) from a dry run on one zero input of `shape`."""
+    """(layer, shape that leaves it, parameters) for an input of `shape`, from a dry run on shapes
+    alone: nothing is computed, whatever the size."""
     rows: list[tuple[str, str, int]] = []
-    hooks = []
 
-    def note(name: str, module: nn.Module):
+    def note(name: str, module: nn.Module) -> None:
         def hook(_, __, out):
             own = sum(p.numel() for p in module.parameters())
             size = "x".join(map(str, out.shape[1:])) if isinstance(out, Tensor) else "-"
             rows.append((f"{name} {type(module).__name__}", size, own))
 
-        return module.register_forward_hook(hook)
+        module.register_forward_hook(hook)
 
-    for name, module in net.named_modules():
+    twin = copy.deepcopy(net).to("meta").eval()
+    for name, module in twin.named_modules():
         if not list(module.children()):
-            hooks.append(note(name, module))
-    was, device = net.training, next(net.parameters()).device
-    try:
-        with torch.no_grad():
-            net.eval()(torch.zeros(1, *shape, device=device))
-    finally:
-        net.train(was)
-        for hook in hooks:
-            hook.remove()
+            note(name, module)
+    with torch.no_grad():
+        twin(torch.zeros(1, *shape, device="meta"))
     return rows
