@@ -1,19 +1,21 @@
-"""Channels-last is a layout of pictures: nets of volumes train without it."""
+"""Arithmetic and layout: each kind of net in its own channels-last format, `auto` by measurement."""
 
 import pytest
 import torch
 from torch import nn
 
+from famulus.training import precision
 from famulus.training.precision import choose, fixed
 
 
-def test_bf16_takes_a_net_of_volumes():
-    net = nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU())
+def test_a_net_of_volumes_is_placed_channels_last_too():
+    net = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU(), nn.Conv3d(2, 1, 1))
     with pytest.raises(RuntimeError, match="rank 4"):
-        net.to(memory_format=torch.channels_last)  # what the guard is for
+        net.to(memory_format=torch.channels_last)  # the format of pictures does not take volumes
     placed = fixed("bf16").place_model(net)
+    assert placed[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
     with fixed("bf16").autocast(torch.device("cpu")):
-        assert placed(torch.zeros(1, 1, 4, 4, 4)).dtype == torch.bfloat16
+        assert placed(torch.zeros(1, 3, 4, 4, 4)).dtype == torch.bfloat16
 
 
 def test_pictures_are_placed_channels_last():
@@ -38,3 +40,26 @@ def test_auto_measures_nets_of_both_kinds():
     assert {(c.name, c.channels_last) for c in tried} == {
         *(("fp32", False), ("bf16", False), ("fp32", True), ("bf16", True))
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({("fp32", True): 0.90}, ("fp32", True, 1.11)),  # a layout costs no exactness
+        ({("fp32", True): 0.97}, ("fp32", False, 1.0)),
+        ({("bf16", True): 0.90}, ("fp32", False, 1.0)),  # not worth the digits
+        ({("bf16", True): 0.50, ("fp32", True): 0.8}, ("bf16", True, 2.0)),
+        ({("bf16", True): 0.90, ("fp32", True): 0.93}, ("fp32", True, 1.08)),
+        ({("bf16", False): 1.50, ("bf16", True): 1.5}, ("fp32", False, 1.0)),
+    ],
+)
+def test_auto_takes_what_pays(monkeypatch, seconds, chosen):
+    """Against a clock that moves as told: the fastest of those whose gain is worth it."""
+    clock = [0.0]
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+
+    def step(net, batch, candidate):
+        clock[0] += seconds.get((candidate.name, candidate.channels_last), 1.0)
+
+    found = choose("auto", nn.Conv3d(1, 2, 3), {}, step, torch.device("cpu"))
+    assert (found.name, found.channels_last, found.gain) == chosen
