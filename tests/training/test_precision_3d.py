@@ -1,4 +1,4 @@
-"""Arithmetic and layout: each kind of net in its own channels-last format, `auto` by measurement."""
+"""Arithmetic and layout: each net in its own channels-last format, `auto` by measurement."""
 
 import pytest
 import torch
