@@ -1,6 +1,8 @@
 """Task codes on real digits and on letterboxed pictures made here."""
 
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -193,3 +195,47 @@ def test_a_vae_draws_samples_by_seed(tmp_path):
         task.apply(net, tmp_path, tmp_path / folder, {"sample": 2, "seed": seed})
     read = [(tmp_path / f / "sample-0001.png").read_bytes() for f in ("one", "again", "other")]
     assert read[0] == read[1] != read[2]
+
+
+FAKE_FFMPEG = """#!/bin/sh
+for last; do :; done
+printf '%s\\n' "$@" > "$last.words"
+cat > "$last"
+exit ${FAKE_RC:-0}
+"""
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_walk_as_mp4(tmp_path, letterboxed, monkeypatch, real):
+    """The stand-in for ffmpeg keeps what it was sent: the very frames of the GIF's walk."""
+    if real and shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    task, net = make(data=letterboxed)
+    inputs, out = tmp_path / "own", tmp_path / "out"
+    inputs.mkdir()
+    for name, grey in (("a.png", 40), ("b.png", 220)):
+        Image.fromarray(np.full((16, 16, 3), grey, np.uint8)).save(inputs / name)
+    options = {"interpolate": 5, "format": "mp4"}
+    if real:
+        task.apply(net.eval(), inputs, out, options)
+        assert (out / "walk.mp4").read_bytes()[4:8] == b"ftyp"
+        return
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(FAKE_FFMPEG)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    task.apply(net.eval(), inputs, out, options)
+    frames = np.frombuffer((out / "walk.mp4").read_bytes(), np.uint8).reshape(5, 16, 16, 3)
+    task.apply(net, inputs, out, {"interpolate": 5})
+    with Image.open(out / "walk.png") as walk:
+        grid = np.asarray(walk.convert("RGB"))
+    assert np.array_equal(np.concatenate(frames, axis=1), grid)
+    words = (out / "walk.mp4.words").read_text().split("\n")
+    assert words[words.index("-s") + 1] == "16x16"
+    monkeypatch.setenv("FAKE_RC", "1")
+    with pytest.raises(ConfigError, match="apply: ffmpeg"):
+        task.apply(net, inputs, out, options)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="mp4 needs ffmpeg"):
+        task.apply(net, inputs, out, options)
