@@ -1,0 +1,47 @@
+"""The schedule took the rate away before the net was there (K7).
+
+Adam moves a weight by at most about its rate a step: what the last half of the steps adds to the
+sum of the rate is all that they could still do. Judged on the loss before that: if it was falling
+well with each doubling of the way, the way was cut short.
+"""
+
+import math
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.trend import ended, line, training_loss, travel
+from famulus.diagnosis.trend import tail as tail_of
+
+CAUSE = "rate-cannot-reach"
+SUMMARY = "the schedule leaves too little rate in its second half: the net could not get there"
+TAIL = 0.1  # share of the way that the last half of the steps could go
+GAIN = 0.15  # fall of the loss that a doubled way promised
+BETWEEN = (0.3, 0.9)  # shares of the way on which that is measured
+LOGS = 6
+
+
+def rule(history: History) -> Finding | None:
+    _, loss = training_loss(history)
+    way = travel(history)
+    if len(loss) != len(way) or len(loss) < 2 * LOGS or not ended(history):
+        return None
+    tail = tail_of(history)
+    part = [(math.log(w), math.log(v)) for w, v in zip(way, loss, strict=True)
+            if v > 0 and BETWEEN[0] * way[-1] <= w <= BETWEEN[1] * way[-1]]  # fmt: skip
+    if tail >= TAIL or len(part) < LOGS:
+        return None
+    power, _ = line(*zip(*part, strict=True))
+    gain = 1 - 2**power
+    if gain < GAIN:
+        return None
+    training = history.config["training"]
+    return Finding(
+        CAUSE,
+        "warning",
+        f"the last half of the steps had {tail:.1%} of the sum of the rate ({way[-1]:.3g} in all;"
+        f" limit {TAIL:.0%}), while the loss was falling by {gain:.0%} with each doubling of that"
+        f" sum: it ended at {loss[-1]:.4g}",
+        "training.schedule.name: cosine, or constant with"
+        f" training.optimizer.lr: {training['optimizer']['lr']:g} kept up longer",
+        step=history.train[-1]["step"],
+        consequences=("converged", "plateau", "rate-too-low"),
+    )
