@@ -60,25 +60,24 @@ def _add(y: Tensor, change: Tensor, gain_pairs: Tensor, step: float | Tensor) ->
 State = tuple[Tensor, Tensor | None]  # Y, and the last change of Y where there is momentum
 
 
-def _forward(problem: Problem, state: State, taus: list, betas: list | None, keep: bool = False):
-    """The state behind the given steps; with `keep`, also (r, change) before each of them."""
+def _forward(
+    problem: Problem, state: State, taus: list, betas: list | None, kept: State | None = None
+) -> None:
+    """`state` behind the given steps, in place; `kept` gets r and the last change before each."""
     y, v = state
-    kept: list[tuple[Tensor, Tensor | None]] = []
     for k, tau in enumerate(taus):
         r = problem.residual(y)
-        if keep:
-            kept.append((r, None if v is None else v.clone()))
-            r = r.sin()
-        else:
-            r.sin_()
-        change = _to_spectrum(problem.weighted(r))
+        if kept is not None:
+            kept[0][k].copy_(r)
+            if v is not None:
+                kept[1][k].copy_(v)
+        change = _to_spectrum(problem.weighted(r.sin_()))
         if v is None:
             _add(y, change, problem.gain_pairs, tau)
         else:
             v.mul_(betas[k])
             _add(v, change, problem.gain_pairs, tau)
             y.add_(v)
-    return (y, v), kept
 
 
 def _branches(steps: int, volumes: int) -> int:
@@ -109,32 +108,45 @@ class _Adjoint:
         self.grad_p = (
             torch.zeros_like(inner) if for_p else None
         )  # times p, without Parseval's factor
-        self.grad_tau: list[Tensor] = [h.new_empty(0)] * len(taus)
-        self.grad_beta: list[Tensor] = [h.new_empty(0)] * len(taus)
+        # One tensor each: a small one left behind between large ones tears holes into the heap.
+        self.grad_tau_NB = h.new_zeros((len(taus), len(h)))
+        self.grad_beta_NB = h.new_zeros((len(taus), len(h)))
         self.width = _branches(len(taus), 2 if betas else 1)
+        self.rooms: dict[int | str, State] = {}
 
-    def walk(self, low: int, high: int, state: State) -> None:
+    def walk(self, low: int, high: int, state: State, level: int = 0) -> None:
         """Steps low..high-1 backwards; `state` is the one before `low` and is used up."""
-        betas = self.betas
-        if high - low <= self.width:
+        betas, width = self.betas, self.width
+        if high - low <= width:
             part = betas[low:high] if betas else None
-            _, kept = _forward(self.problem, state, self.taus[low:high], part, keep=True)
-            del state
+            r, v = self._room("leaf", (self.problem.phase, state[1]), min(width, len(self.taus)))
+            _forward(self.problem, state, self.taus[low:high], part, (r, v))
             for k in range(high - 1, low - 1, -1):
-                self.step(k, *kept.pop())
+                self.step(k, r[k - low], None if v is None else v[k - low])
             return
-        piece = self.width
-        while piece * self.width < high - low:
-            piece *= self.width
+        piece = width
+        while piece * width < high - low:
+            piece *= width
         starts = list(range(low, high, piece))
-        states = []
-        for a, b in pairwise(starts):
-            states.append(tuple(None if t is None else t.clone() for t in state))
-            state, _ = _forward(self.problem, state, self.taus[a:b], betas[a:b] if betas else None)
-        states.append(state)
-        del state
-        for a, b in reversed(list(zip(starts, [*starts[1:], high], strict=True))):
-            self.walk(a, b, states.pop())
+        rooms = self._room(level, state, width - 1)
+        before = [tuple(None if t is None else t[i] for t in rooms) for i in range(len(starts) - 1)]
+        for (a, b), room in zip(pairwise(starts), before, strict=True):
+            for to, of in zip(room, state, strict=True):
+                if to is not None:
+                    to.copy_(of)
+            _forward(self.problem, state, self.taus[a:b], betas[a:b] if betas else None)
+        for a, b, start in reversed(
+            list(zip(starts, [*starts[1:], high], [*before, state], strict=True))
+        ):
+            self.walk(a, b, start, level + 1)
+
+    def _room(self, name: int | str, like: tuple[Tensor | None, ...], count: int) -> State:
+        """`count` places of the shapes of `like`, made once: a heap that many tensors of two sizes
+        come from and go back to would grow to several times of what is held."""
+        if name not in self.rooms:
+            made = (None if t is None else t.new_empty((count, *t.shape)) for t in like)
+            self.rooms[name] = tuple(made)
+        return self.rooms[name]
 
     def step(self, k: int, r: Tensor, v: Tensor | None) -> None:
         problem, tau = self.problem, self.taus[k]
@@ -144,7 +156,7 @@ class _Adjoint:
             product = _to_spectrum(sine).mul_(self.h).sum(-1)
             product *= tau[..., 0] if isinstance(tau, Tensor) else tau
             self.grad_p -= product.sum(0, keepdim=True) if len(self.grad_p) == 1 else product
-        self.grad_tau[k] = -sine.mul_(u).flatten(1).sum(1)
+        self.grad_tau_NB[k] -= sine.mul_(u).flatten(1).sum(1)
         del sine
         change = _to_spectrum(problem.weighted(r.cos_().mul_(u)))
         del u
@@ -152,7 +164,7 @@ class _Adjoint:
             _add(self.h, change, problem.gain_pairs, tau)
             return
         product = v.mul_(self.h).sum(-1).mul_(self.inner)
-        self.grad_beta[k] = product.flatten(1).sum(1)
+        self.grad_beta_NB[k] += product.flatten(1).sum(1)
         beta = self.betas[k]
         ahead = self.waiting.addcmul_(self.h, torch.as_tensor(1 + beta, device=self.h.device))
         self.waiting = self.h.mul_(-beta)
@@ -168,8 +180,9 @@ class _Descent(torch.autograd.Function):
         problem = Problem(phase, weight2, _gain_pairs(d_ZH, p_BZH))
         taus, betas = _rows(tau), _rows(beta)
         ctx.save_for_backward(phase, weight2, d_ZH, p_BZH, tau, beta, start)
-        (y, _), _ = _forward(problem, _begin(phase, d_ZH, start, betas), taus, betas)
-        return _leave(y, d_ZH, phase, start)
+        state = _begin(phase, d_ZH, start, betas)
+        _forward(problem, state, taus, betas)
+        return _leave(state[0], d_ZH, phase, start)
 
     @staticmethod
     def backward(ctx, grad):
@@ -179,6 +192,8 @@ class _Descent(torch.autograd.Function):
         spectrum = _to_spectrum(grad.contiguous())
         scale = d_ZH[None] if p_BZH is None else d_ZH * p_BZH
         h = spectrum * scale[..., None]
+        if start is None:
+            del spectrum  # a volume that nothing needs any more
         twice, zero = _parseval(phase), d_ZH == 0
         inner = torch.where(zero, 0.0, twice / torch.where(zero, 1.0, scale * d_ZH))
         walk = _Adjoint(problem, taus, betas, h, inner, ctx.needs_input_grad[3])
@@ -192,8 +207,8 @@ class _Descent(torch.autograd.Function):
             back = walk.h / torch.where(zero, 1.0, scale)[..., None]
             back = torch.where(zero[..., None], spectrum, back)
             grad_start = _to_space(back, phase.shape[-3:])
-        grad_tau = torch.stack(walk.grad_tau, 1).sum_to_size(tau.shape)
-        grad_beta = torch.stack(walk.grad_beta, 1).sum_to_size(beta.shape) if betas else None
+        grad_tau = walk.grad_tau_NB.T.sum_to_size(tau.shape)
+        grad_beta = walk.grad_beta_NB.T.sum_to_size(beta.shape) if betas else None
         return None, None, None, grad_p, grad_tau, grad_beta, grad_start
 
 
