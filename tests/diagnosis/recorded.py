@@ -14,7 +14,7 @@ from typing import Any
 from famulus.diagnosis.history import History, from_events
 
 FOLDER = Path(__file__).parent / "histories"
-KEPT = {"train": 60, "probe": 6}  # events at most; all of other kinds
+KEPT = {"train": 60, "probe": 3}  # events at most; all of other kinds
 DROPPED = ("s", "time")
 SECTIONS = ("task", "data", "model", "loss", "training")
 
@@ -39,7 +39,7 @@ def record(config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, An
 def _chosen(events: list, most: int) -> list:
     if len(events) <= most:
         return events
-    near = min(5, most // 3)
+    near = max(1, min(5, most // 3))
     middle = events[near:-near]
     count = most - 2 * near
     return [*events[:near], *(middle[i * len(middle) // count] for i in range(count)),

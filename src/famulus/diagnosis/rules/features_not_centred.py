@@ -4,6 +4,8 @@ Pooled activations after a ReLU are not negative: the cosine of different pictur
 their products are large and nearly alike, and nothing after the product can undo that.
 """
 
+from collections.abc import Mapping
+
 from famulus.diagnosis.history import Finding, History
 
 CAUSE = "features-not-centred"
@@ -14,7 +16,8 @@ HEADS = ("dot",)  # the others normalise over the batch before they multiply
 
 
 def rule(history: History) -> Finding | None:
-    head = (history.config.get("model", {}).get("head") or {}).get("kind")
+    head = history.config.get("model", {}).get("head")
+    head = head.get("kind") if isinstance(head, Mapping) else None
     if head not in HEADS or not history.val:
         return None
     last = history.val[-1]

@@ -8,6 +8,7 @@ SUMMARY = "validation gets worse while the training loss falls: samples are lear
 WORSE = 1.05  # last validation / best one
 AFTER = 2  # validations after the best one, at least, all of them worse
 FALLEN = 0.9  # training loss now / at the best validation
+HALVED = 0.5  # of it: then validation need only have stopped getting better
 
 
 def rule(history: History) -> Finding | None:
@@ -18,12 +19,14 @@ def rule(history: History) -> Finding | None:
     best = min(range(len(scores)), key=scores.__getitem__)
     floor = history.floor("loss", "best constant")
     then = [v for n, v in zip(seen, loss, strict=True) if n <= at[best]]
+    apart = loss[-1] / then[-1] if then and then[-1] > 0 else 1.0
     turned = (
         len(scores) - 1 - best >= AFTER
         and scores[best] > 0
-        and scores[-1] > WORSE * scores[best]
-        and bool(then)
-        and loss[-1] < FALLEN * then[-1]
+        and (
+            (scores[-1] > WORSE * scores[best] and apart < FALLEN)
+            or (2 * best < len(scores) and apart < HALVED)
+        )
     )
     at_once = floor is not None and scores[-1] >= floor and loss[-1] < FALLEN / 2 * floor
     if not turned and not at_once:
