@@ -63,7 +63,8 @@ def test_a_collapsed_posterior_is_named_with_the_scale_that_its_weight_states():
 
 def test_collapse_explains_that_the_mean_is_predicted():
     assert predicts_the_mean.rule(history("collapse")) is not None
-    assert [f.cause for f in diagnose(history("collapse"))] == ["posterior-collapse"]
+    found = [(f.cause, f.under) for f in diagnose(history("collapse"))]
+    assert found == [("posterior-collapse", ""), ("predicts-the-mean", "posterior-collapse")]
 
 
 def test_noise_that_is_off_is_named_and_the_legacy_formula_with_it():

@@ -83,7 +83,9 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
         show([finding.event() for finding in findings])
         return
     for finding in findings:
-        print(f"{finding.severity}: {finding.cause}\n  {finding.evidence}\n  → {finding.remedy}")
+        indent, why = ("    ", f", explained by {finding.under}") if finding.under else ("", "")
+        print(f"{indent}{finding.severity}: {finding.cause}{why}")
+        print(f"{indent}  {finding.evidence}\n{indent}  → {finding.remedy}")
     if not findings:
         print(f"{found.id}: no finding")
 

@@ -18,6 +18,7 @@ class Finding:
     remedy: str
     step: int | None = None
     consequences: tuple[str, ...] = ()  # causes that this one explains
+    under: str = ""  # the root cause that explains this one, where there is one
 
     def event(self) -> dict[str, Any]:
         return {"kind": "finding", **asdict(self)}

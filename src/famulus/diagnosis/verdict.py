@@ -1,14 +1,20 @@
-"""All rules over one history; one file of `rules/` a cause."""
+"""All rules over one history and what its controls found: root causes, their consequences under
+them, or that nothing explains what is seen."""
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 
 from famulus.diagnosis import rules
-from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
+from famulus.diagnosis.history import Event, Finding, History
+from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
+GRAVE = ("warning", "error")
+OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
 def _modules() -> list[ModuleType]:
@@ -18,16 +24,87 @@ def _modules() -> list[ModuleType]:
 
 def causes() -> dict[str, str]:
     """Every cause that can be named, with a line each."""
-    return {module.CAUSE: module.SUMMARY for module in _modules()}
+    known = NAMED_BEFOREHAND | {module.CAUSE: module.SUMMARY for module in _modules()}
+    return dict(sorted(known.items()))
 
 
 def diagnose(history: History) -> list[Finding]:
-    """Findings, gravest first. What another finding explains as its consequence is left out."""
-    found = [finding for rule in _rules() if (finding := rule(history)) is not None]
-    explained = {cause for finding in found for cause in finding.consequences}
-    kept = [finding for finding in found if finding.cause not in explained]
-    return sorted(kept, key=lambda finding: ORDER[finding.severity])
+    """Root causes, gravest first, each followed by what it explains (`under` names the root).
+
+    Where a run plainly does not learn and nothing is found, the one finding is `cannot-tell`.
+    """
+    named = [module.rule(history) for module in _modules() if module is not cannot_tell]
+    found = _united([*_of_controls(history.controls), *filter(None, named)])
+    if not found and (lost := cannot_tell.rule(history)):
+        return [lost]
+    return arranged(found)
 
 
-def _rules() -> list[Callable[[History], Finding | None]]:
-    return [module.rule for module in _modules()]
+def healthy(findings: Iterable[Finding]) -> bool:
+    """No finding of warning or above."""
+    return not any(finding.severity in GRAVE for finding in findings)
+
+
+def _of_controls(controls: Iterable[Event]) -> list[Finding]:
+    """The last word of each control that failed and knows why."""
+    newest = {str(event["name"]): event for event in controls}
+    return [
+        Finding(
+            str(event["cause"]),
+            OF_VERDICT[event["verdict"]],
+            f"control {event['name']}: {event['text']}",
+            str(event.get("remedy") or ""),
+            event.get("step"),
+        )
+        for event in newest.values()
+        if event.get("cause") and event.get("verdict") in OF_VERDICT
+    ]
+
+
+def _united(found: Iterable[Finding]) -> list[Finding]:
+    """One finding a cause: a control and a rule that agree are evidence of the same."""
+    by_cause: dict[str, Finding] = {}
+    for finding in found:
+        before = by_cause.get(finding.cause)
+        if before is None:
+            by_cause[finding.cause] = finding
+            continue
+        graver, other = sorted((before, finding), key=lambda f: ORDER[f.severity])
+        both = f"{graver.evidence}; {other.evidence}"
+        by_cause[finding.cause] = replace(graver, evidence=both)
+    return list(by_cause.values())
+
+
+def arranged(found: list[Finding]) -> list[Finding]:
+    """`found` with each finding below the one that explains it, through however many others."""
+    rest = sorted(found, key=lambda f: ORDER[f.severity])
+    causes = {f.cause for f in rest}
+    explains = {
+        f.cause: {c for c in (*f.consequences, *EXPLAINS.get(f.cause, ())) if c in causes}
+        - {f.cause}
+        for f in rest
+    }
+    explained = set().union(*explains.values())
+    # A circle of causes has no root: its gravest one is taken for it.
+    roots = sorted(rest, key=lambda f: f.cause in explained)
+    placed: dict[str, Finding] = {}
+    for root in roots:
+        if root.cause in placed:
+            continue
+        placed[root.cause] = replace(root, consequences=tuple(sorted(explains[root.cause])))
+        _below(root.cause, root.cause, explains, {f.cause: f for f in rest}, placed)
+    return list(placed.values())
+
+
+def _below(
+    cause: str,
+    root: str,
+    explains: dict[str, set[str]],
+    found: dict[str, Finding],
+    placed: dict[str, Finding],
+) -> None:
+    for name in sorted(explains[cause], key=lambda c: ORDER[found[c].severity]):
+        if name not in placed:
+            below = tuple(sorted(explains[name]))
+            placed[name] = replace(found[name], under=root, consequences=below)
+            _below(name, root, explains, found, placed)

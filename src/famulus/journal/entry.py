@@ -25,6 +25,7 @@ class Finding:
     remedy: str
     step: int | None
     runs: tuple[Record, ...]
+    under: str = ""  # the cause that explains this one
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def main_score(config: Mapping, scores: list[str]) -> str:
 
 
 def grouped_findings(records: list[Record]) -> list[Finding]:
-    """One finding a cause, the most severe and most frequent first."""
+    """One finding a cause, the most severe and most frequent first; below each what it explains."""
     by_cause: dict[str, list[tuple[dict, Record]]] = {}
     for record in records:
         newest = {str(f.get("cause")): f for f in record.findings}
@@ -199,9 +200,14 @@ def grouped_findings(records: list[Record]) -> list[Finding]:
                 str(worst.get("remedy") or ""),
                 worst.get("step"),
                 tuple(r for _, r in seen),
+                str(worst.get("under") or ""),
             )
         )
-    return sorted(found, key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause))
+    found.sort(key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause))
+    alone = {f.cause for f in found if not f.under}
+    roots = [f for f in found if not f.under or f.under not in alone]
+    below = [f for f in found if f not in roots]
+    return [f for root in roots for f in (root, *(b for b in below if b.under == root.cause))]
 
 
 def _rank(severity: Any) -> int:

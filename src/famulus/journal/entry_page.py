@@ -210,7 +210,7 @@ def finding_facts(finding: Finding, entry: Entry, prefix: str) -> dict:
     ]
     return {"cause": finding.cause, "severity": finding.severity, "where": where,
             "evidence": finding.evidence, "remedy": finding.remedy, "links": links,
-            "more": max(0, len(groups) - LINKS)}  # fmt: skip
+            "more": max(0, len(groups) - LINKS), "under": finding.under}  # fmt: skip
 
 
 def floor_facts(entry: Entry) -> list[tuple[str, str]]:

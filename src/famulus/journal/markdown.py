@@ -50,6 +50,7 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
         for finding in entry.findings:
             facts = finding_facts(finding, entry, "runs/")
             where = f" ({escape(facts['where'])})" if facts["where"] else ""
+            where += f", explained by {escape(finding.under)}" if finding.under else ""
             parts.append(f"**{escape(finding.cause)}**, {escape(finding.severity)}{where}")
             parts.append(escape(finding.evidence))
             if finding.remedy:

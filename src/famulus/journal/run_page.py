@@ -103,7 +103,7 @@ def _own_finding(finding: Finding, record: Record) -> dict:
     at = f"step {own['step']:,}" if isinstance(own.get("step"), int) else ""
     return {"cause": finding.cause, "severity": str(own.get("severity") or "info"), "where": at,
             "evidence": str(own.get("evidence") or ""), "remedy": str(own.get("remedy") or ""),
-            "links": [], "more": 0}  # fmt: skip
+            "links": [], "more": 0, "under": str(own.get("under") or "")}  # fmt: skip
 
 
 def _family(entry: Entry, record: Record) -> list[Edge]:

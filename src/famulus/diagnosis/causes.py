@@ -1,0 +1,69 @@
+"""The one list of causes: names that findings, pages, the casebook and `expect:` share.
+
+A cause that a history shows has a rule of its name, which says what it is. The others are named by
+a control before the run or by the refusal of an experiment; their line stands here.
+"""
+
+NAMED_BEFOREHAND = {
+    "activation-twice": "an activation is applied twice: by the net and again by the loss",
+    "cannot-overfit": "one batch with frozen targets can't be learned by heart",
+    "codes-width": "vectors don't divide into codes of the codebook's dimension",
+    "comparison-confounded": "runs that are compared differ in more than one factor",
+    "duplicates-across-split": "validation samples stand in the training split, too",
+    "frozen-statistics-move": "a frozen part still changes: its norms' statistics follow the data",
+    "input-and-target-swapped": "input and target of the data are the wrong way round",
+    "input-out-of-range": "numbers of the input lie far from the range that nets are started for",
+    "input-unused": "answers don't depend on the input: zeros or noise do as well",
+    "labels-differ": "training and validation number their classes differently",
+    "not-causal": "a prior sees codes that it must predict, or does not see those it may",
+    "not-resumable": "a resumed run does not go on as the uninterrupted one",
+    "operator-wrong": "a physics operator faces the wrong way, or lies on a shifted grid",
+    "option-without-effect": "an option changes nothing for what was chosen",
+    "picture-scaling": "pictures are stretched for display: what is shown is not what was made",
+    "randomness-repeats": "random numbers that should be new each time repeat",
+    "sampling-shift": "samples are drawn from other places in training than in validation",
+    "sampling-too-slow": "drawing from the model will take hours: each code costs a full pass",
+    "seams": "borders of tiles are seen in the whole: padding, or weights that don't sum to one",
+    "shapes-broadcast": "output and target differ in shape and are broadcast against each other",
+    "split-differs": "training and validation come from different distributions",
+    "unknown-score": "a score is watched that the task does not have",
+    "unknown-setting": "a setting that nothing reads",
+    "within-the-noise": "a difference is smaller than that of the same run with another seed",
+    "wrong-initial-loss": "the first loss is far from what an untrained net must score",
+}
+
+_NOTHING_LEARNED = ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low")
+
+# What a cause explains where both are found: listed under it, not beside it.
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "activation-twice": (*_NOTHING_LEARNED, "wrong-initial-loss", "saturated-units"),
+    "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed"),
+    "dead-units": (*_NOTHING_LEARNED, "input-unused", "weights-do-not-move", "features-collapsed"),
+    "exploding-gradient": ("loss-not-finite", "loss-spike"),
+    "features-collapsed": (*_NOTHING_LEARNED, "input-unused", "features-not-centred"),
+    "features-not-centred": (*_NOTHING_LEARNED, "input-unused", "features-collapsed"),
+    "frozen-statistics-move": ("train-eval-gap",),
+    "input-and-target-swapped": (*_NOTHING_LEARNED, "split-differs", "rate-too-high"),
+    "input-out-of-range": ("wrong-initial-loss", "saturated-units", "dead-units", "rate-too-high"),
+    "input-unused": _NOTHING_LEARNED,
+    "labels-differ": ("memorises", "train-eval-gap", "split-differs", "predicts-the-mean"),
+    "loss-not-finite": ("loss-spike",),
+    "loss-unbounded": (*_NOTHING_LEARNED, "loss-spike", "rate-too-high", "rate-cannot-reach",
+                       "memorises", "exploding-gradient", "wrong-initial-loss", "train-eval-gap"),
+    "memorises-the-pool": ("memorises", "loss-spike"),
+    "operator-wrong": (*_NOTHING_LEARNED, "wrong-initial-loss", "rate-too-high"),
+    "plateau": ("rate-too-low",),
+    "posterior-collapse": (*_NOTHING_LEARNED, "input-unused"),
+    "randomness-repeats": ("memorises",),
+    "rate-too-high": (*_NOTHING_LEARNED, "loss-not-finite", "loss-spike", "dead-units",
+                      "saturated-units", "exploding-gradient", "vanishing-gradient",
+                      "features-collapsed", "train-eval-gap", "input-unused"),
+    "sampling-shift": ("split-differs", "memorises"),
+    "saturated-units": (*_NOTHING_LEARNED, "vanishing-gradient", "input-unused"),
+    "shapes-broadcast": (*_NOTHING_LEARNED, "input-unused", "wrong-initial-loss"),
+    "split-differs": ("memorises",),
+    "targets-redrawn": (*_NOTHING_LEARNED, "memorises"),
+    "train-eval-gap": ("memorises",),
+    "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "input-unused"),
+    "weights-do-not-move": (*_NOTHING_LEARNED, "input-unused", "vanishing-gradient"),
+}  # fmt: skip

@@ -1,0 +1,47 @@
+"""What rules read off the layers of sampled steps."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from famulus.diagnosis.history import History
+
+Layer = Mapping[str, Any]
+SQUASHING = ("Tanh", "Sigmoid", "Hardtanh", "Hardsigmoid", "Softsign")
+RECTIFYING = ("ReLU", "ReLU6", "LeakyReLU", "Threshold")
+
+
+def series(history: History) -> dict[str, list[tuple[int, Layer]]]:
+    """(step, layer) at each sample, by the layer's name, in the order of the net."""
+    found: dict[str, list[tuple[int, Layer]]] = {}
+    for probe in history.probes:
+        for layer in probe["layers"]:
+            found.setdefault(layer["name"], []).append((probe["step"], layer))
+    return found
+
+
+def last_layers(history: History, back: int = 0) -> list[Layer]:
+    """Of the last sample, or of one before it."""
+    return list(history.probes[-1 - back]["layers"]) if len(history.probes) > back else []
+
+
+def with_weights(layers: Iterable[Layer]) -> list[Layer]:
+    """Layers that are trained and got a gradient."""
+    return [v for v in layers if v["numbers"] and v.get("trainable", True) and v.get("grad")]
+
+
+def ratio(layer: Layer) -> float | None:
+    """Update over weight: how much of itself a layer changes in a step."""
+    if not layer.get("update") or not layer.get("weight"):
+        return None
+    return float(layer["update"]) / float(layer["weight"])
+
+
+def learned(history: History, share: float = 0.9) -> bool | None:
+    """Whether the last validation is clearly below what a constant scores; None if unknown."""
+    known = []
+    for floor in history.floors:
+        if floor["means"] in ("best constant", "zero image", "chance"):
+            score = history.last(floor["score"])
+            if score is not None and floor["means"] != "chance" and float(floor["value"]) > 0:
+                known.append(score < share * float(floor["value"]))
+    return any(known) if known else None

@@ -1,0 +1,41 @@
+"""Units that are zero for every input (K10): nothing passes, nothing comes back.
+
+Limit as AutoTrainer's and SageMaker Debugger's: most of a layer, at two samples in a row.
+"""
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import RECTIFYING, last_layers, learned
+
+CAUSE = "dead-units"
+SUMMARY = "most units of a layer are zero for every input"
+SHARE = 0.7
+
+
+def rule(history: History) -> Finding | None:
+    if len(history.probes) < 3 or learned(history, 0.7):
+        return None
+    before = {v["name"]: v for v in last_layers(history, 1)}
+    dead = [
+        v
+        for v in last_layers(history)
+        if v["type"] in RECTIFYING
+        and (v.get("dead") or 0) >= SHARE
+        and (before.get(v["name"], {}).get("dead") or 0) >= SHARE
+    ]
+    if not dead:
+        return None
+    worst = max(dead, key=lambda v: v["dead"])
+    start = next((v for v in history.probes[0]["layers"] if v["name"] == worst["name"]), None)
+    then = f" ({start['dead']:.0%} at the start)" if start and start.get("dead") is not None else ""
+    more = f", and in {len(dead) - 1} more layers" if len(dead) > 1 else ""
+    rate = history.train[-1]["lr"] if history.train else 0.0
+    return Finding(
+        CAUSE,
+        "error",
+        f"{worst['dead']:.0%} of the units of {worst['name']} ({worst['type']}) are the same for"
+        f" every input of a batch at step {history.probes[-1]['step']:,}{then}, limit"
+        f" {SHARE:.0%}{more}",
+        f"training.optimizer.lr: {rate / 10:.3g}, an activation that is not flat (leaky_relu), a"
+        " norm before it; biases that start at 0",
+        step=history.probes[-1]["step"],
+    )

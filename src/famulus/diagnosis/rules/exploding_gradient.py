@@ -1,0 +1,46 @@
+"""Gradients that grow from the last layer to the first, or from step to step (K9)."""
+
+from statistics import median
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import learned, with_weights
+
+CAUSE = "exploding-gradient"
+SUMMARY = "gradients grow on their way to the first layers, or from step to step"
+FACTOR = 100.0  # first over last; AutoTrainer: 70
+GROWN = 1e3  # the largest gradient of a step over that of the first steps
+LAYERS = 4
+
+
+def rule(history: History) -> Finding | None:
+    sizes, ratios = [], []
+    for probe in history.probes:
+        layers = with_weights(probe["layers"])
+        if layers:
+            sizes.append((max(v["grad"] for v in layers), probe["step"]))
+        if len(layers) >= LAYERS:
+            ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
+    if len(sizes) < 3 or learned(history, 0.95) is True:
+        return None
+    start = median(s for s, _ in sizes[:3])
+    most, step = max(sizes)
+    grown = start > 0 and most > GROWN * start
+    deep = bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
+    if not grown and not deep:
+        return None
+    if grown:
+        told = f"the largest gradient grew from {start:.2g} to {most:.2g} at step {step:,}"
+    else:
+        factor, layers, step = ratios[-1]
+        told = (
+            f"the gradient is {layers[-1]['grad']:.2g} in {layers[-1]['name']} and"
+            f" {layers[0]['grad']:.2g} in {layers[0]['name']}, {factor:.0f} times as much (limit"
+            f" {FACTOR:.0f})"
+        )
+    return Finding(
+        CAUSE,
+        "error",
+        f"{told}, and nothing is learned",
+        "training.clip: 1.0, a norm between the layers, weights that start smaller",
+        step=step,
+    )

@@ -1,0 +1,32 @@
+"""Every input gets the same features (K14). Source: RankMe, Garrido et al. 2022, arXiv 2210.02885.
+
+The spread is that of features of length 1, over inputs; independent directions have 1/sqrt(d).
+"""
+
+from famulus.diagnosis.history import Finding, History
+
+CAUSE = "features-collapsed"
+SUMMARY = "an encoder gives every input the same features"
+RANK = 1.5  # effective rank of the features of a validation set
+SPREAD = 0.01
+
+
+def rule(history: History) -> Finding | None:
+    last = next((e for e in reversed(history.val) if "feature_rank" in e["values"]), None)
+    if last is None or len(history.val) < 2:
+        return None
+    rank = float(last["values"]["feature_rank"])
+    spread = float(last["values"].get("feature_std", 1.0))
+    if rank >= RANK and spread >= SPREAD:
+        return None
+    cosine = last["values"].get("feature_cosine")
+    alike = f", cosine of different pictures {cosine:.4f}" if cosine is not None else ""
+    return Finding(
+        CAUSE,
+        "error",
+        f"effective rank {rank:.2f} (limit {RANK}), spread {spread:.2g} (limit {SPREAD}){alike}"
+        f" after {last['inputs']:,} inputs",
+        "a loss that pushes different pictures apart (data.pretext: contrastive with candidates),"
+        " or batch norm before the comparison",
+        step=last["step"],
+    )

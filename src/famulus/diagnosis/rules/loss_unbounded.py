@@ -1,0 +1,34 @@
+"""A loss that has no least value is followed downwards for ever (K20).
+
+Binary cross-entropy with targets outside 0..1 (class ids, standardised pixels) is linear in the
+logit: logit 100 and target 5 cost -400.
+"""
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.trend import training_loss
+
+CAUSE = "loss-unbounded"
+SUMMARY = "the loss falls below zero without end: its targets lie outside what it is made for"
+DEEP = 3.0  # times the loss at the start, below zero
+
+
+def rule(history: History) -> Finding | None:
+    seen, loss = training_loss(history)
+    if len(loss) < 6 or history.facts.get("loss_scale") == "log":
+        return None
+    first, middle, last = loss[0], loss[len(loss) // 2], loss[-1]
+    scale = max(abs(f["value"]) for f in history.floors) if history.floors else abs(first)
+    if last >= -DEEP * max(scale, 1e-6) or last >= middle:
+        return None
+    steady = (middle - last) / max(first - middle, 1e-9)  # a likelihood slows down; this does not
+    if steady < 0.5:
+        return None
+    return Finding(
+        CAUSE,
+        "error",
+        f"the loss is {last:.4g} after {seen[-1]:,} inputs and falls as fast as at the"
+        f" start ({steady:.1f} times); {first:.4g} at {seen[0]:,}",
+        "targets of a binary cross-entropy must lie in 0..1: class ids need cross_entropy, grey"
+        " levels data.scaling: unit",
+        step=history.train[-1]["step"],
+    )

@@ -1,0 +1,47 @@
+"""Weights that should be trained and stay what they were, bit for bit (K5).
+
+Told apart by why: the optimizer does not have them, no gradient arrives, or every gradient is 0.
+"""
+
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import Layer, series
+
+CAUSE = "weights-do-not-move"
+SUMMARY = "weights that should be trained stay bit for bit what they were"
+SAMPLES = 3  # of the layer, none of which moved
+MEANT = ("frozen", "freeze", "thaw_every", "grow")  # of a model: parts that stand still on purpose
+
+
+def rule(history: History) -> Finding | None:
+    model = history.config.get("model") or {}
+    if any(model.get(key) for key in MEANT) or not any(e.get("lr") for e in history.train):
+        return None
+    still: dict[str, list[tuple[int, Layer]]] = {}
+    for name, seen in series(history).items():
+        known = [(step, v) for step, v in seen if v["numbers"] and v.get("moved") is not None]
+        trained = [pair for pair in known if pair[1].get("trainable", True)]
+        if len(trained) >= SAMPLES and not any(v["moved"] for _, v in trained):
+            still[name] = trained
+    if not still:
+        return None
+    name, seen = max(still.items(), key=lambda pair: pair[1][-1][1]["numbers"])
+    step, layer = seen[-1]
+    numbers = sum(v[-1][1]["numbers"] for v in still.values())
+    more = f" and {len(still) - 1} more" if len(still) > 1 else ""
+    if layer.get("held") is False:
+        why, do = "the optimizer does not have them", "hand the model's own parameters to it"
+    elif layer.get("grad") is None:
+        why, do = "no gradient arrives", "look for detach, no_grad, argmax or a copy on the way"
+    elif not layer["grad"]:
+        why, do = "every gradient is 0", "look for units that are dead or saturated after it"
+    else:
+        why = f"though a gradient of {layer['grad']:.2g} arrives"
+        do = f"training.optimizer.lr: {10 * history.train[-1]['lr']:.3g}"
+    return Finding(
+        CAUSE,
+        "error",
+        f"{name} ({layer['type']}){more}, {numbers:,} weights, were the same bit for bit at"
+        f" {len(seen)} samples up to step {step:,}: {why}",
+        do,
+        step=seen[0][0],
+    )

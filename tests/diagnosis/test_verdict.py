@@ -1,0 +1,83 @@
+"""Root causes first, their consequences under them; controls speak beside the rules."""
+
+import pytest
+
+from famulus.diagnosis.causes import EXPLAINS
+from famulus.diagnosis.history import Finding, from_events
+from famulus.diagnosis.verdict import arranged, causes, diagnose, healthy
+
+CONFIG = {"training": {"optimizer": {"name": "adam", "lr": 0.01}}}
+CONTROL = {"kind": "control", "name": "zeroed input", "text": "loss .30 with zeros, .30 without",
+           "remedy": "look at data.name", "cause": "input-unused"}  # fmt: skip
+
+
+def finding(cause, severity="warning", explains=()):
+    return Finding(cause, severity, "figures", "remedy", consequences=explains)
+
+
+def placed(found):
+    return [(f.cause, f.under) for f in arranged(found)]
+
+
+def trained(last, first=0.5, events=()):
+    """A loss that bends from `first` to `last`, and wavers."""
+    steps = range(1, 17)
+    line = [
+        {"kind": "train", "step": n, "inputs": 64 * n, "lr": 0.01, "wait": 0.0,
+         "values": {"total": last + (first - last) * 0.5**n + 0.002 * (n % 2)}}
+        for n in steps
+    ]  # fmt: skip
+    return from_events(CONFIG, [*line, *events])
+
+
+def test_consequences_stand_under_the_root_through_others():
+    found = [finding("c", "error"), finding("b", explains=("c",)), finding("a", explains=("b",))]
+    assert placed(found) == [("a", ""), ("b", "a"), ("c", "a")]
+
+
+def test_roots_stand_in_order_of_severity():
+    found = [finding("x", "info"), finding("y", "warning"), finding("z", "error")]
+    assert placed(found) == [("z", ""), ("y", ""), ("x", "")]
+
+
+def test_a_circle_is_opened_at_its_gravest():
+    found = [finding("a", "warning", ("b",)), finding("b", "error", ("a",))]
+    assert placed(found) == [("b", ""), ("a", "b")]
+
+
+def test_nothing_is_lost_and_nothing_doubled():
+    names = sorted(causes())
+    found = arranged([finding(name) for name in names])
+    assert sorted(f.cause for f in found) == names
+
+
+def test_only_known_causes_explain_known_causes():
+    known = causes()
+    assert set(EXPLAINS) | {c for row in EXPLAINS.values() for c in row} <= set(known)
+    assert all(cause not in row for cause, row in EXPLAINS.items())
+
+
+@pytest.mark.parametrize(("verdict", "severity"), [("failed", "error"), ("warning", "warning")])
+def test_a_control_with_a_cause_is_a_finding(verdict, severity):
+    found = diagnose(trained(0.2, events=[CONTROL | {"verdict": verdict}]))
+    assert [(f.cause, f.severity) for f in found] == [("input-unused", severity)]
+    assert "with zeros" in found[0].evidence
+    assert found[0].remedy == "look at data.name"
+    assert not healthy(found)
+
+
+def test_the_last_word_of_a_control_counts():
+    events = [CONTROL | {"verdict": "failed"}, CONTROL | {"verdict": "ok"}]
+    assert diagnose(trained(0.2, events=events)) == []
+
+
+def test_a_loss_that_does_not_fall_and_nobody_knows_why():
+    (found,) = diagnose(trained(0.499))
+    assert (found.cause, found.severity) == ("cannot-tell", "info")
+    assert "0.5004" in found.evidence
+    assert healthy([found])
+
+
+def test_what_is_explained_is_not_beyond_telling():
+    found = diagnose(trained(0.499, events=[CONTROL | {"verdict": "failed"}]))
+    assert [f.cause for f in found] == ["input-unused"]
