@@ -214,6 +214,9 @@ class Training(Strict):
     device: Literal["auto", "cpu", "cuda"] = operational("auto", "where to train")
     workers: int | None = operational(None, "loader threads, null: chosen", ge=0)
     threads: int | None = operational(None, "CPU threads of torch, null: chosen", ge=1)
+    probes: bool | Every = operational(
+        True, "measure the layers at sampled steps: true (ever rarer), false, or an interval"
+    )
 
     @field_validator("clip", mode="before")
     @classmethod

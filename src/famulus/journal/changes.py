@@ -10,7 +10,7 @@ from famulus.journal.numbers import plain
 from famulus.journal.record import Record
 
 SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
-OPERATIONAL = ("training.device", "training.workers", "training.threads")
+OPERATIONAL = ("training.device", "training.workers", "training.threads", "training.probes")
 
 
 def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:

@@ -4,8 +4,8 @@ Event map, in order:
 
     restore      newest checkpoint of this run, or its origin's (resume, extend), or fresh weights
     step         seed (seed, step) > on_inputs > rate > [gather > loss > backward] x accumulate
-                 > clip > optimizer > average
-    log          one wait for the device: means since the last log, rate, wait share, guard
+                 > clip > optimizer > average; at sampled steps, probes look on
+    log          one wait for the device: means since the last log, rate, wait share, probes, guard
     validate     eval mode, fixed noise, whole split > early stop, plateau, best
     pictures     the same fixed samples every time
     checkpoint   events are flushed first, its manifest is written last
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from famulus.config.schema import Training
 from famulus.data.feeder import Feeder, fixed_batch, validation_batches
 from famulus.data.source import Splits
+from famulus.diagnosis.probes import Probe
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import Checkpoint
 from famulus.tasks.base import Position, Task
@@ -113,6 +114,7 @@ class Loop:
         if origin is not None:
             self._restore(origin)
         self.progress.lr_factor *= lr_factor
+        self.probe = Probe(self.model, self.optimizer, self.calendar.probe_every)
         self.rate = 0.0  # learning rate of the last step
         self.norm: Tensor | None = None  # gradient norm of the last step, before clipping
         self.sums: dict[str, Tensor] = {}  # of loss parts since the last log, on the device
@@ -188,6 +190,7 @@ class Loop:
                 self._emit("mark", what="growth", text=grown)
             self.rate = self._scheduled_rate()
             set_rate(self.optimizer, self.rate)
+            sampled = self.probe.begin(at.step, at.inputs)
             for _ in range(training.accumulate):
                 batch = place(next(batch_of))
                 with self.precision.autocast(self.device):
@@ -195,6 +198,9 @@ class Loop:
                 total = parts["total"] if share == 1 else parts["total"] * share
                 total.backward()
                 self._add(parts)
+            if sampled:
+                self.probe.batch({name: batch[name] for name in batch if name != "index"})
+                self.probe.gradients()  # as they are before clipping
             self.norm = clip_gradients(self.parameters, training.clip)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -235,6 +241,8 @@ class Loop:
         if self.norm is not None:
             event["grad_norm"] = float(self.norm)
         self._emit("train", s=at.seconds, **event)
+        for probe in self.probe.take():
+            self.attempt.emit(probe)
         left = (self.calendar.budget - at.inputs) / rate if rate else 0.0
         self.watch(Status(at, self.calendar.budget, values, rate, wait, left))
         alarm = inspect(self.training, at, values)

@@ -60,6 +60,15 @@ class Calendar:
         period = every.inputs or every.epochs * self.samples
         return at.inputs // period > (at.inputs - self.per_step) // period
 
+    @property
+    def probe_every(self) -> int | None:
+        """Steps between two probes; 0: none, None: the schedule of `diagnosis.probes.due`."""
+        wanted = self.training.probes
+        if isinstance(wanted, bool):
+            return None if wanted else 0
+        inputs = wanted.inputs or (wanted.epochs or 0) * self.samples
+        return wanted.steps or max(1, round(inputs / self.per_step))
+
     def steps_to(self, every: Every | None, at: Progress) -> int:
         """Steps from `at` until `every` is due next; at least 1."""
         rest = math.ceil((self.budget - at.inputs) / self.per_step)

@@ -1,0 +1,226 @@
+"""Which modules of a net a probe looks at, and what it reads when one of them is called.
+
+A layer is a module with parameters of its own, or an activation. An activation that is a function
+(`F.relu(self.conv(x))`) is no module: it is seen in the input of the next layer, by the name of the
+node that made it, and gets an entry of its own, `conv > relu`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from famulus.diagnosis.probe_tensors import (
+    Sheet,
+    dead_share,
+    gram,
+    plain,
+    pooled,
+    readable,
+    sampled,
+)
+
+MOST = 64  # layers in an event
+INNERMOST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)  # units
+FUNCTIONS = {
+    "Relu": "relu", "LeakyRelu": "leaky_relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "Elu": "elu",
+    "Gelu": "gelu", "Silu": "silu", "Mish": "mish", "Softplus": "softplus", "Softmax": "softmax",
+    "Hardtanh": "hardtanh", "Threshold": "relu",
+}  # fmt: skip
+THROUGH = {
+    "View", "UnsafeView", "ReshapeAlias", "AsStrided", "Transpose", "Permute", "T", "Squeeze",
+    "Unsqueeze", "Expand", "Clone", "ToCopy", "Contiguous", "MaxPool2DWithIndices",
+    "MaxPool3DWithIndices", "MaxPool1D", "AvgPool2D", "AvgPool3D", "Mean", "AdaptiveAvgPool2D",
+}  # fmt: skip
+
+
+@dataclass
+class Layer:
+    """One module: its own parameters, and what its first call of a step said."""
+
+    name: str
+    module: nn.Module
+    parameters: list[nn.Parameter] = field(default_factory=list)
+    channels: int = 0  # of its output, where each has several places
+    entry: dict[str, Any] = field(default_factory=dict)
+    after: list[dict[str, Any]] = field(default_factory=list)  # functions that took its output
+
+
+def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
+    """At most `MOST` layers in the order of the model, and how many more there are.
+
+    A shared parameter belongs to the first module that has it. Of very many layers, those without
+    parameters go first, then every so many.
+    """
+    owned: set[int] = set()
+    found = []
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if readable(p) and id(p) not in owned]
+        owned |= {id(p) for p in own}
+        has = any(True for _ in module.parameters(recurse=False))
+        if has or (not any(True for _ in module.children()) and _acts(module)):
+            found.append(Layer(name or type(module).__name__, module, own))
+    total = len(found)
+    if total > MOST:
+        found = [layer for layer in found if layer.parameters]
+    if len(found) > MOST:
+        found = [found[round(k * (len(found) - 1) / (MOST - 1))] for k in range(MOST)]
+    return found, total - len(found)
+
+
+def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
+    """The net inside DistributedDataParallel and torch.compile; whether it was compiled.
+
+    A hook would make a compiled net compile again: there, only weights are measured.
+    """
+    compiled = False
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model, compiled = model._orig_mod, True
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model, compiled
+
+
+def _acts(module: nn.Module) -> bool:
+    """torch's own pooling, dropout and reshaping change nothing worth a line."""
+    home = type(module).__module__
+    return not home.startswith("torch.nn") or home == "torch.nn.modules.activation"
+
+
+def flat_part(kind: str, value: Tensor) -> Tensor | None:
+    """Share of `value` where the activation has no slope left; None for those that have some."""
+    match kind.lower():
+        case "tanh":
+            return (value.abs() > 0.97).float().mean()
+        case "sigmoid":
+            return ((value - 0.5).abs() > 0.48).float().mean()
+        case "hardtanh":
+            return (value.abs() >= 1).float().mean()
+    return None
+
+
+class Outputs:
+    """Forward hooks for one step: each layer's first output, measured where it is made."""
+
+    def __init__(self, layers: list[Layer], sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.nodes: list[tuple[Any, Layer]] = []  # what made each output, kept alive for `is`
+        self.axis = 1  # of the units, as of the last layer with weights
+        self.called: list[Layer] = []  # those with weights, in order of their first call
+        self.narrow: list[tuple[int, Layer, Tensor]] = []  # each narrower than all before
+        self.handles = []
+        for layer in layers:
+            if isinstance(layer.module, torch.jit.ScriptModule):
+                continue
+            self.handles += [
+                layer.module.register_forward_pre_hook(self._before(layer)),
+                layer.module.register_forward_hook(self._after(layer)),
+            ]
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles, self.nodes = [], []
+
+    def _before(self, layer: Layer):
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            value = next(tensors(inputs), None)
+            if value is not None and not layer.entry.get("calls"):
+                self._function(value)
+
+        return hook
+
+    def _after(self, layer: Layer):
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            layer.entry["calls"] = layer.entry.get("calls", 0) + 1
+            for value in tensors(output):
+                if value.grad_fn is not None:
+                    self.nodes.append((value.grad_fn, layer))
+            value = next(tensors(output), None)
+            if value is None or layer.entry["calls"] > 1:
+                return
+            if layer.parameters:
+                self.axis = -1 if isinstance(module, INNERMOST) else 1
+                layer.channels = value.shape[1] if self.axis == 1 and value.ndim > 2 else 0
+            self._measure(plain(value), type(module).__name__, layer.entry)
+            if layer.parameters:
+                self._narrowest(layer, plain(value))
+
+        return hook
+
+    @torch.no_grad()
+    def _measure(self, value: Tensor, kind: str, into: dict[str, Any]) -> None:
+        some = sampled(value)
+        var, mean = torch.var_mean(some, correction=0)
+        self.sheet.scalar(mean, into, "mean")
+        self.sheet.scalar(var.sqrt(), into, "std")
+        self.sheet.scalar((some == 0).float().mean(), into, "zeros")
+        if (share := dead_share(value, self.axis)) is not None:
+            self.sheet.scalar(share, into, "dead")
+        if (share := flat_part(kind, some)) is not None:
+            self.sheet.scalar(share, into, "saturated")
+
+    @torch.no_grad()
+    def _narrowest(self, layer: Layer, value: Tensor) -> None:
+        if value.ndim >= 2 and len(value) > 1 and value.shape[self.axis] > 1:
+            width = value.numel() // len(value)
+            if self.called and (not self.narrow or width < self.narrow[-1][0]):
+                self.narrow.append((width, layer, pooled(value, self.axis)))
+        self.called.append(layer)
+
+    def _function(self, value: Tensor) -> None:
+        """An activation without a module, between two layers."""
+        kind, source = self._origin(value.grad_fn)
+        if not kind or source is None or any(entry["type"] == kind for entry in source.after):
+            return
+        entry = {"name": f"{source.name} > {kind}", "type": kind, "numbers": 0, "calls": 1}
+        source.after.append(entry)
+        value = plain(value)
+        if value.ndim == 2 and source.channels and value.shape[1] % source.channels == 0:
+            # a place that is dark is no dead unit
+            value = value.unflatten(1, (source.channels, -1))
+        self._measure(value, kind, entry)
+
+    def _origin(self, node: Any) -> tuple[str, Layer | None]:
+        """The activation that made an input, if it was none of a module's, and on which layer."""
+        kind = ""
+        for _ in range(8):
+            if node is None:
+                return "", None
+            for known, layer in self.nodes:
+                if known is node:
+                    return kind, layer
+            name = node.name().split("::")[-1].removesuffix("0").removesuffix("Backward")
+            if not kind and name in FUNCTIONS:
+                kind = FUNCTIONS[name]
+            elif name not in THROUGH:
+                return kind, self.called[-1] if self.called else None
+            node = node.next_functions[0][0] if node.next_functions else None
+        return "", None
+
+    def rank(self) -> tuple[Layer, int, Tensor] | None:
+        """The narrowest layer between the first and the last: its greatest rank, its `gram`."""
+        inner = [n for n in self.narrow if n[1] is not self.called[-1]]
+        if not inner:
+            return None
+        _, layer, features_BU = inner[-1]
+        return layer, min(features_BU.shape), gram(features_BU)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors of real numbers in an output: itself, or inside tuples, lists, dicts."""
+    if readable(value) and value.is_floating_point():
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from tensors(item)
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            yield from tensors(getattr(value, name, None))
