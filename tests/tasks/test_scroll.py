@@ -10,7 +10,10 @@ from torch.nn import functional as F
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.feeder import fixed_batch, validation_batches
+from famulus.data.scroll_data import phantom
+from famulus.models.autoencoder import Reconstruction
 from famulus.models.cubes import CubeAutoencoder, Style
+from famulus.ops.ink import Terms, judged
 from famulus.tasks.base import Parent, Position
 from famulus.tasks.scroll import ScrollConfig, ScrollTask
 
@@ -94,15 +97,12 @@ def test_floors_are_what_a_constant_really_scores():
 
 def test_a_perfect_map_scores_one():
     t = task(model={"kind": "ink", "coarse": 1})
-
-    class Oracle(torch.nn.Module):
-        threshold = torch.tensor(0.5)
-
     label = next(b["label"] for b in validation_batches(t.data().validation, 500, "cpu"))
     half = (torch.arange(len(label)) % 2 == 0)[:, None, None].expand_as(label)
-    scores = t._ink_scores(Oracle(), 20 * label - 10, label, torch.ones_like(label), half)
+    scores, threshold = judged(20 * label - 10, label, torch.ones_like(label), half, Terms())
     assert scores["auc"] == pytest.approx(1)
     assert scores["f05"] == pytest.approx(1)
+    assert threshold == pytest.approx(torch.tensor(10.0).sigmoid().item())
 
 
 def test_a_frozen_encoder_stays_bit_for_bit():
@@ -165,6 +165,30 @@ def test_apply_writes_a_whole_map_and_goes_on(tmp_path):
     assert names == ["overlay.png", "prediction.png", "prediction.tif", "report.json"]
     with pytest.raises(ConfigError, match="expected stride"):
         t.apply(net, tmp_path / "papyrus-2", tmp_path / "out", {"strides": 5})
+
+
+@pytest.mark.parametrize("kind", ["tif", "npy"])
+def test_apply_gives_the_whole_volume(tmp_path, kind):
+    """A net that hands its cube through gives the fragment back, every voxel, in its own type."""
+    t = task(model={"kind": "autoencoder"}, data={"scale": "range"})
+
+    class Through(torch.nn.Linear):
+        def forward(self, image):
+            return Reconstruction(image, image)
+
+    options = {"stride": 5, "format": kind, "flips": 2}
+    t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", options)
+    file = tmp_path / f"out/prediction.{kind}"
+    made = tifffile.imread(file) if kind == "tif" else np.load(file)
+    volume = phantom(t.config.data.phantom.recipe(2)).volume_ZYX
+    assert made.dtype == volume.dtype
+    assert np.array_equal(made, volume)
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["recon"] < 1e-12 < report["recon of one grey level"]
+    with pytest.raises(ConfigError, match="expected tif or npy, received png"):
+        t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", {"format": "png"})
+    with pytest.raises(ConfigError, match="expected a whole number, received 'a'"):
+        t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", {"stride": "a"})
 
 
 def test_facts_hold_the_layers_and_the_ceiling():

@@ -20,14 +20,31 @@ WINDOWS = 256  # that the loss by distance is measured on
 BATCH = 8
 
 
-def seams(made_YX: np.ndarray, stride: int) -> dict[str, float]:
+def seams(made_YX: np.ndarray, stride: int, period: int = 1) -> dict[str, float]:
     """Seam ratio and phase score of each axis; nothing where the map has too few borders."""
     found = {}
     for axis, name in enumerate("yx"):
         if made_YX.shape[axis] > 2 * stride > 2:
-            found[f"seam ratio {name}"] = blend.seam_ratio(made_YX, stride, axis)
-            found[f"seam phase score {name}"] = blend.phase_score(made_YX, stride, axis)
+            given = made_YX, stride, axis, 0, period
+            found[f"seam ratio {name}"] = blend.seam_ratio(*given)
+            found[f"seam phase score {name}"] = blend.phase_score(*given)
     return found
+
+
+def rebuilt(fragment: Fragment, made_PYX: np.ndarray, scale: Scale, z: int) -> dict[str, float]:
+    """Mean squared error inside the mask, in units of the scale, and what one grey level scores.
+
+    Plane by plane; the result's first plane is the volume's plane `z`.
+    """
+    plane = np.empty((1, *made_PYX.shape[1:]), fragment.volume.dtype.newbyteorder("="))
+    error = total = square = 0.0
+    for i, made in enumerate(made_PYX):
+        fragment.volume.read((z + i, 0, 0), plane)
+        voxels = (plane[0][fragment.mask].astype(np.float64) - scale.mean) / scale.sd
+        error += float(np.square(made[fragment.mask] - voxels).mean())
+        total, square = total + voxels.mean(), square + np.square(voxels).mean()
+    n = len(made_PYX)
+    return {"recon": error / n, "recon of one grey level": float(square / n - (total / n) ** 2)}
 
 
 def against_labels(fragment: Fragment, made_YX: np.ndarray, threshold: float) -> dict[str, Any]:

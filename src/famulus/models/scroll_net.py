@@ -1,5 +1,6 @@
 """The `model` section of task scroll, and the net that it names."""
 
+import math
 from typing import Literal
 
 import torch
@@ -74,6 +75,13 @@ def build(m: ScrollModel, size: tuple[int, int, int], prior: float | None) -> nn
         with torch.no_grad():
             last.bias[-1] = logit(start)
     return net
+
+
+def period_of(m: ScrollModel) -> int:
+    """Voxels after which an output lies alike in the net's grids: its stages halve, its logits
+    are coarse, so that neighbouring voxels of a map are not made alike."""
+    stages = 2 ** len(m.widths)
+    return math.lcm(stages, m.coarse) if m.kind == "ink" else stages
 
 
 def ink_of(net: nn.Module, image: Tensor) -> tuple[Tensor, Tensor | None]:

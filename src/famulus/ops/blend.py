@@ -99,13 +99,15 @@ class Canvas:
         self.band = np.zeros((channels, size, shape[1]))  # float64 rows that are not yet finished
         self.top = 0  # of the band, in rows of the map
 
-    def add(self, row: int, column: int, prediction_CYX: np.ndarray) -> None:
-        """Adds the window at (`row`, `column`) of the grid; rows in ascending order."""
+    def add(self, row: int, column: int, prediction_CYX: np.ndarray, first: int = 0) -> None:
+        """Adds the window at (`row`, `column`) of the grid to the channels from `first` on; rows
+        in ascending order."""
         if self.rows[row] != self.top:
             raise ValueError(f"expected windows of the row at {self.top}, received row {row}")
         weight = self.weights_y[row][:, None] * self.weights_x[column]
         x = self.columns[column]
-        self.band[:, :, x : x + self.size] += weight * prediction_CYX
+        channels = slice(first, first + len(prediction_CYX))
+        self.band[channels, :, x : x + self.size] += weight * prediction_CYX
 
     def finish(self, row: int) -> tuple[int, np.ndarray]:
         """(first row, CYX) of what no later row of windows touches; the band moves on."""
@@ -138,23 +140,35 @@ def steps(map_YX: np.ndarray, axis: int) -> np.ndarray:
     return np.abs(np.diff(map_YX.astype(np.float64), axis=axis)).mean(1 - axis)
 
 
-def seam_ratio(map_YX: np.ndarray, stride: int, axis: int, offset: int = 0) -> float:
+def seam_ratio(
+    map_YX: np.ndarray, stride: int, axis: int, offset: int = 0, period: int = 1
+) -> float:
     """S = mean g(at borders) / mean g(elsewhere); 1 without seams. Borders at offset + k stride.
 
+    `period`: a map that was enlarged from a grid of so many pixels is steeper at some phases of
+    that grid than at others; borders are then compared with places of their own phase only. The
+    period must divide the stride, and be smaller, to have an effect.
     Raises ValueError if the map has no border inside.
     """
     g = steps(map_YX, axis)
-    at = (np.arange(len(g)) + 1 - offset) % stride == 0
-    if not at.any() or at.all():
+    place = np.arange(len(g)) + 1 - offset
+    at = place % stride == 0
+    alike = place % period == 0 if 1 < period < stride and stride % period == 0 else True
+    rest = ~at & alike
+    if not at.any() or not rest.any():
         raise ValueError(f"expected a map longer than the stride {stride}, received {len(g) + 1}")
-    return float(g[at].mean() / max(g[~at].mean(), 1e-300))
+    return float(g[at].mean() / max(g[rest].mean(), 1e-300))
 
 
-def phase_score(map_YX: np.ndarray, stride: int, axis: int, offset: int = 0) -> float:
-    """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t. Alarm above 4."""
+def phase_score(
+    map_YX: np.ndarray, stride: int, axis: int, offset: int = 0, period: int = 1
+) -> float:
+    """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t, or those of them that are
+    multiples of `period` (as in `seam_ratio`) where that leaves at least 4. Alarm above 4."""
     g = steps(map_YX, axis)
     phase = (np.arange(len(g)) + 1 - offset) % stride
-    means = np.array([g[phase == t].mean() for t in range(stride) if (phase == t).any()])
+    step = period if stride % period == 0 and stride // period >= 4 else 1
+    means = np.array([g[phase == t].mean() for t in range(0, stride, step) if (phase == t).any()])
     spread = 1.4826 * np.median(np.abs(means - np.median(means)))
     return float((means[0] - np.median(means)) / max(spread, 1e-300))
 
