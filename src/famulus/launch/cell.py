@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from famulus.config.errors import FamulusError, StoreError
-from famulus.diagnosis.history import from_events
+from famulus.diagnosis.history import History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.launch.plan import ORIGIN, Ready
 from famulus.store import lineage
@@ -176,12 +176,21 @@ def _rolled_back(run: Run, attempt: Attempt, outcome: Outcome) -> Outcome:
     return outcome
 
 
+def _verdict(history: History) -> list[dict[str, Any]]:
+    """Findings as events. A rule that breaks must not cost a run that has finished."""
+    try:
+        return [finding.event() for finding in diagnose(history)]
+    except Exception as error:
+        text = f"the diagnosis broke: {type(error).__name__}: {error} (famulus diagnose repeats it)"
+        return [{"kind": "mark", "what": "diagnosis", "text": text}]
+
+
 def _finish(run: Run, attempt: Attempt, loop: Loop, outcome: Outcome) -> None:
     at = loop.progress
     attempt.flush()
     history = from_events(run.config(), run.curve())
-    for finding in diagnose(history):
-        attempt.emit({"step": at.step, "inputs": at.inputs, **finding.event()})
+    for event in _verdict(history):
+        attempt.emit({"step": at.step, "inputs": at.inputs, **event})
     rates = [event["rate"] for event in history.train]
     waits = [event["wait"] for event in history.train]
     attempt.finish(
