@@ -18,6 +18,21 @@ def test_product():
     )
 
 
+@pytest.mark.parametrize("first", [0.5, 2.25])  # 1 - 2.25 * 4/9 is 0 in floating point
+def test_gradient_of_the_product(first):
+    x = torch.cat([D.square(), torch.tensor([4 / 9]).double()])
+    tau = torch.tensor([first, 1.5, 0.3, 1.5, -0.1], dtype=torch.float64)
+    sign = torch.arange(len(x)) % 3 - 1.0
+    ours, theirs = (tau.clone().requires_grad_() for _ in range(2))
+    (residual_polynomial(x, ours) * sign).sum().backward()
+    product = torch.ones_like(x)
+    for k in range(len(tau)):
+        product = product * (1 - theirs[k] * x)
+    (product * sign).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-12, atol=1e-14)
+    assert float((1 - first * x).abs().min()) == 0 or first != 2.25
+
+
 def test_momentum_written_out():
     x, tau, beta = torch.tensor([0.2]).double(), [0.5, 1.5, 0.7], [0.1, 0.4, 0.6]
     chi = [0.0, 0.0]  # the scalar problem: field 1, so that chi = 1 - r

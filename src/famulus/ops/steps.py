@@ -19,6 +19,9 @@ def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None
     x is d^2, or p d^2 of a preconditioned step. Without momentum: prod(1 - tau_k x).
     Leading axes (one set of steps a sample, one x a sample) broadcast.
     """
+    if beta_N is None and x_K.ndim == 1 and not x_K.requires_grad:
+        rows = [_Product.apply(x_K, tau) for tau in tau_N.reshape(-1, tau_N.shape[-1])]
+        return torch.stack(rows).reshape(*tau_N.shape[:-1], len(x_K))
     shape = torch.broadcast_shapes((*tau_N.shape[:-1], 1), x_K.shape)
     before = now = torch.ones(shape, dtype=x_K.dtype, device=x_K.device)
     for k in range(tau_N.shape[-1]):
@@ -27,6 +30,31 @@ def residual_polynomial(x_K: Tensor, tau_N: Tensor, beta_N: Tensor | None = None
             ahead = ahead + beta_N[..., k, None] * (now - before)
         before, now = now, ahead
     return now
+
+
+class _Product(torch.autograd.Function):
+    """prod(1 - tau_k x), K: in few operations, where 200 steps one by one are 2,000 small ones."""
+
+    @staticmethod
+    def forward(ctx, x_K: Tensor, tau_N: Tensor) -> Tensor:
+        factors_KN = torch.addcmul(x_K.new_ones(()), x_K[:, None], tau_N, value=-1)
+        product_K = factors_KN.prod(1)
+        ctx.save_for_backward(x_K, factors_KN, product_K)
+        return product_K
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_K: Tensor):
+        x_K, factors_KN, product_K = ctx.saved_tensors
+        others_KN = product_K[:, None] / factors_KN  # the product without the factor
+        zero = product_K == 0  # one factor may be
+        if zero.any():
+            rows = factors_KN[zero]
+            ones = torch.ones_like(rows[:, :1])
+            ahead = torch.cat([ones, rows[:, :-1].cumprod(1)], 1)
+            behind = torch.cat([ones, rows.flip(1)[:, :-1].cumprod(1)], 1).flip(1)
+            others_KN[zero] = ahead * behind
+        return None, -(grad_K * x_K) @ others_KN
 
 
 def step_filter(
