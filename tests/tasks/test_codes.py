@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.feeder import validation_batches
+from famulus.models.scaling import Scaled
 from famulus.tasks.base import Position
 from famulus.tasks.codes import Codes, CodesConfig
 
@@ -91,6 +92,27 @@ def test_padding_counts_neither_in_the_loss_nor_in_the_scores(letterboxed):
     unmasked = {k: v for k, v in dirty.items() if k != "mask"}
     assert not torch.isclose(task.loss(net, unmasked, AT)["recon"], plain)  # control
     assert batch["mask"].mean() == 0.75
+
+
+@pytest.mark.parametrize("scaling", ["unit", "clamped", "centred", "standard", "per-sample"])
+def test_its_own_tests_pass_and_can_fail(letterboxed, scaling, monkeypatch):
+    task, net = make(data=letterboxed | {"scaling": scaling})
+    batch = batch_of(task, 12)
+    assert [(t.name, t.passed) for t in task.self_tests(net, batch)] == [
+        ("scaling", True),
+        ("padding", True),
+    ]
+    whole = task.loss
+    monkeypatch.setattr(
+        task, "loss", lambda m, b, at: whole(m, {k: v for k, v in b.items() if k != "mask"}, at)
+    )
+    squared = Scaled(batch["image"].square(), torch.zeros(()), torch.ones(()))
+    monkeypatch.setattr(net.scaling, "forward", lambda image, mask=None: squared)
+    broken = {t.name: t for t in task.self_tests(net, batch)}
+    assert not broken["scaling"].passed
+    assert broken["scaling"].cause == "picture-scaling"
+    monkeypatch.delattr(net.scaling, "forward")
+    assert not {t.name: t for t in task.self_tests(net, batch)}["padding"].passed
 
 
 def test_floors_against_numpy(letterboxed):

@@ -167,6 +167,12 @@ def test_sampling_is_forecast_and_bounded():
     task, net = make(stage(), model={"sampling_limit_s": 1e-6})
     picture = task.pictures(net.eval(), batch_of(task, 4))["samples"]
     assert "No samples: forecast" in picture.caption
+    tests = {t.name: t for t in task.self_tests(net, batch_of(task, 4))}
+    assert tests["causality"].passed
+    assert (tests["sampling"].passed, tests["sampling"].cause) == (False, "sampling-too-slow")
+    assert "32 codes: about" in tests["sampling"].text
+    roomy, net = make(stage())
+    assert all(t.passed for t in roomy.self_tests(net, batch_of(roomy, 4)))
     task, net = make(stage(), model={"samples": 0})
     assert task.pictures(net, batch_of(task, 4)) == {}
 

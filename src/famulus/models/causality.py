@@ -69,21 +69,23 @@ def breaches(
     return found
 
 
-def self_test(prior: Prior, flips: int = 3) -> None:
+def self_test(prior: Prior, flips: int = 3) -> int:
     """A few flips on the net as built: nothing forbidden may move, and something must.
 
     In float32 a far, weak influence can round away, so the exact set is the tests' business.
-    Takes nothing from the random stream. Raises ValueError saying what moved.
+    Takes nothing from the random stream. Returns how many logits moved in all; raises ValueError
+    saying what moved if one must not have, or none did.
     """
     count = prior.places * prior.per_place
     codes = (torch.arange(count) * 7 % prior.size).view(1, *prior.grid, prior.per_place)
     label = None if prior.label is None else torch.zeros(1, dtype=torch.int64)
-    training = prior.training
+    training, seen = prior.training, 0
     prior.eval()
     for i in range(flips):
         place = (prior.places - 1) * i // (2 * max(flips - 1, 1))  # none in the last half
         changed = moved(lambda c: prior(c, label), codes, place, 0, prior.size)
         declared = prior.reach(place, 0)
+        seen += int(changed.sum())
         if (changed & ~declared).any() or (declared.any() and not changed.any()):
             raise Unfit(
                 f"causality: flipping code 0 of place {place} moved "
@@ -92,3 +94,4 @@ def self_test(prior: Prior, flips: int = 3) -> None:
                 "not-causal",
             )
     prior.train(training)
+    return seen

@@ -19,7 +19,11 @@ PROBED = 64  # places after which the whole is forecast
 
 
 class TooSlow(Exception):
-    """Sampling would take longer than it may."""
+    """Sampling would take, or took, longer than it may."""
+
+    def __init__(self, forecast_s: float, limit_s: float) -> None:
+        super().__init__(f"forecast {forecast_s:.2g} s, limit {limit_s:.2g} s")
+        self.forecast_s = forecast_s
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def sample(
     `given` (B...H): codes to keep, -1 where one is to be drawn, K where there is padding.
     `first`: number of the first picture in its series. `progress(places done, places)`.
     Raises ValueError if `given` has another shape, TooSlow if after a first stretch of places the
-    whole is forecast to take more than `limit_s` seconds.
+    whole is forecast to take more than `limit_s` seconds, or as soon as it has taken them.
     """
     start_s = time.monotonic()
     how = how or Sampling()
@@ -153,13 +157,24 @@ def sample(
                 prior.put(state, place, codes_BTH[:, place])
                 if progress is not None:
                     progress(place + 1, prior.places)
-                if limit_s is not None and place + 1 == min(prior.places, PROBED):
-                    forecast = (time.monotonic() - start_s) * prior.places / (place + 1)
-                    if forecast > limit_s:
-                        raise TooSlow(f"forecast {forecast:.0f} s, limit {limit_s:g} s")
+                if limit_s is not None and place + 1 >= min(prior.places, PROBED):
+                    taken_s = time.monotonic() - start_s
+                    whole_s = taken_s * prior.places / (place + 1)
+                    if taken_s > limit_s or (place + 1 <= PROBED and whole_s > limit_s):
+                        raise TooSlow(whole_s, limit_s)
     finally:
         prior.train(training)
     return codes_BTH.view(shape)
+
+
+def forecast_s(prior: Prior, pictures: int, label_B: Tensor | None = None) -> float:
+    """Seconds that `sample` will take for so many pictures, from its first places."""
+    try:
+        start_s = time.monotonic()
+        sample(prior, pictures, label_B=label_B, limit_s=0.0)
+        return time.monotonic() - start_s  # of a clock too coarse to see it
+    except TooSlow as slow:
+        return slow.forecast_s
 
 
 @torch.no_grad()

@@ -11,68 +11,33 @@ Source: van den Oord et al. 2017, arXiv 1711.00937; Kingma & Welling 2014, arXiv
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError, DataError, Unfit, cause_of
-from famulus.config.schema import Strict
-from famulus.data.coded_images import CodedData, batches
+from famulus.config.errors import ConfigError, DataError, cause_of
+from famulus.data.coded_images import batches
 from famulus.data.picture import recipe
 from famulus.data.placed import placed, refuse_unread
 from famulus.data.source import Splits
-from famulus.models.coded import CodedModel, build_coded
+from famulus.models.coded import build_coded
 from famulus.models.codes_apply import apply_codes
-from famulus.models.scaling import WITHIN_UNIT, Moments
+from famulus.models.scaling import Moments
 from famulus.models.vqvae import VAE
 from famulus.ops import masked
 from famulus.ops.quantise import CodebookCount
 from famulus.ops.strip import difference, strip
-from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
+from famulus.tasks.codes_settings import CodesConfig
 
 SURVEYED = 2048  # training pictures, spread evenly, that means and variances are measured on
-
-
-class CodesLoss(Strict):
-    """Reconstruction and what holds the codes together (formula in the task's docstring)."""
-
-    reconstruction: Literal["mse", "l1", "bce"] = "mse"
-    scale: Literal["variance", "calibrated", "none"] = Field(
-        "variance", description="mse: divided by the data's variance, or calibrated Gaussian nats"
-    )
-    commit_weight: float = Field(0.25, ge=0, description="vqvae: keeps z near its code")
-    kl_weight: float = Field(1.0, ge=0, description="vae: 1 = ELBO with scale calibrated")
-    kl_warmup_inputs: int = Field(0, ge=0, description="vae: examples until kl_weight is reached")
-
-
-class CodesConfig(Strict):
-    data: CodedData = CodedData()
-    model: CodedModel = CodedModel()
-    loss: CodesLoss = CodesLoss()
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        loss, scaling = self.loss, self.data.scaling
-        if loss.reconstruction == "bce":
-            if scaling not in WITHIN_UNIT:
-                raise Unfit(
-                    "loss.reconstruction bce: targets outside 0..1 make it unbounded below: "
-                    f"expected data.scaling of {', '.join(WITHIN_UNIT)}, received {scaling}",
-                    "loss-unbounded",
-                )
-            if self.model.output != "none":
-                raise Unfit(
-                    "loss.reconstruction bce applies the sigmoid itself: expected model.output "
-                    f"none, received {self.model.output}",
-                    "activation-twice",
-                )
-        if loss.reconstruction != "mse" and loss.scale == "calibrated":
-            raise ValueError(
-                f"loss.scale calibrated is Gaussian: expected mse, received {loss.reconstruction}"
-            )
-        return self
+MSE_UNITS = {
+    "variance": "squared error over the training set's variance",
+    "calibrated": "Gaussian nats a number, the best variance",
+    "none": "squared error in the scaling's units",
+}
+ROUNDING = 1e-4  # grey ranges: what scaling and going back may lose in float32
 
 
 class Codes(Task):
@@ -108,6 +73,15 @@ class Codes(Task):
             scaled.add(x.flatten(2).flatten(1)[:, None], _one_channel(batch.get("mask"), x))
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
         return model
+
+    def facts(self) -> dict[str, Any]:
+        c, vae = self.config.loss, self.config.model.kind == "vae"
+        unit = c.reconstruction if c.reconstruction != "mse" else MSE_UNITS[c.scale]
+        held = f"{c.kl_weight:g} * KL / numbers" if vae else f"{c.commit_weight:g} * commit"
+        facts: dict[str, Any] = {"loss": f"{unit} + {held}"}
+        if c.reconstruction == "mse" and c.scale == "calibrated":
+            facts["loss_scale"] = "log"  # of the error: it may fall below zero
+        return facts
 
     # -- loss and scores ---------------------------------------------------------------------
 
@@ -190,6 +164,32 @@ class Codes(Task):
         if self.config.loss.reconstruction == "bce":
             raw = torch.sigmoid(raw)
         return inverse(raw).clamp(0, 1)
+
+    @torch.no_grad()
+    def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
+        """What is drawn is what was made; and padding, where there is any, counts nowhere."""
+        image, mask = batch["image"], batch.get("mask")
+        real = torch.ones_like(image) if mask is None else mask.expand_as(image)
+        scaled = model.scaling(image, mask)
+        lost = float(((scaled.inverse(scaled.x) - image) * real).abs().max())
+        yield SelfTest(
+            "scaling",
+            lost < ROUNDING,
+            f"{self.config.data.scaling} and back changes a grey value by at most {lost:.1e}",
+            "picture-scaling",
+        )
+        if mask is None or bool((mask > 0).all()):
+            return
+        model.eval()
+        filled = dict(batch, image=torch.where(real > 0, image, 1 - image))
+        at = Position(step=0, inputs=0, epoch=0, seed=0)
+        one, other = (float(self.loss(model, b, at)["recon"]) for b in (batch, filled))
+        yield SelfTest(
+            "padding",
+            one == other,
+            f"{1 - float(mask.mean()):.0%} of the frames; the loss is "
+            f"{one:.6g} with black padding and {other:.6g} with white",
+        )
 
     # -- what nothing learned scores -----------------------------------------------------------
 

@@ -9,17 +9,16 @@ pictures themselves (data.levels). Source: van den Oord et al. 2016, arXiv 1606.
 """
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
-from famulus.config.schema import Strict, operational
 from famulus.data.coded_images import CodedData, batches
 from famulus.data.encoded import Encoded, Levels, Stage, code_counts, weights_digest
 from famulus.data.picture import recipe
@@ -30,71 +29,13 @@ from famulus.models.coded import CodedModel, build_coded, load_coded
 from famulus.models.pixelcnn import PixelCNN
 from famulus.models.prior import Prior as PriorNet
 from famulus.models.prior_apply import apply_prior
-from famulus.models.sampler import Sampling, TooSlow, sample
+from famulus.models.sampler import Sampling, TooSlow, forecast_s, sample
 from famulus.models.transformer import Transformer
 from famulus.models.vqvae import VQVAE, encode_pictures
 from famulus.ops.code_scores import code_nats, grey_of_levels, unigram, unigram_cross_entropy
 from famulus.ops.strip import strip
-from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
-
-
-class PriorData(CodedData):
-    """Without `codes:` pictures and their grey levels. With it the first stage's own pictures are
-    taken, in its own frame, and only `conditional` can be set."""
-
-    name: str | None = Field(None, description="without codes: a set's name or a path")  # type: ignore[assignment]
-    levels: int | None = Field(None, ge=2, le=256, description="without codes: grey levels")
-    binarise: Literal["threshold", "stochastic"] = Field(
-        "threshold", description="2 levels: cut at one half, or drawn anew in every epoch"
-    )
-    conditional: bool = Field(False, description="tell the prior the picture's class")
-
-
-class PriorModel(Strict):
-    """Which net, and how pictures of samples are drawn from it."""
-
-    kind: Literal["pixelcnn", "transformer"] = "pixelcnn"
-    width: int = Field(64, ge=1, description="channels")
-    layers: int = Field(8, ge=1, description="gated layers, or transformer blocks")
-    first_kernel: int = Field(7, ge=3, description="pixelcnn: odd side of the first layer")
-    kernel: int = Field(3, ge=3, description="pixelcnn: odd side of the others")
-    heads: int = Field(4, ge=1, description="transformer: attention heads")
-    dropout: float = Field(0.0, ge=0, lt=1, description="transformer: share dropped")
-    samples: int = operational(8, "pictures drawn whenever pictures are due", ge=0, le=64)
-    temperature: float = operational(1.0, "of those samples", ge=0)
-    top_k: int | None = operational(None, "of those samples: likeliest codes kept", ge=1)
-    top_p: float | None = operational(None, "of those samples: share of the mass kept", gt=0, le=1)
-    sampling_limit_s: float = operational(
-        120.0, "samples forecast to take longer are not drawn", gt=0
-    )
-
-
-class PriorLoss(Strict):
-    """Cross-entropy in nats a code: there is nothing to set."""
-
-
-class PriorConfig(Strict):
-    parents: ClassVar[tuple[str, ...]] = ("codes",)
-    optional_parents: ClassVar[tuple[str, ...]] = ("codes",)
-    data: PriorData = PriorData()
-    model: PriorModel = PriorModel()
-    loss: PriorLoss = PriorLoss()
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if (self.data.name is None) != (self.data.levels is None):
-            raise ValueError("data: name and levels go together: expected both or neither")
-        if self.data.name is None:
-            plain = PriorData(conditional=self.data.conditional)
-            named = [
-                k for k in PriorData.model_fields if getattr(self.data, k) != getattr(plain, k)
-            ]
-            if named:
-                raise ValueError(
-                    f"data.{named[0]}: the first stage's own pictures and grid are used: with "
-                    "codes: expected data.conditional alone (set the rest in the codes run)"
-                )
-        return self
+from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, SelfTest, Task
+from famulus.tasks.prior_settings import PriorConfig
 
 
 class Prior(Task):
@@ -104,7 +45,6 @@ class Prior(Task):
         super().__init__(config, parents)
         self._splits: Splits | None = None
         self._stage: VQVAE | None = None  # the first stage, frozen
-        self._counts: tuple[Tensor, Tensor] | None = None
         if (parents.get("codes") is None) == (config.data.name is None):
             raise ConfigError(
                 "task prior: expected either codes: RUN@best, or data.name with data.levels"
@@ -229,6 +169,32 @@ class Prior(Task):
             self._measured = total / count
         return self._measured
 
+    def facts(self) -> dict[str, Any]:
+        return {"loss": "nats a code, padding left out"}
+
+    def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
+        """Flips of codes, and what a sampling will cost."""
+        try:
+            seen = self_test(model)
+            text = f"flips of a code at 3 places moved {seen} predictions, none that it must not"
+            yield SelfTest("causality", True, text)
+        except ValueError as error:
+            yield SelfTest("causality", False, str(error), cause_of(error))
+        c, codes = self.config.model, batch["codes"]
+        count = min(c.samples, len(codes))
+        if count == 0:
+            return
+        label = self._label(batch)
+        whole = 2 * forecast_s(model, count, None if label is None else label[:count])
+        yield SelfTest(
+            "sampling",
+            whole <= c.sampling_limit_s,
+            f"{count} samples and {count} completions of {model.places * model.per_place:,} codes: "
+            f"about {whole:.2g} s, limit {c.sampling_limit_s:g} s",
+            "sampling-too-slow",
+            "model.samples: 2, or a coarser grid, or raise model.sampling_limit_s",
+        )
+
     # -- what nothing learned scores -----------------------------------------------------------
 
     def floors(self, data: Splits) -> dict[str, Floor]:
@@ -254,9 +220,10 @@ class Prior(Task):
             return grey_of_levels(codes, self.config.data.levels or 2)
         stage = self._stage.to(codes.device)
         padding = codes == stage.quantiser.size
-        drawn = stage.scaling.inverse(stage.decode(codes.masked_fill(padding, 0)).float())
-        if _logits(self.parents["codes"]):
-            drawn = torch.sigmoid(stage.decode(codes.masked_fill(padding, 0)).float())
+        raw = stage.decode(codes.masked_fill(padding, 0)).float()
+        if self.parents["codes"].config.get("loss", {}).get("reconstruction") == "bce":
+            raw = torch.sigmoid(raw)
+        drawn = stage.scaling.inverse(raw)
         real = (~padding.all(-1))[:, None].float()
         scale = tuple(a // b for a, b in zip(drawn.shape[2:], real.shape[2:], strict=True))
         for axis, times in enumerate(scale):
@@ -274,12 +241,13 @@ class Prior(Task):
         given = codes.clone()
         free = codes[:, codes.shape[1] // 2 :] < model.size  # padding is known: not drawn
         given[:, codes.shape[1] // 2 :][free] = -1
-        n, limit = len(codes), c.sampling_limit_s
+        n, start_s, limit = len(codes), time.monotonic(), c.sampling_limit_s
         fresh = torch.full_like(codes, -1).masked_fill(codes == model.size, model.size)
         shown = strip(self.decode(codes))
         try:
             drawn = sample(model, n, how, label, fresh, limit_s=limit)
-            completed = sample(model, n, how, label, given, limit_s=limit)
+            left = limit - (time.monotonic() - start_s)
+            completed = sample(model, n, how, label, given, limit_s=left)
         except TooSlow as slow:
             text = f"No samples: {slow}; raise model.sampling_limit_s to draw them all the same."
             return {"samples": Picture({"original": shown}, text)}
@@ -308,7 +276,3 @@ class Prior(Task):
 def _codes(source: Source, indices: np.ndarray) -> Tensor:
     seeds = np.zeros(len(indices), np.uint64)
     return source.finish(source.gather(indices, seeds), seeds)["codes"]
-
-
-def _logits(parent: Parent) -> bool:
-    return parent.config.get("loss", {}).get("reconstruction") == "bce"

@@ -33,7 +33,7 @@ TIMED = 3  # steps, after one that warms up
 class Forecast:
     """Before the first step, from a few steps on a copy."""
 
-    seconds: float  # training and validation
+    seconds: float  # training, validation and pictures
     bytes: int  # the most that checkpoints and pictures take at once
     checkpoint_bytes: int
 
@@ -121,7 +121,9 @@ def rehearse(
             scores = task.scores(model, batches)
             few_s = time.perf_counter() - start
             fixed = precision.place_batch(first_batch(data.validation, PICTURED, device))
+            start = time.perf_counter()
             pictures = [png(p) for p in task.pictures(model, fixed).values()]
+            pictures_s = time.perf_counter() - start
     check_scores(training, [f"val/{name}" for name in scores])
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step
@@ -130,9 +132,10 @@ def rehearse(
     checkpoint = _checkpoint_bytes(model, training)
     kept = training.keep.last + (training.keep.best is not None) + 1  # one is being written
     kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
-    picture_bytes = sum(map(len, pictures)) * _times(calendar, training.pictures_every)
+    drawn = _times(calendar, training.pictures_every)
+    picture_bytes = sum(map(len, pictures)) * drawn
     return Forecast(
-        seconds=steps * step_s + validations * whole_s,
+        seconds=steps * step_s + validations * whole_s + drawn * pictures_s,
         bytes=int(kept * checkpoint + picture_bytes + 200 * steps),
         checkpoint_bytes=checkpoint,
     )
