@@ -1,0 +1,265 @@
+"""A training loop of one's own, watched: curves, probes and findings in the same store as a run's.
+
+    with Monitor(model, optimizer, store="runs", name="mine") as monitor:
+        for x, y in batches:
+            ...                                    # loss, backward, optimizer.step()
+            monitor.step(loss, inputs=x, outputs=out, targets=y)
+
+Monitor only reads: it draws no random number, changes no tensor, and waits for the device when it
+logs. A step is an update of the optimizer (its own hooks tell), so batches whose gradients are
+accumulated and updates that a GradScaler leaves out count as inputs, not as steps. Trouble of its
+own (a full disk) turns it off with a warning; the training goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from famulus.bridges import watched
+from famulus.bridges.losses import LossMeter
+from famulus.bridges.sampled import Sampled
+from famulus.config.errors import ConfigError
+from famulus.diagnosis.controls import Control
+from famulus.diagnosis.history import Finding, History, from_events
+from famulus.diagnosis.verdict import diagnose
+from famulus.store import lineage
+from famulus.store.attempt import Attempt
+from famulus.store.secrets import scrubbed
+from famulus.store.store import Store
+
+LOG_EVERY = 50  # steps
+PATIENCE = 20  # calls without any update of the optimizer, after which each call is a step
+
+
+def _no_updates(optimizers: list[torch.optim.Optimizer], calls: int) -> Control:
+    names = ", ".join(type(o).__name__ for o in optimizers)
+    return Control(
+        "updates",
+        "failed",
+        f"{calls} batches have passed without any step of the optimizer ({names})",
+        "optimizer.step() after loss.backward(), of the optimizer that the monitor was given",
+        {"batches": calls},
+        "weights-do-not-move",
+    )
+
+
+class Monitor:
+    """Watches `model` and one optimizer, or a list of them, while a loop of one's own trains.
+
+    store: folder or URL. name: the experiment; runs of one name share a page and a table.
+    settings: what distinguishes this run there. why: the question. log_every: steps.
+    Raises ConfigError for what is no model, optimizer or name, StoreError for a store out of reach.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | list[torch.optim.Optimizer],
+        store: str = "runs",
+        name: str = "mine",
+        *,
+        settings: Mapping[str, Any] | None = None,
+        why: str = "",
+        log_every: int = LOG_EVERY,
+    ) -> None:
+        self.model = watched.checked_model(model)
+        self.optimizers = watched.optimizers_of(optimizer)
+        if log_every < 1:
+            raise ConfigError(f"Monitor: expected log_every >= 1, received {log_every}")
+        self.log_every = log_every
+        self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
+        self.run = watched.new_run(Store.open(store), name, self.config)
+        self.steps = self.inputs = 0
+        self._calls = self._updates = 0  # since the last step
+        self._trained = False  # has the optimizer ever been asked for an update?
+        self._losses = LossMeter()
+        self._scores: dict[str, float] = {}
+        self._findings: list[Finding] | None = None
+        self._attempt: Attempt | None = None
+        self._over = False
+        self._off = ""  # why nothing is recorded any more
+        self._not_finite = False  # told already
+
+    # -- with
+
+    def __enter__(self) -> Monitor:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(error)
+
+    def start(self) -> Monitor:
+        """What `with` does; for loops that can't use it: `close` is to be called at their end."""
+        if self._attempt is not None:
+            raise ConfigError("Monitor: expected to be started once; make a new one")
+        self._attempt = self.run.claim()
+        self._attempt.record_lineage(lineage.collect())
+        self._started = self._lapped = time.perf_counter()
+        self._lap_inputs = 0
+        device = next((str(p.device) for p in self.model.parameters()), "cpu")
+        threads = torch.get_num_threads()
+        self._emit("facts", parameters=self._numbers(), device=device, threads=threads)
+        self._sampled = Sampled(self.model, self.optimizers)
+        self._hooks = [o.register_step_post_hook(self._updated) for o in self.optimizers]
+        self._guarded(self._arm)
+        return self
+
+    # -- what a loop calls
+
+    def step(self, loss: Any, inputs: Any = None, outputs: Any = None, targets: Any = None) -> None:
+        """After `optimizer.step()`: the loss as one number, or named parts with `total`.
+
+        inputs (their first axis counts the examples), outputs and targets let more be named.
+        """
+        parts = watched.loss_parts(loss)
+        if self._attempt is None:
+            raise ConfigError("Monitor.step: expected an open monitor: use `with`, or start()")
+        self._guarded(lambda: self._step(parts, inputs, outputs, targets))
+
+    def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Scores of a validation: `monitor.validate(loss=0.3, accuracy=0.9)`, or a dict."""
+        try:
+            values = {str(k): float(v) for k, v in {**(scores or {}), **more}.items()}
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"Monitor.validate: expected numbers, received {error}") from error
+        self._scores |= {f"val/{k}": v for k, v in values.items() if math.isfinite(v)}
+        self._guarded(lambda: self._validated(values))
+
+    def mark(self, text: str) -> None:
+        """A line on the run's page and a mark on its curve: a phase, a change by hand."""
+        self._guarded(lambda: self._emit("mark", what="note", text=str(text)))
+
+    def history(self) -> History:
+        """What is known of the run now, as rules see it."""
+        self._guarded(self._flush)
+        return from_events(self.config, self.run.events())
+
+    def findings(self) -> list[Finding]:
+        """What ails the run, gravest first; within `with`, of the steps so far."""
+        return diagnose(self.history()) if self._findings is None else list(self._findings)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Ends the record; again is harmless. `error`: what ended the loop, left to its caller."""
+        if self._attempt is None or self._over:
+            return
+        for hook in self._hooks:
+            hook.remove()
+        self._guarded(lambda: self._end(error))
+        self._sampled.close()
+        self._attempt.close()
+        self._over = True
+
+    # -- inside
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Runs `work` while the monitor is open; what fails in it must not end a training."""
+        if self._off or self._attempt is None or self._over:
+            return
+        try:
+            work()
+        except Exception as error:
+            self._off = f"{type(error).__name__}: {error}"
+            self._sampled.close()
+            self._attempt.close()
+            text = f"Monitor of {self.run.path} stops, the training goes on: {self._off}"
+            warnings.warn(text, stacklevel=4)
+
+    def _updated(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._updates += 1
+        self._trained = True
+
+    def _step(self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
+        self._calls += 1
+        self.inputs += watched.count_of(inputs, outputs, targets) or 1
+        self._losses.add(parts)
+        if not self._updates and (self._trained or (self._calls <= PATIENCE and not self.steps)):
+            return  # more gradients are to come; or nobody updates the weights, which is a step too
+        if not self._trained and not self.steps:
+            self._emit("control", **_no_updates(self.optimizers, PATIENCE).json())
+        self._updates = self._calls = 0
+        if self._is_sampled:
+            self._sampled.see(parts["total"], inputs, outputs, targets)
+        self.steps += 1
+        if self._is_sampled or self.steps % self.log_every == 0:
+            self._log()
+        if self._is_sampled:
+            if graph := self._sampled.graph():
+                self._emit("facts", graph=graph)
+            for event in self._sampled.events():
+                self._attempt.emit(event)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Hooks for the next step, if it is a sampled one: its forward pass comes before `step`."""
+        self._is_sampled = self._sampled.begin(self.steps, self.inputs)
+
+    def _log(self) -> None:
+        """The one wait for the device."""
+        values, figures = self._losses.read()
+        if not values:
+            return
+        now = time.perf_counter()
+        rate = (self.inputs - self._lap_inputs) / max(1e-9, now - self._lapped)
+        self._lapped, self._lap_inputs = now, self.inputs
+        lr = float(self.optimizers[0].param_groups[0]["lr"])
+        self._emit("train", s=self._seconds(), values=values, lr=lr, rate=rate, **figures)
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if broken and not self._not_finite:
+            self._not_finite = True
+            text = f"{broken[0]} is {values[broken[0]]} at step {self.steps}"
+            self._emit("mark", what="loss-not-finite", text=text)
+
+    def _validated(self, values: dict[str, float]) -> None:
+        self._log()
+        self._emit("val", s=self._seconds(), values=values)
+
+    def _flush(self) -> None:
+        self._log()
+        self._attempt.flush()
+
+    def _end(self, error: BaseException | None) -> None:
+        self._flush()
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            self._attempt.end("interrupted")
+            return
+        self._findings = diagnose(self.history())
+        for finding in self._findings:
+            self._attempt.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
+        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}"[:500])
+        seconds = self._seconds()
+        self._attempt.finish(
+            {
+                "status": "finished" if error is None else "failed",
+                "reason": reason,
+                "step": self.steps,
+                "inputs": self.inputs,
+                "seconds": seconds,
+                "scores": self._scores,
+                "best": None,
+                "parameters": self._numbers(),
+                "rate": self.inputs / seconds if seconds else None,
+                "wait": None,
+            }
+        )
+
+    def _numbers(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+    def _seconds(self) -> float:
+        return round(time.perf_counter() - self._started, 3)
+
+    def _emit(self, kind: str, **facts: Any) -> None:
+        self._attempt.emit({"kind": kind, "step": self.steps, "inputs": self.inputs, **facts})

@@ -1,0 +1,124 @@
+"""What a monitored loop is, in the terms of the store: its settings, its run, its batches."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from famulus.config.errors import ConfigError, StoreError
+from famulus.store import layout
+from famulus.store.run import Run
+from famulus.store.store import Store
+
+TASK = "own-loop"  # in run.yaml; no task of that name exists, nor can such a run be trained again
+SLUG = "loop"
+MODULES = 200  # that are listed
+
+
+def optimizers_of(given: Any) -> list[torch.optim.Optimizer]:
+    """One or several optimizers as a list. Raises ConfigError for anything else."""
+    found = list(given) if isinstance(given, list | tuple) else [given]
+    wrong = [type(one).__name__ for one in found if not isinstance(one, torch.optim.Optimizer)]
+    if wrong or not found:
+        raise ConfigError(
+            "Monitor: expected an optimizer of torch.optim or a list of them, received"
+            f" {', '.join(wrong) or 'an empty list'}"
+        )
+    return found
+
+
+def checked_model(model: Any) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"Monitor: expected a torch.nn.Module, received {type(model).__name__}")
+    return model
+
+
+def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Name and plain options of an optimizer's first group: what run.yaml holds."""
+    kinds = int | float | bool | str | type(None)
+    group = {
+        k: v.item() if isinstance(v, Tensor) else v for k, v in optimizer.param_groups[0].items()
+    }
+    plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, kinds)}
+    betas = {"betas": list(group["betas"])} if "betas" in group else {}
+    return {"name": type(optimizer).__name__.lower(), **plain, **betas}
+
+
+def settings_of(
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    settings: Mapping[str, Any],
+    why: str,
+) -> dict[str, Any]:
+    """run.yaml of a monitored loop; `settings` are its axes in tables, as a matrix would be."""
+    chosen = options_of(optimizers[0])
+    more = {"optimizers": [options_of(o) for o in optimizers]} if len(optimizers) > 1 else {}
+    layers = [f"{name}: {type(m).__name__}" for name, m in model.named_modules() if name]
+    return {
+        "why": why,
+        "task": TASK,
+        "matrix": dict(settings),
+        "model": {"class": type(model).__name__, "modules": layers[:MODULES]},
+        "training": {"seed": int(torch.initial_seed()), "optimizer": chosen, **more},
+    }
+
+
+def new_run(store: Store, name: str, config: Mapping[str, Any]) -> Run:
+    """A run of its own each time: what a loop of one's own computes, no hash can tell."""
+    words = f"{config}{uuid.uuid4()}"
+    run_id = hashlib.sha256(words.encode()).hexdigest()[:12]
+    axes = [f"{k}={v}" for k, v in config["matrix"].items()]
+    slug = "_".join(axes) or SLUG
+    try:
+        layout.part(slug, "settings")
+    except StoreError:  # values that no file name holds
+        slug = SLUG
+    return store.create_run(name, slug, run_id, config)
+
+
+def tensors_of(batch: Any) -> Iterator[Tensor]:
+    """Tensors in nested tuples, lists and dicts, in order."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for value in batch.values():
+            yield from tensors_of(value)
+    elif isinstance(batch, list | tuple):
+        for value in batch:
+            yield from tensors_of(value)
+
+
+def count_of(*batches: Any) -> int:
+    """Examples in a batch: the first axis of the first tensor; 0 where nothing tells."""
+    for batch in batches:
+        for tensor in tensors_of(batch):
+            if tensor.dim():
+                return len(tensor)
+    return 0
+
+
+def loss_parts(loss: Any) -> dict[str, Tensor | float]:
+    """A loss as named parts with `total`. Raises ConfigError for what is no number."""
+    parts = dict(loss) if isinstance(loss, Mapping) else {"total": loss}
+    if "total" not in parts:
+        parts["total"] = parts.get("loss", next(iter(parts.values()), None))
+    for name, value in parts.items():
+        scalar = isinstance(value, Tensor) and value.numel() == 1
+        if not scalar and not isinstance(value, int | float):
+            shape = (
+                f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
+            )
+            raise ConfigError(
+                f"Monitor.step: expected the loss {name!r} as one number, received {shape}; pass"
+                " its mean"
+            )
+    return parts
+
+
+def first_tensor(batch: Any) -> Tensor | None:
+    return next(tensors_of(batch), None)

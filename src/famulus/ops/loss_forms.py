@@ -1,0 +1,182 @@
+"""What a loss value, outputs and targets say about each other, by arithmetic alone.
+
+Shapes: O outputs (B, K), (B, 1), (B,) or (B, K, ...); T targets: class ids (B,) or (B, ...), or
+floats of O's shape. Nothing here draws random numbers or needs a gradient.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+TINY = 1e-12
+EXACT = 1e-4  # relative difference within which two loss values are the same computation
+
+
+def target_kind(targets: Tensor) -> tuple[str, int]:
+    """(kind, classes): classes | binary | one-hot | real; classes is 0 where there are none.
+
+    Float targets that hold whole numbers alone count as what they spell: 0 and 1 are `binary`,
+    rows with a single 1 are `one-hot`, ids 0..K-1 with at least three values are `classes`.
+    """
+    if targets.numel() == 0:
+        return "real", 0
+    if not targets.is_floating_point():
+        high = int(targets.max())
+        if targets.dim() > 1 and targets.shape[1] > 1 and _one_hot(targets):
+            return "one-hot", targets.shape[1]
+        return ("binary", 2) if int(targets.min()) >= 0 and high <= 1 else ("classes", high + 1)
+    if targets.dim() == 2 and targets.shape[1] > 1 and _one_hot(targets):
+        return "one-hot", targets.shape[1]
+    values = torch.unique(targets)
+    if len(values) > 1000 or not bool((values == values.round()).all()):
+        return "real", 0
+    low, high = float(values[0]), float(values[-1])
+    if low >= 0 and high <= 1:
+        return "binary", 2
+    few = len(values) >= 3 and low == 0 and len(values) == high + 1 and high < 100
+    return ("classes", int(high) + 1) if few else ("real", 0)
+
+
+def _one_hot(targets: Tensor) -> bool:
+    valid = ((targets == 0) | (targets == 1)).all()
+    return bool(valid) and bool((targets.sum(1) == 1).all())
+
+
+def output_kind(outputs: Tensor) -> str:
+    """probabilities (rows sum to 1) | log-probabilities | unit (all in 0..1) | real."""
+    values = outputs.detach().float()
+    rows = values.dim() > 1 and values.shape[1] > 1
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1 + 1e-5:
+        near_one = rows and bool(((values.sum(1) - 1).abs() < 1e-3).all())
+        return "probabilities" if near_one else "unit"
+    if rows and high <= 1e-6 and bool((values.logsumexp(1).abs() < 1e-3).all()):
+        return "log-probabilities"
+    return "real"
+
+
+def _elementwise(outputs: Tensor, targets: Tensor) -> Iterator[tuple[str, Criterion]]:
+    """Losses of two tensors of one shape, or of those that broadcast."""
+    yield "mse", lambda o, t: F.mse_loss(*_same(o, t))
+    yield "l1", lambda o, t: F.l1_loss(*_same(o, t))
+    yield "smooth_l1", lambda o, t: F.smooth_l1_loss(*_same(o, t))
+    if float(targets.min()) >= 0 and float(targets.max()) <= 1:
+        yield "bce_with_logits", lambda o, t: F.binary_cross_entropy_with_logits(*_same(o, t))
+        yield "bce", lambda o, t: F.binary_cross_entropy(_same(o, t)[0].clamp(0, 1), _same(o, t)[1])
+
+
+def _same(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as float; (B, 1) beside (B,) is broadcast as plain arithmetic would."""
+    return torch.broadcast_tensors(outputs.float(), targets.to(outputs.device).float())
+
+
+def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
+    """Losses of (B, K, ...) outputs and class ids."""
+    yield "cross_entropy", lambda o, t: F.cross_entropy(o.float(), t.long())
+    yield "nll", lambda o, t: F.nll_loss(o.float(), t.long())
+    yield "nll_of_probabilities", lambda o, t: F.nll_loss(o.float().clamp_min(TINY).log(), t.long())
+    yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
+
+
+def _of_soft_classes() -> Iterator[tuple[str, Criterion]]:
+    """Cross entropies of (B, K) outputs and rows that sum to one."""
+    yield "cross_entropy", lambda o, t: F.cross_entropy(o.float(), t.float())
+    yield (
+        "nll_of_probabilities",
+        lambda o, t: -(t.float() * o.float().clamp(1e-7, 1).log()).sum(1).mean(),
+    )
+
+
+def candidates(outputs: Tensor, targets: Tensor) -> dict[str, Criterion]:
+    """Standard losses (mean reduction) that outputs and targets of these shapes allow."""
+    found: list[tuple[str, Criterion]] = []
+    wide = outputs.dim() > 1 and outputs.shape[1] > 1
+    whole = not targets.is_floating_point()
+    if wide and whole and targets.shape == (outputs.shape[0], *outputs.shape[2:]):
+        if int(targets.min()) >= 0 and int(targets.max()) < outputs.shape[1]:
+            found += _of_classes(outputs)
+    elif wide and targets.shape == outputs.shape and _one_hot(targets):
+        found += [*_of_soft_classes(), *_elementwise(outputs, targets)]
+    elif _broadcast(outputs, targets):
+        found += _elementwise(outputs, targets)
+    return dict(found)
+
+
+def _broadcast(outputs: Tensor, targets: Tensor) -> bool:
+    try:
+        shape = torch.broadcast_shapes(outputs.shape, targets.shape)
+    except RuntimeError:
+        return False
+    return math.prod(shape) <= 10_000_000
+
+
+@torch.no_grad()
+def matching(loss: float, outputs: Tensor, targets: Tensor) -> tuple[str, float] | None:
+    """(name, factor) of the standard loss that gives `loss`; None if none does.
+
+    `factor` is `loss` over its mean: 1, or the count of what was summed, or 1/2.
+    """
+    if not math.isfinite(loss) or abs(loss) < TINY:
+        return None
+    factors = {1.0, 0.5, float(len(outputs)), float(outputs.numel())}
+    if outputs.dim() > 1:
+        factors |= {float(outputs[0].numel()), outputs[0].numel() / 2}
+    for name, criterion in candidates(outputs, targets).items():
+        mean = float(criterion(outputs, targets))
+        for factor in sorted(factors):
+            if math.isfinite(mean) and abs(loss - factor * mean) <= EXACT * abs(loss):
+                return name, factor
+    return None
+
+
+@torch.no_grad()
+def decided(outputs: Tensor, targets: Tensor, loss: str | None = None) -> tuple[Tensor, Tensor]:
+    """(predicted, true) class ids, flat. Raises ValueError where targets are no classes.
+
+    A single column is cut at 0 where the loss takes logits or the outputs leave 0..1, else at 1/2;
+    a column that stands for several class ids is rounded.
+    """
+    kind, classes = target_kind(targets)
+    if kind == "real":
+        raise ValueError("expected targets that are classes, received real numbers")
+    true = targets.argmax(1) if kind == "one-hot" else targets
+    if outputs.dim() > 1 and outputs.shape[1] > 1 and true.dim() == outputs.dim() - 1:
+        return outputs.argmax(1).flatten(), true.flatten().long()
+    values = outputs.detach().float().reshape(-1)
+    if values.numel() != true.numel():
+        raise ValueError(f"expected {true.numel()} outputs, received {values.numel()}")
+    if kind == "classes":
+        return values.round().clamp(0, classes - 1).long(), true.flatten().long()
+    logits = loss == "bce_with_logits"
+    return (values > (0.0 if logits else 0.5)).long(), true.flatten().long()
+
+
+@torch.no_grad()
+def left_over(outputs: Tensor, targets: Tensor, loss: str | None = None) -> dict[str, float] | None:
+    """How much is still to be learned: `left` is 1 for the best constant and 0 for a perfect net.
+
+    Classes: errors over those of the most frequent class, with `accuracy`; real numbers: mean
+    squared error over the variance. None where shapes do not allow a comparison, or all targets
+    are equal.
+    """
+    if target_kind(targets)[0] != "real":
+        try:
+            predicted, true = decided(outputs, targets, loss)
+        except ValueError:
+            return None
+        right = float((predicted == true).float().mean())
+        most = float(torch.bincount(true).max()) / len(true)
+        if most == 1:
+            return None
+        return {"accuracy": right, "most": most, "left": (1 - right) / (1 - most)}
+    if outputs.numel() != targets.numel():
+        return None
+    flat, truth = outputs.detach().double().reshape(-1), targets.double().reshape(-1)
+    variance = float(truth.var(unbiased=False))
+    if variance < TINY:
+        return None
+    return {"left": float((flat - truth.to(flat.device)).square().mean()) / variance}
