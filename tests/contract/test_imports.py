@@ -1,5 +1,5 @@
-"""Imports point down: cli > bridges, launch, journal > training > tasks, diagnosis > data, models
-> ops, store > config > units. Packages of one level do not know each other."""
+"""Imports point down: cli > bridges, launch, journal > training, casebook > tasks, diagnosis > data,
+models > ops, store > config > units. Packages of one level do not know each other."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import famulus
 
 PACKAGE = Path(famulus.__file__).parent
 LEVELS = (
-    *("cli", "bridges launch journal", "training", "tasks diagnosis"),
+    *("cli", "bridges launch journal", "training casebook", "tasks diagnosis"),
     *("data models", "ops store", "config", "units"),
 )
 LEVEL = {name: depth for depth, names in enumerate(LEVELS) for name in names.split()}
