@@ -68,6 +68,8 @@ def test_a_training_loss_that_ends_at_its_noise_gives_no_shape():
 def test_a_finished_curve_is_judged_if_its_parts_compare():
     assert isinstance(finished_curve(config(), {}, curve(N)), Curve)
     assert finished_curve(config(), {}, []) == Refusal("no validation")
+    late = [p for p in curve(N) if p[0] > 0.1 * N]
+    assert "not validated in the first 10%" in finished_curve(config(), {}, late).reason
     grows = {"changes": {"what": "growth", "until_inputs": 200_000}}
     assert "don't compare" in finished_curve(config(), grows, curve(N)).reason
 

@@ -31,6 +31,7 @@ EARLIEST = 0.02  # share of the budget
 POINTS = 8  # a slope from fewer is not one
 WIDEST = 8.0  # high / low of an interval that still says something
 STEEPEST = 3.6  # bR beyond the curves that the settings come from
+SHARES = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1)  # of a budget, at which a backtest asks
 GRID = 2000
 BINS = 24
 Z80 = 1.2816  # half width of a normal 80 % interval in sd
@@ -265,7 +266,7 @@ class Backtest:
 
 def backtest(
     curves: Iterable[Curve],
-    shares: Sequence[float] = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1),
+    shares: Sequence[float] = SHARES,
     settings: Settings = SETTINGS,
 ) -> Backtest:
     """Forecasts at each share of each budget, held against the last validation.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from famulus.diagnosis.forecast import (
+    SHARES,
     Curve,
     Forecast,
     Points,
@@ -118,6 +119,8 @@ def finished_curve(
         return rate
     if not val:
         return Refusal("no validation")
+    if val[0][0] > SHARES[-1] * budget_of(config, facts):
+        return Refusal(f"not validated in the first {SHARES[-1]:.0%}: no value to compare with")
     if ahead := _ahead(facts, 0):
         return Refusal(f"{ahead}: losses before and after it don't compare")
     shape = _shape(train, facts)
