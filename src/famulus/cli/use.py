@@ -1,7 +1,7 @@
 """Commands that use: apply a trained run, list and convert data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,36 +14,67 @@ from famulus.cli.options import (
     show,
 )
 from famulus.config.errors import ConfigError
+from famulus.config.yaml import parse_value
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def apply(
-    arguments: Annotated[list[str], typer.Argument(metavar="RUN INPUT")],
-    out: Annotated[Path, typer.Option("-o", help="Folder for the results.")],
+    arguments: Annotated[list[str], typer.Argument(metavar="[RUN] INPUT [--KEY VALUE]...")],
+    out: Annotated[Path, typer.Option("-o", help="Where the results go.")],
     option: Annotated[
-        list[str] | None, typer.Option("--option", help="key=value for the task, as sample=16.")
+        list[str] | None, typer.Option("--option", help="key=value: the same as --key value.")
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="best, last or a step.")] = "best",
     store: StoreOption = None,
     allow_module: ModuleOption = None,
 ) -> None:
-    """Use a trained model on your own files."""
+    """Use a trained model on your own files; without RUN, a method that needs none."""
     from famulus.launch.use import apply as use
+    from famulus.launch.use import apply_method
 
-    ref, *inputs = arguments
-    if len(inputs) != 1:
-        raise ConfigError(f"apply: expected RUN INPUT, received {len(arguments)} arguments")
-    opened = open_store(store)
-    use(
-        opened,
-        opened.find(ref),
-        checkpoint,
-        Path(inputs[0]),
-        out,
-        option or [],
-        allow_module or [],
-    )
+    places, given = _split(arguments, option or [])
+    if len(places) == 1 and "method" in given:
+        apply_method(str(given.pop("method")), Path(places[0]), out, given, allow_module or [])
+    elif len(places) == 2:
+        opened = open_store(store)
+        run = opened.find(places[0])
+        use(opened, run, checkpoint, Path(places[1]), out, given, allow_module or [])
+    else:
+        raise ConfigError(
+            f"apply: expected RUN INPUT, or INPUT and --method, received {len(places)} arguments"
+        )
     print(out)
+
+
+def _split(arguments: list[str], options: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """What stands on its own, and the task's options: `--key value`, `--key=value`, key=value."""
+    places, given = [], {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--option {text}: expected key=value")
+        given[key.replace("-", "_")] = _value(value)
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("--"):
+            places.append(word)
+            continue
+        key, equals, value = word[2:].partition("=")
+        value = value if equals else next(words, "--")
+        if not equals and value.startswith("--"):
+            raise ConfigError(f"{word}: expected a value behind it")
+        given[key.replace("-", "_")] = _value(value)
+    return places, given
+
+
+def _value(text: str) -> Any:
+    """As in an experiment file; what is no YAML may still be the name of a file."""
+    try:
+        return parse_value(text)
+    except ConfigError:
+        if Path(text).is_file():
+            return text
+        raise
 
 
 data_app = typer.Typer(help="Data sets: list, info, fetch, convert.", no_args_is_help=True)

@@ -1,12 +1,14 @@
 """`famulus apply`: a trained model on a person's own files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from famulus import tasks
 from famulus.config.errors import ConfigError
-from famulus.config.yaml import parse_value
+from famulus.config.nearest import suggestion
 from famulus.launch.local import choose_device
 from famulus.launch.plan import again
 from famulus.store.run import Run
@@ -20,20 +22,26 @@ def apply(
     which: str,
     inputs: Path,
     out: Path,
-    options: Sequence[str],
+    options: Mapping[str, Any],
     allowed: Sequence[str] = (),
 ) -> None:
     """Hands the task its model with the weights of checkpoint `which`, in eval mode."""
-    given = {}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise ConfigError(f"--option {option}: expected key=value")
-        given[key] = parse_value(value)
     cell = again(store, run, allowed)
     device, _ = choose_device(cell.training.device)
     model = cell.task.build().to(device)
     opened = run.open_checkpoint(run.step_of(which))
     pack.load_model(model, opened.read(pack.judged(opened.names)), str(opened))
     with torch.no_grad():
-        cell.task.apply(model.eval(), inputs, out, given)
+        cell.task.apply(model.eval(), inputs, out, options)
+
+
+def apply_method(
+    method: str, inputs: Path, out: Path, options: Mapping[str, Any], allowed: Sequence[str] = ()
+) -> None:
+    """A method that needs no training, of whichever task has one of that name."""
+    found = [tasks.load(name, allowed) for name in tasks.names()]
+    found += [tasks.load(module.rpartition(".")[2], allowed) for module in allowed]
+    of = {name: task for task in found for name in task.methods}
+    if method not in of:
+        raise ConfigError(f"--method {method}: {suggestion(method, sorted(of))}")
+    of[method].apply_method(method, inputs, out, options)

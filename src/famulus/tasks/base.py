@@ -70,6 +70,7 @@ class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
     Config: ClassVar[type[Strict]]
+    methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
         self.config = config
@@ -102,6 +103,11 @@ class Task(ABC):
     @abstractmethod
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """Use the trained model on a person's own files."""
+
+    @classmethod
+    def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """As `apply`, by a method that needs no trained model."""
+        raise NotImplementedError(f"{cls.__name__} names methods and has none")
 
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Optimizer groups; a group may carry `lr_scale`, a factor on the scheduled rate."""
