@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from famulus.models.causality import breaches, moved
+from famulus.models.causality import breaches, moved, self_test
 from famulus.models.pixelcnn import PixelCNN
 from famulus.models.prior import Prior
 from famulus.models.sampler import Sampling, cached_logits, draw, probabilities, sample
@@ -71,6 +71,9 @@ def test_a_wrong_mask_and_isolated_rows_are_seen(broken, what):
     found = breaches(model, codes())
     assert sum(getattr(breach, what) for breach in found) > 0
     assert "flipping code" in str(found[0])
+    with pytest.raises(ValueError, match="causality: flipping code 0") as refused:
+        self_test(model)
+    assert refused.value.cause == "not-causal"
 
 
 def test_isolated_rows_leave_every_other_row_alone():

@@ -70,7 +70,8 @@ def breaches(
 
 
 def self_test(prior: Prior, flips: int = 3) -> int:
-    """A few flips on the net as built: nothing forbidden may move, and something must.
+    """A few flips on the net as built: nothing forbidden may move, and something must, also in a
+    later row where that is declared: a net whose rows do not know each other learns all the same.
 
     In float32 a far, weak influence can round away, so the exact set is the tests' business.
     Takes nothing from the random stream. Returns how many logits moved in all; raises ValueError
@@ -86,11 +87,15 @@ def self_test(prior: Prior, flips: int = 3) -> int:
         changed = moved(lambda c: prior(c, label), codes, place, 0, prior.size)
         declared = prior.reach(place, 0)
         seen += int(changed.sum())
-        if (changed & ~declared).any() or (declared.any() and not changed.any()):
+        below = torch.arange(prior.places) // prior.grid[-1] > place // prior.grid[-1]
+        parts = (declared, declared & below[:, None])
+        deaf = any(part.any() and not (changed & part).any() for part in parts)
+        if (changed & ~declared).any() or deaf:
             raise Unfit(
                 f"causality: flipping code 0 of place {place} moved "
-                f"{int((changed & ~declared).sum())} logits that must not move, and "
-                f"{int((changed & declared).sum())} of {int(declared.sum())} that must",
+                f"{int((changed & ~declared).sum())} predictions that must not move, and of those "
+                f"that must {int((changed & declared).sum())} of {int(declared.sum())}, in later "
+                f"rows {int((changed & parts[1]).sum())} of {int(parts[1].sum())}",
                 "not-causal",
             )
     prior.train(training)

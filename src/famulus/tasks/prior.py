@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from famulus.tasks.prior_settings import PriorConfig
 
 class Prior(Task):
     Config = PriorConfig
+    NETS: ClassVar[dict[str, type[PriorNet]]] = {"pixelcnn": PixelCNN, "transformer": Transformer}
 
     def __init__(self, config: PriorConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
@@ -101,13 +102,9 @@ class Prior(Task):
         _, *grid, per_place = _codes(train, np.arange(1)).shape
         classes = self._classes(train)
         try:
-            if c.kind == "pixelcnn":
-                sides = (c.first_kernel, c.kernel)
-                args = (train.size, tuple(grid), per_place, classes, c.width, c.layers)
-                model: PriorNet = PixelCNN(*args, *sides)
-            else:
-                args = (train.size, tuple(grid), per_place, classes, c.width, c.layers)
-                model = Transformer(*args, c.heads, c.dropout)
+            own = (c.first_kernel, c.kernel) if c.kind == "pixelcnn" else (c.heads, c.dropout)
+            shape = (train.size, tuple(grid), per_place, classes)
+            model = self.NETS[c.kind](*shape, c.width, c.layers, *own)
             self_test(model)
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
