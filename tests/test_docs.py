@@ -135,6 +135,8 @@ def shortened(words: list[str], mark: str) -> list[str]:
     """`words`, with TINY for a command that trains."""
     if mark != "tiny" or words[0] not in ("run", "check", "resume", "extend"):
         return words
+    if words[0] == "check":
+        words = [*words, *([] if "--budget" in words else ["--budget", "5"])]
     given = [MORE[words[0]], "training.threads=1"] if words[0] in MORE else TINY
     return [*words, *(w for setting in given for w in ("--set", setting))]
 

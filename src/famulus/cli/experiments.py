@@ -53,6 +53,7 @@ def new(
 def check(
     file: FileArgument,
     set_: SetOption = None,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds for the controls.")] = 120.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
     allow_module: ModuleOption = None,
@@ -67,16 +68,27 @@ def check(
     cells = prepare(open_store(store), plan, allow_module or [])
     found = []
     sign = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "·"}
-    for control in controls(cells):
-        found.append(control)
-        if not as_json:
-            print(f"{sign[control.verdict]} {control.name}: {control.text}", flush=True)
-            if control.remedy:
-                print(f"  → {control.remedy}")
+    shown = console(as_json)
+    with shown.status("data") as status:
+
+        def watch(name: str, seconds: float) -> None:
+            status.update(f"{name} · {seconds:.0f} s of {budget:.0f} s")
+
+        for control in controls(cells, budget, watch):
+            found.append(control)
+            if not as_json:
+                cause = f" [{control.cause}]" if control.cause else ""
+                _say(shown, f"{sign[control.verdict]} {control.name}: {control.text}{cause}")
+                if control.remedy:
+                    _say(shown, f"  → {control.remedy}")
     if as_json:
         show([control.json() for control in found])
     if any(control.verdict == "failed" for control in found):
         raise typer.Exit(1)
+
+
+def _say(shown: Any, text: str) -> None:
+    shown.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -2,50 +2,83 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-
-import torch
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from famulus.config.errors import FamulusError
 from famulus.data.feeder import Feeder
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.loader import loader
-from famulus.diagnosis.controls.overfit import overfit
+from famulus.launch.bench.entries import ENTRIES, Entry
+from famulus.launch.bench.trial import Trial, threads
 from famulus.launch.board import duration
 from famulus.launch.local import choose_device
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Position
-from famulus.training.optim import build_optimizer, set_rate
 from famulus.training.precision import Precision
 from famulus.training.preflight import first_batch, rehearse
 from famulus.training.randomness import Streams
 
-OVERFITTED = 16  # samples of the frozen batch
+BUDGET_S = 120.0
 FETCHED = 20  # batches timed
 
+Watch = Callable[[str, float], None]  # what runs now, and seconds since the start
 
-def check(cells: Sequence[Ready]) -> Iterator[Control]:
+
+def check(
+    cells: Sequence[Ready], budget_s: float = BUDGET_S, watch: Watch = lambda name, s: None
+) -> Iterator[Control]:
     """Controls in order of their cost: data of every cell, the rest on the first one."""
+    began = time.monotonic()
     yield Control("settings", "ok", f"{len(cells)} cells, each checked against the schema")
+    watch("data", 0.0)
     yield from _data(cells)
-    first = cells[0]
-    device, warning = choose_device(first.training.device)
+    device, warning = choose_device(cells[0].training.device)
     yield Control("device", "warning" if warning else "ok", warning or f"training on {device}")
-    for floor in first.task.floors(first.data).values():
-        text = f"{floor.means}: {floor.score} = {floor.value:.5g}"
-        yield Control("floor", "ok", text, figures={floor.score: floor.value})
-    plain = Precision("fp32")
-    cost = rehearse(first.task, first.data, first.training, device, plain)
-    yield Control(
-        "forecast",
-        "ok",
-        f"about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB for {first.slug}"
-        f" in fp32; {len(cells)} cells",
-        figures={"seconds": cost.seconds, "bytes": cost.bytes},
-    )
-    with Streams(first.training.seed, device).isolated():
-        yield _overfit(first, device)
-        yield _loader(first, device)
+    spent = time.monotonic() - began
+    yield from controls(cells[0], budget_s - spent, watch=watch, cells=len(cells))
+
+
+def controls(
+    cell: Ready,
+    budget_s: float = BUDGET_S,
+    only: Collection[str] = (),
+    watch: Watch = lambda name, s: None,
+    cells: int = 1,
+) -> Iterator[Control]:
+    """The controls of one cell, the cheapest first; those that find no time come as skipped.
+
+    `only`: names of `bench.entries.names()`, or forecast and loader speed; all if empty. Nothing
+    is stored, and torch's random streams and threads are left as they were.
+    """
+    device, _ = choose_device(cell.training.device)
+    began = time.monotonic()
+    unknown = set(only) - {e.name for e in _ALL}
+    if unknown:
+        raise ValueError(f"expected controls among {[e.name for e in _ALL]}, received {unknown}")
+    with Streams(cell.training.seed, device).isolated(), threads(cell.training.threads):
+        trial = Trial(cell, device)
+        trial.cells = cells
+        try:
+            left = sorted(
+                (e for e in _ALL if not only or e.name in only), key=lambda e: e.wanted(trial)
+            )
+            while left:
+                entry = left.pop(0)
+                rest = budget_s - (time.monotonic() - began)
+                least = entry.least(trial)
+                if least > rest or rest <= 0:
+                    yield _not_run(entry, entry.wanted(trial), rest)
+                    continue
+                spare = max(least, rest - sum(e.least(trial) for e in left))
+                watch(entry.name, time.monotonic() - began)
+                yield from entry.run(trial, min(entry.wanted(trial), spare))
+        finally:
+            trial.close()
+
+
+def _not_run(entry: Entry, wanted: float, rest: float) -> Control:
+    text = f"not run: takes about {duration(wanted)}, {duration(rest)} of the budget are left"
+    return Control(entry.name, "skipped", text, "a larger --budget, in seconds")
 
 
 def _data(cells: Sequence[Ready]) -> Iterator[Control]:
@@ -67,55 +100,56 @@ def _data(cells: Sequence[Ready]) -> Iterator[Control]:
             yield Control("data", "warning", f"{cell.slug}: {note}")
 
 
-def _overfit(cell: Ready, device: torch.device) -> Control:
-    streams = Streams(cell.training.seed, device)
-    streams.build()
-    model = cell.task.build().to(device).train()
-    optimizer = build_optimizer(cell.training.optimizer, cell.task.param_groups(model), device)
-    set_rate(optimizer, cell.training.optimizer.lr)
-    batch = first_batch(cell.data.train, min(OVERFITTED, len(cell.data.train)), device)
-    position = Position(0, 0, 0, cell.training.seed)
-
-    def step() -> dict[str, float]:
-        streams.step(0)  # the same noise each time: the targets are frozen
-        parts = cell.task.loss(model, batch, position)
-        optimizer.zero_grad()
-        parts["total"].backward()
-        optimizer.step()
-        return {name: float(value.detach()) for name, value in parts.items()}
-
-    known = [f for f in cell.task.floors(cell.data).values() if f.means == "best possible"]
-    parts = cell.task.loss(model, batch, position)
-    part = "recon" if "recon" in parts else "total"
-    return overfit(step, part, known[0].value if known else 0.0)
+def _forecast(trial: Trial, limit_s: float) -> Iterator[Control]:
+    cell = trial.cell
+    cost = rehearse(cell.task, cell.data, cell.training, trial.device, Precision("fp32"))
+    yield Control(
+        "forecast",
+        "ok",
+        f"about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB for {cell.slug}"
+        f" in fp32; {trial.cells} cells",
+        figures={"seconds": cost.seconds, "bytes": cost.bytes},
+    )
 
 
-def _loader(cell: Ready, device: torch.device) -> Control:
-    training = cell.training
-    model = cell.task.build().to(device).train()
-    batch = first_batch(cell.data.train, training.batch, device)
+def _loader(trial: Trial, limit_s: float) -> Iterator[Control]:
+    training, device = trial.training, trial.device
+    trial.streams.build()
+    model = trial.task.build().to(device).train()
+    batch = first_batch(trial.data.train, training.batch, device)
     position = Position(0, 0, 0, training.seed)
 
     def fetch_s() -> float:
         workers = training.workers
-        feeder = Feeder(cell.data.train, training.batch, training.seed, device, workers=workers)
+        feeder = Feeder(trial.data.train, training.batch, training.seed, device, workers=workers)
         try:
-            return _median(lambda: next(feeder), device)
+            return _median(lambda: next(feeder), trial)
         finally:
             feeder.close()
 
     def step_s() -> float:
-        return _median(lambda: cell.task.loss(model, batch, position)["total"].backward(), device)
+        return _median(lambda: trial.task.loss(model, batch, position)["total"].backward(), trial)
 
-    return loader(fetch_s, step_s, training.batch)
+    yield loader(fetch_s, step_s, training.batch)
 
 
-def _median(work, device: torch.device) -> float:
+def _median(work: Callable[[], object], trial: Trial) -> float:
     times = []
     for _ in range(FETCHED):
         start = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        trial.wait()
         times.append(time.perf_counter() - start)
     return statistics.median(times[2:])
+
+
+_ALL = (
+    *ENTRIES,
+    Entry("forecast", lambda t: 6 * t.step_s, _forecast, lambda t: 6 * t.step_s),
+    Entry(
+        "loader speed",
+        lambda t: 2 * FETCHED * t.step_s,
+        _loader,
+        lambda t: 2 * FETCHED * t.step_s,
+    ),
+)

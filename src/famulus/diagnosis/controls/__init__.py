@@ -20,3 +20,6 @@ class Control:
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def event(self) -> dict[str, Any]:
+        return {"kind": "control", **self.json()}

@@ -1,48 +1,107 @@
-"""One batch with frozen targets must be learned by heart (K3).
+"""One batch with frozen targets must be learned by heart (K3), and look so in eval mode too (K4).
 
 Source: karpathy.github.io/2019/04/25/recipe: a net that can't overfit one batch will not learn a
-data set either.
+data set either. What failed is told apart by further fits from the same start: at other rates, and
+with a zeroed input, which leaves nothing to learn but the best constant.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from famulus.diagnosis.controls import Control
 
+NAME = "overfit one batch"
 SHARE = 0.5  # of the way from the first loss to `best` that must be gone
+AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
+FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A short training on one frozen batch: losses in train mode, the last one in eval mode too."""
+
+    first: float
+    last: float
+    judged: float  # in eval mode, after the last step
+    steps: int
+
+    def gone(self, best: float) -> float:
+        """Share of the way from the first loss to `best`."""
+        return (self.first - self.last) / max(self.first - best, 1e-12)
 
 
 def overfit(
-    step: Callable[[], dict[str, float]], part: str, best: float, steps: int = STEPS
+    fit: Callable[[str, float], Fit],
+    part: str,
+    best: float = 0.0,
+    *,
+    weights: int = 0,
+    numbers: int = 0,
 ) -> Control:
-    """`step()` trains once on the same batch and returns the loss parts.
+    """`fit(kind, factor)`: a fresh net, `factor` on its rate, fed the "true" or a "zeroed" input.
 
-    `part`: the loss part judged; `best`: its least possible value where known, else 0.
+    `part`: the loss part judged; `best`: its least possible value where known. `weights` and
+    `numbers` count what is trained and what is to be learned: a net of a few weights can't.
     """
-    first = last = math.nan
-    for number in range(steps):
-        last = step()[part]
-        if number == 0:
-            first = last
-        if not math.isfinite(last):
-            return Control(
-                "overfit one batch",
-                "failed",
-                f"{part} became {last} at step {number} on one frozen batch",
-                "lower training.optimizer.lr, or set training.clip: 1.0",
-                {"first": first, "last": last, "steps": number + 1},
-            )
-    gone = (first - last) / max(first - best, 1e-12)
-    figures = {"first": first, "last": last, "share_gone": gone, "steps": steps}
-    text = f"{part} {first:.4g} → {last:.4g} in {steps} steps on one frozen batch"
-    if gone >= SHARE:
-        return Control("overfit one batch", "ok", text, figures=figures)
-    return Control(
-        "overfit one batch",
-        "warning",
-        f"{text}: only {gone:.0%} of the way to {best:.4g}",
-        "try a higher training.optimizer.lr; if it stays so, the loss does not reach the weights"
-        " or target and input do not belong together",
-        figures,
+    found = fit("true", 1.0)
+    figures = {"first": found.first, "last": found.last, "steps": found.steps}
+    if not math.isfinite(found.last):
+        return _broken(fit, found, part, figures)
+    gone = found.gone(best)
+    figures |= {"share_gone": gone, "eval": found.judged}
+    text = (
+        f"{part} {found.first:.4g} → {found.last:.4g} in {found.steps} steps on one frozen batch,"
+        f" {found.judged:.4g} in eval mode"
     )
+    if gone >= SHARE:
+        gap = found.judged - found.last
+        if not math.isfinite(gap) or gap > SHARE * (found.first - found.last):
+            return Control(
+                NAME,
+                "failed",
+                f"{text}: what was learned is not there in eval mode",
+                "a larger training.batch, less dropout, or another norm than batch norm: its"
+                " running statistics are not those of the batch",
+                figures,
+                "train-eval-gap",
+            )
+        return Control(NAME, "ok", text, figures=figures)
+    for factor in FACTORS:
+        faster = fit("true", factor)
+        if math.isfinite(faster.last) and faster.gone(best) >= SHARE:
+            figures |= {"faster": faster.last, "factor": factor}
+            told = f"{text}; {faster.last:.4g} at {factor:g} times the rate: it can, given time"
+            return Control(NAME, "ok", told, figures=figures)
+    text += f": only {gone:.0%} of the way to {best:.4g}"
+    if 0 < 10 * weights < numbers:
+        told = f"{text}; {weights:,} weights can't hold {numbers:,} numbers"
+        return Control(NAME, "ok", told, figures=figures)
+    blind = fit("zeroed", 1.0)
+    figures["zeroed"] = blind.last
+    if blind.last - found.last > AHEAD * (found.first - best):
+        told = f"{text}, yet less than {blind.last:.4g} without an input: it learns, slowly"
+        return Control(NAME, "ok", told, figures=figures)
+    return Control(
+        NAME,
+        "failed",
+        f"{text}, also at {FACTORS[-1]:g} times the rate; {blind.last:.4g} with a zeroed input",
+        "the loss does not reach the weights, or target and input do not belong together: look at"
+        " one sample; a higher training.optimizer.lr does not help",
+        figures,
+        "cannot-overfit",
+    )
+
+
+def _broken(fit: Callable[[str, float], Fit], found: Fit, part: str, figures: dict) -> Control:
+    """Not finite: because of the rate, if a tenth of it stays finite."""
+    text = f"{part} became {found.last} at step {found.steps} on one frozen batch"
+    slower = fit("true", 0.1)
+    if math.isfinite(slower.last):
+        figures["slower"] = slower.last
+        remedy = "divide training.optimizer.lr by 10, or set training.clip: 1.0"
+        text += f"; {slower.last:.4g} at a tenth of the rate"
+        return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+    remedy = "look for a log, a root or a quotient without a lower bound in the loss"
+    return Control(NAME, "failed", text, remedy, figures, "loss-not-finite")

@@ -1,0 +1,81 @@
+"""Are validation samples also in the training part, or nearly (K19)? Then scores flatter.
+
+Exact copies by their bytes; near ones by the correlation of small thumbnails.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from famulus.diagnosis.controls import Control
+
+NAME = "duplicates"
+SIDE = {1: 64, 2: 12, 3: 6}  # of a thumbnail, by the number of axes
+ALIKE = 0.997  # correlation of two thumbnails
+MOST = 0.01  # share of validation samples
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Validation samples with a twin in training, of how many; with an example (train, val)."""
+
+    exact: int
+    near: int
+    of: int
+    against: int
+    example: tuple[int, int] | None = None
+
+
+def thumbnails(samples: Tensor) -> Tensor:
+    """B C ... to rows of mean 0 and length 1; zeros for a sample without a pattern."""
+    x = samples.float()
+    x = x[:, None] if x.ndim == 2 else x
+    axes = min(x.ndim - 2, 3)
+    x = x.reshape(len(x), -1, *x.shape[-axes:])
+    pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[axes - 1]
+    rows = pool(x, tuple(min(SIDE[axes], n) for n in x.shape[2:])).flatten(1)
+    rows = rows - rows.mean(1, keepdim=True)
+    pattern = (
+        rows.norm(dim=1) > 0.02 * samples.float().std().clamp(min=1e-12) * rows.shape[1] ** 0.5
+    )
+    return F.normalize(rows) * pattern[:, None]
+
+
+def copies(train: Tensor, validation: Tensor) -> Copies:
+    """Every pair of samples, batch first."""
+    known = {_digest(row): i for i, row in enumerate(train)}
+    twins = {v: known[d] for v, row in enumerate(validation) if (d := _digest(row)) in known}
+    exact = len(twins)
+    if train.shape[1:] == validation.shape[1:] and train[0].numel() >= 16:
+        rows_t, rows_v = thumbnails(train), thumbnails(validation)
+        for start in range(0, len(rows_v), 512):
+            value, at = (rows_v[start : start + 512] @ rows_t.T).max(1)
+            for i in torch.nonzero(value > ALIKE)[:, 0].tolist():
+                twins.setdefault(start + i, int(at[i]))
+    example = next(((t, v) for v, t in sorted(twins.items())), None)
+    return Copies(exact, len(twins) - exact, len(validation), len(train), example)
+
+
+def _digest(row: Tensor) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(row.cpu().numpy()).tobytes()).digest()
+
+
+def duplicates(found: Copies) -> Control:
+    share = (found.exact + found.near) / found.of
+    figures = {"exact": found.exact, "near": found.near, "of": found.of, "against": found.against}
+    text = (
+        f"of {found.of:,} validation samples {found.exact:,} are also among {found.against:,} of"
+        f" training, {found.near:,} more nearly so"
+    )
+    if found.example:
+        figures["example"] = list(found.example)
+        text += f", as training {found.example[0]} = validation {found.example[1]}"
+    if share <= MOST:
+        return Control(NAME, "ok", text, figures=figures)
+    verdict = "failed" if found.exact > 10 * MOST * found.of else "warning"
+    remedy = "remove the copies, or split by source: scores flatter"
+    return Control(NAME, verdict, text, remedy, figures, "duplicates-across-split")

@@ -1,0 +1,82 @@
+"""Does every weight move, bit for bit, and nothing that is frozen (K4, K5)?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from famulus.diagnosis.controls import Control
+
+NAME = "weights move"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One parameter after a few steps."""
+
+    name: str
+    trained: bool  # requires a gradient
+    held: bool  # the optimizer has it
+    reached: bool  # a gradient other than 0 has arrived
+    moved: bool  # bit for bit another one
+
+
+def moves(
+    weights: Iterable[Weight], drifted: Iterable[str], steps: int, exempt: str = ""
+) -> Control:
+    """`drifted`: buffers of frozen modules that moved all the same (running statistics).
+
+    `exempt`: why parts without a gradient are no fault (layers that join later).
+    """
+    weights, drifted = list(weights), list(drifted)
+    trained = [w for w in weights if w.trained]
+    still = [w for w in trained if not w.moved]
+    figures = {
+        "trained": len(trained),
+        "frozen": len(weights) - len(trained),
+        "still": [w.name for w in still][:8],
+        "drifted": drifted[:8],
+        "steps": steps,
+    }
+    if drifted:
+        return Control(
+            NAME,
+            "failed",
+            f"running statistics of frozen layers move: {_named(drifted)}",
+            "put what is frozen into eval mode: requires_grad=False alone leaves batch norm's"
+            " statistics moving",
+            figures,
+            "frozen-statistics-move",
+        )
+    lost = [w for w in still if w.reached and not w.held]
+    unmoved = [w for w in still if w.reached and w.held]
+    unreached = _whole_modules([w for w in still if not w.reached], weights)
+    if lost or unmoved or (unreached and not exempt):
+        if lost:
+            text, remedy = "the optimizer does not hold", "param_groups must list every parameter"
+            names = [w.name for w in lost]
+        elif unmoved:
+            text, remedy = "a gradient arrives, but nothing moves", "training.optimizer.lr above 0"
+            names = [w.name for w in unmoved]
+        else:
+            text = "no gradient reaches"
+            remedy = "call the module, without detach or no_grad on the way, or freeze it openly"
+            names = unreached
+        said = f"{text}: {_named(names)} ({len(names)} of {len(trained)}), in {steps} steps"
+        return Control(NAME, "failed", said, remedy, figures, "weights-do-not-move")
+    frozen = len(weights) - len(trained)
+    text = f"{len(trained) - len(still)} of {len(trained)} trained tensors moved in {steps} steps"
+    text += f", {frozen} frozen by setting stood still" if frozen else ""
+    text += f"; the others: {exempt}" if still and exempt else ""
+    return Control(NAME, "ok", text, figures=figures)
+
+
+def _whole_modules(still: list[Weight], weights: list[Weight]) -> list[str]:
+    """Of tensors that got no gradient, those whose module got none at all.
+
+    A single one (a momentum that its first step never uses) is a formula's business.
+    """
+    alive = {w.name.rpartition(".")[0] for w in weights if w.reached}
+    return [w.name for w in still if w.name.rpartition(".")[0] not in alive]
+
+
+def _named(names: list[str], shown: int = 3) -> str:
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

@@ -1,0 +1,155 @@
+"""What would the loss be if the net could answer anything (K2, K19, K20)? No training.
+
+The net's output is set free and moved down the loss by itself. Where even that gets nowhere, no
+net will: an activation that is applied twice, shapes that broadcast, a loss without a bottom, or
+targets that are other ones at every look. It takes milliseconds and needs no threshold on losses
+of trained nets.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from famulus.diagnosis.controls import Control
+
+NAME = "free output"
+STEPS = 150
+RATE = 0.5  # Adam's, falling to 0: 37 units can be crossed, logits and grey values alike
+LOST = 0.25  # share of the way down that must be out of reach before anything is said
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "softmax": lambda t: t.softmax(-1)}
+SKIPPED = ("View", "Reshape", "Squeeze", "Unsqueeze", "Clone", "Copy", "Slice", "Select", "Alias")
+
+Loss = Callable[[Sequence[Tensor], slice], Tensor]  # outputs, of which samples
+
+
+def activation_of(output: Tensor) -> str | None:
+    """The activation that made `output`, by its place in the graph: sigmoid, tanh, softmax."""
+    node = output.grad_fn
+    while node is not None:
+        name = node.name()
+        for known in ACTIVATIONS:
+            if name.lower().startswith(f"{known}backward"):
+                return known
+        if not any(word in name for word in SKIPPED):
+            return None
+        node = node.next_functions[0][0] if node.next_functions else None
+    return None
+
+
+def descend(
+    start: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor], steps: int = STEPS
+) -> tuple[float, list[Tensor]]:
+    """(least loss on the way, the outputs at its end) with free `start`."""
+    free = [t.detach().clone().requires_grad_() for t in start]
+    optimizer = torch.optim.Adam(free, lr=RATE)
+    least = math.inf
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2 + 1e-4
+        value = loss(free)
+        least = min(least, float(value.detach()))
+        if not value.requires_grad or not math.isfinite(float(value.detach())):
+            break
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return least, [t.detach() for t in free]
+
+
+def free_output(outputs: Sequence[Tensor], loss: Loss, samples: int) -> Control:
+    """`outputs`: the untrained net's, batch first, still in its graph; `loss` takes free ones.
+
+    The loss must draw the same numbers at every call.
+    """
+    whole = slice(0, samples)
+    start = [t.detach() for t in outputs]
+    first = loss([t.clone().requires_grad_() for t in start], whole)
+    if not first.requires_grad:
+        return Control(
+            NAME,
+            "failed",
+            "the loss does not depend on what the net answers",
+            "compute the loss from the net's output, without detach, item or numpy on the way",
+            {"first": float(first)},
+            "weights-do-not-move",
+        )
+    began = float(first.detach())
+    least, best = descend(start, lambda free: loss(free, whole))
+    figures = {"first": began, "least": least}
+    if _bottomless(best, lambda free: loss(free, whole)):
+        return Control(
+            NAME,
+            "failed",
+            f"the loss falls without end as the answers grow: {least:.4g} and on",
+            "targets outside the range that the loss assumes: BCE takes 0..1, no class numbers",
+            figures,
+            "loss-unbounded",
+        )
+    held = [activation_of(t) for t in outputs]
+    if any(held):
+        bound, _ = descend(start, lambda free: loss(_activated(free, held), whole))
+        figures |= {"bound": bound, "activation": next(a for a in held if a)}
+        if bound - least > LOST * max(began - least, 1e-12):
+            return Control(
+                NAME,
+                "failed",
+                f"the net ends in a {figures['activation']}, behind which the loss can't fall"
+                f" below {bound:.4g}; without it {least:.4g}",
+                "the loss has an activation of its own: leave out the net's last one",
+                figures,
+                "activation-twice",
+            )
+    if _narrow(start) and samples >= 4 and _crossed(start, loss, figures):
+        return Control(
+            NAME,
+            "failed",
+            f"a sample alone can be answered with a loss of {figures['alone']:.4g}, several"
+            f" together with no less than {figures['together']:.4g}",
+            "output and target have other shapes, as (B, 1) and (B,), and every answer is compared"
+            " with every target: give both the same shape",
+            figures,
+            "shapes-broadcast",
+        )
+    text = f"answers set free: loss {began:.4g} → {least:.4g}, which no net can better"
+    return Control(NAME, "ok", text, figures=figures)
+
+
+def _activated(free: Sequence[Tensor], held: Sequence[str | None]) -> list[Tensor]:
+    return [ACTIVATIONS[a](t) if a else t for t, a in zip(free, held, strict=True)]
+
+
+def _bottomless(at: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor]) -> bool:
+    """Whether the loss goes on down a straight line as far as one looks."""
+    free = [t.clone().requires_grad_() for t in at]
+    value = loss(free)
+    if not math.isfinite(float(value.detach())):
+        return float(value.detach()) == -math.inf
+    found = torch.autograd.grad(value, free, allow_unused=True)
+    most = max((float(g.abs().max()) for g in found if g is not None), default=0.0)
+    if most == 0 or not math.isfinite(most):
+        return False
+    far = []
+    for times in (100.0, 1000.0):
+        moved = [t if g is None else t - times * g / most for t, g in zip(at, found, strict=True)]
+        far.append(float(loss(moved).detach()))
+    return far[0] < 0 and far[1] < 5 * far[0]
+
+
+def _narrow(outputs: Sequence[Tensor]) -> bool:
+    """Whether an output has an axis of one, or none but the batch: what broadcasts unseen."""
+    return any(t.ndim == 1 or 1 in t.shape[1:] for t in outputs)
+
+
+def _crossed(start: Sequence[Tensor], loss: Loss, figures: dict) -> bool:
+    four = slice(0, 4)
+    began = float(loss([t[four] for t in start], four).detach())
+    together, _ = descend([t[four] for t in start], lambda free: loss(free, four))
+    alone = []
+    for i in range(4):
+        one = slice(i, i + 1)
+        alone.append(descend([t[one] for t in start], lambda free, s=one: loss(free, s))[0])
+    figures |= {"alone": sum(alone) / 4, "together": together}
+    least = figures["alone"]
+    return together - least > LOST * max(began - least, 1e-12)

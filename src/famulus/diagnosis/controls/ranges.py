@@ -1,0 +1,52 @@
+"""Is everything in a batch finite, and of a size that nets are made for (K19, K20)?"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from famulus.diagnosis.controls import Control
+
+NAME = "range"
+LARGE = 30.0  # |mean| + sd of an input: grey values as 0..255 are beyond
+SMALL = 1e-3  # sd of an input that hardly differs from a constant
+
+
+def ranges(batch: Mapping[str, Tensor], called_with: Mapping[str, Tensor]) -> Control:
+    """`batch` as a task gets it; `called_with`: the float tensors that the net itself gets."""
+    figures = {name: _extent(t) for name, t in batch.items() if t.numel()}
+    for name, extent in figures.items():
+        if not extent["finite"]:
+            text = f"{name} holds numbers that are not finite"
+            remedy = "find the sample and repair or leave it out"
+            return Control(NAME, "failed", text, remedy, figures, "input-out-of-range")
+    told = []
+    for name, value in called_with.items():
+        if not value.numel():
+            continue
+        extent = figures[f"net {name}"] = _extent(value)
+        size = abs(extent["mean"]) + extent["sd"]
+        said = f"{name} {extent['min']:.4g} to {extent['max']:.4g}, sd {extent['sd']:.3g}"
+        told.append(said)
+        if not extent["finite"] or size > LARGE or extent["sd"] < SMALL:
+            text = f"the net is called with {said}: nets start from inputs of mean 0 and sd 1"
+            remedy = "scale the input: divide by its range, or subtract the mean, over the sd"
+            return Control(NAME, "failed", text, remedy, figures, "input-out-of-range")
+    shown = told or [f"{n} {e['min']:.4g} to {e['max']:.4g}" for n, e in figures.items()]
+    return Control(NAME, "ok", f"all finite; {'; '.join(shown[:3])}", figures=figures)
+
+
+def _extent(value: Tensor) -> dict[str, float | bool]:
+    v = value.detach().double()
+    v = v.abs() if v.is_complex() else v
+    finite = bool(torch.isfinite(v).all())
+    v = v if finite else v[torch.isfinite(v)]
+    if not v.numel():
+        return {"min": 0.0, "max": 0.0, "mean": 0.0, "sd": 0.0, "finite": finite}
+    return {
+        "min": float(v.min()),
+        "max": float(v.max()),
+        "mean": float(v.mean()),
+        "sd": float(v.std(correction=0)),
+        "finite": finite,
+    }

@@ -1,0 +1,121 @@
+"""Is the learning rate of the right size (K6), and can it reach anything in all (K7)?
+
+Source: the range test of Smith 2017, arXiv 1506.01186: the rate grows from 1e-8 to 1 within 100
+steps until the loss is four times its best. What it suggests is then tried against the configured
+rate from the same start: the trial decides, not a table.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from famulus.diagnosis.controls import Control
+
+NAME = "learning rate"
+LOW, HIGH, STEPS = 1e-8, 1.0, 100
+STOP = 4.0  # times the best loss
+SMOOTH = 0.8  # of the running mean
+BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
+LEAST_STEPS = 3.0  # at the suggested rate that a whole run must amount to
+REACH = 0.5  # share of the distance that a run must be able to go
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Smoothed loss at each rate of a range test."""
+
+    rates: list[float]
+    losses: list[float]
+    diverged: float | None  # the rate at which it was stopped
+
+    @property
+    def suggestion(self) -> float | None:
+        """The rate of the steepest fall, or None where nothing falls."""
+        best = min(range(len(self.losses)), key=self.losses.__getitem__, default=0)
+        if best < 2 or self.losses[0] - self.losses[best] < 1e-3 * abs(self.losses[0]):
+            return None
+        falls = [self.losses[i - 1] - self.losses[i] for i in range(1, best + 1)]
+        return self.rates[1 + max(range(len(falls)), key=falls.__getitem__)]
+
+
+def sweep(step: Callable[[float], float], steps: int = STEPS) -> Sweep:
+    """`step(rate)`: one update at this rate; its loss. One net throughout."""
+    rates, losses, mean, best = [], [], 0.0, math.inf
+    for number in range(steps):
+        rate = LOW * (HIGH / LOW) ** (number / max(1, steps - 1))
+        value = step(rate)
+        mean = SMOOTH * mean + (1 - SMOOTH) * value
+        smooth = mean / (1 - SMOOTH ** (number + 1))
+        if not math.isfinite(value):
+            return Sweep(rates, losses, rate)
+        rates.append(rate)
+        losses.append(smooth)
+        best = min(best, smooth)
+        grown = smooth - best > (STOP - 1) * max(abs(best), 1e-12)
+        if number > steps // 10 and grown and value > losses[0]:
+            return Sweep(rates, losses, rate)
+    return Sweep(rates, losses, None)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A short training at one rate on one frozen batch, and how far it went."""
+
+    first: float
+    last: float  # mean of the last steps
+    distance: float  # root mean square of what the weights had moved half way down
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the run has: its optimizer, its rate, and the rate summed over all its updates."""
+
+    optimizer: str
+    lr: float
+    summed: float
+    updates: int
+
+
+def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Control:
+    """`tried(rate)` trains from the same start. A trial at a tenth or at the suggestion decides."""
+    suggestion, lr = found.suggestion, budget.lr
+    figures = {
+        "suggestion": suggestion,
+        "configured": lr,
+        "diverged": found.diverged,
+        "summed": budget.summed,
+        "updates": budget.updates,
+    }
+    shown = "nothing fell" if suggestion is None else f"steepest fall at {suggestion:.2g}"
+    text = f"range test: {shown}"
+    text += f", diverges at {found.diverged:.2g}" if found.diverged else ""
+    text += f"; configured {lr:.3g}"
+    own = tried(lr)
+    figures |= {"first": own.first, "last": own.last}
+    if not math.isfinite(own.last) or own.last > own.first * (1.05 if own.first > 0 else 0.95):
+        slower = tried(lr / 10)
+        figures["tenth"] = slower.last
+        text += f"; {own.first:.4g} → {own.last:.4g} there, → {slower.last:.4g} at a tenth"
+        if math.isfinite(slower.last) and slower.last < min(own.first, own.last):
+            remedy = f"training.optimizer.lr: {suggestion or lr / 10:.1g}"
+            return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+    if suggestion is None or suggestion <= lr:
+        return Control(NAME, "ok", text, figures=figures)
+    quick = tried(suggestion)
+    figures |= {"at_suggestion": quick.last, "distance": quick.distance}
+    text += f"; {own.last:.4g} there, {quick.last:.4g} at the suggestion"
+    if not math.isfinite(quick.last) or not quick.last < own.last:
+        return Control(NAME, "ok", text, figures=figures)
+    remedy = f"training.optimizer.lr: {suggestion:.1g}, or a longer run"
+    if budget.optimizer.lower() in BOUNDED and budget.summed < REACH * quick.distance:
+        text += (
+            f"; all {budget.updates:,} updates together move a weight by at most"
+            f" {budget.summed:.2g}; the trial had gone {quick.distance:.2g} half way down"
+        )
+        return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
+    worth = budget.summed / suggestion
+    figures["worth_steps"] = worth
+    if worth < LEAST_STEPS:
+        text += f"; the whole run amounts to {worth:.2g} updates at that rate"
+        return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
+    return Control(NAME, "ok", text, figures=figures)
