@@ -24,7 +24,7 @@ from famulus.diagnosis.rules import (
 TWINS = [
     (codebook_collapsed, "codes-relu-on-z", "1 of 256 codes"),
     (features_not_centred, "pretext-dot-product", "cosine of 0.741"),
-    (memorises, "tiles-memorises", "each of 40 samples was seen 500 times"),
+    (memorises, "tiles-memorises", "each of 40 samples was seen 250 times"),
     (memorises_the_pool, "scroll-pool-reloaded", "at 4 of 4 reloads"),
     (rate_too_low, "qsm-rate-too-low", "adds up to 0.08 over 800 steps"),
     (targets_redrawn, "pretext-targets-redrawn", "each seen 150 times"),

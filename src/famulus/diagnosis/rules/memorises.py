@@ -8,7 +8,9 @@ SUMMARY = "validation gets worse while the training loss falls: samples are lear
 WORSE = 1.05  # last validation / best one
 AFTER = 2  # validations after the best one, at least, all of them worse
 FALLEN = 0.9  # training loss now / at the best validation
-HALVED = 0.5  # of it: then validation need only have stopped getting better
+HALVED = 0.5  # training loss now / in the middle of the run,
+STOOD = 0.95  # while validation stood still, ...
+APART = 3.0  # ... well above it
 
 
 def rule(history: History) -> Finding | None:
@@ -18,26 +20,19 @@ def rule(history: History) -> Finding | None:
         return None
     best = min(range(len(scores)), key=scores.__getitem__)
     floor = history.floor("loss", "best constant")
-    then = [v for n, v in zip(seen, loss, strict=True) if n <= at[best]]
-    apart = loss[-1] / then[-1] if then and then[-1] > 0 else 1.0
-    turned = (
-        len(scores) - 1 - best >= AFTER
-        and scores[best] > 0
-        and (
-            (scores[-1] > WORSE * scores[best] and apart < FALLEN)
-            or (2 * best < len(scores) and apart < HALVED)
-        )
-    )
+    turned = _turned(at, scores, seen, loss, best)
+    stands = _stands(at, scores, seen, loss)
     at_once = floor is not None and scores[-1] >= floor and loss[-1] < FALLEN / 2 * floor
-    if not turned and not at_once:
+    if not (turned or stands or at_once):
         return None
     asked = bool((history.config.get("data") or {}).get("frozen"))
     told = (
-        f"val/loss was {scores[best]:.4g} at {at[best]:,} inputs and is {scores[-1]:.4g} at"
-        f" {at[-1]:,}, while the training loss fell from {then[-1]:.4g} to {loss[-1]:.4g}"
-        if turned
-        else f"val/loss is {scores[-1]:.4g}, no better than the best constant's {floor:.4g}, at a"
-        f" training loss of {loss[-1]:.4g}"
+        turned
+        or stands
+        or (
+            f"val/loss is {scores[-1]:.4g}, no better than the best constant's {floor:.4g}, at a"
+            f" training loss of {loss[-1]:.4g}"
+        )
     )
     samples = history.facts.get("train_samples")
     times = (
@@ -48,8 +43,45 @@ def rule(history: History) -> Finding | None:
         "info" if asked else "warning",
         told + times,
         "data.frozen asks for just that" if asked else
-        f"training.keep: {{best: val/loss}} with training.inputs: {at[best]:_}; more data or a"
-        " smaller model lower the turn itself",
+        f"more data, augmentation or a smaller model; until then training.inputs: {at[best]:_}"
+        " with training.keep: {best: val/loss}",
         step=history.val[-1]["step"],
         consequences=("predicts-the-mean",) if at_once else (),
     )  # fmt: skip
+
+
+def _turned(
+    at: list[int], scores: list[float], seen: list[int], loss: list[float], best: int
+) -> str:
+    """Validation was better before, and training went on falling."""
+    then = _at(at[best], seen, loss)
+    if len(scores) - 1 - best < AFTER or not then or scores[best] <= 0:
+        return ""
+    if scores[-1] <= WORSE * scores[best] or loss[-1] >= FALLEN * then:
+        return ""
+    return (
+        f"val/loss was {scores[best]:.4g} at {at[best]:,} inputs and is {scores[-1]:.4g} at"
+        f" {at[-1]:,}, while the training loss fell from {then:.4g} to {loss[-1]:.4g}"
+    )
+
+
+def _stands(at: list[int], scores: list[float], seen: list[int], loss: list[float]) -> str:
+    """Validation stands still in the second half of the run, training falls away below it."""
+    half = len(scores) // 2
+    then = _at(at[half], seen, loss)
+    if len(scores) < 2 * AFTER + 1 or not then:
+        return ""
+    if scores[-1] < STOOD * scores[half] or loss[-1] > HALVED * then:
+        return ""
+    if scores[-1] < APART * loss[-1]:
+        return ""
+    return (
+        f"since {at[half]:,} inputs the training loss fell from {then:.4g} to {loss[-1]:.4g}, while"
+        f" val/loss went from {scores[half]:.4g} to {scores[-1]:.4g}"
+    )
+
+
+def _at(inputs: int, seen: list[int], loss: list[float]) -> float | None:
+    """The training loss as last logged by then."""
+    found = [v for n, v in zip(seen, loss, strict=True) if n <= inputs]
+    return found[-1] if found else None
