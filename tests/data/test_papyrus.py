@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from famulus.config.errors import ConfigError
-from famulus.data import papyrus
+from famulus.data import papyrus, papyrus_acceptance, papyrus_sheet
 from famulus.data.papyrus import Recipe, make
 
 RECIPE = Recipe(shape=(28, 256, 256), letter=64, seed=1)
@@ -19,13 +19,32 @@ def phantom():
 
 
 def test_it_is_accepted(phantom):
-    report = papyrus.acceptance(phantom)
-    assert papyrus.accepted(report) == [], report
+    report = papyrus_acceptance.acceptance(phantom)
+    assert papyrus_acceptance.accepted(report) == [], report
+
+
+def test_chance_does_not_decide(monkeypatch):
+    """Where every layout on the first sheet betrays too much, the second sheet is written on."""
+    recipe = replace(RECIPE, shape=(12, 96, 96), letter=32)
+    peaks = iter([0.6] * papyrus.TRIED + [0.54])
+    monkeypatch.setattr(papyrus, "_peak", lambda *_: next(peaks))
+    first, second = (papyrus._sheet(recipe, attempt) for attempt in (0, 1))
+    made = make(recipe)
+    assert np.array_equal(made.truth_YX, second.layouts[0][0])
+    assert not np.array_equal(made.mask_YX, first.mask)
+
+
+def test_the_best_is_taken_where_none_passes(monkeypatch):
+    recipe = replace(RECIPE, shape=(12, 96, 96), letter=32)
+    peaks = iter([0.7, 0.6, 0.8, 0.9] + [0.7] * 99)
+    monkeypatch.setattr(papyrus, "_peak", lambda *_: next(peaks))
+    monkeypatch.setattr(papyrus, "SHEETS", 2)
+    assert np.array_equal(make(recipe).truth_YX, papyrus._sheet(recipe, 0).layouts[1][0])
 
 
 def test_too_strong_a_cue_is_refused():
     toy = make(replace(RECIPE, density=3.0))
-    assert "auc max" in papyrus.accepted(papyrus.acceptance(toy))
+    assert "auc max" in papyrus_acceptance.accepted(papyrus_acceptance.acceptance(toy))
 
 
 def test_the_same_seed_gives_the_same_voxels(phantom):
@@ -59,13 +78,13 @@ def test_truth_labels_and_ink_belong_together(phantom):
 def test_auc_by_depth_is_the_rank_statistic(phantom):
     inside, z = phantom.mask_YX, 9
     want = roc_auc_score(phantom.truth_YX[inside], phantom.volume_ZYX[z][inside])
-    assert papyrus.auc_by_depth(phantom)[z] == pytest.approx(want, abs=1e-9)
+    assert papyrus_acceptance.auc_by_depth(phantom)[z] == pytest.approx(want, abs=1e-9)
 
 
 def test_smooth_noise_has_the_correlation_it_states():
     rng = np.random.default_rng(0)
     for sd in (2.0, 8.0):
-        field = papyrus.smooth_noise((400, 400), (sd, 0.0), rng)
+        field = papyrus_sheet.smooth_noise((400, 400), (sd, 0.0), rng)
         lag = int(sd)
         got = (field[:-lag] * field[lag:]).mean()
         assert got == pytest.approx(np.exp(-(lag**2) / (4 * sd**2)), abs=0.06)
