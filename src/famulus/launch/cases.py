@@ -94,7 +94,7 @@ class Outcome:
 
 def faults() -> list[str]:
     """Modules of faulty twins of tasks; each one becomes a task only when a case names it."""
-    found = sorted(m.name for m in pkgutil.iter_modules(casebook.__path__))
+    found = sorted(m.name for m in pkgutil.iter_modules(casebook.__path__) if m.name[0] != "_")
     return [f"{casebook.__name__}.{name}" for name in found]
 
 
