@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from famulus.config.errors import DataError
+from famulus.config.errors import ConfigError, DataError
 from famulus.data import nifti
 from famulus.ops.dipole import Geometry
 
@@ -119,7 +119,7 @@ def test_grids_must_agree(tmp_path):
 def test_a_wrong_name_writes_nothing(tmp_path):
     first = nifti.read(save(tmp_path / "a.nii", volume()))
     for name, says in (("out.txt", "ends in .nii"), ("no/out.nii", "folder that exists")):
-        with pytest.raises(DataError, match=says):
+        with pytest.raises(ConfigError, match=says):
             nifti.write(tmp_path / name, first.values, first, {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii"]
 

@@ -50,6 +50,29 @@ def test_units_meet_in_ppm(at, unit, ppm):
     assert np.allclose(found.phase_rad / found.rad_per_ppm, (PHASE * MASK).T * ppm, rtol=1e-3)
 
 
+def test_an_echo_time_says_rad_for_what_lies_within_a_turn(at):
+    found = read_scan(at, {**GIVEN, "units": None})
+    assert found.facts["InputUnits"] == "rad"
+    assert "--echo-time" in found.facts["InputUnitsFrom"]
+    save(at, 4 * PHASE)
+    with pytest.raises(FamulusError, match="unit is not known"):
+        read_scan(at, {**GIVEN, "units": None})
+    save(at, PHASE)
+    at.with_suffix(".json").write_text(json.dumps({"EchoTime": 0.025}))
+    with pytest.raises(
+        FamulusError, match="unit is not known"
+    ):  # no person said so
+        read_scan(at, {**GIVEN, "units": None, "echo_time": None})
+
+
+def test_where_b0_comes_from_is_told(at):
+    assert read_scan(at, GIVEN).facts["B0_dirFrom"].startswith("z of the scanner")
+    save(at, PHASE, code=0)
+    assert "taken for" in read_scan(at, {**GIVEN, "mask": None}).facts["B0_dirFrom"]
+    given = {**GIVEN, "mask": None, "b0_dir": [0, 1, 0]}
+    assert read_scan(at, given).facts["B0_dirFrom"] == "--b0-dir"
+
+
 def test_a_sidecar_says_it_all(at):
     at.with_suffix(".json").write_text(
         json.dumps({"Units": "Hz", "MagneticFieldStrength": 7, "B0_dir": [0, 0.6, 0.8]})
@@ -92,7 +115,7 @@ def spoiled(value):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (changed(units=None), "unit is not known"),
+        (changed(units=None, echo_time=None), "unit is not known"),
         (changed(units="degrees"), "expected units of rad, hz or ppm"),
         (changed(echo_time=None), "--echo-time in seconds"),
         (changed(echo_time=25), "expected 1e-05 to 1 seconds, received 25"),

@@ -155,8 +155,8 @@ OPTIONS = {
     "units": "rad",
     "mask": "mask.nii.gz",
     "magnitude": "mag.nii.gz",
-    "echo-time": 0.025,
-    "field-strength": 3,
+    "echo_time": 0.025,
+    "field_strength": 3,
 }
 
 
@@ -201,7 +201,7 @@ def test_apply_a_trained_net(subject, tmp_path):
         ("tkd", {"alpha": 0.1}, "--alpha"),
         ("ndi", {"tau": 5}, "0 < tau < 4.5"),
         ("ndi", {"steps": -1}, "above 0"),
-        ("ndi", {"echo-tme": 1}, "did you mean 'echo_time'"),
+        ("ndi", {"echo_tme": 1}, "did you mean 'echo_time'"),
     ],
 )
 def test_nothing_is_written_when_something_is_wrong(subject, tmp_path, method, more, says):

@@ -7,6 +7,7 @@ Source: NIfTI-1.1 standard; a code of 1 says that an affine leads to scanner coo
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from famulus.config.errors import DataError
+from famulus.config.errors import ConfigError, DataError
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
 SCANNER = 1
@@ -94,7 +95,7 @@ def _affine(image: Any) -> tuple[np.ndarray, bool]:
 
 
 def same_grid(first: Volume, second: Volume, what: str) -> None:
-    """Raises DataError unless both have one shape and one affine (to a hundredth of a voxel)."""
+    """Raises DataError unless both have one shape and one affine (to a tenth of a voxel)."""
     a, b = first.shape[-3:], second.shape[-3:]
     if a != b:
         raise DataError(
@@ -104,7 +105,7 @@ def same_grid(first: Volume, second: Volume, what: str) -> None:
     voxel = np.linalg.norm(first.affine[:3, :3], axis=0).min()
     corner = np.array([*a[::-1], 1.0])
     apart = np.abs(first.affine - second.affine) @ corner
-    if apart[:3].max() > 0.01 * voxel * max(a):
+    if apart[:3].max() > 0.1 * voxel:
         raise DataError(
             f"{what} {second.path}: lies {apart[:3].max():.2g} mm away from {first.path}: their "
             "affines differ, so resample one of them"
@@ -128,16 +129,34 @@ def sidecar(path: Path) -> dict[str, Any]:
     return found
 
 
-def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any]) -> None:
-    """float32 NIfTI with the affine and codes of `like`, and its JSON sidecar.
+def may_be_written(path: Path, inputs: Iterable[Any] = ()) -> None:
+    """Raises ConfigError for a wrong name, a folder that is not there, or one of the inputs.
 
-    Both are written aside and renamed when they are whole. Raises DataError for a wrong name.
+    To be asked before anything is computed.
     """
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
-        raise DataError(f"-o {path}: expected a name that ends in .nii or .nii.gz")
+        raise ConfigError(f"-o {path}: expected a name that ends in .nii or .nii.gz")
     if not path.parent.is_dir():
-        raise DataError(f"-o {path}: expected a folder that exists, {path.parent} does not")
+        raise ConfigError(f"-o {path}: expected a folder that exists, {path.parent} does not")
+    if path.is_dir():
+        raise ConfigError(f"-o {path}: expected a file, this is a folder")
+    for other in inputs:
+        if other is not None and _stem(path.resolve()) == _stem(Path(str(other)).resolve()):
+            raise ConfigError(f"-o {path}: is an input, or would replace an input's sidecar")
+
+
+def _stem(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii"))
+
+
+def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any]) -> None:
+    """float32 NIfTI with the affine and codes of `like`, and its JSON sidecar.
+
+    Both are written aside and renamed when they are whole.
+    """
+    path = Path(path)
+    may_be_written(path)
     header = like.header.copy()
     header.set_data_dtype(np.float32)
     header.set_slope_inter(1.0, 0.0)

@@ -20,7 +20,11 @@ from famulus.ops.phase import combine_echoes
 from famulus.units import ppm_from_hz, rad_from_hz, rad_from_ppm
 
 UNITS = ("rad", "hz", "ppm")
-OPTIONS = ("magnitude", "mask", "echo_time", "field_strength", "units", "b0_dir", "input_is")
+OPTIONS = ("magnitude", "mask", "echo_time", "field_strength", "units", "b0_dir")
+FIELD_OPTIONS = ("mask", "field_strength")
+ASSUMED = "z of the affine: taken for the scanner's, though its code is not 1"
+TURN_RAD = 3.1416  # pi as files round it
+TESLA, SECONDS = (0.01, 30.0), (1e-5, 1.0)  # what a field strength and an echo time can be
 RAW_RAD = 100.0  # no tissue phase is larger; scanners store -4096..4095
 
 
@@ -49,17 +53,15 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
     """
     about = nifti.sidecar(Path(path))
     volume = nifti.read(path, "phase")
-    unit = _unit(path, given, about)
-    b0_t = _number(
-        given, about, "field_strength", "MagneticFieldStrength", "tesla", path, (0.01, 30)
-    )
+    _finite(volume.values, path, "phase")
+    unit, declared = _unit(volume, given, about)
+    b0_t = _number(given, about, "field_strength", "MagneticFieldStrength", "tesla", path, TESLA)
     stated = given.get("echo_time", about.get("EchoTime"))
     if unit == "rad" or stated is not None:
-        te_s = _number(given, about, "echo_time", "EchoTime", "seconds", path, (1e-5, 1.0))
+        te_s = _number(given, about, "echo_time", "EchoTime", "seconds", path, SECONDS)
     elif te_s is None:
         te_s = 1 / rad_from_ppm(1.0, b0_t, 1e3)  # 1 rad a ppm: no wraps, sin x = x
     values = volume.values
-    _finite(values, path, "phase")
     if unit == "rad" and np.abs(values).max() > RAW_RAD:
         raise DataError(
             f"phase {path}: {values.min():.5g} to {values.max():.5g} are no rad but look like raw "
@@ -73,14 +75,16 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
         "ppm": rad_from_ppm(1, b0_t, 1e3 * te_s),
     }
     phase = (values * np.float32(scale[unit]) * mask).astype(np.float32)
-    geometry, direction = _geometry(volume, given, about)
+    geometry, direction, said = _geometry(volume, given, about)
     facts = {
         "Units": "ppm",
         "Reference": "mean of the mask is 0",
         "InputUnits": unit,
+        "InputUnitsFrom": declared,
         "MagneticFieldStrength": b0_t,
         "EchoTime": te_s if unit == "rad" else None,
         "B0_dir": list(direction),
+        "B0_dirFrom": said,
         "VoxelSize_mm": list(geometry.voxel_zyx_mm[::-1]),
         "BackgroundFieldRemoval": "none: the input is taken to be the tissue field",
         "Sources": [
@@ -99,7 +103,7 @@ def read_echoes(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, nifti
     for path in phases:
         beside = path.with_name(path.name.replace("part-phase", "part-mag"))
         about = nifti.sidecar(path)
-        te_s = _number({}, about, "echo_time", "EchoTime", "seconds", path, (1e-5, 1.0))
+        te_s = _number({}, about, "echo_time", "EchoTime", "seconds", path, SECONDS)
         if about.get("Units", "rad") != "rad":
             raise DataError(f"{path}: expected Units rad in its sidecar, received {about['Units']}")
         found.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
@@ -125,24 +129,33 @@ def field_of(folder: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.
         "Unwrapping": "maximum spanning tree; echoes follow in time; fit weighted by magnitude^2",
         "ResidualMedian_rad": float(np.median(residual[mask > 0])),
     }
-    b0_t = given.get("field_strength")
-    if b0_t is not None:
+    if given.get("field_strength") is not None:
+        b0_t = _number(given, {}, "field_strength", "", "tesla", first.path, TESLA)
         facts |= {"Units": "ppm", "MagneticFieldStrength": b0_t}
-        hz = ppm_from_hz(hz, float(b0_t))
+        hz = ppm_from_hz(hz, b0_t)
     return hz.astype(np.float32), first, facts
 
 
-def _unit(path: Path, given: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    named = given.get("units") or about.get("Units")
+def _unit(
+    volume: nifti.Volume, given: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[str, str]:
+    """(unit, who says so). An echo time on the command line, with all values within a turn, says
+    rad: a field in Hz or ppm has none."""
+    where, named = "--units", given.get("units")
     if named is None:
+        where, named = "sidecar", about.get("Units")
+    if named is None:
+        turn = float(np.abs(volume.values).max()) <= TURN_RAD
+        if given.get("echo_time") is not None and turn:
+            return "rad", "--echo-time was given, and all values lie within -pi..pi"
         raise DataError(
-            f"phase {path}: its unit is not known: say --units rad, hz or ppm, or put Units into "
-            "its JSON sidecar"
+            f"phase {volume.path}: its unit is not known: say --units rad, hz or ppm, or put Units "
+            "into its JSON sidecar"
         )
     unit = str(named).lower()
     if unit not in UNITS:
-        raise DataError(f"phase {path}: expected units of rad, hz or ppm, received {named}")
-    return unit
+        raise DataError(f"phase {volume.path}: expected units of rad, hz or ppm, received {named}")
+    return unit, where
 
 
 def _number(
@@ -211,17 +224,22 @@ def _magnitude(path: Any, like: nifti.Volume) -> np.ndarray | None:
 
 def _geometry(
     volume: nifti.Volume, given: Mapping[str, Any], about: Mapping[str, Any]
-) -> tuple[Geometry, tuple[float, float, float]]:
-    """B0 is the scanner's z axis if the affine leads there, unless a direction is given."""
-    named = given.get("b0_dir") or about.get("B0_dir")
+) -> tuple[Geometry, tuple[float, float, float], str]:
+    """(geometry, B0, who says so). B0 is the scanner's z axis if the affine leads there, unless a
+    direction is given, in the coordinates that the affine leads to."""
+    where, named = "--b0-dir", given.get("b0_dir")
+    if named is None:
+        where, named = "sidecar", about.get("B0_dir")
     if named is not None:
         if not isinstance(named, list | tuple) or len(named) != 3:
-            raise ConfigError(f"b0_dir: expected three numbers as [0, 0, 1], received {named!r}")
+            raise ConfigError(
+                f"{where}: B0_dir: expected three numbers as [0, 0, 1], received {named!r}"
+            )
         try:
             b0 = tuple(float(v) for v in named)
-            return Geometry.from_affine(volume.affine, b0), b0
+            return Geometry.from_affine(volume.affine, b0), b0, where
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"b0_dir: {error}") from None
+            raise ConfigError(f"{where}: B0_dir: {error}") from None
     axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     straight = np.allclose(np.sort(np.abs(axes), axis=None)[-3:], 1, atol=1e-3)
     if not volume.scanner and not straight:
@@ -229,4 +247,5 @@ def _geometry(
             f"phase {volume.path}: its affine is oblique but does not lead to scanner coordinates "
             "(qform and sform code are not 1), so B0 is not known: give --b0-dir"
         )
-    return Geometry.from_affine(volume.affine), (0.0, 0.0, 1.0)
+    said = "z of the scanner, by the affine" if volume.scanner else ASSUMED
+    return Geometry.from_affine(volume.affine), (0.0, 0.0, 1.0), said

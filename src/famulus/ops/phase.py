@@ -23,6 +23,16 @@ def wrap(phase_rad: Tensor) -> Tensor:
     return torch.remainder(phase_rad + math.pi, 2 * math.pi) - math.pi
 
 
+def wrapped_steps(phase_BZYX: Tensor, mask_BZYX: Tensor) -> int:
+    """How many neighbours in the mask are more than pi apart, over all three axes."""
+    count = 0
+    for axis in (1, 2, 3):
+        n = phase_BZYX.shape[axis] - 1
+        both = mask_BZYX.narrow(axis, 0, n) * mask_BZYX.narrow(axis, 1, n) > 0
+        count += int(((phase_BZYX.diff(dim=axis).abs() > math.pi) & both).sum())
+    return count
+
+
 def gradient_echo(
     field_BZYX_ppm: Tensor,
     magnitude_BZYX: Tensor,

@@ -7,92 +7,38 @@ Source: Polak et al. 2020, doi:10.1002/nbm.4271. A tissue field is taken for gra
 fields are not removed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
-from famulus.config.schema import Strict
-from famulus.data import nifti
-from famulus.data.qsm_input import OPTIONS, Scanned, field_of, read_scan
+from famulus.data.qsm_apply import field_file, invert_file, positive
+from famulus.data.qsm_input import Scanned
 from famulus.data.qsm_sets import GREY_MATTER, open_qsm
 from famulus.data.qsm_source import Recipe, SpectrumSource, VolumeSource
 from famulus.data.source import Splits
 from famulus.models import qsm_baselines as baselines
 from famulus.models.ndi import Grid, Ndi, referenced
 from famulus.ops import map_scores
-from famulus.ops.dipole import full_kernel
-from famulus.ops.phase import weights
+from famulus.ops.dipole import apply_kernel, cropped, full_kernel, padded
+from famulus.ops.field_tests import verdicts
 from famulus.ops.slices import kernel_slices, three_slices
-from famulus.ops.spectrum import Spectrum, noise_ratio
+from famulus.ops.spectrum import Spectrum
 from famulus.ops.step_plots import drawn_filter, drawn_steps
 from famulus.ops.steps import Amount, amount
-from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
+from famulus.tasks.qsm_settings import QsmConfig
 
 WINDOW_PPM = 0.1  # of pictures
 TYPICAL_RHO = 50.0  # at which a net that follows the noise is summed up
 TYPICAL_K = 0.1  # cycles per mm, likewise for a preconditioned one
 METHODS = (*baselines.PARAMETERS, "field")
-
-
-class QsmData(Strict):
-    """Which maps, and how a scan of them is simulated."""
-
-    name: str = Field("shapes", description="shapes, brain-atlas, or a folder of .npz records")
-    form: Literal["volume", "spectrum"] = Field(
-        "volume", description="train on volumes, or on spectra over d (W = 1, small phase: exact)"
-    )
-    size: int = Field(48, ge=8, le=256, description="shapes: side in voxels")
-    voxel_mm: int = Field(1, ge=1, le=4, description="voxel size; brain-atlas: voxels averaged")
-    train: int = Field(64, ge=1, description="maps to train on")
-    validation: int = Field(8, ge=1, description="maps held out")
-    snr: list[float | None] = Field(
-        [None], min_length=1, description="magnitude over noise, sample by sample; null: no noise"
-    )
-    b0_t: float = Field(3.0, gt=0, le=30, description="field strength, tesla")
-    te_ms: float = Field(25.0, gt=0, le=1000, description="echo time, ms")
-    weights: Literal["none", "mask", "magnitude"] = Field("mask", description="W of NDI")
-    fresh_noise: bool = Field(True, description="volume: new noise in every epoch")
-    seed: int = Field(0, ge=0, description="which maps")
-
-
-class QsmModel(Strict):
-    """N gradient steps and what of them is learned."""
-
-    steps: int = Field(200, ge=1, le=2000, description="gradient steps, two transforms each")
-    learn: Literal["free", "total", "noise"] = Field(
-        "free", description="each step; sum and shares; each as a function of the noise"
-    )
-    momentum: bool = Field(False, description="learn a momentum a step, too")
-    precondition: bool = Field(False, description="learn Wiener's lambda over |k|, too")
-    start: Literal["equal", "random", "chebyshev"] = Field("equal", description="of the steps")
-    tau: float = Field(2.0, gt=0, description="first step (equal), largest (random) or mean")
-
-
-class QsmLoss(Strict):
-    error: Literal["relative", "l2"] = Field("relative", description="over |truth|^2, or ppm^2")
-
-
-class QsmConfig(Strict):
-    data: QsmData = QsmData()
-    model: QsmModel = QsmModel()
-    loss: QsmLoss = QsmLoss()
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        for snr in self.data.snr:
-            if snr is not None and not 1 <= snr <= 1e6:
-                raise ValueError(f"data.snr: expected 1 to 1e6 or null, received {snr}")
-        if self.data.form == "spectrum" and self.data.weights == "magnitude":
-            raise ValueError("data.form spectrum is for W = 1: expected weights none or mask")
-        return self
 
 
 class Qsm(Task):
@@ -221,6 +167,20 @@ class Qsm(Task):
         conditioned = self.config.model.precondition
         return amount(tau[0], None if beta is None else beta[0], p if conditioned else None)
 
+    def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
+        """The operator: its own adjoint, along B0, and does it make the phase of the truth?"""
+        v = self._volumes
+
+        def operator(chi_BZYX: Tensor) -> Tensor:
+            kernel, _ = self._grid.kernels(chi_BZYX.device)
+            return cropped(apply_kernel(padded(chi_BZYX, self._grid.sizes), kernel), v.shape)
+
+        quiet = int(np.argmax([snr or np.inf for snr in v.recipe.snr])) % len(v)
+        sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
+        parts = (sample[n] for n in ("phase", "chi", "mask"))
+        for told in verdicts(operator, v.shape, v.geometry, *parts):
+            yield SelfTest(*told)
+
     # -- what nothing learned scores -----------------------------------------------------------
 
     def floors(self, data: Splits) -> dict[str, Floor]:
@@ -304,7 +264,6 @@ class Qsm(Task):
             rest = {n: v for n, v in options.items() if n != "method"}
             return self.apply_method(str(options["method"]), inputs, out, rest)
         place = next(model.parameters()).device
-        te_s = self.config.data.te_ms * 1e-3
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
             grid = Grid(found.phase_rad.shape, found.geometry)
@@ -313,70 +272,32 @@ class Qsm(Task):
             tau, beta = model.schedule(rho.to(place))
             how = {"Method": "NDI with learned steps", "Steps": _array(tau[0]).tolist()}
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
-            return chi, how | {"Summary": self.summary(model).sentence, "PaddedTo": grid.sizes}
+            return chi, how | {"Summary": self.summary(model).sentence}
 
-        _apply(run, inputs, out, dict(options), te_s, self.config.data.weights)
+        d = self.config.data
+        invert_file(run, inputs, out, options, d.weights, te_s=d.te_ms * 1e-3)
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """The same without a trained run: `tkd`, `tikhonov`, `ndi`, or `field` of many echoes."""
-        given = {n.replace("-", "_"): v for n, v in options.items()}
         if method not in METHODS:
             raise ConfigError(f"--method: {suggestion(method, METHODS)}")
         if method == "field":
-            hz, like, facts = field_of(inputs, given)
-            nifti.write(out, hz, like, facts)
-            return
-        names = baselines.PARAMETERS[method]
-        own = {n: _positive(n, given.pop(n)) for n in names if given.get(n) is not None}
+            return field_file(inputs, out, options)
+        given = dict(options)
+        own = {n: positive(n, given.pop(n)) for n in baselines.PARAMETERS[method] if n in given}
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
             grid = Grid(found.phase_rad.shape, found.geometry)
-            chi, how = baselines.invert(method, phase, weight, float(rho[0]), grid, own)
-            return chi, how | {"PaddedTo": grid.sizes}
+            return baselines.invert(method, phase, weight, float(rho[0]), grid, own)
 
+        linear = method != "ndi"
+        use = "none" if linear else "magnitude" if "magnitude" in given else "mask"
         try:
-            _apply(run, inputs, out, given, None, "magnitude" if given.get("magnitude") else "mask")
+            invert_file(run, inputs, out, given, use, linear=linear)
         except ValueError as error:
             raise ConfigError(f"--method {method}: {error}") from None
 
 
 def _array(values: Tensor) -> np.ndarray:
     return values.detach().float().cpu().numpy()
-
-
-def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ConfigError(f"--{name}: expected a number above 0, received {value!r}")
-    return float(value)
-
-
-def _apply(
-    run: Callable[..., tuple[Tensor, dict[str, Any]]],
-    inputs: Path,
-    out: Path,
-    options: dict[str, Any],
-    te_s: float | None,
-    weights_: str,
-) -> None:
-    """Reads, lets `run` invert, writes; nothing is written if anything fails."""
-    given = {n.replace("-", "_"): v for n, v in options.items()}
-    unknown = sorted(set(given) - set(OPTIONS))
-    if unknown:
-        raise ConfigError(f"--{unknown[0]}: {suggestion(unknown[0], OPTIONS)}")
-    found = read_scan(Path(inputs), given, te_s)
-    phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
-    weight: Tensor | None = mask
-    if weights_ == "magnitude":
-        if found.magnitude is None:
-            raise DataError("expected --magnitude: this net was trained with magnitude weights")
-        weight = weights(torch.from_numpy(found.magnitude)[None], mask)
-    elif weights_ == "none":
-        weight = None
-    rho = noise_ratio(phase, found.geometry)
-    chi, how = run(found, phase, weight, rho)
-    chi = referenced(chi / found.rad_per_ppm, mask)[0].numpy()
-    if not np.isfinite(chi).all():
-        raise DataError(f"{inputs}: the inversion diverged: lower tau or the number of steps")
-    facts = {**how, "SignalToNoisePower": float(rho[0]), **found.facts, "Weights": weights_}
-    nifti.write(Path(out), chi, found.like, facts)
