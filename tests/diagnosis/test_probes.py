@@ -235,13 +235,21 @@ class Odd(nn.Module):
         self.scale = nn.Parameter(torch.tensor(2.0))
         self.left, self.right = nn.Linear(3, 3), nn.Linear(3, 3)
         self.right.weight = self.left.weight
+        self.flat = Flat()
         self.wrapped = Wrapped()
 
     def encode(self, x):
         return self.left(self.left(x))
 
     def forward(self, x):
-        return self.wrapped(self.right(self.encode(x))) * self.scale
+        return self.wrapped(self.flat(self.right(self.encode(x)))) * self.scale
+
+
+class Flat(nn.Module):
+    """Neither weights nor an activation: no line."""
+
+    def forward(self, x):
+        return x.view(-1, 3)
 
 
 class Wrapped(nn.Module):

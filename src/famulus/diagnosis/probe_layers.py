@@ -87,8 +87,17 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
 
 def _acts(module: nn.Module) -> bool:
     """torch's own pooling, dropout and reshaping change nothing worth a line."""
-    home = type(module).__module__
-    return not home.startswith("torch.nn") or home == "torch.nn.modules.activation"
+    return not _torchs(module) or type(module).__module__ == "torch.nn.modules.activation"
+
+
+def _torchs(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn")
+
+
+def _same_memory(inputs: tuple[Any, ...], output: Tensor) -> bool:
+    """Whether an output is a view of the input: a reshape of one's own."""
+    given = next(tensors(inputs), None)
+    return given is not None and given.data_ptr() == output.data_ptr()
 
 
 def flat_part(kind: str, value: Tensor) -> Tensor | None:
@@ -146,6 +155,9 @@ class Outputs:
             if layer.parameters:
                 self.axis = -1 if isinstance(module, INNERMOST) else 1
                 layer.channels = value.shape[1] if self.axis == 1 and value.ndim > 2 else 0
+            if not layer.parameters and not _torchs(module) and _same_memory(inputs, value):
+                layer.entry["reshapes"] = True
+                return
             self._measure(plain(value), type(module).__name__, layer.entry)
             if layer.parameters:
                 self._narrowest(layer, plain(value))

@@ -209,6 +209,8 @@ class _Sample:
         self.sheet.read()
         layers = []
         for layer in self.layers:
+            if layer.entry.get("reshapes"):
+                continue
             layers.append(self._entry(layer))
             layers += [_rounded({**dict.fromkeys(KEYS), **entry}) for entry in layer.after]
         for figures in self.seen.values():

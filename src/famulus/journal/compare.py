@@ -9,6 +9,7 @@ from famulus.journal import table as tables
 from famulus.journal.changes import levels, show, varying
 from famulus.journal.entry import collect, main_score
 from famulus.journal.group import Group, axis_names
+from famulus.journal.layers_compare import layer_rows, layer_table
 from famulus.journal.record import Record, higher_is_better, read_run
 from famulus.journal.render import render, rows
 from famulus.journal.table import average_over, build, select, with_extremes
@@ -32,7 +33,8 @@ def compare(
     """
     if not refs:
         raise ConfigError("expected an experiment or runs, received nothing: see famulus status")
-    if len(refs) == 1 and refs[0] in store.experiments():
+    runs = not (len(refs) == 1 and refs[0] in store.experiments())
+    if not runs:
         entry = collect(store, refs[0])
         groups, axes, differing = entry.groups, entry.axes, []
         records = entry.records
@@ -54,9 +56,12 @@ def compare(
     table = tables.sort(select(table, include, exclude), sort)
     if format == "json":
         extra = {"differences": _differences(records, differing)} if differing else {}
+        if runs and (layers := layer_rows(records)):
+            extra["layers"] = layers
         body = {"columns": table.names, "rows": rows(table)} | extra
         return json.dumps(body, indent=1, default=str) + "\n"
-    return render(table, format) + (_said(records, differing, format) if differing else "")
+    text = render(table, format) + (_said(records, differing, format) if differing else "")
+    return text + (_layers(records, format) if runs else "")
 
 
 def _known(score: str, scores: list[str]) -> str:
@@ -84,3 +89,11 @@ def _said(records: list[Record], paths: list[str], form: str) -> str:
     return (
         "\nSettings that differ\n" + ("\n" if form == "markdown" else "") + "\n".join(lines) + "\n"
     )
+
+
+def _layers(records: list[Record], form: str) -> str:
+    """The layers side by side; nothing where one table is all that fits, or without probes."""
+    heading, table = layer_table(records)
+    if table is None or form not in ("text", "markdown"):
+        return ""
+    return f"\n{heading}\n\n" + render(table, form)

@@ -219,7 +219,7 @@ def tick_label(value: float) -> str:
     """At most some six characters, so that it fits the margin: 0.05, 3e-4, 1.5 k."""
     if abs(value) >= 1000:
         return count(value)
-    text = f"{float(f'{value:.2g}'):g}"
+    text = f"{float(f'{value:.2g}' if abs(value) < 100 else f'{value:.4g}'):g}"
     return text if len(text) <= 6 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from famulus.journal.blank import applying
+from famulus.journal.layers import Layers, read
 from famulus.store.lineage import CONTINUED
 
 BETTER_UPWARDS = (
@@ -69,6 +70,7 @@ class Record:
     lineage: list[dict] = field(default_factory=list)
     notes: str = ""
     last: dict = field(default_factory=dict)  # the newest train event
+    layers: Layers | None = None  # what probes saw
 
     @property
     def name(self) -> str:
@@ -104,6 +106,12 @@ class Record:
     @property
     def parameters(self) -> int | None:
         return self.done.get("parameters") or self.facts.get("parameters")
+
+    @property
+    def memory_mb(self) -> float | None:
+        """The most that a probe saw: of a GPU what torch took there, else what the process held."""
+        series = self.series.get("memory (MB)")
+        return float(series.value.max()) if series is not None else None
 
     @property
     def ended(self) -> str:
@@ -227,16 +235,21 @@ def _facts(record: Record, events: Iterable[dict]) -> None:
 
 def _series(record: Record, events: Iterable[dict]) -> None:
     points: dict[str, list[tuple]] = {}
+    probes, seconds = [], 0.0  # a probe is written with the log of its step: it has no clock
     for event in events:
         kind = event.get("kind")
         if kind == "mark":
             record.marks.append(event)
         elif kind == "start" and (event.get("step") or 0) > 0:
             record.marks.append(event | {"what": "resumed", "text": "resumed"})
-        if kind not in ("train", "val"):
+        if kind == "probe":
+            probes.append(event)
+        elif kind not in ("train", "val"):
             continue
-        at = (event.get("step") or 0, event.get("inputs") or 0, event.get("s") or 0.0)
+        seconds = event.get("s") or seconds
+        at = (event.get("step") or 0, event.get("inputs") or 0, seconds)
         values = {f"{kind}/{k}": v for k, v in (event.get("values") or {}).items()}
+        values |= _probed(event) if kind == "probe" else {}
         values |= {k: event[k] for k in ("lr", "rate", "wait", "grad_norm") if k in event}
         for key, value in values.items():
             if number(value):
@@ -244,6 +257,14 @@ def _series(record: Record, events: Iterable[dict]) -> None:
     for key, rows in points.items():
         record.series[key] = Series(*np.asarray(rows, dtype=float).T)
     record.marks = _distinct_marks(record.marks)
+    record.layers = read(probes)
+
+
+def _probed(event: dict) -> dict[str, Any]:
+    """What of a probe is a curve of the whole run."""
+    rank = event.get("rank") or {}
+    values = {f"rank of {rank.get('layer')}": rank["effective"]} if rank.get("effective") else {}
+    return values | {"memory (MB)": event["memory_mb"]} if event.get("memory_mb") else values
 
 
 def _distinct_marks(marks: list[dict]) -> list[dict]:

@@ -11,6 +11,7 @@ from famulus.journal.entry_page import TONES, chart, namer
 from famulus.journal.figures import run_figure
 from famulus.journal.group import title
 from famulus.journal.html import notes_html, page
+from famulus.journal.layers_page import rows as layer_rows
 from famulus.journal.numbers import count, duration, figure, plain
 from famulus.journal.pictures import Gallery, over_time
 from famulus.journal.record import Record
@@ -33,6 +34,7 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         ahead=_ahead(record),
         scores=_run_scores(record),
         chart=chart(run_figure(record, score), None, "thick: validation, thin: training"),
+        layers=layer_rows(record.layers) if record.layers else None,
         findings=[_own_finding(f, record) for f in own],
         pictures=over_time(record, gallery),
         notes=notes_html(record.notes) if record.notes.strip() else "",
@@ -63,6 +65,7 @@ def _run_margin(record: Record) -> list[str]:
     lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
     lines.append(duration(record.seconds) if record.seconds else "")
     lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
+    lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
     device = record.facts.get("device")
     precision = record.facts.get("precision")
     precision = precision.get("name") if isinstance(precision, dict) else precision

@@ -96,6 +96,7 @@ def build(
     columns += [Column("parameters", "number"), Column("minutes", "number")]
     columns += [Column("inputs/s", "number")]
     columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
+    columns += [Column("memory (MB)", "number", shown=False)]
     unusual = any(r.status != "finished" for r in records) or any(g.child_of for g in groups)
     columns += [Column("status", "text", shown=unusual), Column("run", "text", shown=False)]
     pick = max if upwards else min
@@ -121,6 +122,7 @@ def _row(
     cells["inputs"] = average([r.inputs for r in runs if r.inputs])
     cells["steps"] = average([r.step for r in runs if r.step])
     cells["wait"] = average([r.done["wait"] for r in runs if r.done.get("wait") is not None])
+    cells["memory (MB)"] = max((r.memory_mb for r in runs if r.memory_mb), default=None)
     cells["seed"] = ", ".join(str((r.config.get("training") or {}).get("seed", "")) for r in runs)
     cells["run"] = ", ".join(r.id for r in runs)
     cells["status"] = _status(group)

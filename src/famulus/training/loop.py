@@ -135,6 +135,8 @@ class Loop:
 
     def start(self, feeder: Feeder) -> None:
         """Before the first of `steps`."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)  # probes report this run's
         self.clock = Clock(self.progress, feeder)
         self.model.train()
 
