@@ -32,8 +32,9 @@ from famulus.models.ink import InkNet
 from famulus.models.scroll_net import build, ink_of, period_of
 from famulus.ops import elbo, ink, scores
 from famulus.ops.noise_scale import noise_scale
+from famulus.ops.seams import constant_error
 from famulus.ops.strip import difference, strip
-from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
+from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, SelfTest, Task
 from famulus.tasks.scroll_settings import ScrollConfig
 
 NOISE_ROWS = 1024
@@ -176,6 +177,14 @@ class ScrollTask(Task):
         if self._noise is None or self._noise.device != index_B.device:
             self._noise = elbo.noise_table(NOISE_ROWS, self.config.model.code).to(index_B.device)
         return elbo.fixed_noise(index_B, self._noise)
+
+    def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
+        """A constant through the blend of windows that `apply` uses unless told otherwise."""
+        side = self.config.data.size[1]
+        error = constant_error(side, max(1, side // 2))
+        text = f"a constant through overlapping windows of {side} comes out within {error:.2g}"
+        remedy = "divide by the sum of the windows' weights, at the borders too"
+        yield SelfTest("blending", error < 1e-6, text, "seams", remedy)
 
     # -- what nothing learned scores -----------------------------------------------------------
 
