@@ -19,7 +19,15 @@ from famulus.config.errors import DataError
 from famulus.data import nifti
 from famulus.data.sets import require
 from famulus.data.streams import stream_seed
-from famulus.ops.dipole import Geometry, Sizes, dipole_field
+from famulus.ops.dipole import (
+    Geometry,
+    Sizes,
+    apply_kernel,
+    cropped,
+    dipole_kernel,
+    fast_sizes,
+    padded,
+)
 from famulus.ops.phase import gradient_echo, weights, wrap
 from famulus.units import rad_from_ppm
 
@@ -169,11 +177,19 @@ def _truth(chi, mask, magnitude, labels, voxel_mm: float) -> Truth:
     mask = np.ascontiguousarray(mask, np.float32)
     chi = np.where(mask > 0, chi - chi[mask > 0].mean(), 0).astype(np.float32)
     r2star = ((TISSUE_HZ + IRON_HZ_PER_PPM * np.abs(chi)) * mask).astype(np.float32)
-    geometry = Geometry.aligned((voxel_mm,) * 3)
-    field = dipole_field(torch.from_numpy(chi)[None], geometry)[0].numpy()
+    sizes, kernel = _field_kernel(chi.shape, voxel_mm)
+    whole = apply_kernel(padded(torch.from_numpy(chi)[None], sizes), kernel)
+    field = cropped(whole, chi.shape)[0].numpy()
     labels = None if labels is None else np.ascontiguousarray(labels)
     field = np.ascontiguousarray(field)
     return Truth(chi, field, mask, magnitude.astype(np.float32), r2star, labels, voxel_mm)
+
+
+@lru_cache(maxsize=1)  # of many maps of one size
+def _field_kernel(shape: Sizes, voxel_mm: float) -> tuple[Sizes, torch.Tensor]:
+    """What `dipole_field` uses, once for all maps."""
+    sizes = fast_sizes(shape, 2.0)
+    return sizes, dipole_kernel(sizes, Geometry.aligned((voxel_mm,) * 3), "image")
 
 
 @dataclass(frozen=True)
