@@ -28,6 +28,7 @@ from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.trials import Subject, trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.store import lineage
@@ -51,11 +52,21 @@ def _no_updates(optimizers: list[torch.optim.Optimizer], calls: int) -> Control:
     )
 
 
+def tried(subject: Subject, budget_s: float) -> list[Control]:
+    """Short trainings after the run; a net that can't be called again is left alone."""
+    try:
+        return trials(subject, budget_s)
+    except Exception as error:
+        return [Control("trials", "skipped", f"{type(error).__name__}: {str(error)[:200]}")]
+
+
 class Monitor:
     """Watches `model` and one optimizer, or a list of them, while a loop of one's own trains.
 
     store: folder or URL. name: the experiment; runs of one name share a page and a table.
     settings: what distinguishes this run there. why: the question. log_every: steps.
+    controls_s: seconds, at most, that short trial trainings on a copy of the net may take at the
+    end of a run that learned little; 0 for none. They need inputs, outputs and targets.
     Raises ConfigError for what is no model, optimizer or name, StoreError for a store out of reach.
     """
 
@@ -69,12 +80,15 @@ class Monitor:
         settings: Mapping[str, Any] | None = None,
         why: str = "",
         log_every: int = LOG_EVERY,
+        controls_s: float = 10.0,
     ) -> None:
         self.model = watched.checked_model(model)
         self.optimizers = watched.optimizers_of(optimizer)
         if log_every < 1:
             raise ConfigError(f"Monitor: expected log_every >= 1, received {log_every}")
-        self.log_every = log_every
+        if controls_s < 0:
+            raise ConfigError(f"Monitor: expected controls_s >= 0, received {controls_s}")
+        self.log_every, self.controls_s = log_every, controls_s
         self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
         self.run = watched.new_run(Store.open(store), name, self.config)
         self.steps = self.inputs = 0
@@ -112,7 +126,7 @@ class Monitor:
         device = next((str(p.device) for p in self.model.parameters()), "cpu")
         threads = torch.get_num_threads()
         self._emit("facts", parameters=self._numbers(), device=device, threads=threads)
-        self._sampled = Sampled(self.model, self.optimizers)
+        self._sampled = Sampled(self.model, self.optimizers, keep=self.controls_s > 0)
         self._hooks = [o.register_step_post_hook(self._updated) for o in self.optimizers]
         self._guarded(self._arm)
         return self
@@ -185,6 +199,7 @@ class Monitor:
         self._calls += 1
         self.inputs += watched.count_of(inputs, outputs, targets) or 1
         self._losses.add(parts)
+        self._sampled.keep(inputs, outputs, targets)
         if not self._updates and (self._trained or (self._calls <= PATIENCE and not self.steps)):
             return  # more gradients are to come; or nobody updates the weights, which is a step too
         if not self._trained and not self.steps:
@@ -235,6 +250,11 @@ class Monitor:
         if isinstance(error, KeyboardInterrupt | GeneratorExit):
             self._attempt.end("interrupted")
             return
+        if (floor := self._sampled.floor()) is not None:
+            self._emit("floor", score="loss", value=floor, means="best constant")
+        if error is None and (subject := self._sampled.subject(self.steps)):
+            for control in tried(subject, self.controls_s):
+                self._emit("control", **control.json())
         self._findings = diagnose(self.history())
         for finding in self._findings:
             self._attempt.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})

@@ -6,16 +6,21 @@ how much is still to be learned. Once: what net and loss are made of.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from famulus.bridges.watched import first_tensor
+from famulus.bridges.watched import first_tensor, tensors_of
+from famulus.diagnosis.controls.trials import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.probes import Probe
-from famulus.ops.loss_forms import left_over, matching, output_kind, target_kind
+from famulus.ops.loss_forms import constant_loss, left_over, matching, output_kind, target_kind
+
+KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
+LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
 class Together:
@@ -38,15 +43,57 @@ class Together:
 class Sampled:
     """`begin` before each step, `see` after a sampled one, `events` once a log has waited."""
 
-    def __init__(self, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+    def __init__(
+        self, model: nn.Module, optimizers: list[torch.optim.Optimizer], keep: bool = False
+    ) -> None:
+        self._model, self._optimizers = model, optimizers
         one = optimizers[0] if len(optimizers) == 1 else Together(optimizers)
         self._probe = Probe(model, one)
         self._seen: tuple[Any, Any, Any] | None = None
         self._graph: dict[str, Any] | None = None
+        small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
+        self._keeps = keep and small and len(optimizers) == 1
+        state = model.state_dict() if self._keeps else {}
+        self._start = {k: v.detach().clone() for k, v in state.items() if isinstance(v, Tensor)}
+        self._options = plain_options(optimizers[0])
+        self._batches: list[tuple[Any, Tensor]] = []
+        self._losses: set[tuple[str | None, float | None]] = set()  # that were recognised
+        self._room = [KEPT_SAMPLES, KEPT_BYTES]
 
     def begin(self, step: int, inputs: int) -> bool:
         """Before the step of this number: whether it is sampled."""
         return self._probe.begin(step, inputs)
+
+    def keep(self, inputs: Any, outputs: Any, targets: Any) -> None:
+        """A copy of the batch for the controls, while there is room."""
+        if not self._keeps or not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
+            return
+        tensors = [*tensors_of(inputs), targets]
+        size = sum(t.numel() * t.element_size() for t in tensors)
+        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0 or size > self._room[1]
+        if full or len(tensors) < 2 or not targets.dim():
+            return
+        self._room = [self._room[0] - len(targets), self._room[1] - size]
+        self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
+        self._batches.append((copied(inputs), targets.detach().clone()))
+
+    def floor(self) -> float | None:
+        """What the best constant scores on the batches kept, in the terms of the loss."""
+        known = list(self._losses)
+        if not self._batches or len(known) != 1 or known[0][0] is None:
+            return None
+        name, factor = known[0]
+        found = constant_loss(name, torch.cat([y for _, y in self._batches]), self._columns)
+        return None if found is None else found * factor
+
+    def subject(self, steps: int) -> Subject | None:
+        """The run for short trials; None unless its loss is a standard one at every sample."""
+        known = list(self._losses)
+        if not self._batches or len(known) != 1 or known[0][0] is None:
+            return None
+        (name, factor), kind = known[0], type(self._optimizers[0])
+        given = self._model, self._start, self._batches, name, factor
+        return Subject(*given, kind, self._options, steps)
 
     def see(self, loss: Any, inputs: Any, outputs: Any, targets: Any) -> None:
         """After a sampled step, before the log: nothing here waits for the device."""
@@ -66,13 +113,16 @@ class Sampled:
         """Probes since the last call, the newest with `forms`; waits for the device."""
         events = self._probe.take()
         if self._seen and events:
-            events[-1]["forms"] = forms(*self._seen)
+            events[-1]["forms"] = seen = forms(*self._seen)
+            if "loss" in seen:
+                self._losses.add((seen["loss"], seen["factor"]))
         self._seen = None
         return events
 
     def close(self) -> None:
         self._probe.close()
         self._seen = None
+        self._batches, self._start = [], {}
 
 
 def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
@@ -96,3 +146,22 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     found["loss"], found["factor"] = same if same else (None, None)
     left = left_over(outputs, targets, found["loss"]) or {}
     return found | {k: round(v, 4) for k, v in left.items()}
+
+
+def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What to make another optimizer of its kind with."""
+    group = optimizer.param_groups[0]
+    known = inspect.signature(type(optimizer)).parameters
+    kept = {k: v for k, v in group.items() if k in known and k != "params"}
+    return {k: v.item() if isinstance(v, Tensor) else v for k, v in kept.items()}
+
+
+def copied(batch: Any) -> Any:
+    """The same nesting with tensors of its own."""
+    if isinstance(batch, Tensor):
+        return batch.detach().clone()
+    if isinstance(batch, dict):
+        return {k: copied(v) for k, v in batch.items()}
+    if isinstance(batch, list | tuple):
+        return [copied(v) for v in batch]
+    return batch

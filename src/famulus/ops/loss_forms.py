@@ -61,12 +61,10 @@ def output_kind(outputs: Tensor) -> str:
 
 def _elementwise(outputs: Tensor, targets: Tensor) -> Iterator[tuple[str, Criterion]]:
     """Losses of two tensors of one shape, or of those that broadcast."""
-    yield "mse", lambda o, t: F.mse_loss(*_same(o, t))
-    yield "l1", lambda o, t: F.l1_loss(*_same(o, t))
-    yield "smooth_l1", lambda o, t: F.smooth_l1_loss(*_same(o, t))
-    if float(targets.min()) >= 0 and float(targets.max()) <= 1:
-        yield "bce_with_logits", lambda o, t: F.binary_cross_entropy_with_logits(*_same(o, t))
-        yield "bce", lambda o, t: F.binary_cross_entropy(_same(o, t)[0].clamp(0, 1), _same(o, t)[1])
+    shares = float(targets.min()) >= 0 and float(targets.max()) <= 1
+    for name, criterion in _distances():
+        if shares or not name.startswith("bce"):
+            yield name, criterion
 
 
 def _same(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,6 +78,21 @@ def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
     yield "nll", lambda o, t: F.nll_loss(o.float(), t.long())
     yield "nll_of_probabilities", lambda o, t: F.nll_loss(o.float().clamp_min(TINY).log(), t.long())
     yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
+    for name, criterion in _distances():
+        yield f"{name}_one_hot", lambda o, t, c=criterion: c(o, _indicator(o, t))
+
+
+def _indicator(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Class ids as rows of O's shape with a single 1."""
+    return F.one_hot(targets.long(), outputs.shape[1]).movedim(-1, 1).float()
+
+
+def _distances() -> Iterator[tuple[str, Criterion]]:
+    yield "mse", lambda o, t: F.mse_loss(*_same(o, t))
+    yield "l1", lambda o, t: F.l1_loss(*_same(o, t))
+    yield "smooth_l1", lambda o, t: F.smooth_l1_loss(*_same(o, t))
+    yield "bce_with_logits", lambda o, t: F.binary_cross_entropy_with_logits(*_same(o, t))
+    yield "bce", lambda o, t: F.binary_cross_entropy(_same(o, t)[0].clamp(0, 1), _same(o, t)[1])
 
 
 def _of_soft_classes() -> Iterator[tuple[str, Criterion]]:
@@ -137,8 +150,8 @@ def matching(loss: float, outputs: Tensor, targets: Tensor) -> tuple[str, float]
 def decided(outputs: Tensor, targets: Tensor, loss: str | None = None) -> tuple[Tensor, Tensor]:
     """(predicted, true) class ids, flat. Raises ValueError where targets are no classes.
 
-    A single column is cut at 0 where the loss takes logits or the outputs leave 0..1, else at 1/2;
-    a column that stands for several class ids is rounded.
+    A single column is cut at 0 where the loss takes logits, else at 1/2; one that stands for
+    several class ids is rounded.
     """
     kind, classes = target_kind(targets)
     if kind == "real":
@@ -180,3 +193,30 @@ def left_over(outputs: Tensor, targets: Tensor, loss: str | None = None) -> dict
     if variance < TINY:
         return None
     return {"left": float((flat - truth.to(flat.device)).square().mean()) / variance}
+
+
+@torch.no_grad()
+def constant_loss(name: str, targets: Tensor, columns: int) -> float | None:
+    """Mean loss of the best constant answer to these targets; None where no closed form is known.
+
+    columns: of the outputs, K; class ids are as K rows of yes and no.
+    """
+    kind, _ = target_kind(targets)
+    distance = name.removesuffix("_one_hot")
+    if distance in ("cross_entropy", "nll", "nll_of_probabilities") or distance != name:
+        if kind == "one-hot":
+            truth = targets.double()
+        else:
+            truth = F.one_hot(targets.long().flatten(), columns).double()
+    else:
+        truth = targets.double().reshape(len(targets), -1)
+    mean = truth.mean(0)
+    if distance == "mse":
+        return float((truth - mean).square().mean())
+    if distance == "l1":
+        return float((truth - truth.median(0).values).abs().mean())
+    if distance in ("bce", "bce_with_logits"):
+        return float(-(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).mean())
+    if distance in ("cross_entropy", "nll", "nll_of_probabilities"):
+        return float(-torch.xlogy(mean, mean).sum())
+    return None

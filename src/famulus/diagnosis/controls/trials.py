@@ -15,7 +15,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -60,7 +60,6 @@ class Subject:
     optimizer: type[torch.optim.Optimizer]
     options: dict[str, Any]
     steps: int
-    seen: list[float] = field(default_factory=list)  # logged losses of the run
 
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
@@ -79,7 +78,12 @@ def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
     found = copy.deepcopy(model)
     for module in found.modules():
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        for name in (
+            "_forward_hooks",
+            "_forward_pre_hooks",
+            "_backward_hooks",
+            "_backward_pre_hooks",
+        ):
             getattr(module, name).clear()
     return found
 
@@ -167,12 +171,216 @@ def trial(
     return judge(subject, model, prepare)
 
 
-FAMILIES: dict[str, tuple[str, Callable[[Change], Change]]] = {}
+def unusual_input(subject: Subject) -> bool:
+    """Far from mean 0 and sd 1, or columns of very different size: worth a trial."""
+    tensors = [x for x, _ in subject.batches if isinstance(x, Tensor) and x.is_floating_point()]
+    if len(tensors) != len(subject.batches) or not tensors or tensors[0].dim() < 2:
+        return False
+    every = torch.cat(tensors).double()
+    columns = every.std([0, *range(2, every.dim())])
+    columns = columns[columns > 1e-8]
+    mean, sd = abs(float(every.mean())), float(every.std())
+    apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
+    return mean > 3 or not 0.1 < sd < 10 or apart
+
+
+def unusual_start(subject: Subject) -> bool:
+    """Weights all alike, or of another size than torch's layers start with."""
+    other = bare(subject.model)
+    redraw(other)
+    for name, drawn in other.named_parameters():
+        given = subject.start.get(name)
+        if given is None or drawn.dim() < 2:
+            continue
+        sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
+        alike = float(given.double().std()) < 1e-6 * max(sizes[0], 1e-30)
+        if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class Way:
+    """A single change that was tried, and the best that came of it."""
+
+    cause: str
+    text: str
+    remedy: str
+    left: float
 
 
 def trials(subject: Subject, budget_s: float) -> list[Control]:
-    """What to name, and one control `trials` with all figures. The random state is put back."""
+    """Controls that name a cause, and one, `trials`, with all figures.
+
+    The random state is put back. Raises whatever the net raises when it is called again.
+    """
     devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(0)
-        return _trials(subject, budget_s)
+        return _Search(subject, budget_s).controls()
+
+
+class _Search:
+    def __init__(self, subject: Subject, budget_s: float) -> None:
+        self.subject, self.budget_s = subject, budget_s
+        self.figures: dict[str, float] = {}
+
+    def controls(self) -> list[Control]:
+        subject = self.subject
+        self.run_left = judge(subject, bare(subject.model), lambda x: x)
+        if math.isnan(self.run_left):
+            return [Control(NAME, "skipped", "outputs and targets allow no judgement")]
+        self.figures["run"] = round(self.run_left, 4)
+        if self.run_left <= LEARNED:
+            text = f"{self.run_left:.1%} of a constant's error is left: nothing to look for"
+            return [Control(NAME, "ok", text, figures=self.figures)]
+        began = time.perf_counter()
+        trial(subject, Change(), FEWEST)
+        a_step = (time.perf_counter() - began) / FEWEST
+        self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, int(self.budget_s / a_step / 20))
+        self.longest = min(3 * subject.steps, MOST, int(self.budget_s / a_step / 4))
+        if self.steps < FEWEST:
+            text = f"{FEWEST} steps of a trial would take {a_step * FEWEST:.2g} s"
+            return [Control(NAME, "skipped", text, "Monitor(..., controls_s=60)")]
+        self.again = self.left("as it was", Change())
+        self.limit = HELPS * min(self.run_left, self.again)
+        ways = self.helpful(self.single())
+        if not ways and not self.again <= HELPS * self.run_left:
+            ways = self.needed()
+        return [*self.named(ways), self.summary()]
+
+    def left(self, name: str, change: Change, steps: int | None = None, state: Any = None) -> float:
+        found = trial(self.subject, change, steps or self.steps, state)
+        self.figures[name] = round(found, 4)
+        return found
+
+    # -- one change each
+
+    def single(self) -> list[Way]:
+        subject, found = self.subject, []
+        if unusual_input(subject):
+            found.append(
+                self.way("input-out-of-range", self.left("input scaled", Change(scaled=True)))
+            )
+        if unusual_start(subject):
+            found.append(
+                self.way("initialisation", self.left("weights redrawn", Change(redrawn=True)))
+            )
+        if with_relu(bare(subject.model)):
+            found.append(self.way("vanishing-gradient", self.left("relu", Change(relu=True))))
+        state = subject.model.state_dict()
+        if self.longest > FEWEST:
+            longer = self.left("longer", Change(), self.longest, state)
+            found.append(self.way("too-few-epochs", longer))
+        found += self.rates(Change())
+        found += self.adams(Change())
+        size = len(subject.batches[0][1])
+        if size >= 128:
+            smaller = self.left("batch / 16", Change(batch=max(8, size // 16)))
+            found.append(self.way("batch-size", smaller, str(max(8, size // 16))))
+        return found
+
+    def rates(self, change: Change) -> list[Way]:
+        lr, found = self.subject.options["lr"], []
+        tag = "" if change == Change() else " with all else"
+        for cause, factors in (
+            ("rate-too-high", [f for f in RATES if f < 1]),
+            ("rate-too-low", [f for f in RATES if f > 1]),
+        ):
+            each = {f: self.left(f"rate x{f:g}{tag}", replace(change, rate=f)) for f in factors}
+            best = min(each, key=lambda f: each[f])
+            found.append(self.way(cause, each[best], f"{lr * best:.2g}"))
+        return found
+
+    def adams(self, change: Change) -> list[Way]:
+        if issubclass(self.subject.optimizer, torch.optim.Adam | torch.optim.NAdam):
+            return []
+        each = {lr: self.left(f"adam {lr:g}", replace(change, adam=lr)) for lr in ADAM}
+        best = min(each, key=lambda lr: each[lr])
+        return [self.way("optimizer-choice", each[best], f"{best:g}")]
+
+    def helpful(self, ways: list[Way]) -> list[Way]:
+        """Those that learn what the run did not, and about as well as the best of them."""
+        good = [w for w in ways if w.left <= self.limit]
+        best = min((w.left for w in good), default=0.0)
+        return [w for w in good if w.left <= NEAR * best + 0.02]
+
+    # -- all changes together, and each taken back
+
+    def needed(self) -> list[Way]:
+        subject = self.subject
+        every = Change(
+            scaled=unusual_input(subject),
+            redrawn=unusual_start(subject),
+            relu=with_relu(bare(subject.model)),
+        )
+        each = {lr: self.left(f"all, adam {lr:g}", replace(every, adam=lr)) for lr in ADAM}
+        best = min(each, key=lambda lr: each[lr])
+        if not each[best] <= self.limit:
+            return []
+        whole, found = replace(every, adam=best), []
+        for cause, without in (
+            ("input-out-of-range", replace(whole, scaled=False)),
+            ("initialisation", replace(whole, redrawn=False)),
+            ("vanishing-gradient", replace(whole, relu=False)),
+        ):
+            if without != whole:
+                left = self.left(f"all but {cause}", without)
+                if left > self.limit:
+                    found.append(self.way(cause, each[best]))
+        if every != Change() and self.left("all, own rate", every) > self.limit:
+            own = [w for w in self.rates(every) if w.left <= self.limit]
+            adam = self.way("optimizer-choice", each[best], f"{best:g}")
+            found += own or [adam]
+        return found
+
+    # -- words
+
+    def way(self, cause: str, left: float, value: str = "") -> Way:
+        text, remedy = SAYS[cause]
+        return Way(cause, text.format(value=value), remedy.format(value=value), left)
+
+    def named(self, ways: list[Way]) -> list[Control]:
+        ranked = sorted(ways, key=lambda w: ORDER.index(w.cause))[:2]
+        found = []
+        for n, way in enumerate(ranked):
+            text = (
+                f"{way.text}, {way.left:.0%} of a constant's error is left; the run left"
+                f" {self.run_left:.0%} after {self.subject.steps:,} steps, the same again"
+                f" {self.again:.0%} after {self.steps}"
+            )
+            verdict = "warning" if n else "failed"
+            figures = {"left": way.left, "run": self.run_left, "again": self.again}
+            found.append(
+                Control(f"trial {way.cause}", verdict, text, way.remedy, figures, way.cause)
+            )
+        return found
+
+    def summary(self) -> Control:
+        text = f"{len(self.figures) - 1} short trainings of {self.steps} steps"
+        return Control(NAME, "ok", text, figures=self.figures)
+
+
+ORDER = (
+    *("input-out-of-range", "initialisation", "too-few-epochs", "rate-too-high", "rate-too-low"),
+    *("vanishing-gradient", "optimizer-choice", "batch-size"),
+)
+SAYS = {
+    "input-out-of-range": (
+        "with each input column at mean 0 and sd 1",
+        "(x - x.mean(0)) / x.std(0)",
+    ),
+    "initialisation": (
+        "with weights as torch's layers start",
+        "leave the start to torch, or nn.init.kaiming_normal_",
+    ),
+    "vanishing-gradient": (
+        "with relu in the place of squashing activations",
+        "relu, or a norm before each activation",
+    ),
+    "too-few-epochs": ("trained for three times as long again", "four times as many epochs"),
+    "rate-too-high": ("at a learning rate of {value}", "lr={value}"),
+    "rate-too-low": ("at a learning rate of {value}", "lr={value}"),
+    "optimizer-choice": ("with Adam at {value}", "torch.optim.Adam(..., lr={value})"),
+    "batch-size": ("with batches of {value}", "a batch of {value}"),
+}

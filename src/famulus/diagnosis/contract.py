@@ -1,0 +1,64 @@
+"""What rules read of a monitored loop: what net and loss are made of, and how much is learned.
+
+`graph` and `forms` are written by a monitor (see docs/monitor.md); a run of `famulus run` has
+neither, and rules that need them stay silent there.
+"""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from famulus.diagnosis.history import History
+
+# What an activation of the last layer, or a loss, makes of a training: no causes of their own.
+EVERYTHING = (
+    *("predicts-the-mean", "rate-too-high", "rate-too-low", "rate-cannot-reach", "dead-units"),
+    *("saturated-units", "vanishing-gradient", "exploding-gradient", "loss-spike", "plateau"),
+    *("too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "cannot-tell"),
+    *("loss-unbounded", "loss-not-finite", "wrong-initial-loss", "weights-do-not-move"),
+)
+LEARNED = 0.1  # of a constant's error left
+
+
+def graph(history: History) -> Mapping[str, Any]:
+    """{} where the autograd graph was not read."""
+    return history.facts.get("graph") or {}
+
+
+def operations(history: History) -> list[str]:
+    """Between loss and outputs, outermost first."""
+    return list(graph(history).get("loss") or ())
+
+
+def forms(history: History) -> list[Mapping[str, Any]]:
+    """Of each sampled batch that was looked at."""
+    return [p["forms"] for p in history.probes if p.get("forms")]
+
+
+def always(history: History, key: str) -> Any:
+    """A form that was the same in every sample; None if it was not, or there are under two."""
+    found = {str(f.get(key)): f.get(key) for f in forms(history)}
+    return next(iter(found.values())) if len(found) == 1 and len(forms(history)) > 1 else None
+
+
+def left(history: History) -> float | None:
+    """Share of a constant's error that is left: the median of the last three samples."""
+    known = [f["left"] for f in forms(history) if "left" in f]
+    return median(known[-3:]) if known else None
+
+
+def learned(history: History) -> bool:
+    found = left(history)
+    return found is not None and found < LEARNED
+
+
+def severity(history: History) -> str:
+    """What is wrong by construction is an error where the net has not learned in spite of it."""
+    return "warning" if learned(history) else "error"
+
+
+def extremes(history: History, name: str) -> tuple[float, float] | None:
+    """(least, largest) of a tensor of the batch over all samples."""
+    seen = [p["batch"][name] for p in history.probes if name in p.get("batch", {})]
+    seen = [f for f in seen if f.get("finite")]
+    return (min(f["min"] for f in seen), max(f["max"] for f in seen)) if seen else None

@@ -1,0 +1,83 @@
+"""The loss is not made for these outputs and targets."""
+
+from famulus.diagnosis.contract import (
+    EVERYTHING,
+    always,
+    extremes,
+    graph,
+    learned,
+    left,
+    operations,
+    severity,
+)
+from famulus.diagnosis.history import Finding, History
+
+CAUSE = "loss-does-not-fit-output"
+SUMMARY = "the loss is not made for what the net puts out or for these targets"
+YES_NO = ("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
+DISTANCES = ("mse", "l1", "smooth_l1")
+NORMALISED = ("LogSoftmax", "Log")
+
+
+def rule(history: History) -> Finding | None:
+    found = _by_construction(history)
+    if found is not None:
+        grade = severity(history)
+    else:
+        found, grade = _distance_of_classes(history), "warning"
+    if found is None:
+        return None
+    text, remedy = found
+    return Finding(CAUSE, grade, text, remedy, step=0, consequences=EVERYTHING)
+
+
+def _by_construction(history: History) -> tuple[str, str] | None:
+    loss, last = operations(history), graph(history).get("output")
+    targets = extremes(history, "targets")
+    if not loss:
+        return None
+    if "NllLoss" in loss[0] and not set(NORMALISED) & set(loss) and last not in NORMALISED:
+        return (
+            f"nll_loss takes logarithms of probabilities, and the net ends in {str(last).lower()}:"
+            " the loss has no least value",
+            "F.cross_entropy, or log_softmax as the last layer",
+        )
+    if loss[0] in YES_NO and targets and (targets[0] < -1e-6 or targets[1] > 1 + 1e-6):
+        return (
+            f"binary cross-entropy takes targets of 0 to 1; these lie from {targets[0]:.4g} to"
+            f" {targets[1]:.4g}, so that the loss has no least value",
+            "F.cross_entropy with one output for each class; mse_loss for numbers",
+        )
+    shape = always(history, "output_shape") or ()
+    if "LogSoftmax" in loss and len(shape) > 1 and shape[1] == 1:
+        return (
+            "softmax over a single output is always 1: the loss is 0 whatever the net says",
+            "binary_cross_entropy_with_logits, or an output for each class",
+        )
+    return None
+
+
+def _distance_of_classes(history: History) -> tuple[str, str] | None:
+    """A squared or absolute distance where the targets are classes, and little was learned."""
+    loss, targets = always(history, "loss"), always(history, "targets")
+    if loss is None or loss.removesuffix("_one_hot") not in DISTANCES or learned(history):
+        return None
+    remain = left(history)
+    if remain is None:
+        return None
+    told = f"{remain:.0%} of a constant's errors are left"
+    if targets == "classes" and loss in DISTANCES:
+        return (
+            f"{loss} takes class ids for amounts (class 9 would be three times class 3); {told}",
+            "an output for each class and F.cross_entropy",
+        )
+    if targets != "real":
+        better, distance = "binary_cross_entropy_with_logits", loss.removesuffix("_one_hot")
+        if targets == "one-hot" or loss not in DISTANCES:
+            better = "F.cross_entropy"
+        return (
+            f"the loss is {distance} of classes: where the last activation is flat, wrong answers"
+            f" have no gradient; {told}",
+            f"{better} on the last linear layer",
+        )
+    return None
