@@ -11,11 +11,11 @@ import sys
 
 import typer
 
-from famulus.cli import cases, experiments, results, use
+from famulus.cli import cases, experiments, manifest, results, use
 from famulus.cli.app import app
 from famulus.config.errors import FamulusError
 
-__all__ = ["app", "cases", "experiments", "main", "results", "use"]
+__all__ = ["app", "cases", "experiments", "main", "manifest", "results", "use"]
 
 # Newer typers carry a click of their own, whose errors are not those of the package click.
 USAGE = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
