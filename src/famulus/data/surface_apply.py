@@ -83,7 +83,7 @@ def ink_map(
     report = {"averaged": "probabilities", **vars(how), **seams(made, how.stride, period)}
     if fragment.labels is not None and fragment.labels.ndim == 2:
         report |= against_labels(fragment, made, threshold)
-        report |= by_distance(fragment, size, scale, predict, device)
+        report |= by_distance(fragment, size, scale, predict, device, how.z)
     return _closed(out, report)
 
 

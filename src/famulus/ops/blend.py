@@ -3,7 +3,7 @@
 Along each axis the windows are placed flush with both ends, and each window's weight is divided by
 the sum of all weights at that place, in float64: `partition`. The product over axes then sums to
 one as well, at faces, edges and corners too: a constant goes through unchanged.
-Also: how visible the borders of windows are (`seam_ratio`), and how the loss grows towards them.
+Also: how visible the borders of windows are (`seam_ratio`).
 
 Shapes: N windows, P window size, L length of an axis, Y X a map.
 Source: seam ratio and phase score are this project's; Hann as in Pielawski & Wahlby 2020,
@@ -171,40 +171,3 @@ def phase_score(
     means = np.array([g[phase == t].mean() for t in range(0, stride, step) if (phase == t).any()])
     spread = 1.4826 * np.median(np.abs(means - np.median(means)))
     return float((means[0] - np.median(means)) / max(spread, 1e-300))
-
-
-def loss_by_distance(loss_NPP: np.ndarray) -> np.ndarray:
-    """L(r): mean loss at Chebyshev distance r (0 = outermost) from the window's border."""
-    rings = ring(loss_NPP.shape[-1])
-    total = np.bincount(rings.ravel(), loss_NPP.mean(0).ravel())
-    return total / np.bincount(rings.ravel())
-
-
-def ring(size: int) -> np.ndarray:
-    """Distance of each pixel of a square to its border: PP, 0 outermost."""
-    near = np.minimum(np.arange(size), np.arange(size)[::-1])
-    return np.minimum(near[:, None], near)
-
-
-def margin(
-    loss_BNR: np.ndarray, tolerance: float = 0.02, draws: int = 200, seed: int = 0
-) -> tuple[int, tuple[int, int]]:
-    """(margin, its 90 % interval) from L(r) of B independent blocks: `loss_BNR` is B x R.
-
-    Smallest m with L(r) <= (1 + tolerance) L(centre) for all r >= m; the centre is the innermost
-    quarter of the rings, and m goes no further than its edge: an m there means that no place of
-    the window is free of the border's effect, or that the blocks are too few. The interval is a
-    bootstrap over blocks, not over pixels.
-    """
-
-    def smallest(curve_R: np.ndarray) -> int:
-        inner = len(curve_R) - max(1, len(curve_R) // 4)
-        centre = curve_R[inner:].mean()
-        bad = np.flatnonzero(curve_R[:inner] > (1 + tolerance) * centre)
-        return int(bad[-1]) + 1 if len(bad) else 0
-
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(loss_BNR), (draws, len(loss_BNR)))
-    drawn = [smallest(loss_BNR[p].mean(0)) for p in picks]
-    low, high = np.quantile(drawn, [0.05, 0.95])
-    return smallest(loss_BNR.mean(0)), (int(low), int(high))
