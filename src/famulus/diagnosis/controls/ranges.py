@@ -22,7 +22,8 @@ def ranges(batch: Mapping[str, Tensor], called_with: Mapping[str, Tensor]) -> Co
             return Control(NAME, "failed", text, remedy, figures, "input-out-of-range")
     told = []
     for name, value in called_with.items():
-        if not value.numel():
+        mask = bool((value == 1).all())  # that leaves nothing out
+        if not value.numel() or value.ndim < 2 or mask:  # a number a sample is a condition
             continue
         extent = figures[f"net {name}"] = _extent(value)
         size = abs(extent["mean"]) + extent["sd"]
