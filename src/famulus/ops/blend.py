@@ -164,10 +164,10 @@ def phase_score(
     map_YX: np.ndarray, stride: int, axis: int, offset: int = 0, period: int = 1
 ) -> float:
     """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t, or those of them that are
-    multiples of `period` (as in `seam_ratio`) where that leaves at least 4. Alarm above 4."""
+    multiples of `period` (as in `seam_ratio`) where that leaves at least 8. Alarm above 4."""
     g = steps(map_YX, axis)
     phase = (np.arange(len(g)) + 1 - offset) % stride
-    step = period if stride % period == 0 and stride // period >= 4 else 1
+    step = period if stride % period == 0 and stride // period >= 8 else 1
     means = np.array([g[phase == t].mean() for t in range(0, stride, step) if (phase == t).any()])
     spread = 1.4826 * np.median(np.abs(means - np.median(means)))
     return float((means[0] - np.median(means)) / max(spread, 1e-300))
