@@ -19,7 +19,8 @@ from famulus.training.preflight import first_batch, rehearse
 from famulus.training.randomness import Streams
 
 BUDGET_S = 120.0
-FETCHED = 20  # batches timed
+FETCHED, FEWEST = 20, 4  # batches timed
+FAIR = 0.1  # of the time that is left, to whoever comes next
 
 Watch = Callable[[str, float], None]  # what runs now, and seconds since the start
 
@@ -69,9 +70,10 @@ def controls(
                 if least > rest or rest <= 0:
                     yield _not_run(entry, entry.wanted(trial), rest)
                     continue
-                spare = max(least, rest - sum(e.least(trial) for e in left))
+                spare = rest - least - sum(e.least(trial) for e in left)
+                given = least + max(0.0, spare) / max(1, len(left)) if left else rest
                 watch(entry.name, time.monotonic() - began)
-                yield from entry.run(trial, min(entry.wanted(trial), spare))
+                yield from entry.run(trial, min(entry.wanted(trial), max(given, FAIR * rest)))
         finally:
             trial.close()
 
@@ -119,28 +121,32 @@ def _loader(trial: Trial, limit_s: float) -> Iterator[Control]:
     batch = first_batch(trial.data.train, training.batch, device)
     position = Position(0, 0, 0, training.seed)
 
+    count = int(min(FETCHED, max(FEWEST, limit_s / 2 / trial.step_s)))
+
     def fetch_s() -> float:
         workers = training.workers
         feeder = Feeder(trial.data.train, training.batch, training.seed, device, workers=workers)
         try:
-            return _median(lambda: next(feeder), trial)
+            return _median(lambda: next(feeder), trial, count)
         finally:
             feeder.close()
 
     def step_s() -> float:
-        return _median(lambda: trial.task.loss(model, batch, position)["total"].backward(), trial)
+        return _median(
+            lambda: trial.task.loss(model, batch, position)["total"].backward(), trial, count
+        )
 
     yield loader(fetch_s, step_s, training.batch)
 
 
-def _median(work: Callable[[], object], trial: Trial) -> float:
+def _median(work: Callable[[], object], trial: Trial, count: int) -> float:
     times = []
-    for _ in range(FETCHED):
+    for _ in range(count):
         start = time.perf_counter()
         work()
         trial.wait()
         times.append(time.perf_counter() - start)
-    return statistics.median(times[2:])
+    return statistics.median(times[min(2, count - 1) :])
 
 
 _ALL = (
@@ -150,6 +156,6 @@ _ALL = (
         "loader speed",
         lambda t: 2 * FETCHED * t.step_s,
         _loader,
-        lambda t: 2 * FETCHED * t.step_s,
+        lambda t: 2 * FEWEST * t.step_s,
     ),
 )

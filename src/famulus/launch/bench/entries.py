@@ -16,10 +16,11 @@ from famulus.diagnosis.controls.overfit import STEPS, overfit
 from famulus.diagnosis.controls.randomness import randomness
 from famulus.diagnosis.controls.ranges import ranges
 from famulus.diagnosis.controls.sizes import batch_sizes, parameters, workers
+from famulus.diagnosis.controls.resume import resume
 from famulus.diagnosis.controls.split import labels, split
-from famulus.diagnosis.controls.targets import targets
+from famulus.diagnosis.controls.targets import FEW, targets
 from famulus.diagnosis.controls.validation import validation
-from famulus.launch.bench import inputs, of_data, of_net
+from famulus.launch.bench import inputs, of_data, of_net, of_resume
 from famulus.launch.bench.trial import Trial
 
 LEARNED = 60  # steps of a short training on true, zeroed, shuffled and noise input
@@ -114,6 +115,10 @@ def _validation(trial: Trial, limit_s: float) -> Iterator[Control]:
     yield validation(*of_net.validated(trial))
 
 
+def _resume(trial: Trial, limit_s: float) -> Iterator[Control]:
+    yield resume(*of_resume.resumed(trial))
+
+
 def _free(trial: Trial, limit_s: float) -> Iterator[Control]:
     yield of_net.free(trial)
 
@@ -141,10 +146,14 @@ def _targets(trial: Trial, limit_s: float) -> Iterator[Control]:
     if found is None:
         yield Control("targets", "skipped", "the loss does not call the net once with a batch")
         return
-    few = len(trial.data.train) <= 64  # else nobody wants them by heart
     steps = trial.overfit_steps or _overfit_steps(trial, limit_s)
-    fit = (lambda frozen: trial.fit("true", 1.0, steps, fresh=not frozen)) if few else None
+    fit = (lambda frozen: trial.fit("true", 1.0, steps, fresh=not frozen)) if _few(trial) else None
     yield targets(found, len(trial.data.train), fit, trial.best)
+
+
+def _few(trial: Trial) -> bool:
+    """Else nobody wants them by heart."""
+    return len(trial.data.train) <= FEW
 
 
 def _input(trial: Trial, limit_s: float) -> Iterator[Control]:
@@ -190,7 +199,7 @@ def _sizes(trial: Trial, limit_s: float) -> Iterator[Control]:
 
 
 def _workers(trial: Trial, limit_s: float) -> Iterator[Control]:
-    yield workers(of_net.loader_speeds(trial))
+    yield workers(of_net.loader_speeds(trial, limit_s))
 
 
 def _steps(count: float) -> Callable[[Trial], float]:
@@ -213,16 +222,17 @@ ENTRIES = (
     Entry("floor", _fixed(0.3), _floors),
     Entry("split", _fixed(4.0), _split),
     Entry("duplicates", _fixed(6.0), _duplicates),
-    Entry("self tests", _small(8), _self_tests),
+    Entry("self tests", _fixed(2.0), _self_tests),
     Entry("weights move", _steps(3), _moves, _steps(3)),
     Entry("validation", _steps(4), _validation),
-    Entry("free output", _small(300), _free, _small(100)),
-    Entry("loader threads", _steps(24), _workers),
+    Entry("resume", _steps(6), _resume, _steps(6)),
+    Entry("free output", lambda t: 1.0 + 3 * t.small_s, _free),
+    Entry("loader threads", _fixed(3.0), _workers),
     Entry("gradient noise", _steps(8), _noise, _steps(2)),
     Entry("batch sizes", _steps(24), _sizes, _steps(4)),
     Entry("learning rate", _small(220), _rate, _small(60)),
     Entry("overfit one batch", _small(2 * STEPS), _overfit, _small(4 * LEAST)),
-    Entry("targets", _small(2 * STEPS), _targets, _small(30)),
+    Entry("targets", lambda t: (2 * STEPS if _few(t) else 5) * t.small_s, _targets),
     Entry(
         "input",  # behind the frozen batch, whose fits it takes over
         lambda t: 4 * LEARNED * t.step_s + 3 * STEPS * t.small_s,

@@ -259,10 +259,12 @@ def power_w() -> float | None:
     return None
 
 
-def loader_speeds(trial: Trial) -> dict[int, float]:
-    """Inputs a second from the feeder alone, with 0, 1, 2 and 4 threads."""
-    found, training = {}, trial.training
+def loader_speeds(trial: Trial, limit_s: float) -> dict[int, float]:
+    """Inputs a second from the feeder alone, with 0, 1, 2 and 4 threads, while there is time."""
+    found, training, start = {}, trial.training, time.monotonic()
     for count in (0, 1, 2, 4):
+        if time.monotonic() - start > limit_s:
+            break
         with Feeder(trial.data.train, training.batch, 1, trial.device, workers=count) as feeder:
             next(feeder)
             began = time.perf_counter()

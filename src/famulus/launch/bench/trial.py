@@ -20,7 +20,8 @@ from famulus.training.optim import Place, build_optimizer, clip_gradients, sched
 from famulus.training.progress import Calendar
 from famulus.training.randomness import Streams
 
-SAMPLES = 16  # of a frozen batch
+SAMPLES, FEWEST = 16, 4  # of a frozen batch
+QUICK_S = 0.1  # a step of it that is not slow
 HELD = 64  # held-out samples that short trainings are judged by
 KEPT = 256 << 20  # bytes of training batches that are kept for the next short training
 SLOW = 16  # batches of a source that has to work for them
@@ -49,7 +50,13 @@ class Trial:
 
     @cached_property
     def frozen(self) -> Batch:
-        return self.batch(self.data.train, min(SAMPLES, max(self.training.batch, 2)))
+        """The batch to learn by heart: 16 samples, fewer where a step of those is slow."""
+        most = min(SAMPLES, max(self.training.batch, FEWEST))
+        batch = self.batch(self.data.train, most)
+        slow = self._timed(batch) / QUICK_S
+        if slow <= 1 or most <= FEWEST:
+            return batch
+        return self.batch(self.data.train, max(FEWEST, int(most / slow)))
 
     @cached_property
     def held(self) -> Batch:
@@ -108,7 +115,7 @@ class Trial:
             net.step(batch)
             self.wait()
             times.append(time.perf_counter() - began)
-            if times[0] > 5.0:
+            if times[0] > 1.0:
                 break
         return min(times)
 
