@@ -9,16 +9,18 @@ from famulus.data.source import Splits
 from famulus.tasks.transfer import Transfer
 
 
+class Shuffled(Changed):
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        order = np.random.default_rng(0).permutation(len(self))
+        labels = torch.from_numpy(self.source.matched[order[indices]])
+        return {**super().gather(indices, seeds), "label": labels}
+
+    def to(self, device: torch.device) -> "Shuffled":
+        return self
+
+
 class ShuffledLabels(Transfer):
     def data(self) -> Splits:
         found = super().data()
-        return Splits(*(_shuffled(part) for part in (found.train, found.validation)))
-
-
-def _shuffled(part: object) -> Changed:
-    labels = torch.from_numpy(np.random.default_rng(0).permutation(part.matched))
-
-    def shuffle(batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        return {**batch, "label": labels[batch["index"].cpu()].to(batch["label"].device)}
-
-    return Changed(part, shuffle, "shuffled")
+        parts = (found.train, found.validation)
+        return Splits(*(Shuffled(part, lambda batch, seeds: batch, "shuffled") for part in parts))

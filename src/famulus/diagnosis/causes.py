@@ -36,38 +36,46 @@ NAMED_BEFOREHAND = {
     "wrong-initial-loss": "the first loss is far from what an untrained net must score",
 }
 
-_NOTHING_LEARNED = ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low")
+_NOTHING_LEARNED = ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
+                    "input-unused")  # fmt: skip
+_UNITS = ("dead-units", "saturated-units", "vanishing-gradient", "exploding-gradient")
+_STARTS_WRONG = ("wrong-initial-loss", "loss-spike", "loss-not-finite")
 
 # What a cause explains where both are found: listed under it, not beside it.
 EXPLAINS: dict[str, tuple[str, ...]] = {
-    "activation-twice": (*_NOTHING_LEARNED, "wrong-initial-loss", "saturated-units"),
-    "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed"),
-    "dead-units": (*_NOTHING_LEARNED, "input-unused", "weights-do-not-move", "features-collapsed"),
-    "exploding-gradient": ("loss-not-finite", "loss-spike"),
-    "features-collapsed": (*_NOTHING_LEARNED, "input-unused", "features-not-centred"),
-    "features-not-centred": (*_NOTHING_LEARNED, "input-unused", "features-collapsed"),
+    # what the code, the data or the file say wrongly
+    "activation-twice": (*_NOTHING_LEARNED, *_UNITS, "wrong-initial-loss"),
+    "features-not-centred": (*_NOTHING_LEARNED, "features-collapsed"),
     "frozen-statistics-move": ("train-eval-gap",),
-    "input-and-target-swapped": (*_NOTHING_LEARNED, "split-differs", "rate-too-high"),
-    "input-out-of-range": ("wrong-initial-loss", "saturated-units", "dead-units", "rate-too-high"),
-    "input-unused": _NOTHING_LEARNED,
+    "input-and-target-swapped": (*_NOTHING_LEARNED, *_STARTS_WRONG, "split-differs"),
+    "input-out-of-range": (*_NOTHING_LEARNED, *_STARTS_WRONG, *_UNITS, "rate-too-high"),
     "labels-differ": ("memorises", "train-eval-gap", "split-differs", "predicts-the-mean"),
-    "loss-not-finite": ("loss-spike",),
-    "loss-unbounded": (*_NOTHING_LEARNED, "loss-spike", "rate-too-high", "rate-cannot-reach",
-                       "memorises", "exploding-gradient", "wrong-initial-loss", "train-eval-gap"),
-    "memorises-the-pool": ("memorises", "loss-spike"),
-    "operator-wrong": (*_NOTHING_LEARNED, "wrong-initial-loss", "rate-too-high"),
-    "plateau": ("rate-too-low",),
-    "posterior-collapse": (*_NOTHING_LEARNED, "input-unused"),
-    "randomness-repeats": ("memorises",),
-    "rate-too-high": (*_NOTHING_LEARNED, "loss-not-finite", "loss-spike", "dead-units",
-                      "saturated-units", "exploding-gradient", "vanishing-gradient",
-                      "features-collapsed", "train-eval-gap", "input-unused"),
+    "loss-unbounded": (*_NOTHING_LEARNED, *_STARTS_WRONG, *_UNITS, "rate-too-high", "memorises",
+                       "rate-cannot-reach", "train-eval-gap"),
+    "not-causal": ("memorises",),
+    "not-resumable": ("targets-redrawn",),
+    "operator-wrong": (*_NOTHING_LEARNED, *_STARTS_WRONG, "input-and-target-swapped"),
+    "randomness-repeats": ("memorises", "not-resumable"),
     "sampling-shift": ("split-differs", "memorises"),
-    "saturated-units": (*_NOTHING_LEARNED, "vanishing-gradient", "input-unused"),
-    "shapes-broadcast": (*_NOTHING_LEARNED, "input-unused", "wrong-initial-loss"),
-    "split-differs": ("memorises",),
-    "targets-redrawn": (*_NOTHING_LEARNED, "memorises"),
+    "shapes-broadcast": (*_NOTHING_LEARNED, "wrong-initial-loss"),
+    "split-differs": ("memorises", "wrong-initial-loss"),
+    "targets-redrawn": (*_NOTHING_LEARNED, "memorises", "train-eval-gap"),
+    "weights-do-not-move": _NOTHING_LEARNED,
+    # what training runs into
+    "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
+    "dead-units": (*_NOTHING_LEARNED, "weights-do-not-move", "features-collapsed"),
+    "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG, "rate-too-high"),
+    "features-collapsed": (*_NOTHING_LEARNED,),
+    "posterior-collapse": _NOTHING_LEARNED,
+    "rate-too-high": (*_NOTHING_LEARNED, *_UNITS, "loss-spike", "loss-not-finite",
+                      "features-collapsed", "train-eval-gap"),
+    "saturated-units": (*_NOTHING_LEARNED, "vanishing-gradient", "weights-do-not-move"),
+    "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move"),
+    # what is seen
+    "loss-not-finite": ("loss-spike", "cannot-overfit"),
+    "memorises-the-pool": ("memorises", "loss-spike"),
+    "plateau": ("rate-too-low",),
+    "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),
+    "rate-cannot-reach": ("rate-too-low", "converged", "plateau"),
     "train-eval-gap": ("memorises",),
-    "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "input-unused"),
-    "weights-do-not-move": (*_NOTHING_LEARNED, "input-unused", "vanishing-gradient"),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """What rules read off the layers of sampled steps."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,15 +26,17 @@ def last_layers(history: History, back: int = 0) -> list[Layer]:
 
 
 def with_weights(layers: Iterable[Layer]) -> list[Layer]:
-    """Layers that are trained and got a gradient."""
-    return [v for v in layers if v["numbers"] and v.get("trainable", True) and v.get("grad")]
+    """Layers that are trained and got a gradient that is a number."""
+    trained = [v for v in layers if v["numbers"] and v.get("trainable", True)]
+    return [v for v in trained if v.get("grad") and math.isfinite(v["grad"])]
 
 
 def ratio(layer: Layer) -> float | None:
     """Update over weight: how much of itself a layer changes in a step."""
     if not layer.get("update") or not layer.get("weight"):
         return None
-    return float(layer["update"]) / float(layer["weight"])
+    value = float(layer["update"]) / float(layer["weight"])
+    return value if math.isfinite(value) else None
 
 
 def learned(history: History, share: float = 0.9) -> bool | None:

@@ -10,10 +10,14 @@ from types import ModuleType
 from famulus.diagnosis import rules
 from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
 from famulus.diagnosis.history import Event, Finding, History
+from famulus.diagnosis.layers import learned
 from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
 GRAVE = ("warning", "error")
+# What a few steps of a control made feared, and a whole run that learned has refuted.
+REFUTED = ("cannot-overfit", "input-unused", "rate-cannot-reach", "rate-too-high", "rate-too-low")
+LEARNED = 0.7  # of what a constant scores
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
@@ -34,7 +38,10 @@ def diagnose(history: History) -> list[Finding]:
     Where a run plainly does not learn and nothing is found, the one finding is `cannot-tell`.
     """
     named = [module.rule(history) for module in _modules() if module is not cannot_tell]
-    found = _united([*_of_controls(history.controls), *filter(None, named)])
+    feared = _of_controls(history.controls)
+    if learned(history, LEARNED):
+        feared = [finding for finding in feared if finding.cause not in REFUTED]
+    found = _united([*feared, *filter(None, named)])
     if not found and (lost := cannot_tell.rule(history)):
         return [lost]
     return arranged(found)
@@ -55,10 +62,16 @@ def _of_controls(controls: Iterable[Event]) -> list[Finding]:
             f"control {event['name']}: {event['text']}",
             str(event.get("remedy") or ""),
             event.get("step"),
+            # bit for bit the same answer to zeros: no state of training, but how the net is made
+            ("predicts-the-mean",) if _deaf(event) else (),
         )
         for event in newest.values()
         if event.get("cause") and event.get("verdict") in OF_VERDICT
     ]
+
+
+def _deaf(event: Event) -> bool:
+    return event["cause"] == "input-unused" and "gained" not in (event.get("figures") or {})
 
 
 def _united(found: Iterable[Finding]) -> list[Finding]:

@@ -150,6 +150,8 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome
         _train(outcome, plan, cells, store, budget_s)
     except FamulusError as error:
         _refuse(outcome, str(error), cause_of(error))
+    except Exception as error:  # a broken case must not end the book
+        _refuse(outcome, f"{type(error).__name__}: {error}", cause_of(error))
     outcome.seconds = time.perf_counter() - started
     return outcome
 

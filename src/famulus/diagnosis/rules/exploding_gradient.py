@@ -8,15 +8,17 @@ from famulus.diagnosis.layers import learned, with_weights
 CAUSE = "exploding-gradient"
 SUMMARY = "gradients grow on their way to the first layers, or from step to step"
 FACTOR = 100.0  # first over last; AutoTrainer: 70
+STEEP = 30.0  # gradient over weight in the median layer of the first samples; sound nets: below 1
 GROWN = 1e3  # the largest gradient of a step over that of the first steps
 LAYERS = 4
 
 
 def rule(history: History) -> Finding | None:
-    sizes, ratios = [], []
+    sizes, ratios, steep = [], [], []
     for probe in history.probes:
         layers = with_weights(probe["layers"])
         if layers:
+            steep.append(median(v["grad"] / v["weight"] for v in layers if v["weight"]))
             sizes.append((max(v["grad"] for v in layers), probe["step"]))
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
@@ -26,9 +28,16 @@ def rule(history: History) -> Finding | None:
     most, step = max(sizes)
     grown = start > 0 and most > GROWN * start
     deep = bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
-    if not grown and not deep:
+    at_start = max(steep[:3], default=0.0)
+    if not grown and not deep and at_start < STEEP:
         return None
-    if grown:
+    if at_start >= STEEP:
+        step = history.probes[0]["step"]
+        told = (
+            f"the gradient of a layer is {at_start:,.0f} times its weights in the median at the"
+            f" start (limit {STEEP:.0f}), {start:.2g} in the largest"
+        )
+    elif grown:
         told = f"the largest gradient grew from {start:.2g} to {most:.2g} at step {step:,}"
     else:
         factor, layers, step = ratios[-1]

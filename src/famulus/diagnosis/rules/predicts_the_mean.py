@@ -5,6 +5,7 @@ from famulus.diagnosis.history import Finding, History
 CAUSE = "predicts-the-mean"
 SUMMARY = "after training the score is that of the best constant: nothing of the input is used"
 NEAR = 0.02  # share of the floor within which a score counts as the floor
+FAR = 0.25  # above it: no longer the mean, but something worse
 
 
 def rule(history: History) -> Finding | None:
@@ -13,7 +14,9 @@ def rule(history: History) -> Finding | None:
         return None
     for floor in floors:
         score, value = history.last(floor["score"]), float(floor["value"])
-        if score is None or abs(value) < 1e-12 or score < value - NEAR * abs(value):
+        if score is None or abs(value) < 1e-12:
+            continue
+        if not value - NEAR * abs(value) <= score <= value + FAR * abs(value):
             continue
         if _learned(history, floor["score"], value):
             continue  # it knows its training samples by heart: another cause

@@ -48,8 +48,8 @@ def _worse(history: History) -> str | None:
     """What is wrong with the loss, or None."""
     _, loss = training_loss(history)
     ended = [m for m in history.marks if m.get("what") == "loss-not-finite"]
-    if ended:
-        return str(ended[0]["text"])
+    if ended:  # at the first loss of all no rate is to blame
+        return str(ended[0]["text"]) if loss else None
     if len(loss) < LOGS:
         return None
     floor = history.floor("loss", "best constant") or history.floor("loss", "zero image")

@@ -1,0 +1,31 @@
+"""Does training go on from a checkpoint as if nothing had happened (K22)?"""
+
+from collections.abc import Sequence
+
+from famulus.diagnosis.controls import Control
+
+NAME = "resume"
+
+
+def resume(through: Sequence[float], resumed: Sequence[float], same_weights: bool) -> Control:
+    """Losses of the same steps without and with a restart between: weights, optimizer and random
+    streams restored, the task itself made anew."""
+    figures = {"through": list(through), "resumed": list(resumed), "same_weights": same_weights}
+    if list(through) == list(resumed) and same_weights:
+        text = f"{len(through)} steps after a restart are bit for bit those without one"
+        return Control(NAME, "ok", text, figures=figures)
+    step = next((i for i, (a, b) in enumerate(zip(through, resumed, strict=True)) if a != b), None)
+    told = (
+        f"step {step + 1} after a restart has loss {resumed[step]:.6g}, without one"
+        f" {through[step]:.6g}"
+        if step is not None
+        else "after a restart the losses are those without one, the weights are not"
+    )
+    return Control(
+        NAME,
+        "failed",
+        f"{told}: something that training depends on is in no checkpoint",
+        "keep it in a buffer of the model, or derive it from the position (step, inputs, seed)",
+        figures,
+        "not-resumable",
+    )
