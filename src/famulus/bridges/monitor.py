@@ -13,6 +13,7 @@ own (a full disk) turns it off with a warning; the training goes on.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import warnings
@@ -127,7 +128,8 @@ class Monitor:
         threads = torch.get_num_threads()
         self._emit("facts", parameters=self._numbers(), device=device, threads=threads)
         self._sampled = Sampled(self.model, self.optimizers, keep=self.controls_s > 0)
-        self._hooks = [o.register_step_post_hook(self._updated) for o in self.optimizers]
+        self._hooks = [self.optimizers[0].register_step_pre_hook(self._before)]
+        self._hooks += [o.register_step_post_hook(self._after) for o in self.optimizers]
         self._guarded(self._arm)
         return self
 
@@ -187,13 +189,24 @@ class Monitor:
         except Exception as error:
             self._off = f"{type(error).__name__}: {error}"
             self._sampled.close()
-            self._attempt.close()
+            with contextlib.suppress(Exception):  # what stood in the way is told already
+                self._attempt.end("error")
             text = f"Monitor of {self.run.path} stops, the training goes on: {self._off}"
             warnings.warn(text, stacklevel=4)
 
-    def _updated(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def before_update(self) -> None:
+        """Between `backward` and the update; only a step with a closure needs to say so."""
+        self._guarded(self._sampled.updates.before)
+
+    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if len(args) < 2 and not kwargs.get("closure"):  # the first one is the optimizer
+            self.before_update()
+
+    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._updates += 1
         self._trained = True
+        if optimizer is self.optimizers[-1]:
+            self._guarded(self._sampled.updates.after)
 
     def _step(self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
         self._calls += 1

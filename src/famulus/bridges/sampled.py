@@ -7,11 +7,13 @@ how much is still to be learned. Once: what net and loss are made of.
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from famulus.bridges.watched import first_tensor, tensors_of
 from famulus.diagnosis.controls.trials import Subject
@@ -23,21 +25,43 @@ KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
-class Together:
-    """Several optimizers as the one that a probe knows: before the first, after the last."""
+class Updates:
+    """One or several optimizers as the one that a probe knows: before the first, after the last.
+
+    Not torch's own hooks: a step with a closure (LBFGS, Lightning) computes its gradients inside,
+    where the hook before it has long been called.
+    """
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
         self.optimizers = optimizers
+        self._before: OrderedDict[int, Callable[..., None]] = OrderedDict()
+        self._after: OrderedDict[int, Callable[..., None]] = OrderedDict()
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
-    def register_step_pre_hook(self, hook: Callable[..., None]) -> Any:
-        return self.optimizers[0].register_step_pre_hook(hook)
+    def register_step_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        return _registered(hook, self._before)
 
-    def register_step_post_hook(self, hook: Callable[..., None]) -> Any:
-        return self.optimizers[-1].register_step_post_hook(hook)
+    def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        return _registered(hook, self._after)
+
+    def before(self) -> None:
+        """Gradients are there, weights are as they were."""
+        for hook in list(self._before.values()):
+            hook()
+
+    def after(self) -> None:
+        """Weights are updated."""
+        for hook in list(self._after.values()):
+            hook()
+
+
+def _registered(hook: Callable[..., None], hooks: OrderedDict[int, Any]) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
 
 
 class Sampled:
@@ -47,8 +71,8 @@ class Sampled:
         self, model: nn.Module, optimizers: list[torch.optim.Optimizer], keep: bool = False
     ) -> None:
         self._model, self._optimizers = model, optimizers
-        one = optimizers[0] if len(optimizers) == 1 else Together(optimizers)
-        self._probe = Probe(model, one)
+        self.updates = Updates(optimizers)
+        self._probe = Probe(model, self.updates)
         self._seen: tuple[Any, Any, Any] | None = None
         self._graph: dict[str, Any] | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
