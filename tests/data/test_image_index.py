@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tests.launch.tiny import famulus
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.coded_images import CodedData
@@ -87,6 +88,24 @@ def test_filters_against_sets_by_hand():
     assert kept(orientation="portrait") == ["a"]
     assert kept(orientation="landscape") == ["b"]
     assert kept(orientation="square") == ["c"]
+
+
+def test_a_folder_becomes_an_index_that_filters_it(folder):
+    """The command writes what the filter reads; a broken header is left out and named."""
+    (folder / "train" / "standing" / "figure-000_nude.png").write_bytes(b"no picture")
+    out = folder.parent / "index.csv"
+    said = famulus("data", "convert", str(folder), str(out))
+    assert said.code == 0, said
+    assert "note: train/standing/figure-000_nude.png: left out" in said.out
+    entries = read_index(out)
+    assert len(entries) == 18  # of twenty, one had been cut off already
+    one = next(e for e in entries if e.file == "train/sitting/figure-001_nude.png")
+    assert (one.height, one.width) == (12, 8)
+    assert one.tags == {"train", "sitting", "figure", "nude"}
+    kept = open_(folder, index=str(out), include=["sitting"], orientation="portrait")
+    assert kept.train.names == [f"train/sitting/figure-{i:03d}_nude.png" for i in (1, 5, 9, 13)]
+    assert famulus("data", "convert", str(folder), str(out)).code == 3  # never overwritten
+    assert famulus("data", "convert", "digits", str(folder.parent / "x.json")).code == 3
 
 
 def test_contradictions_and_unknown_orientations_are_errors():

@@ -135,7 +135,8 @@ def data_convert(
     mask: Annotated[Path | None, typer.Option(help="Volume: a mask that lies elsewhere.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Volume: the type its voxels must be.")] = None,
 ) -> None:
-    """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster."""
+    """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster; or, as .csv or
+    .json, the index of a folder of pictures."""
     if out.suffix == ".bricks":
         from famulus.data.volumes import convert as convert_volume
 
@@ -143,7 +144,12 @@ def data_convert(
         print(f"{out}: {'x'.join(map(str, made.shape))} {made.dtype}, with checksums")
         print("".join(f"note: {note}\n" for note in made.header["notes"]), end="")
         return
-    from famulus.data.catalog import convert
+    from famulus.data.catalog import convert, convert_to_index
 
+    if out.suffix in (".csv", ".json"):
+        count, notes = convert_to_index(source, out)
+        print(f"{out}: {count} pictures with tags and sizes")
+        print("".join(f"note: {note}\n" for note in notes), end="")
+        return
     row = convert(source, out, size=size)
     print(f"{out}: {row['train']} training and {row['validation']} validation samples")

@@ -8,6 +8,8 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.data import sets as known
+from famulus.data.files import FilePart
+from famulus.data.image_index import make_index, write_index
 from famulus.data.images import ImageSource, open_images
 
 
@@ -69,6 +71,21 @@ def convert(source: str, out: Path, **how: Any) -> dict[str, Any]:
         np.savez_compressed(file, **arrays)
     os.replace(partial, out)
     return info(str(out))
+
+
+def convert_to_index(source: str, out: Path) -> tuple[int, list[str]]:
+    """Write the index of a folder or zip of pictures, by headers alone; its length, and notes.
+
+    Raises DataError if `out` exists, or for a set that has no files of its own.
+    """
+    found = known.find(source)
+    parts = [part for part in (found.train, found.validation) if isinstance(part, FilePart)]
+    if len(parts) < 2:
+        raise DataError(f"{source}: expected a folder or a zip of pictures: arrays have no index")
+    whose = {name: part for part in parts for name in part.names}
+    entries, notes = make_index(whose, lambda name: whose[name].header(name))
+    write_index(out, entries)
+    return len(entries), notes
 
 
 def _last(images_BCHW: np.ndarray) -> np.ndarray:

@@ -133,7 +133,9 @@ def make_index(
 
 
 def write_index(path: Path, entries: Sequence[Entry]) -> None:
-    """As CSV, or as JSON where the name says so."""
+    """As CSV, or as JSON where the name says so. Raises DataError if the file exists."""
+    if path.exists():
+        raise DataError(f"{path}: expected the name of a new file: this one exists")
     rows = [
         {"file": e.file, "tags": ";".join(sorted(e.tags)), "width": e.width, "height": e.height}
         for e in entries
