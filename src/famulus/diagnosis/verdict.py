@@ -15,8 +15,8 @@ from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
 GRAVE = ("warning", "error")
-# What a few steps of a control made feared, and a whole run that learned has refuted.
-REFUTED = ("cannot-overfit", "input-unused", "rate-cannot-reach", "rate-too-high", "rate-too-low")
+# Controls of a few steps: what they made feared, a whole run that learned has refuted.
+SHORT = ("overfit one batch", "input", "learning rate")
 LEARNED = 0.7  # of what a constant scores
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
@@ -38,10 +38,10 @@ def diagnose(history: History) -> list[Finding]:
     Where a run plainly does not learn and nothing is found, the one finding is `cannot-tell`.
     """
     named = [module.rule(history) for module in _modules() if module is not cannot_tell]
-    feared = _of_controls(history.controls)
+    controls = history.controls
     if learned(history, LEARNED):
-        feared = [finding for finding in feared if finding.cause not in REFUTED]
-    found = _united([*feared, *filter(None, named)])
+        controls = [event for event in controls if event["name"] not in SHORT]
+    found = _united([*_of_controls(controls), *filter(None, named)])
     if not found and (lost := cannot_tell.rule(history)):
         return [lost]
     return arranged(found)
