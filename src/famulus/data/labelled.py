@@ -3,7 +3,6 @@
 Shapes: B samples, C channels, Y X pixels.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from famulus.data.class_folders import class_notes, match_labels
 from famulus.data.file_source import FileSource
 from famulus.data.image_source import ImageSource
 from famulus.data.images import ImageSplits, open_images
-from famulus.data.source import Splits
+from famulus.data.over_pictures import OverPictures, OverSplits
 from famulus.ops.draws import seeds_of
 from famulus.ops.views import View, augment
 
@@ -73,33 +72,20 @@ class Views(Strict):
         return View(**{name: getattr(self, name) for name in View.__dataclass_fields__})
 
 
-class LabelledSource:
+class LabelledSource(OverPictures):
     """`image` BCYX and `label` int64 B, a position in `names`; augmented if `view` says so."""
 
     def __init__(
         self, base: ImageSource | FileSource, names: Sequence[str], view: View | None = None
     ) -> None:
-        self.base, self.classes, self.view = base, tuple(names), view or View()
-        self.slow = base.slow
+        super().__init__(base)
+        self.classes, self.view = tuple(names), view or View()
         self.matched = match_labels(base.labels, base.classes, names, base.part.label)
 
     @cached_property
     def fingerprint(self) -> str:
         form = [self.base.fingerprint, self.classes, asdict(self.view)]
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    @property
-    def names(self) -> list[str]:
-        """File names, by index."""
-        return self.base.names
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """C Y X of a picture."""
-        return self.base.shape
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         image = self.base.gather(indices, seeds)["image"]
@@ -109,14 +95,6 @@ class LabelledSource:
         image = batch["image"].to(torch.float32) / 255
         return {**batch, "image": augment(image, seeds_of(seeds), self.view)}
 
-    def to(self, device: torch.device) -> "LabelledSource":
-        moved = self.base.to(device)
-        if moved is self.base:
-            return self
-        twin = copy.copy(self)
-        twin.base = moved
-        return twin
-
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class."""
@@ -124,30 +102,7 @@ class LabelledSource:
         return dict(zip(self.classes, found.tolist(), strict=True))
 
 
-class LabelledSplits(Splits):
-    """Notes of the pictures wait until they are asked for, since they need the pixels."""
-
-    def __init__(
-        self, train: LabelledSource, validation: LabelledSource, found: ImageSplits, own: list[str]
-    ) -> None:
-        object.__setattr__(self, "train", train)
-        object.__setattr__(self, "validation", validation)
-        object.__setattr__(self, "_found", found)
-        object.__setattr__(self, "_own", own)
-
-    def __repr__(self) -> str:
-        return f"LabelledSplits({self.train.base.part.label})"
-
-    @property
-    def notes(self) -> list[str]:  # type: ignore[override]
-        return [*self._own, *self._found.notes]
-
-    @property
-    def resized(self) -> bool:
-        return self._found.resized
-
-
-def open_labelled(settings: PictureData, view: View) -> LabelledSplits:
+def open_labelled(settings: PictureData, view: View) -> OverSplits:
     """One class list, that of training, serves both parts; only training pictures are augmented.
 
     Raises DataError for a class of validation that training lacks.
@@ -155,4 +110,4 @@ def open_labelled(settings: PictureData, view: View) -> LabelledSplits:
     found = settings.open()
     names, notes = class_notes(found.train, found.validation)
     train = LabelledSource(found.train, names, view)
-    return LabelledSplits(train, LabelledSource(found.validation, names), found, notes)
+    return OverSplits(train, LabelledSource(found.validation, names), found, notes)

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from famulus.data.class_folders import with_unlabelled
 from famulus.data.labelled import PictureData, Views
+from famulus.data.over_pictures import OverSplits
 from famulus.data.pretext_source import PretextSource, twin_notes
-from famulus.data.source import Splits
 from famulus.ops.questions import SLOTTED, Question
 
 OWN: dict[str, dict[str, Any]] = {  # what a pretext uses, and its default
@@ -98,26 +98,6 @@ class PretextData(PictureData):
         )
 
 
-class PretextSplits(Splits):
-    """Notes wait until they are asked for, since they need the pixels."""
-
-    def __init__(self, train: PretextSource, validation: PretextSource, found: Splits) -> None:
-        object.__setattr__(self, "train", train)
-        object.__setattr__(self, "validation", validation)
-        object.__setattr__(self, "_found", found)
-
-    def __repr__(self) -> str:
-        return f"PretextSplits({self.train.base.part.label})"
-
-    @property
-    def notes(self) -> list[str]:  # type: ignore[override]
-        return [*_redrawn(self.train), *self._found.notes, *twin_notes(self.train.base)]
-
-    @property
-    def resized(self) -> bool:
-        return self._found.resized
-
-
 FEW = 256  # pictures that a person means to have learned by heart
 
 
@@ -131,9 +111,11 @@ def _redrawn(train: PretextSource) -> list[str]:
     ]
 
 
-def open_questions(settings: PretextData) -> PretextSplits:
+def open_questions(settings: PretextData) -> OverSplits:
     """Raises ConfigError, DataError as `open_images`."""
     found, question = settings.open(), settings.question()
     train = with_unlabelled(found.train) if settings.unlabelled else found.train
-    sources = (PretextSource(s, question, settings.frozen) for s in (train, found.validation))
-    return PretextSplits(*sources, found)
+    asked, held_out = (
+        PretextSource(s, question, settings.frozen) for s in (train, found.validation)
+    )
+    return OverSplits(asked, held_out, found, _redrawn(asked), lambda: twin_notes(asked.base))

@@ -5,7 +5,6 @@ What a sample holds is a function of (seed, epoch, index), or of the index alone
 worker threads, batch borders and devices change nothing.
 """
 
-import copy
 import hashlib
 import json
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 from famulus.config.errors import DataError
 from famulus.data.file_source import FileSource
 from famulus.data.image_source import ImageSource
+from famulus.data.over_pictures import OverPictures
 from famulus.data.streams import sample_seeds
 from famulus.ops.draws import seeds_of
 from famulus.ops.questions import Question, partners
@@ -28,7 +28,7 @@ ALIKE, SIDE, FLAT = 0.999, 16, 2.0  # correlation of 16x16 thumbnails; grey leve
 MOST = 20_000  # pictures compared with each other
 
 
-class PretextSource:
+class PretextSource(OverPictures):
     """`gather` picks each sample's pictures, `finish` composes the question on the device.
 
     A batch: `image` BCYX, `target` (int64 B, or float32 BN), and where the question has them
@@ -37,26 +37,14 @@ class PretextSource:
     """
 
     def __init__(self, base: ImageSource | FileSource, question: Question, frozen: bool) -> None:
-        self.base, self.question, self.frozen = base, question, frozen
-        self.slow = base.slow
+        super().__init__(base)
+        self.question, self.frozen = question, frozen
         self.classes = base.classes
 
     @cached_property
     def fingerprint(self) -> str:
         form = [self.base.fingerprint, asdict(self.question), self.frozen]
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """C Y X of a picture."""
-        return self.base.shape
-
-    @property
-    def names(self) -> list[str]:
-        return self.base.names
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -92,15 +80,6 @@ class PretextSource:
         batch |= {"image": made.image, "target": made.target}
         extra = {"sources": made.sources, "weights": made.weights, "box": made.box}
         return batch | {name: value for name, value in extra.items() if value is not None}
-
-    def to(self, device: torch.device) -> "PretextSource":
-        """Over the same pictures on the device, if they fit there."""
-        moved = self.base.to(device)
-        if moved is self.base:
-            return self
-        twin = copy.copy(self)
-        twin.base = moved
-        return twin
 
 
 def twin_notes(source: ImageSource | FileSource) -> list[str]:
