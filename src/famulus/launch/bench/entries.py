@@ -15,8 +15,8 @@ from famulus.diagnosis.controls.noise_scale import gradient_noise
 from famulus.diagnosis.controls.overfit import STEPS, overfit
 from famulus.diagnosis.controls.randomness import randomness
 from famulus.diagnosis.controls.ranges import ranges
-from famulus.diagnosis.controls.sizes import batch_sizes, parameters, workers
 from famulus.diagnosis.controls.resume import resume
+from famulus.diagnosis.controls.sizes import batch_sizes, parameters, workers
 from famulus.diagnosis.controls.split import labels, split
 from famulus.diagnosis.controls.targets import FEW, targets
 from famulus.diagnosis.controls.validation import validation
@@ -120,7 +120,12 @@ def _resume(trial: Trial, limit_s: float) -> Iterator[Control]:
 
 
 def _free(trial: Trial, limit_s: float) -> Iterator[Control]:
-    yield of_net.free(trial)
+    yield of_net.free(_on_cpu(trial))
+
+
+def _on_cpu(trial: Trial) -> Trial:
+    """Free answers may leave a loss's range, and a GPU does not survive that."""
+    return trial if trial.device.type == "cpu" else Trial(trial.cell, torch.device("cpu"))
 
 
 def _overfit_steps(trial: Trial, limit_s: float) -> int:
@@ -142,7 +147,7 @@ def _overfit(trial: Trial, limit_s: float) -> Iterator[Control]:
 
 
 def _targets(trial: Trial, limit_s: float) -> Iterator[Control]:
-    found = of_net.looks(trial)
+    found = of_net.looks(_on_cpu(trial))
     if found is None:
         yield Control("targets", "skipped", "the loss does not call the net once with a batch")
         return

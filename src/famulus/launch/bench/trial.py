@@ -145,7 +145,9 @@ class Trial:
                 break
         tail = values[-max(1, len(values) // 10) :] if fresh or noisy else values[-1:]
         judged = net.judge(self.frozen, kind)[self.part]
-        return Fit(values[0], float(np.mean(tail)), judged, len(values))
+        with torch.no_grad():
+            other = float(net.parts(self.frozen, CORRUPTED, kind, at=0)[self.part])
+        return Fit(values[0], float(np.mean(tail)), judged, len(values), other)
 
     def reloaded(self, epoch: int) -> Batch:
         """The frozen batch's samples with the seeds of an epoch."""
