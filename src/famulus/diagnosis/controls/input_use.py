@@ -41,10 +41,11 @@ def input_use(
     said = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
     text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {said}"
     remedy = "look where the input goes: a variable that is overwritten, a branch without effect"
-    if true.after == true.blind:
-        told = f"{text}; zeroing the input changes nothing, not in the last digit"
+    if true.after in (true.blind, others["shuffled"]):
+        told = f"{text}; other samples' input or none changes nothing, not in the last digit"
         return Control(NAME, "failed", told, remedy, figures, "input-unused")
-    learned = max(abs(true.before - true.after), abs(true.before - best), 1e-12)
+    learned = max(abs(true.before - true.after), abs(true.before - best))
+    learned = max(learned, LITTLE * abs(true.before), 1e-12)
     gained = (best - true.after) / learned
     figures["gained"] = gained
     if gained > NEEDS:

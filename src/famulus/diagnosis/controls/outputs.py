@@ -75,8 +75,16 @@ def free_output(outputs: Sequence[Tensor], loss: Loss, samples: int) -> Control:
             {"first": float(first)},
             "weights-do-not-move",
         )
-    began = float(first.detach())
-    least, best = descend(start, lambda free: loss(free, whole))
+    began, held = float(first.detach()), [activation_of(t) for t in outputs]
+    try:
+        least, best = descend(start, lambda free: loss(free, whole))
+    except (RuntimeError, ValueError) as error:  # probabilities below 0: the loss says so itself
+        if not any(held):
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            return Control(NAME, "skipped", f"the loss takes no free answers: {why}")
+        bound, _ = descend(_before(start, held), lambda free: loss(_activated(free, held), whole))
+        text = f"answers set free behind their activation: loss {began:.4g} → {bound:.4g}"
+        return Control(NAME, "ok", text, figures={"first": began, "least": bound})
     figures = {"first": began, "least": least}
     if _bottomless(best, lambda free: loss(free, whole)):
         return Control(
@@ -87,9 +95,8 @@ def free_output(outputs: Sequence[Tensor], loss: Loss, samples: int) -> Control:
             figures,
             "loss-unbounded",
         )
-    held = [activation_of(t) for t in outputs]
     if any(held):
-        bound, _ = descend(start, lambda free: loss(_activated(free, held), whole))
+        bound, _ = descend(_before(start, held), lambda free: loss(_activated(free, held), whole))
         figures |= {"bound": bound, "activation": next(a for a in held if a)}
         if bound - least > LOST * max(began - least, 1e-12):
             return Control(
@@ -118,6 +125,11 @@ def free_output(outputs: Sequence[Tensor], loss: Loss, samples: int) -> Control:
 
 def _activated(free: Sequence[Tensor], held: Sequence[str | None]) -> list[Tensor]:
     return [ACTIVATIONS[a](t) if a else t for t, a in zip(free, held, strict=True)]
+
+
+def _before(start: Sequence[Tensor], held: Sequence[str | None]) -> list[Tensor]:
+    """Where the net's answers come from: near 0, ahead of an activation."""
+    return [torch.zeros_like(t) if a else t for t, a in zip(start, held, strict=True)]
 
 
 def _bottomless(at: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor]) -> bool:

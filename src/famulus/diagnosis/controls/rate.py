@@ -92,13 +92,14 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
     text += f"; configured {lr:.3g}"
     own = tried(lr)
     figures |= {"first": own.first, "last": own.last}
-    if not math.isfinite(own.last) or own.last > own.first * (1.05 if own.first > 0 else 0.95):
-        slower = tried(lr / 10)
-        figures["tenth"] = slower.last
-        text += f"; {own.first:.4g} → {own.last:.4g} there, → {slower.last:.4g} at a tenth"
-        if math.isfinite(slower.last) and slower.last < min(own.first, own.last):
-            remedy = f"training.optimizer.lr: {suggestion or lr / 10:.1g}"
-            return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+    if not own.last < own.first + 0.05 * abs(own.first):
+        for slower in dict.fromkeys(r for r in (lr / 10, suggestion, lr / 100) if r and r < lr):
+            last = tried(slower).last
+            if last < own.first and not last > own.last:
+                figures |= {"slower": slower, "at_slower": last}
+                text += f"; {own.first:.4g} → {own.last:.4g} there, → {last:.4g} at {slower:.2g}"
+                remedy = f"training.optimizer.lr: {suggestion or slower:.1g}"
+                return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
     if suggestion is None or suggestion <= lr:
         return Control(NAME, "ok", text, figures=figures)
     quick = tried(suggestion)

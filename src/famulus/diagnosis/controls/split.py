@@ -109,7 +109,7 @@ def labels(
     unseen = np.flatnonzero((a == 0) & (b > 0))
     if len(unseen):
         share = b[unseen].sum() / b.sum()
-        what = _few([own[i] if own else str(i) for i in unseen.tolist()])
+        what = _few([own[i] if own and i < len(own) else i for i in unseen.tolist()])
         text = f"validation has labels that training lacks: {what}, {share:.0%} of its samples"
         remedy = "split within each class, and give both parts one class list"
         return Control(name, "failed", text, remedy, figures, "labels-differ")
@@ -123,7 +123,7 @@ def labels(
     return Control(name, "ok", text, figures=figures)
 
 
-def _few(names: Sequence[str] | None, shown: int = 4) -> str:
+def _few(names: Sequence[object] | None, shown: int = 4) -> str:
     if names is None:
         return "none"
     return ", ".join(map(str, names[:shown])) + (", ..." if len(names) > shown else "")

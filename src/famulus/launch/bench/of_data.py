@@ -2,6 +2,7 @@
 
 import copy
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def some(source: Source, count: int, limit_s: float) -> Batch:
         index = chosen[start : start + step]
         seeds = validation_seeds(index)
         batch = source.finish(source.gather(index, seeds), seeds)
-        parts.append({k: v.cpu() for k, v in batch.items()})
+        parts.append({k: v.cpu() for k, v in batch.items()} | {"index": torch.from_numpy(index)})
         held += sum(v.nbytes for v in parts[-1].values())
         if time.monotonic() - began > limit_s or held > BYTES:
             break
@@ -87,7 +88,11 @@ def found_copies(trial: Trial, limit_s: float) -> Copies | None:
     if validation[name].ndim < 3 or validation[name].is_complex():
         return None
     train = some(trial.data.train, MANY, limit_s / 3)
-    return copies(train[name], validation[name])
+    found = copies(train[name], validation[name])
+    if found.example is None:
+        return found
+    t, v = found.example
+    return replace(found, example=(int(train["index"][t]), int(validation["index"][v])))
 
 
 def drawn(trial: Trial) -> Drawn:

@@ -1,0 +1,77 @@
+"""`famulus check` on a sound task: nothing is accused, nothing is left behind."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from famulus.launch.bench.entries import names
+from famulus.launch.check import controls
+from tests.launch.sound import Sound, found, ready, rows
+
+
+def bad(told):
+    return {n: (c.verdict, c.text) for n, c in told.items() if c.verdict in ("warning", "failed")}
+
+
+def test_nothing_is_accused():
+    told = found(Sound())
+    assert bad(told) == {}
+    expected = set(names()) - {"self tests", "loader threads", "batch sizes", "parameters"}
+    assert expected <= set(told)
+    assert [n for n, c in told.items() if c.verdict == "skipped"] == []
+
+
+def test_augmentation_drawn_from_each_samples_seed_is_no_fault():
+    task = Sound(rows(240, 0, noise=0.1))
+    told = found(task, "randomness", "targets", "split")
+    assert bad(told) == {}
+    assert "other numbers" in told["randomness"].text
+
+
+def test_no_trace_is_left():
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before = torch.random.get_rng_state(), torch.get_num_threads(), torch.is_grad_enabled()
+    numpy_before = np.random.get_state()[1].copy()
+    task = Sound()
+    images = task.splits.train.image.copy()
+    list(controls(ready(task), 60.0, {"overfit one batch", "input", "learning rate"}))
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert (torch.get_num_threads(), torch.is_grad_enabled()) == before[1:]
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+    assert np.array_equal(task.splits.train.image, images)
+
+
+def test_the_same_figures_every_time():
+    """Fresh nets under the cell's own streams; no control depends on another."""
+    alone = found(Sound(), "overfit one batch")["overfit one batch"]
+    after = found(Sound(), "overfit one batch", "weights move", "validation")["overfit one batch"]
+    assert alone.figures == after.figures
+
+
+def test_cheap_ones_come_first_and_what_finds_no_time_is_listed():
+    class Slow(Sound):
+        def loss(self, model, batch, at):
+            time.sleep(0.005)
+            return super().loss(model, batch, at)
+
+    told = found(Slow(), budget_s=1.0)
+    order = list(told)
+    assert order.index("labels") < order.index("weights move") < order.index("input")
+    unrun = {n: c for n, c in told.items() if c.text.startswith("not run")}
+    assert {"input", "learning rate"} <= set(unrun)
+    assert all(c.verdict == "skipped" and "--budget" in c.remedy for c in unrun.values())
+    assert told["labels"].verdict == "ok"
+
+
+def test_an_unknown_control_is_refused_by_name():
+    with pytest.raises(ValueError, match="overfitt"):
+        list(controls(ready(Sound()), 1.0, {"overfitt"}))
+
+
+def test_an_event_is_what_a_store_keeps():
+    control = found(Sound(), "labels")["labels"]
+    assert control.event() == {"kind": "control", **control.json()}
+    assert control.event()["cause"] == ""
