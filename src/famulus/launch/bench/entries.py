@@ -163,7 +163,7 @@ def _few(trial: Trial) -> bool:
 
 def _input(trial: Trial, limit_s: float) -> Iterator[Control]:
     count = 1 + len(KINDS)
-    steps = int(min(LEARNED, max(LEAST, limit_s / trial.step_s / count / 2)))
+    steps = int(min(LEARNED, max(LEAST, limit_s / trial.short_s / count / 2)))
     fitted = trial.overfit_steps or _overfit_steps(trial, limit_s)
     if not _called(trial):
         yield Control("input", "skipped", "the loss does not call the net with a batch")
@@ -240,9 +240,9 @@ ENTRIES = (
     Entry("targets", lambda t: (2 * STEPS if _few(t) else 5) * t.small_s, _targets),
     Entry(
         "input",  # behind the frozen batch, whose fits it takes over
-        lambda t: 4 * LEARNED * t.step_s + 3 * STEPS * t.small_s,
+        lambda t: 4 * LEARNED * t.short_s + 3 * STEPS * t.small_s,
         _input,
-        _steps(4 * LEAST),
+        lambda t: 4 * LEAST * t.short_s,
     ),
 )
 

@@ -18,7 +18,7 @@ from famulus.diagnosis.controls.rate import Tried
 from famulus.diagnosis.controls.sizes import Size
 from famulus.diagnosis.controls.targets import Looks
 from famulus.launch.bench import inputs
-from famulus.launch.bench.trial import Net, Trial
+from famulus.launch.bench.trial import Net, Trial, part_of
 from famulus.tasks.base import Batch
 
 MOVING = 3  # steps after which every weight must have moved
@@ -27,10 +27,6 @@ MODES = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
 # -- the answer set free ---------------------------------------------------------------------------
-
-
-def _part(batch: Batch, part: slice, samples: int) -> Batch:
-    return {k: v[part] if len(v) == samples else v for k, v in batch.items()}
 
 
 class Free:
@@ -46,7 +42,7 @@ class Free:
     def loss(self, free: list[Tensor], part: slice, noise: int = 0) -> Tensor:
         model, answer = self.net.model, self.calls[0].answer
         with inputs.answering(model, answer, self.found, free, part):
-            return self.net.parts(_part(self.batch, part, self.samples), noise)["total"]
+            return self.net.parts(part_of(self.batch, part, self.samples), noise)["total"]
 
 
 def free(trial: Trial) -> Control:
@@ -81,7 +77,7 @@ def learn(trial: Trial, kind: str, steps: int) -> Learned:
     net, part = trial.net(), trial.part
     before = net.judge(trial.held, kind)[part]
     for number, batch in enumerate(trial.fed(steps)):
-        net.step(batch, number, kind)
+        net.step(trial.shortened(batch), number, kind)
     blind = net.judge(trial.held, "zeroed")[part] if kind == "true" else float("nan")
     return Learned(before, net.judge(trial.held, kind)[part], blind, steps)
 
@@ -159,7 +155,7 @@ def gradients(trial: Trial, count: int) -> list[tuple[Tensor, int]]:
         samples = len(batch["index"])
         size = max(2, samples // 4)
         for start in range(0, samples - size + 1, size):
-            piece = _part(batch, slice(start, start + size), samples)
+            piece = part_of(batch, slice(start, start + size), samples)
             net.model.zero_grad(set_to_none=True)
             net.parts(piece)["total"].backward()
             grads = [p.grad.flatten() for p in net.model.parameters() if p.grad is not None]

@@ -108,6 +108,18 @@ class Trial:
         """Seconds of an update with the frozen batch."""
         return self._timed(self.frozen)
 
+    @property
+    def short_s(self) -> float:
+        """Seconds of an update of a short training: with the run's batch where that is quick."""
+        return self.step_s if self.step_s <= QUICK_S else min(self.step_s, self.small_s)
+
+    def shortened(self, batch: Batch) -> Batch:
+        """As many of its samples as a short training can afford."""
+        samples, few = len(batch["index"]), len(self.frozen["index"])
+        if self.step_s <= QUICK_S or samples <= few:
+            return batch
+        return part_of(batch, slice(0, few), samples)
+
     def _timed(self, batch: Batch) -> float:
         net, times = self.net(), []
         for _ in range(3):
@@ -225,6 +237,11 @@ class Net:
         finally:
             self.model.train()
         return {name: float(value) for name, value in parts.items()}
+
+
+def part_of(batch: Batch, part: slice, samples: int) -> Batch:
+    """Some samples of a batch of `samples`."""
+    return {k: v[part] if len(v) == samples else v for k, v in batch.items()}
 
 
 def load(source: Source, indices: np.ndarray, epoch: int, device: torch.device) -> Batch:
