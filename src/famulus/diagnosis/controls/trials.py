@@ -192,6 +192,7 @@ def unusual_start(subject: Subject) -> bool:
         given = subject.start.get(name)
         if given is None or drawn.dim() < 2:
             continue
+        drawn = drawn.detach()
         sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
         alike = float(given.double().std()) < 1e-6 * max(sizes[0], 1e-30)
         if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
@@ -245,7 +246,10 @@ class _Search:
         self.again = self.left("as it was", Change())
         self.limit = HELPS * min(self.run_left, self.again)
         ways = self.helpful(self.single())
-        if not ways and not self.again <= HELPS * self.run_left:
+        mended = self.again <= HELPS * self.run_left  # by the number of steps alone
+        if not ways and mended and self.steps > subject.steps:
+            ways = [self.way("too-few-epochs", self.again)]
+        elif not ways and not mended:
             ways = self.needed()
         return [*self.named(ways), self.summary()]
 
@@ -301,7 +305,9 @@ class _Search:
 
     def helpful(self, ways: list[Way]) -> list[Way]:
         """Those that learn what the run did not, and about as well as the best of them."""
-        good = [w for w in ways if w.left <= self.limit]
+        longer = HELPS * self.run_left  # it goes on where the run ended
+        limits = [longer if w.cause == "too-few-epochs" else self.limit for w in ways]
+        good = [w for w, limit in zip(ways, limits, strict=True) if w.left <= limit]
         best = min((w.left for w in good), default=0.0)
         return [w for w in good if w.left <= NEAR * best + 0.02]
 
@@ -378,7 +384,7 @@ SAYS = {
         "with relu in the place of squashing activations",
         "relu, or a norm before each activation",
     ),
-    "too-few-epochs": ("trained for three times as long again", "four times as many epochs"),
+    "too-few-epochs": ("trained for longer", "four times as many epochs"),
     "rate-too-high": ("at a learning rate of {value}", "lr={value}"),
     "rate-too-low": ("at a learning rate of {value}", "lr={value}"),
     "optimizer-choice": ("with Adam at {value}", "torch.optim.Adam(..., lr={value})"),
