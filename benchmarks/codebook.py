@@ -1,9 +1,12 @@
 """Our quantiser against the gradient-trained codebook: same net, same crops, same steps.
 
-32x32 natural crops: of the photographs of `clothing` where FAMULUS_DATA has them (its own
-validation split held out), else of scikit-learn's two sample photographs (their right fifths held
-out). K = 256, Adam 3e-4, batch 24, grid 8x8. The error is the squared error over the validation
-crops' variance; used codes and perplexity count over all validation crops.
+Ours: codes of 4 numbers behind a linear 1x1, averages with a decay of .95; wider codes (8, 16, 64)
+or slower averages (.99) left 4 to 18 % more error after 600 steps. The reference keeps the net's 64
+numbers, as people write it. 32x32 natural crops: of the photographs of `clothing` where
+FAMULUS_DATA has them (its own validation split held out), else of scikit-learn's two sample
+photographs (their right fifths held out). K = 256, Adam 3e-4, batch 24, grid 8x8. The error is the
+squared error over the validation crops' variance; used codes and perplexity count over all
+validation crops.
 """
 
 import math
@@ -19,6 +22,7 @@ from famulus.models.vqvae import VQVAE
 from famulus.ops.quantise import CodebookCount
 
 SIZE, SIDE, WIDTHS, BATCH = 256, 32, [32, 64], 24
+DIM, DECAY = 4, 0.95  # of our codes
 
 
 def cut(pictures: list[np.ndarray], count: int, seed: int) -> Tensor:
@@ -129,7 +133,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
     crops, validation = cut(train_set, 20_000, 0), cut(held_out, 2_000, 1)
     variance = float((crops.float() / 255).var())
     torch.manual_seed(0)
-    ours = net(AveragedCodebook(SIZE, 64))
+    ours = net(AveragedCodebook(SIZE, DIM, decay=DECAY))
     growth = train(ours, crops, variance, steps)
     error, count = judge(ours, validation)
     torch.manual_seed(0)

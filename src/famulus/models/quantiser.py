@@ -211,9 +211,6 @@ class AveragedCodebook(Quantiser):
             self._fill_pool(z_GND, weight_N)
             return
         counts_GK, sums_GKD = q.gather_sums(z_GND, codes_GN, self.size, weight_N)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(counts_GK)
-            torch.distributed.all_reduce(sums_GKD)
         self.counts_GK.lerp_(counts_GK, 1 - self.decay)
         self.sums_GKD.lerp_(sums_GKD, 1 - self.decay)
         self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
