@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from famulus.config.errors import ConfigError
+from famulus.config.experiment import read
+from famulus.config.identity import run_id
 from famulus.models.encoder_settings import EncoderSettings
 from famulus.models.encoders import build_encoder, load_by_name
 from famulus.models.freezing import frozen_parts
@@ -21,6 +23,7 @@ from famulus.models.heads import (
 )
 from famulus.models.pretext import PretextNet
 from famulus.models.transfer import TransferNet
+from famulus.tasks.pretext_settings import PretextConfig
 
 
 def images(*shape, seed=0):
@@ -72,6 +75,30 @@ def test_weights_load_by_name_and_the_rest_is_told(tmp_path):
     loaded, report = settings.build(3, (16, 16))
     assert report.missing == []
     assert torch.equal(loaded.stages[0][0].weight, source.stages[0][0].weight)
+
+
+def test_other_weights_in_the_same_file_are_another_run(tmp_path):
+    def id_():
+        text = f"why: x\ntask: pretext\nmodel: {{encoder: {{weights: {file}}}}}\n"
+        text += "training: {epochs: 1}\n"
+        cell = read(text, (), lambda name: PretextConfig).cells[0]
+        return run_id(cell.config, PretextConfig, "data"), cell.config["model"]["encoder"]
+
+    file = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(2)}, file)
+    first, stored = id_()
+    file.touch()
+    assert id_() == (first, stored)  # the same bytes, looked at again
+    save_file({"a": torch.ones(2)}, file)
+    assert id_()[0] != first
+    settings = EncoderSettings.model_validate(stored)  # as the store holds it
+    assert settings.weights_sha256 == stored["weights_sha256"]
+    with pytest.raises(ConfigError, match="has changed: expected sha256"):
+        settings.build(3, (8, 8))
+    plain = EncoderSettings().model_dump()
+    assert plain["weights_sha256"] is None
+    file.unlink()
+    assert EncoderSettings.model_validate(stored) == settings  # reading a stored run needs no file
 
 
 def test_wrong_settings_are_refused(tmp_path):

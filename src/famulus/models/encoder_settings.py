@@ -1,5 +1,6 @@
 """The `encoder:` of an experiment file: which net, and from which weights it starts."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from famulus.config.errors import ConfigError
-from famulus.config.schema import Strict
+from famulus.config.schema import Strict, added
 from famulus.models.encoders import Encoder, Loaded, build_encoder, load_by_name
 
 OPTIONS: dict[str, dict[str, object]] = {
@@ -44,6 +45,9 @@ class EncoderSettings(Strict):
     weights: str | None = Field(
         None, description="a .safetensors file, loaded by name and shape before training"
     )
+    weights_sha256: str | None = added(
+        None, "of that file, filled in: other weights are another run", pattern="^[0-9a-f]{64}$"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +56,8 @@ class EncoderSettings(Strict):
         if not isinstance(given, dict):
             return given
         own = OPTIONS.get(given.get("kind", "residual"), {})
+        if given.get("weights") and not given.get("weights_sha256"):
+            given = given | {"weights_sha256": _sha256(given["weights"])}
         return given | {k: v for k, v in own.items() if given.get(k) is None and v is not None}
 
     @model_validator(mode="after")
@@ -75,15 +81,29 @@ class EncoderSettings(Strict):
             if self.weights is None:
                 return encoder, None
             inner = encoder.net if self.kind == "timm" else encoder  # timm's own names
-            return encoder, load_by_name(inner, _read(Path(self.weights).expanduser()))
+            return encoder, load_by_name(inner, self._read())
         except ValueError as error:
             raise ConfigError(f"model.encoder: {error}") from None
 
+    def _read(self) -> dict[str, Tensor]:
+        path = Path(self.weights).expanduser()
+        if path.suffix != ".safetensors" or not path.is_file():
+            raise ValueError(f"weights: expected an existing .safetensors file, received {path}")
+        if (digest := _sha256(self.weights)) != self.weights_sha256:
+            raise ValueError(
+                f"weights: {path} has changed: expected sha256 {str(self.weights_sha256)[:12]},"
+                f" received {str(digest)[:12]}; restore the file, or run the experiment anew"
+            )
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"weights: {path} cannot be read ({error})") from None
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors" or not path.is_file():
-        raise ValueError(f"weights: expected an existing .safetensors file, received {path}")
+
+def _sha256(given: object) -> str | None:
+    """Of a file's bytes; None if it can't be read, which `build` will say."""
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"weights: {path} cannot be read ({error})") from None
+        with Path(str(given)).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RuntimeError):
+        return None

@@ -61,3 +61,11 @@ def margin(target_BN: Tensor, margin: float = 1.0) -> float:
 def set_chance(slots: int, chosen: int) -> float:
     """Probability to guess which `chosen` of `slots` are in."""
     return 1 / math.comb(slots, chosen)
+
+
+def of_loss(kind: str, target_BN: Tensor, apart: float = 1.0) -> float:
+    """The loss of this name; `apart`: that of `margin`."""
+    if kind == "margin":
+        return margin(target_BN, apart)
+    named = {"bce": multi_label, "soft_label": soft_label, "l1": absolute, "l2": squared}
+    return {**named, "pairwise": pairwise}[kind](target_BN)

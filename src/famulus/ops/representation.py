@@ -84,3 +84,16 @@ def leave_one_out(features_BD: Tensor, label_B: Tensor, classes: int, k: int = 2
     own = torch.arange(len(features_BD), device=features_BD.device)
     votes = nearest_votes(features_BD, features_BD, label_B, classes, k, skip_B=own)
     return float((votes.argmax(1) == label_B).double().mean())
+
+
+def health(features_BD: Tensor, label_B: Tensor | None, classes: int) -> dict[str, float]:
+    """`feature_rank`, `feature_std`, `feature_cosine`, and with labels `knn`; what is no number is
+    left out."""
+    found = {
+        "feature_rank": effective_rank(features_BD),
+        "feature_std": feature_std(features_BD),
+        "feature_cosine": cosine_of_others(features_BD),
+    }
+    if label_B is not None:
+        found["knn"] = leave_one_out(features_BD, label_B, classes)
+    return {name: value for name, value in found.items() if math.isfinite(value)}

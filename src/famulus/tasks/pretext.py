@@ -13,103 +13,31 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.schema import Strict
 from famulus.data.feeder import validation_seeds
 from famulus.data.loose_features import write_features
-from famulus.data.pretext_data import PretextData, open_questions
+from famulus.data.pretext_data import open_questions
 from famulus.data.pretext_source import PretextSource
 from famulus.data.source import Splits
-from famulus.models.heads import CLASSES, COMPARING
-from famulus.models.pretext_settings import PretextModel
 from famulus.ops import constant_answers as constant
 from famulus.ops import contrastive as losses
-from famulus.ops import representation as health
 from famulus.ops.answers import accuracy_of_sets, pixel_probe
 from famulus.ops.questions import SLOTTED
+from famulus.ops.representation import health
 from famulus.ops.shortcuts import CONTROLS, take_away
 from famulus.ops.strip import strip
 from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.pretext_settings import PretextConfig
 
 HEALTH = 1024  # validation pictures for rank, spread and neighbours
 CONTROLLED = 512  # validation samples that are scored again for each control
 PROBED = 2000  # samples of the pixel probe
-SLOT_LOSSES = ("bce", "soft_label", "margin", "l1", "l2", "pairwise")
-
-
-class PretextLoss(Strict):
-    """Null: what fits the target."""
-
-    kind: Literal[
-        "bce", "soft_label", "margin", "l1", "l2", "pairwise", "cross_entropy", "info_nce"
-    ] | None = None  # fmt: skip
-    temperature: float | None = Field(None, gt=0, description="soft_label 1, info_nce 0.2")
-    margin: float = Field(1.0, gt=0, description="margin: distance of what does not belong")
-    activation: Literal["none", "sigmoid", "softmax"] | None = Field(
-        None, description="l1, l2, pairwise: between logits and answer"
-    )
-
-
-class PretextConfig(Strict):
-    data: PretextData = PretextData()
-    model: PretextModel = PretextModel()
-    loss: PretextLoss = PretextLoss()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, given: Any) -> Any:
-        """Head, loss and temperature follow the pretext where the file leaves them open."""
-        if not isinstance(given, dict):
-            return given
-        data, model, loss = (dict(given.get(k) or {}) for k in ("data", "model", "loss"))
-        kind, weights = data.get("pretext", "unmix"), data.get("target") == "weights"
-        default = "pair" if kind in SLOTTED else "linear"
-        head = {"kind": "projection" if kind == "contrastive" else default}
-        if isinstance(model.get("head") or {}, dict):
-            model["head"] = head | (model.get("head") or {})
-        if kind in SLOTTED:
-            fits = "soft_label" if weights and kind == "unmix" else "l1" if weights else "bce"
-            shape = "softmax" if weights and kind == "unmix" else "sigmoid"
-        else:
-            fits, shape = ("info_nce" if kind == "contrastive" else "cross_entropy"), None
-        if loss.get("kind") is None:
-            loss["kind"] = fits
-        if loss.get("activation") is None and loss["kind"] in ("l1", "l2", "pairwise"):
-            loss["activation"] = shape
-        if loss.get("temperature") is None and loss["kind"] in ("soft_label", "info_nce"):
-            loss["temperature"] = 0.2 if loss["kind"] == "info_nce" else 1.0
-        return {**given, "data": data, "model": model, "loss": loss}
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        kind, head, loss = self.data.pretext, self.model.head.kind, self.loss.kind
-        if kind in SLOTTED:
-            heads, fits = COMPARING, SLOT_LOSSES
-        elif kind == "contrastive":
-            heads, fits = ("projection",), ("info_nce",)
-        else:
-            heads, fits = CLASSES, ("cross_entropy",)
-        if head not in heads:
-            raise ValueError(
-                f"model.head.kind: pretext {kind} expects {' or '.join(heads)}, received {head}"
-            )
-        if loss not in fits:
-            raise ValueError(
-                f"loss.kind: pretext {kind} expects {' or '.join(fits)}, received {loss}"
-            )
-        if (loss == "margin") != (head == "distance"):
-            raise ValueError(
-                f"loss.kind margin and model.head.kind distance go together, received {loss} and"
-                f" {head}"
-            )
-        return self
 
 
 class Pretext(Task):
@@ -325,16 +253,9 @@ class Pretext(Task):
             parts.append(model.features(batch["image"]).float())
             if "label" in batch:
                 labels.append(batch["label"])
-        features = torch.cat(parts)
-        result = {
-            "feature_rank": health.effective_rank(features),
-            "feature_std": health.feature_std(features),
-            "feature_cosine": health.cosine_of_others(features),
-        }
         classes = self.data().validation.classes
-        if labels and classes is not None:
-            result["knn"] = health.leave_one_out(features, torch.cat(labels), len(classes))
-        return {name: value for name, value in result.items() if math.isfinite(value)}
+        known = torch.cat(labels) if labels and classes is not None else None
+        return health(torch.cat(parts), known, len(classes or ()))
 
     # -- what nothing learned scores ---------------------------------------------------------------
 
@@ -343,15 +264,12 @@ class Pretext(Task):
         everything = np.arange(len(data.validation))
         drawn = data.validation.answers(everything, validation_seeds(everything))
         floors = {"chance": Floor("accuracy", self._chance(), "chance")}
-        best: float | None = None
         if d.pretext == "contrastive":
             count = min(d.candidates, len(data.validation))
             floors["uniform"] = Floor("loss", math.log(count), "best constant")
             if d.mixed == 2:
-                w = drawn[:, 0].double()
-                best = float(
-                    -(torch.special.xlogy(w, w) + torch.special.xlogy(1 - w, 1 - w)).mean()
-                )
+                own = drawn.double()
+                best = constant.entropy(torch.cat([own, 1 - own], 1)) / len(own)
                 floors["best possible"] = Floor("loss", best, "entropy of the targets")
             return floors
         if d.pretext not in SLOTTED:
@@ -363,14 +281,7 @@ class Pretext(Task):
                 floors["pixels"] = Floor("accuracy", probed, "8x8 pixel probe")
             return floors
         target = drawn if d.target == "weights" else (drawn > 0).float()
-        value = {
-            "bce": constant.multi_label,
-            "soft_label": constant.soft_label,
-            "margin": lambda t: constant.margin(t, c.margin),
-            "l1": constant.absolute,
-            "l2": constant.squared,
-            "pairwise": constant.pairwise,
-        }[c.kind](target)
+        value = constant.of_loss(c.kind, target, c.margin)
         floors["best constant"] = Floor("loss", value, "best constant")
         if d.target == "weights":
             floors["constant weights"] = Floor("mae", constant.absolute(drawn), "best constant")

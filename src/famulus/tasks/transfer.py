@@ -12,17 +12,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.schema import Strict
 from famulus.data.feeder import validation_seeds
-from famulus.data.labelled import LabelledSource, PictureData, Views, open_labelled
+from famulus.data.labelled import LabelledSource, open_labelled
 from famulus.data.loose_answers import write_answers
 from famulus.data.loose_features import write_features
 from famulus.data.source import Splits
@@ -36,49 +34,11 @@ from famulus.ops.examiner import Examiner, table_picture
 from famulus.ops.representation import nearest_accuracy
 from famulus.ops.strip import strip
 from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
+from famulus.tasks.transfer_settings import TransferConfig
 
 PORTION = 256  # pictures at a time
 BANK = 8192  # training pictures that vote, at most
 EXAMINED = 4096  # validation pictures looked through for mistakes, at most
-
-
-class TransferData(PictureData):
-    """Labelled pictures; `subset: 0.1` trains on a tenth of the labels."""
-
-    views: Views = Field(Views(), description="augmentation of the training pictures")
-
-
-class TransferModel(Strict):
-    """`frozen: all` is a linear probe; `frozen: 0` fine-tunes everything from the first step."""
-
-    encoder: EncoderSettings | None = Field(
-        None, description="null: the pretext run's; without a run a residual encoder"
-    )
-    head: Literal["linear", "concat_pool"] = "linear"
-    hidden: int = Field(256, ge=1, description="concat_pool: units of the hidden layer")
-    dropout: float = Field(0.0, ge=0, lt=1, description="concat_pool")
-    frozen: Literal["all"] | int = Field(
-        0, description="stages that are not trained, from the first"
-    )
-    thaw_every: int | None = Field(
-        None, ge=1, description="inputs until one more stage is trained, the last first; null never"
-    )
-    layer_decay: float = Field(1.0, gt=0, le=1, description="rate of a stage over that of the next")
-    knn: bool = Field(True, description="score the neighbours' vote at every validation")
-
-
-class TransferLoss(Strict):
-    """Cross-entropy."""
-
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share spread over all classes")
-
-
-class TransferConfig(Strict):
-    parents: ClassVar[tuple[str, ...]] = ("pretext",)
-    optional_parents: ClassVar[tuple[str, ...]] = ("pretext",)
-    data: TransferData = TransferData()
-    model: TransferModel = TransferModel()
-    loss: TransferLoss = TransferLoss()
 
 
 class Transfer(Task):
@@ -110,13 +70,15 @@ class Transfer(Task):
         if self.parent is None:
             return own or EncoderSettings()
         theirs = _encoder_of(self.parent)
-        if own is not None and own.model_copy(update={"weights": theirs.weights}) != theirs:
+        start = {"weights": None, "weights_sha256": None}  # theirs come with the run
+        theirs = theirs.model_copy(update=start)
+        if own is not None and own.model_copy(update=start) != theirs:
             raise ConfigError(
                 f"model.encoder: expected null or that of run {self.parent.run}"
                 f" ({theirs.kind}, {theirs.channels or theirs.name}), received {own.kind},"
                 f" {own.channels or own.name}"
             )
-        return theirs.model_copy(update={"weights": None})
+        return theirs
 
     def build(self) -> nn.Module:
         m = self.config.model
