@@ -27,7 +27,7 @@ class Noisy(Changed):
 
 class RepeatedNumbers(Tiles):
     def data(self) -> Splits:
-        if not hasattr(self, "_noisy"):
+        if not hasattr(self, "_with_noise"):
             found = super().data()
-            self._noisy = Splits(Noisy(found.train), found.validation)
-        return self._noisy
+            self._with_noise = Splits(Noisy(found.train), found.validation)
+        return self._with_noise

@@ -9,7 +9,7 @@ from famulus.casebook._source import Changed
 from famulus.data.source import Splits
 from famulus.tasks.tiles import Tiles
 
-DECODING_S = 0.002  # a sample
+DECODING_S = 0.001  # a sample
 
 
 class SlowLoader(Tiles):

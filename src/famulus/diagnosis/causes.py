@@ -76,6 +76,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "memorises-the-pool": ("memorises", "loss-spike"),
     "plateau": ("rate-too-low",),
     "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),
-    "rate-cannot-reach": ("rate-too-low", "converged", "plateau"),
+    "rate-cannot-reach": ("converged", "plateau", "cannot-overfit", "input-unused",
+                          "predicts-the-mean"),
+    "rate-too-low": ("rate-cannot-reach", "cannot-overfit", "input-unused", "predicts-the-mean"),
     "train-eval-gap": ("memorises",),
 }  # fmt: skip

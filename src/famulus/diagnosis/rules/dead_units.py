@@ -4,11 +4,17 @@ Limit as AutoTrainer's and SageMaker Debugger's: most of a layer, at two samples
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import RECTIFYING, last_layers, learned
+from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers, learned
 
 CAUSE = "dead-units"
 SUMMARY = "most units of a layer are zero for every input"
 SHARE = 0.7
+
+
+def _dead(layer: Layer) -> float:
+    """Share of units that are zero for all: a unit that is alike for all without being 0 is not
+    dead, its inputs are alike."""
+    return min(layer.get("dead") or 0.0, layer.get("zeros") or 0.0)
 
 
 def rule(history: History) -> Finding | None:
@@ -19,8 +25,8 @@ def rule(history: History) -> Finding | None:
         v
         for v in last_layers(history)
         if v["type"] in RECTIFYING
-        and (v.get("dead") or 0) >= SHARE
-        and (before.get(v["name"], {}).get("dead") or 0) >= SHARE
+        and _dead(v) >= SHARE
+        and _dead(before.get(v["name"], {})) >= SHARE
     ]
     if not dead:
         return None

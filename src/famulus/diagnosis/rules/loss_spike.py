@@ -13,6 +13,7 @@ CAUSE = "loss-spike"
 SUMMARY = "the loss jumped to more than twice its level"
 TIMES = 2.0
 WINDOW = 10  # logs before
+LITTLE = 0.05  # of what a constant scores: a jump below it is the noise of a net that has learned
 BACK = 5  # logs within which a spike that does no harm is over
 OFTEN = 3  # spikes: then something makes them
 A_PASS = (0.7, 1.4)  # of the training samples: distance of spikes that one of them makes
@@ -21,9 +22,10 @@ A_PASS = (0.7, 1.4)  # of the training samples: distance of spikes that one of t
 def rule(history: History) -> Finding | None:
     seen, loss = training_loss(history)
     spikes = []
+    little = LITTLE * max(0.0, history.floor("loss", "best constant") or 0.0)
     for n in range(WINDOW, len(loss)):
         usual = median(loss[n - WINDOW : n])
-        if usual > 0 and loss[n] > TIMES * usual:
+        if usual > 0 and loss[n] > max(TIMES * usual, little):
             spikes.append((loss[n] / usual, n, usual))
     if not spikes:
         return None

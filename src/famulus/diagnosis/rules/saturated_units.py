@@ -9,22 +9,27 @@ from famulus.diagnosis.layers import SQUASHING, last_layers, learned
 
 CAUSE = "saturated-units"
 SUMMARY = "most outputs of a tanh or sigmoid lie in its flat part"
-SHARE = 0.5
+SHARE = 0.5  # where little is learned
+MOST = 0.75  # whatever is learned, at the first sample and at the last
 
 
 def rule(history: History) -> Finding | None:
-    if len(history.probes) < 2 or learned(history, 0.7):
+    if len(history.probes) < 2:
         return None
+    limit = MOST if learned(history, 0.7) else SHARE
     layers = last_layers(history)
     inner = {v["name"] for v in layers[:-1]}
-    before = {v["name"]: v for v in last_layers(history, 1)}
+    from_start = limit == MOST
+    before = {
+        v["name"]: v for v in last_layers(history, len(history.probes) - 1 if from_start else 1)
+    }
     flat = [
         v
         for v in layers
         if v["type"] in SQUASHING
         and v["name"] in inner
-        and (v.get("saturated") or 0) >= SHARE
-        and (before.get(v["name"], {}).get("saturated") or 0) >= SHARE
+        and (v.get("saturated") or 0) >= limit
+        and (before.get(v["name"], {}).get("saturated") or 0) >= limit
     ]
     if not flat:
         return None
@@ -34,7 +39,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "warning",
         f"{worst['saturated']:.0%} of the outputs of {worst['name']} ({worst['type']}) lie in its"
-        f" flat part at step {history.probes[-1]['step']:,}, limit {SHARE:.0%}{more}",
+        f" flat part at step {history.probes[-1]['step']:,}, limit {limit:.0%}{more}",
         "inputs and weights of unit size (data.scaling, the usual initialisation), a norm before"
         " it, or model.activation: relu",
         step=history.probes[-1]["step"],
