@@ -488,3 +488,32 @@ class NoTheory(Sound):
 
 def test_without_a_theory_the_initial_loss_is_not_judged():
     assert found(NoTheory(), "floor")["initial loss"].verdict == "skipped"
+
+
+class LabelledInVain(Sound):
+    """A layer for labels where there are none: its gradient is 0, and that is no fault."""
+
+    def build(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.main, self.label = nn.Linear(16, 3), nn.Linear(4, 3, bias=False)
+
+            def forward(self, image):
+                return self.main(image.flatten(1)) + self.label(image.new_zeros(len(image), 4))
+
+        return Net()
+
+
+class Multiplied(OpenlyFrozen):
+    """All but a bias is multiplied by 0."""
+
+    def loss(self, model, batch, at):
+        answer = model(batch["image"]) * 0 + model.heard.bias
+        return {"total": F.cross_entropy(answer, batch["label"])}
+
+
+def test_a_gradient_of_exactly_zero():
+    told = found(LabelledInVain(), "weights move")["weights move"]
+    assert (told.verdict, "label.weight" in told.text) == ("ok", True)
+    assert cause(Multiplied(), "weights move") == "weights-do-not-move"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from famulus.diagnosis.controls import Control
 
 NAME = "weights move"
+MOST = 0.5  # share of the trained numbers that a gradient of exactly 0 may leave where they are
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class Weight:
     name: str
     trained: bool  # requires a gradient
     held: bool  # the optimizer has it
-    reached: bool  # a gradient other than 0 has arrived
+    numbers: int
+    touched: bool  # a gradient has arrived
+    reached: bool  # one other than 0
     moved: bool  # bit for bit another one
 
 
@@ -48,7 +51,10 @@ def moves(
         )
     lost = [w for w in still if w.reached and not w.held]
     unmoved = [w for w in still if w.reached and w.held]
-    unreached = _whole_modules([w for w in still if not w.reached], weights)
+    unreached = _whole_modules([w for w in still if not w.touched], weights)
+    silent = [w for w in still if w.touched and not w.reached]
+    if sum(w.numbers for w in silent) > MOST * sum(w.numbers for w in trained):
+        unreached += [w.name for w in silent]
     if lost or unmoved or (unreached and not exempt):
         if lost:
             text, remedy = "the optimizer does not hold", "param_groups must list every parameter"
@@ -57,7 +63,7 @@ def moves(
             text, remedy = "a gradient arrives, but nothing moves", "training.optimizer.lr above 0"
             names = [w.name for w in unmoved]
         else:
-            text = "no gradient reaches"
+            text = "no gradient, or one of exactly 0, reaches"
             remedy = "call the module, without detach or no_grad on the way, or freeze it openly"
             names = unreached
         said = f"{text}: {_named(names)} ({len(names)} of {len(trained)}), in {steps} steps"
@@ -66,6 +72,8 @@ def moves(
     text = f"{len(trained) - len(still)} of {len(trained)} trained tensors moved in {steps} steps"
     text += f", {frozen} frozen by setting stood still" if frozen else ""
     text += f"; the others: {exempt}" if still and exempt else ""
+    if silent:  # a layer for labels where there are none, units that are off for these samples
+        text += f"; a gradient of exactly 0 reaches {_named([w.name for w in silent])}"
     return Control(NAME, "ok", text, figures=figures)
 
 
@@ -74,7 +82,7 @@ def _whole_modules(still: list[Weight], weights: list[Weight]) -> list[str]:
 
     A single one (a momentum that its first step never uses) is a formula's business.
     """
-    alive = {w.name.rpartition(".")[0] for w in weights if w.reached}
+    alive = {w.name.rpartition(".")[0] for w in weights if w.touched}
     return [w.name for w in still if w.name.rpartition(".")[0] not in alive]
 
 

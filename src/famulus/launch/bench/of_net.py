@@ -88,14 +88,25 @@ def moved(trial: Trial) -> tuple[list[Weight], list[str]]:
     before = {n: p.detach().clone() for n, p in net.model.named_parameters()}
     buffers = {n: b.detach().clone() for n, b in net.model.named_buffers()}
     held = {id(p) for group in net.optimizer.param_groups for p in group["params"]}
+    touched: set[str] = set()
     reached: set[str] = set()
     for number, batch in enumerate(trial.fed(MOVING)):
         net.step(batch, number)
         for name, p in net.model.named_parameters():
-            if p.grad is not None and bool((p.grad != 0).any()):
-                reached.add(name)
+            if p.grad is not None:
+                touched.add(name)
+                if bool((p.grad != 0).any()):
+                    reached.add(name)
     weights = [
-        Weight(n, p.requires_grad, id(p) in held, n in reached, not torch.equal(p, before[n]))
+        Weight(
+            n,
+            p.requires_grad,
+            id(p) in held,
+            p.numel(),
+            n in touched,
+            n in reached,
+            not torch.equal(p, before[n]),
+        )
         for n, p in net.model.named_parameters()
     ]
     frozen = {
