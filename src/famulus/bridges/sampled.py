@@ -7,6 +7,7 @@ how much is still to be learned. Once: what net and loss are made of.
 from __future__ import annotations
 
 import inspect
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -138,7 +139,7 @@ class Sampled:
         events = self._probe.take()
         if self._seen and events:
             events[-1]["forms"] = seen = forms(*self._seen)
-            if "loss" in seen:
+            if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
         self._seen = None
         return events
@@ -167,6 +168,7 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     found["target_shape"] = list(targets.shape)
     value = float(loss.detach() if isinstance(loss, Tensor) else loss)
     same = matching(value, outputs, targets)
+    found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
     left = left_over(outputs, targets, found["loss"]) or {}
     return found | {k: round(v, 4) for k, v in left.items()}

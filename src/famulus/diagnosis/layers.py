@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from famulus.diagnosis.contract import left
 from famulus.diagnosis.history import History
 
 Layer = Mapping[str, Any]
@@ -40,11 +41,16 @@ def ratio(layer: Layer) -> float | None:
 
 
 def learned(history: History, share: float = 0.9) -> bool | None:
-    """Whether the last validation is clearly below what a constant scores; None if unknown."""
+    """Whether the last validation is clearly below what a constant scores; None if unknown.
+
+    Of a monitored loop that is not validated: what its last batches say (`contract.left`).
+    """
     known = []
     for floor in history.floors:
         if floor["means"] in ("best constant", "zero image", "chance"):
             score = history.last(floor["score"])
             if score is not None and floor["means"] != "chance" and float(floor["value"]) > 0:
                 known.append(score < share * float(floor["value"]))
+    if not known and (remain := left(history)) is not None:
+        return remain < share
     return any(known) if known else None

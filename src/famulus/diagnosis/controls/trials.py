@@ -352,8 +352,8 @@ class _Search:
         for n, way in enumerate(ranked):
             text = (
                 f"{way.text}, {way.left:.0%} of a constant's error is left; the run left"
-                f" {self.run_left:.0%} after {self.subject.steps:,} steps, the same again"
-                f" {self.again:.0%} after {self.steps}"
+                f" {_share(self.run_left)} after {self.subject.steps:,} steps, the same again"
+                f" {_share(self.again)} after {self.steps}"
             )
             verdict = "warning" if n else "failed"
             figures = {"left": way.left, "run": self.run_left, "again": self.again}
@@ -365,6 +365,10 @@ class _Search:
     def summary(self) -> Control:
         text = f"{len(self.figures) - 1} short trainings of {self.steps} steps"
         return Control(NAME, "ok", text, figures=self.figures)
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if math.isfinite(value) else "no number"
 
 
 ORDER = (
