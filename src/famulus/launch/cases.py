@@ -22,6 +22,7 @@ from famulus.config.errors import ConfigError, FamulusError, cause_of
 from famulus.config.experiment import Plan
 from famulus.config.matrix import same
 from famulus.config.schema import FindingExpect
+from famulus.diagnosis.comparison import Compared, compare
 from famulus.diagnosis.history import Finding, from_events
 from famulus.diagnosis.verdict import GRAVE, diagnose
 from famulus.launch.actions import read_plan
@@ -34,6 +35,7 @@ FOLDER = Path("experiments/cases")
 OVERRIDES = ["training.threads=1"]  # small nets lose by sharing, and no time goes into measuring it
 CONTROLS_S = 20.0  # of controls for each case
 NONE = "none"
+OF_COMPARISONS = ("comparison-confounded", "within-the-noise")
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -45,6 +47,7 @@ class Outcome:
     expected: str  # a cause, or none
     how: str = "trained"  # refused | trained | error
     cells: list[list[Finding]] = field(default_factory=list)
+    across: list[Finding] = field(default_factory=list)  # over all cells, beside each other
     seconds: float = 0.0
     error: str = ""
 
@@ -56,13 +59,18 @@ class Outcome:
     @property
     def first(self) -> bool:
         """The right cause is the first finding, in every cell that shows it."""
-        return bool(self.cells) and all(f and f[0].cause == self.expected for f in self.cells)
+        return bool(self._judged) and all(f and f[0].cause == self.expected for f in self._judged)
+
+    @property
+    def _judged(self) -> list[list[Finding]]:
+        """A comparison is at fault where its cells, one by one, are not."""
+        return [self.across] if self.expected in OF_COMPARISONS else self.cells
 
     @property
     def among(self) -> bool:
         """The right cause is found, as a root or under another one."""
-        return bool(self.cells) and all(
-            any(f.cause == self.expected for f in found) for found in self.cells
+        return bool(self._judged) and all(
+            any(f.cause == self.expected for f in found) for found in self._judged
         )
 
     @property
@@ -70,12 +78,14 @@ class Outcome:
         """Of a healthy case: causes of warning or above."""
         if not self.healthy:
             return []
-        return sorted({f.cause for found in self.cells for f in found if f.severity in GRAVE})
+        found = [f for cell in (*self.cells, self.across) for f in cell]
+        return sorted({f.cause for f in found if f.severity in GRAVE})
 
     @property
     def named(self) -> list[str]:
         """Root causes that were named, in order."""
-        return list(dict.fromkeys(f.cause for found in self.cells for f in found if not f.under))
+        found = [f for cell in (self.across, *self.cells) for f in cell]
+        return list(dict.fromkeys(f.cause for f in found if not f.under))
 
     def json(self) -> dict[str, Any]:
         return {
@@ -87,6 +97,7 @@ class Outcome:
             "false_alarms": self.alarms,
             "named": self.named,
             "findings": [[f.event() for f in found] for found in self.cells],
+            "across": [f.event() for f in self.across],
             "seconds": round(self.seconds, 1),
             "error": self.error,
         }
@@ -145,6 +156,7 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome
     started = time.perf_counter()
     outcome = Outcome(path.stem, _written(path))
     try:
+        read_plan(path, (), faults())  # a refusal speaks of the file alone
         plan = read_plan(path, OVERRIDES, faults())
         cells = prepare(store, plan, faults())
         _train(outcome, plan, cells, store, budget_s)
@@ -183,13 +195,18 @@ def _train(
         report = run_cells(store, cells, board, debug=False)
     if report.interrupted:
         raise KeyboardInterrupt
+    compared: list[Compared] = []
     for cell in cells:
         if report.outcomes.get(cell.slug) == "error":
             _refuse(outcome, report.errors[cell.slug], report.causes.get(cell.slug, ""))
             continue
         run = store.run(cell.experiment, cell.slug, cell.id)
         events = [*_checked(cell, budget_s), *run.curve()]
-        outcome.cells.append(diagnose(from_events(run.config(), events)))
+        history = from_events(run.config(), events)
+        outcome.cells.append(diagnose(history))
+        scores = history.val[-1]["values"] if history.val else {}
+        compared.append(Compared(run.config(), scores))
+    outcome.across = compare(compared)
 
 
 def _checked(cell: Ready, budget_s: float | None) -> Iterator[dict[str, Any]]:
