@@ -10,6 +10,7 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.data.class_folders import class_notes, match_labels, with_unlabelled
 from famulus.data.images import open_images
 from famulus.data.labelled import PictureData, Views, open_labelled
+from famulus.data.pretext_data import PretextData, open_questions
 
 
 def save(path, value, size=(8, 8), mode="RGB"):
@@ -60,6 +61,9 @@ def test_unlabelled_pictures_train_a_pretext(wang):
     assert len(more) == len(train) + 4
     assert (more.labels == -1).sum() == 4
     assert more.fingerprint != train.fingerprint
+    for used in (False, True):  # what is trained on is no longer called unused
+        settings = PretextData(name=str(wang), unlabelled=used)
+        assert any("unused: unsup" in note for note in open_questions(settings).notes) != used
     (wang / "unsup").rename(wang / "other")
     without = open_images(str(wang), channels=3).train
     with pytest.raises(ConfigError, match="expected a folder unsup"):

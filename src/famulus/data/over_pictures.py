@@ -43,7 +43,8 @@ class OverPictures:
 
 class OverSplits(Splits):
     """Both parts over the pictures of `found`. Notes wait until they are asked for, since they
-    need the pixels: `first`, then those of the pictures, then what `last` finds."""
+    need the pixels: `first`, then those of the pictures that `holds` is true of, then what `last`
+    finds."""
 
     def __init__(
         self,
@@ -52,18 +53,19 @@ class OverSplits(Splits):
         found: ImageSplits,
         first: Sequence[str] = (),
         last: Callable[[], list[str]] = list,
+        holds: Callable[[str], bool] = bool,
     ) -> None:
         object.__setattr__(self, "train", train)
         object.__setattr__(self, "validation", validation)
-        object.__setattr__(self, "_made", (found, tuple(first), last))
+        object.__setattr__(self, "_made", (found, tuple(first), last, holds))
 
     def __repr__(self) -> str:
         return f"OverSplits({self.train.base.part.label})"
 
     @property
     def notes(self) -> list[str]:  # type: ignore[override]
-        found, first, last = self._made
-        return [*first, *found.notes, *last()]
+        found, first, last, holds = self._made
+        return [*first, *filter(holds, found.notes), *last()]
 
     @property
     def resized(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from famulus.data.class_folders import with_unlabelled
+from famulus.data.class_folders import UNLABELLED, with_unlabelled
 from famulus.data.labelled import PictureData, Views
 from famulus.data.over_pictures import OverSplits
 from famulus.data.pretext_source import PretextSource, twin_notes
@@ -118,4 +118,12 @@ def open_questions(settings: PretextData) -> OverSplits:
     asked, held_out = (
         PretextSource(s, question, settings.frozen) for s in (train, found.validation)
     )
-    return OverSplits(asked, held_out, found, _redrawn(asked), lambda: twin_notes(asked.base))
+    used = tuple(f"unused: {folder}" for folder in UNLABELLED) if settings.unlabelled else ()
+    return OverSplits(
+        asked,
+        held_out,
+        found,
+        _redrawn(asked),
+        lambda: twin_notes(asked.base),
+        lambda note: not note.endswith(used),
+    )
