@@ -177,8 +177,20 @@ def test_sampling_is_forecast_and_bounded():
     assert task.pictures(net, batch_of(task, 4)) == {}
 
 
-def test_classes_are_told_when_asked_for():
+def test_classes_are_told_when_asked_for(tmp_path):
     task, net = make(stage(), data={"conditional": True})
+    with pytest.raises(ConfigError, match=r"expected option label of 0, 1.*received none"):
+        task.apply(net, tmp_path, tmp_path / "out", {"sample": 1})
+    assert not (tmp_path / "out").exists()
+    with torch.no_grad():
+        net.label.weight.mul_(50)  # an untrained prior hardly listens
+    drawn = []
+    for label in (3, 3, 8):
+        task.apply(net, tmp_path, tmp_path / "out", {"sample": 2, "label": label})
+        with np.load(tmp_path / "out" / "codes.npz", allow_pickle=False) as stored:
+            drawn.append(stored["codes"])
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
     assert net.classes == 10
     batch = batch_of(task)
     task.loss(net, batch, AT)["total"].backward()

@@ -46,12 +46,13 @@ def apply_prior(
         how = Sampling(**chosen)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"apply: {error}") from None
+    label = _label(classes, options)
     out.mkdir(parents=True, exist_ok=True)
     count = whole(options, "sample", 16, least=1)
     given, names = None, [f"sample-{i:04d}" for i in range(count)]
     if "complete" in options:
         given, names = _given(model, stage, pictures, share(options, "complete"))
-    codes = _draw(model, how, given, len(names), _label(classes, options), options)
+    codes = _draw(model, how, given, len(names), label, options)
     for name, one in zip(names, codes, strict=True):
         target = (out / name).with_suffix(".png")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +92,13 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
         if "label" in options:
             raise ConfigError("apply: label needs a prior trained with data.conditional: true")
         return None
-    name = str(options.get("label", ""))
+    name = str(options["label"]) if "label" in options else None
     if name not in classes:
-        raise ConfigError(f"apply: expected label of {', '.join(classes)}; received {name!r}")
+        received = "none" if name is None else repr(name)
+        raise ConfigError(
+            "apply: this prior is told a class: expected option label of "
+            f"{', '.join(classes)}, received {received}"
+        )
     return classes.index(name)
 
 
