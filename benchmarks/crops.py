@@ -11,7 +11,8 @@ import torch
 from benchmarks import reference_crops
 from benchmarks.timing import interleaved, seconds
 from famulus.data.bricks import empty_cubes, write_bricks
-from famulus.data.cubes import CubeSource, Scale, make_field
+from famulus.data.cube_field import make_field
+from famulus.data.cubes import CubeSource, Scale
 from famulus.data.feeder import Feeder
 from famulus.data.volumes import Fragment
 from famulus.models.cubes import CubeAutoencoder

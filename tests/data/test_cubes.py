@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.data import cubes
+from famulus.data import cube_field, cubes, regions
 from famulus.data.bricks import Flat
 from famulus.data.feeder import Feeder, fixed_batch
 from famulus.data.streams import sample_seeds
@@ -27,21 +27,22 @@ def test_no_cube_leaves_the_region_or_the_volume():
     mask = np.zeros(SHAPE[1:], bool)
     mask[5:30, 20:60] = True
     mask[12, 40] = False  # a hole
-    field = cubes.make_field(fragment(mask=mask), mask, (4, 8, 10))
+    field = cube_field.make_field(fragment(mask=mask), mask, (4, 8, 10))
     corners = field.draw(seeds(3000))
     for z, y, x in corners:
         assert 0 <= z <= 2
         assert mask[y : y + 8, x : x + 10].all()
     assert {z for z, _, _ in corners} == {0, 1, 2}
     with pytest.raises(DataError, match="no cube"):
-        cubes.make_field(fragment(mask=mask), mask, (4, 26, 10))
+        cube_field.make_field(fragment(mask=mask), mask, (4, 26, 10))
 
 
 def test_cubes_and_labels_are_those_of_their_place():
     labels = np.zeros(SHAPE[1:], np.uint8)
     labels[11, 47] = 1  # y 11, x 47: swapped axes would lose it
     f = fragment(labels)
-    source = cubes.CubeSource(f, cubes.make_field(f, f.mask, (3, 8, 8)), cubes.Scale(100.0, 2.0), 9)
+    field = cube_field.make_field(f, f.mask, (3, 8, 8))
+    source = cubes.CubeSource(f, field, cubes.Scale(100.0, 2.0), 9)
     index = np.arange(500)
     batch = source.finish(source.gather(index, seeds(500)), seeds(500))
     places = source.places(index, seeds(500))
@@ -59,9 +60,9 @@ def test_cubes_and_labels_are_those_of_their_place():
 
 def test_edges_are_found_inside_and_never_at_the_picture_border():
     labels = np.ones((10, 12), np.uint8)
-    assert not cubes.edges_of(labels).any()
+    assert not cube_field.edges_of(labels).any()
     labels[4, 7] = 0
-    assert np.argwhere(cubes.edges_of(labels)).tolist() == [[3, 7], [4, 6], [4, 7]]
+    assert np.argwhere(cube_field.edges_of(labels)).tolist() == [[3, 7], [4, 6], [4, 7]]
 
 
 @pytest.mark.parametrize("edges", [0.3, 0.8])
@@ -71,10 +72,10 @@ def test_weights_make_the_edge_sampler_unbiased(edges):
     labels[10:22, 30:41] = 1
     f = fragment(labels)
     size = (6, 8, 10)
-    loss = np.random.default_rng(1).random(SHAPE[1:]) + 5 * cubes.edges_of(labels)
-    fair = cubes.make_field(f, f.mask, size)
-    skewed = cubes.make_field(f, f.mask, size, edges=edges)
-    raw = cubes.make_field(f, f.mask, size, edges=edges, weighted=False)
+    loss = np.random.default_rng(1).random(SHAPE[1:]) + 5 * cube_field.edges_of(labels)
+    fair = cube_field.make_field(f, f.mask, size)
+    skewed = cube_field.make_field(f, f.mask, size, edges=edges)
+    raw = cube_field.make_field(f, f.mask, size, edges=edges, weighted=False)
 
     def expectation(field):
         share = np.diff(field.cumulative, prepend=0) / field.cumulative[-1]
@@ -96,28 +97,28 @@ def test_draws_follow_the_density():
     labels = np.zeros(SHAPE[1:], np.uint8)
     labels[10:22, 30:41] = 1
     f = fragment(labels)
-    field = cubes.make_field(f, f.mask, (6, 8, 8), edges=1.0)
-    edge = cubes.edges_of(labels)
+    field = cube_field.make_field(f, f.mask, (6, 8, 8), edges=1.0)
+    edge = cube_field.edges_of(labels)
     drawn = field.draw(seeds(400))
     assert all(edge[y + 4, x + 4] for _, y, x in drawn)
     with pytest.raises(ConfigError, match="no labels"):
-        cubes.make_field(fragment(), f.mask, (6, 8, 8), edges=0.5)
+        cube_field.make_field(fragment(), f.mask, (6, 8, 8), edges=0.5)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_stay_apart_by_the_gap(seed):
     mask = np.ones((80, 120), bool)
-    train, held = cubes.split_blocks(mask, 0.2, gap=9, block=20, seed=seed)
+    train, held = regions.split_blocks(mask, 0.2, gap=9, block=20, seed=seed)
     assert 0.15 < held.mean() < 0.3
     a, b = np.argwhere(train), np.argwhere(held)
     nearest = min(np.abs(a - p).max(1).min() for p in b[:: max(1, len(b) // 200)])
     assert nearest > 9
     size = (1, 10, 10)
-    windows = cubes.allowed_corners(train, size, 1.0)
+    windows = cube_field.allowed_corners(train, size, 1.0)
     for y, x in np.argwhere(windows)[::37]:
         assert not held[y : y + 10, x : x + 10].any()
     with pytest.raises(DataError, match="blocked split"):
-        cubes.split_blocks(mask, 0.2, gap=100, seed=seed)
+        regions.split_blocks(mask, 0.2, gap=100, seed=seed)
 
 
 def test_a_pool_is_the_same_until_it_is_reloaded():
@@ -136,7 +137,7 @@ def test_a_pool_is_the_same_until_it_is_reloaded():
 
 def test_the_feeder_resumes_random_cubes_at_any_position():
     f = fragment()
-    field = cubes.make_field(f, f.mask, (4, 8, 8))
+    field = cube_field.make_field(f, f.mask, (4, 8, 8))
     source = cubes.CubeSource(f, field, cubes.Scale(0, 1), 16, augment=True)
     feeder = Feeder(source, 4, 7, "cpu")
     batches = [next(feeder) for _ in range(9)]
@@ -150,7 +151,7 @@ def test_turns_move_image_and_label_alike():
     labels = (np.random.default_rng(2).random(SHAPE[1:]) < 0.5).astype(np.uint8)
     f = fragment(labels)
     f.volume.array[:] = labels[None]  # the picture is its label
-    field = cubes.make_field(f, f.mask, (4, 8, 8))
+    field = cube_field.make_field(f, f.mask, (4, 8, 8))
     source = cubes.CubeSource(f, field, cubes.Scale(0, 1), 16, augment=True)
     s = seeds(64)
     batch = source.finish(source.gather(np.arange(64), s), s)
@@ -162,13 +163,13 @@ def test_turns_move_image_and_label_alike():
 
 def test_boxes_and_grids():
     mask = np.ones((40, 64), bool)
-    boxed = cubes.box_mask(mask, (4, 10, 20, 50))
+    boxed = regions.box_mask(mask, (4, 10, 20, 50))
     assert boxed.sum() == 16 * 40
     with pytest.raises(DataError, match=r"data\.box"):
-        cubes.box_mask(mask, (4, 10, 20, 80))
-    grid = cubes.grid_corners(boxed, (4, 8, 8), 6, cover=1.0)
+        regions.box_mask(mask, (4, 10, 20, 80))
+    grid = cube_field.grid_corners(boxed, (4, 8, 8), 6, cover=1.0)
     assert all(boxed[y : y + 8, x : x + 8].all() and z == 1 for z, y, x in grid)
     with pytest.raises(DataError, match="larger than the fragment"):
-        cubes.allowed_corners(mask, (1, 41, 8), 1.0)
+        cube_field.allowed_corners(mask, (1, 41, 8), 1.0)
     with pytest.raises(DataError, match="cube of 7 planes"):
-        cubes.make_field(fragment(), mask, (7, 8, 8))
+        cube_field.make_field(fragment(), mask, (7, 8, 8))

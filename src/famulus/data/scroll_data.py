@@ -11,9 +11,11 @@ import numpy as np
 from pydantic import Field as Setting
 
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.schema import Strict
-from famulus.data import cubes
-from famulus.data.bricks import Bricks, Sizes
+from famulus.config.schema import Strict, added
+from famulus.data import cubes, regions
+from famulus.data.block_pool import Blocks
+from famulus.data.bricks import Sizes
+from famulus.data.cube_field import describe, grid_corners, make_field
 from famulus.data.papyrus import Phantom, Recipe, make
 from famulus.data.sets import data_folder
 from famulus.data.source import Splits
@@ -40,6 +42,15 @@ class ScrollPhantom(Strict):
     def recipe(self, seed: int | None = None) -> Recipe:
         given = self.model_dump() | {"shape": tuple(self.shape)}
         return Recipe(**(given if seed is None else given | {"seed": seed}))
+
+
+class ScrollBlocks(Strict):
+    """Blocks of the volume that are held in memory, for volumes that neither fit there nor can be
+    mapped from a fast disk; see `data.block_pool`."""
+
+    count: int = Setting(8, ge=1, description="blocks held; chance that two share one: 1/count")
+    side: int = Setting(512, ge=1, description="of a block, in voxels; a multiple of the chunks'")
+    draws: int = Setting(64, ge=1, description="cubes drawn from a block on average")
 
 
 class ScrollData(Strict):
@@ -69,6 +80,9 @@ class ScrollData(Strict):
     )
     augment: bool = Setting(False, description="quarter turns and mirrors in the plane")
     seed: int = Setting(0, description="of the blocked split")
+    blocks: ScrollBlocks | None = added(
+        None, "cubes come from blocks held in memory; null = from the file"
+    )
 
     @property
     def size(self) -> Sizes:
@@ -103,20 +117,22 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     """
     if (d.pool is None) != (d.reload is None) and d.pool is None:
         raise ConfigError("data.reload: needs data.pool: expected both or neither")
+    if d.blocks and d.pool:
+        raise ConfigError("data.blocks: a pool of cubes needs none: expected one of both")
     size = d.size
     train = _fragment(d.name, d, None, d.labels, d.mask)
-    mask = cubes.box_mask(train.mask, tuple(d.box) if d.box else None)  # type: ignore[arg-type]
+    mask = regions.box_mask(train.mask, tuple(d.box) if d.box else None)  # type: ignore[arg-type]
     if isinstance(d.validation, float):
         gap = max(size[1:]) if d.gap is None else d.gap
-        train_YX, held_YX = cubes.split_blocks(mask, d.validation, gap, d.block, d.seed)
+        train_YX, held_YX = regions.split_blocks(mask, d.validation, gap, d.block, d.seed)
         other = train
     else:
         train_YX, other = mask, _other(d)
         held_YX = other.mask
-    field = cubes.make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
+    field = make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
     scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
-    held = cubes.make_field(other, held_YX, size, 0.0, min(d.cover, 0.5))
-    corners = cubes.grid_corners(held_YX, size, other.volume.shape[0])
+    held = make_field(other, held_YX, size, 0.0, min(d.cover, 0.5))
+    corners = grid_corners(held_YX, size, other.volume.shape[0])
     if d.most is not None and len(corners) > d.most:
         order = np.argsort(sample_seeds(d.seed, 3, np.arange(len(corners))), kind="stable")
         corners = corners[np.sort(order[: d.most])]
@@ -128,7 +144,14 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
             _both_values(which, fragment, region)
     sources = Splits(
         cubes.CubeSource(
-            train, field, scale, d.samples, augment=d.augment, pool=d.pool, reload=d.reload
+            train,
+            field,
+            scale,
+            d.samples,
+            augment=d.augment,
+            pool=d.pool,
+            reload=d.reload,
+            blocks=Blocks(**d.blocks.model_dump()) if d.blocks else None,
         ),
         cubes.CubeSource(other, held, scale, 1, corners=corners),
         [*train.notes, *(other.notes if other is not train else [])],
@@ -136,7 +159,7 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     prevalence = None
     if train.labels is not None:
         prevalence = float(train.labels[..., train_YX].mean())
-    return Scroll(sources, train, other, scale, prevalence, cubes.describe(field))
+    return Scroll(sources, train, other, scale, prevalence, describe(field))
 
 
 def _fragment(
@@ -144,7 +167,8 @@ def _fragment(
 ) -> Fragment:
     if name == PHANTOM:
         return phantom(d.phantom.recipe(seed)).fragment()
-    return open_fragment(_located(name), labels and _located(labels), mask and _located(mask))
+    files = (_located(labels) if labels else None, _located(mask) if mask else None)
+    return open_fragment(_located(name), *files, windows=d.blocks is not None)
 
 
 def _located(name: str) -> Path:
@@ -183,8 +207,3 @@ def _both_values(which: str, fragment: Fragment, region: np.ndarray) -> None:
             f"{fragment.name}: the {which} region's labels are all {int(share)}: expected both 0 "
             "and 1; another data.seed, smaller data.block, or another fragment"
         )
-
-
-def slow(fragment: Fragment) -> bool:
-    """Whether cubes come from a file, so that threads should read ahead."""
-    return isinstance(fragment.volume, Bricks)
