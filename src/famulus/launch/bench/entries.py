@@ -68,8 +68,8 @@ def _ranges(trial: Trial, limit_s: float) -> Iterator[Control]:
 
 
 def _split(trial: Trial, limit_s: float) -> Iterator[Control]:
-    parts = [trial.data.train, trial.data.validation]
-    found = [of_data.columns(of_data.some(s, of_data.FEW, limit_s / 2)) for s in parts]
+    parts = (trial.data.train, True), (trial.data.validation, False)
+    found = [of_data.columns(of_data.some(s, of_data.FEW, limit_s / 2, t)) for s, t in parts]
     yield split(*found)
 
 

@@ -24,8 +24,12 @@ NUMBERS = 4096  # of a sample that statistics look at
 LOOKED = 8  # samples that are loaded again and again
 
 
-def some(source: Source, count: int, limit_s: float) -> Batch:
-    """Samples spread over a split, on the CPU; fewer where they are slow to load or large."""
+def some(source: Source, count: int, limit_s: float, train: bool = False) -> Batch:
+    """Samples spread over a split, on the CPU; fewer where they are slow to load or large.
+
+    `train`: with the seeds of an epoch; else those of validation. What is drawn from a seed must
+    not look like a copy.
+    """
     chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(np.int64))
     chosen = np.random.default_rng(0).permutation(chosen)  # fewer are still spread
     parts: list[Batch] = []
@@ -33,7 +37,7 @@ def some(source: Source, count: int, limit_s: float) -> Batch:
     step = 4 if getattr(source, "slow", False) else AT_ONCE
     for start in range(0, len(chosen), step):
         index = chosen[start : start + step]
-        seeds = validation_seeds(index)
+        seeds = sample_seeds(0, 0, index) if train else validation_seeds(index)
         batch = source.finish(source.gather(index, seeds), seeds)
         parts.append({k: v.cpu() for k, v in batch.items()} | {"index": torch.from_numpy(index)})
         held += sum(v.nbytes for v in parts[-1].values())
@@ -87,7 +91,7 @@ def found_copies(trial: Trial, limit_s: float) -> Copies | None:
     name = max(validation, key=lambda n: validation[n][0].numel())
     if validation[name].ndim < 3 or validation[name].is_complex():
         return None
-    train = some(trial.data.train, MANY, limit_s / 3)
+    train = some(trial.data.train, MANY, limit_s / 3, train=True)
     found = copies(train[name], validation[name])
     if found.example is None:
         return found

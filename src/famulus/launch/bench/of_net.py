@@ -1,6 +1,7 @@
 """What controls of the net and of its training are handed."""
 
 import contextlib
+import copy
 import subprocess
 import time
 from collections.abc import Iterator
@@ -64,9 +65,14 @@ def looks(trial: Trial) -> Looks | None:
         a.shape == b.shape and torch.equal(a, b) for a, b in zip(*given, strict=True)
     )
     _, ends = descend(one.found, lambda free: one.loss(free, whole), 20)  # answers that tell
+    kept = copy.deepcopy(net.model.state_dict())
+
+    def lost(epoch: Free, noise: int = 0) -> float:
+        net.model.load_state_dict(kept)  # running averages move with every call
+        return float(epoch.loss(ends, whole, noise))
+
     with torch.no_grad():
-        loss = [float(one.loss(ends, whole, noise)) for noise in (0, 1)]
-        other = float(two.loss(ends, whole))
+        loss, other = [lost(one, noise) for noise in (0, 1)], lost(two)
     return Looks(same, loss[0] == other, loss[0] == loss[1])
 
 
