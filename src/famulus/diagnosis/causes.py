@@ -67,10 +67,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG, "rate-too-high"),
     "features-collapsed": (*_NOTHING_LEARNED,),
     "posterior-collapse": _NOTHING_LEARNED,
-    "rate-too-high": (*_NOTHING_LEARNED, *_UNITS, "loss-spike", "loss-not-finite",
+    "rate-too-high": (*_NOTHING_LEARNED, *_UNITS, "optimizer-choice", "loss-spike", "loss-not-finite",
                       "features-collapsed", "train-eval-gap"),
     "saturated-units": (*_NOTHING_LEARNED, "vanishing-gradient", "weights-do-not-move"),
-    "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move"),
+    "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "optimizer-choice",
+                           "too-few-epochs"),
     # what is seen
     "loss-not-finite": ("loss-spike", "cannot-overfit"),
     "memorises-the-pool": ("memorises", "loss-spike"),

@@ -309,7 +309,10 @@ class _Search:
         limits = [longer if w.cause == "too-few-epochs" else self.limit for w in ways]
         good = [w for w, limit in zip(ways, limits, strict=True) if w.left <= limit]
         best = min((w.left for w in good), default=0.0)
-        return [w for w in good if w.left <= NEAR * best + 0.02]
+        near = [w for w in good if w.left <= NEAR * best + 0.02]
+        if any(w.cause in ("rate-too-high", "rate-too-low") for w in near):
+            near = [w for w in near if w.cause != "optimizer-choice"]
+        return near
 
     # -- all changes together, and each taken back
 
