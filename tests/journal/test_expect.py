@@ -100,3 +100,34 @@ def test_a_cell_that_does_not_exist():
     promise = SCORE | {"where": {"filter": "cubic"}, "within": "10%"}
     assert state(promise, cells(), complete=False) == ("not yet", "no such cell")
     assert state(promise, cells()) == ("broken", "no such cell")
+
+
+def named(*rows):
+    return [
+        group({"name": name, "width": width, "depth": depth}, v) for name, width, depth, v in rows
+    ]
+
+
+AXES = ["name", "width", "depth"]
+BY_NAME = {"order": "val/loss", "by": "name", "says": "white < yellow", "in": "mean"}
+
+
+def test_what_follows_from_a_name_is_no_hindrance():
+    groups = named(("white", 32, 3, 0.07), ("yellow", 32, 25, 0.13), ("purple", 128, 25, 0.12))
+    kept = check([BY_NAME], groups, AXES, True)[0]
+    assert (kept.state, kept.measured) == ("kept", "white 0.0700, yellow 0.130")
+    turned = check([BY_NAME | {"says": "yellow < white"}], groups, AXES, True)[0]
+    assert turned.state == "broken"
+
+
+def test_two_settings_that_always_change_together_are_not_compared():
+    both = [group({"lr": 0.1, "decay": 0}, 0.2), group({"lr": 0.01, "decay": 1}, 0.3)]
+    promise = {"order": "val/loss", "by": "lr", "says": "0.1 < 0.01", "in": "mean"}
+    found = check([promise], both, ["lr", "decay"], True)[0]
+    assert (found.state, found.measured) == ("broken", "no set of cells that can be compared")
+
+
+def test_a_name_that_stands_for_several_cells_compares_like_with_like():
+    groups = named(("a", 8, 3, 0.1), ("a", 16, 3, 0.2), ("b", 8, 5, 0.15), ("c", 16, 3, 0.1))
+    promise = {"order": "val/loss", "by": "name", "says": "a < b"}
+    assert check([promise], groups, AXES, True)[0].measured == "1 of 1"  # at width 8

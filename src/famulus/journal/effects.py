@@ -38,6 +38,21 @@ def matched(groups: list[Group], axis: str, axes: list[str]) -> list[dict[str, G
     return [s for s in sets.values() if len(s) > 1]
 
 
+def compared(groups: list[Group], axis: str, axes: list[str]) -> list[str]:
+    """The axes that a comparison over `axis` keeps equal: those that do not follow from it.
+
+    An axis follows if each value of `axis` has one value of it, and not the other way round: a
+    `name` whose cells bring their own width and depth (matrix.include). Two axes that always change
+    together follow from neither; their cells can't be compared.
+    """
+
+    def decides(one: str, other: str) -> bool:
+        seen = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
+        return len({a for a, _ in seen}) == len(seen)
+
+    return [a for a in axes if a == axis or decides(a, axis) or not decides(axis, a)]
+
+
 def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> Pairs | None:
     """The two values of a two-valued axis, compared wherever both were measured (and are > 0)."""
     levels = domain(groups, axis)

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from famulus.config.matrix import text
-from famulus.journal.effects import matched
+from famulus.journal.effects import compared, matched
 from famulus.journal.group import Group, domain, title, token
 from famulus.journal.numbers import MINUS, figure, plain, plural, pm
 from famulus.journal.record import SEVERITIES
@@ -124,6 +124,7 @@ def _order(promise: Mapping, groups: list[Group], axes: list[str], complete: boo
     where = _where(promise.get("where"))
     says = f"{score}: {f' {sign} '.join(wanted)} in {scope.replace('mean', 'the mean')}"
     says += f", {where}" if where else ""
+    axes = compared(groups, axis, axes)
     groups = [g for g in groups if matches(g, promise.get("where"))]
     by_name = {text(v): token(v) for v in domain(groups, axis)}
     unknown = [v for v in ascending if v not in by_name]
