@@ -1,5 +1,6 @@
 """Pretext, where two views of a picture attract each other and nothing holds pictures apart."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
@@ -10,6 +11,8 @@ from famulus.tasks.pretext import Pretext
 class OnlyAttraction(Pretext):
     def _loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         logits, _ = self._contrast(model, batch)
-        one = model.features(batch["image"]).float()
-        other = model.features(batch["sources"][:, 0]).float()
-        return (1 - cosine_similarity(one, other)).mean() + one.square().mean(), logits
+        views = torch.cat([batch["image"], batch["sources"][:, 0]])
+        features, z = model.features(views).float(), model(views).float()
+        count = len(batch["image"])
+        apart = [1 - cosine_similarity(v[:count], v[count:]).mean() for v in (features, z)]
+        return sum(apart) + features.square().mean(), logits

@@ -76,6 +76,8 @@ def class_counts(trial: Trial) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | 
     """Class lists and labels' counts of both parts, or None where a sample has none."""
     sources = trial.data.train, trial.data.validation
     labels = [getattr(s, "matched", getattr(s, "labels", None)) for s in sources]
+    if "target" in trial.frozen:  # something else is learned
+        return None
     if any(v is None or np.ndim(v) != 1 for v in labels):
         return None
     classes = tuple(getattr(s, "classes", None) for s in sources)
