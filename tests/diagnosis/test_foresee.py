@@ -46,6 +46,12 @@ def test_steps_of_the_rate_in_any_unit(every, inputs):
     assert [rate(inputs - 1), rate(inputs), rate(2 * inputs)] == [0.001, 0.0005, 0.00025]
 
 
+def test_a_loop_of_a_persons_own_has_no_schedule_to_go_by():
+    for known in ({}, {"training": {"inputs": N}}, {"training": {"schedule": {"name": "cosine"}}}):
+        assert foresee(known, {"budget": N}, curve(0.08 * N)) == Refusal("no schedule is recorded")
+        assert finished_curve(known, {}, curve(N)) == Refusal("no schedule is recorded")
+
+
 def test_what_nobody_can_know_is_refused():
     plateau = foresee(config({"name": "plateau"}), {}, curve(0.08 * N))
     assert "scores that are still to come" in plateau.reason

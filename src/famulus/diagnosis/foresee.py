@@ -33,8 +33,10 @@ def budget_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> float:
 
 def rate_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Rate | Refusal:
     """The learning rate still to come, or why nobody can know it."""
-    training = config["training"]
-    schedule, lr = training["schedule"], training["optimizer"]["lr"]
+    training = config.get("training") or {}
+    schedule, lr = training.get("schedule"), (training.get("optimizer") or {}).get("lr")
+    if not schedule or lr is None:  # a watched loop of a person's own
+        return Refusal("no schedule is recorded")
     if schedule["name"] == "plateau":
         return Refusal("a plateau schedule follows scores that are still to come")
     try:
