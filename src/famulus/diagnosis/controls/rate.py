@@ -17,6 +17,7 @@ STOP = 4.0  # times the best loss
 SMOOTH = 0.8  # of the running mean
 BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
 LEAST_STEPS = 3.0  # at the suggested rate that a whole run must amount to
+HALF = 0.5  # of the suggestion's progress
 REACH = 0.5  # share of the distance that a run must be able to go
 
 
@@ -103,20 +104,40 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
     if suggestion is None or suggestion <= lr:
         return Control(NAME, "ok", text, figures=figures)
     quick = tried(suggestion)
-    figures |= {"at_suggestion": quick.last, "distance": quick.distance}
+    figures["at_suggestion"] = quick.last
     text += f"; {own.last:.4g} there, {quick.last:.4g} at the suggestion"
     if not math.isfinite(quick.last) or not quick.last < own.last:
         return Control(NAME, "ok", text, figures=figures)
+    enough, distance = _gentlest(tried, suggestion, quick, lr)
+    figures |= {"enough": enough, "distance": distance}
     remedy = f"training.optimizer.lr: {suggestion:.1g}, or a longer run"
-    if budget.optimizer.lower() in BOUNDED and budget.summed < REACH * quick.distance:
+    if budget.optimizer.lower() in BOUNDED and budget.summed < REACH * distance:
         text += (
             f"; all {budget.updates:,} updates together move a weight by at most"
-            f" {budget.summed:.2g}; the trial had gone {quick.distance:.2g} half way down"
+            f" {budget.summed:.2g}; a trial had gone {distance:.2g} half way down"
         )
         return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
-    worth = budget.summed / suggestion
+    worth = budget.summed / enough
     figures["worth_steps"] = worth
     if worth < LEAST_STEPS:
-        text += f"; the whole run amounts to {worth:.2g} updates at that rate"
+        text += f"; the whole run amounts to {worth:.2g} updates at a rate of {enough:.2g}"
         return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
     return Control(NAME, "ok", text, figures=figures)
+
+
+def _gentlest(
+    tried: Callable[[float], Tried], suggestion: float, quick: Tried, lr: float
+) -> tuple[float, float]:
+    """(the least rate, the least distance) that come half as far as the suggestion.
+
+    The steepest fall lies high where norms undo a weight's scale: then the weights go astray.
+    """
+    rate, distance = suggestion, quick.distance
+    for slower in (suggestion / 10, suggestion / 100):
+        if slower <= lr:
+            break
+        found = tried(slower)
+        if not found.first - found.last >= HALF * (quick.first - quick.last):
+            break
+        rate, distance = slower, min(distance, found.distance)
+    return rate, distance
