@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from famulus.config.errors import FamulusError
 from famulus.data.phantoms_qsm import Scan, scan, shapes
+from famulus.models.qsm_baselines import invert
 from famulus.ops.map_scores import nrmse
 from famulus.tasks.base import Position
 from famulus.tasks.qsm import Qsm, QsmConfig
@@ -112,6 +113,17 @@ def test_weights_change_the_map():
             maps[kind] = t._invert(t.build(), batch_of(t.data().train))
     assert (maps["magnitude"] - maps["mask"]).abs().max() > 1e-3
     assert torch.allclose(maps["none"], maps["mask"])  # shapes: the mask is everywhere
+
+
+def test_small_weights_stop_untrained_steps_later():
+    """Half the weight is a quarter of each step: NDI gets four times as many, and the same map."""
+    t = task({"size": 24, "snr": [100.0]})
+    batch = batch_of(t.data().train, 1)
+    phase, rho = batch["phase"], float(batch["rho"][0])
+    whole, first = invert("ndi", phase, torch.ones_like(phase), rho, t._grid, {"tau": 0.5})
+    half, second = invert("ndi", phase, torch.full_like(phase, 0.5), rho, t._grid, {"tau": 0.5})
+    assert second["Steps"] == pytest.approx(4 * first["Steps"], abs=2)
+    assert float((half - whole).norm() / whole.norm()) < 0.05
 
 
 def test_pictures():

@@ -68,11 +68,26 @@ def test_with_a_run(truth):
     assert famulus("run", "ndi.yaml", "--store", "runs", "--no-journal").code == 0
     said = famulus("apply", "last", "phase.nii.gz", *GIVEN, *OUT, "--store", "runs")
     assert said.code == 0, said.err
+    assert said.err.count("note: ") == 1
+    assert "InputUnits rad: --echo-time was given" in said.err
     assert len(judged(truth)["Steps"]) == 8
     words = ("--option", "units=rad", "--method=tkd", "--threshold", "0.2")
     said = famulus("apply", "last", "phase.nii.gz", *words, *GIVEN, *OUT, "--store", "runs")
     assert said.code == 0, said.err
     assert judged(truth)["Threshold"] == 0.2
+
+
+def test_what_is_not_used_or_not_understood_is_told(truth):
+    values = nibabel.load("phase.nii.gz").get_fdata()
+    save("phase.nii.gz", np.angle(np.exp(12j * values)))
+    said = famulus("apply", "phase.nii.gz", *TKD, *GIVEN, *OUT)
+    assert said.code == 0, said.err
+    notes = [line for line in said.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2
+    assert "the magnitude is not used" in notes[0]
+    assert "are wraps" in notes[1]
+    said = famulus("apply", "phase.nii.gz", "--method", "ndi", "--units", "rad", *GIVEN, *OUT)
+    assert (said.code, said.err) == (0, "")
 
 
 TKD = ("--method", "tkd", "--units", "rad")

@@ -54,7 +54,7 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
     while len(shape) > dimensions and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != dimensions:
-        hint = ": give one echo, or an option that takes a series" if len(shape) == 4 else ""
+        hint = ": give one echo, not a series" if len(shape) == 4 else ""
         raise DataError(f"{what} {path}: expected {dimensions}D, received {_by(shape)}{hint}")
     size = 4 * math.prod(shape)
     if size > limit_bytes():

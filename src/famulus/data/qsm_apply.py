@@ -15,7 +15,14 @@ from torch import Tensor
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.data import nifti
-from famulus.data.qsm_input import FIELD_OPTIONS, OPTIONS, Scanned, field_of, read_scan
+from famulus.data.qsm_input import (
+    B0_KNOWN,
+    FIELD_OPTIONS,
+    OPTIONS,
+    Scanned,
+    field_of,
+    read_scan,
+)
 from famulus.ops.dipole import fast_sizes
 from famulus.ops.phase import weights, wrapped_steps
 from famulus.ops.spectrum import noise_ratio
@@ -41,6 +48,10 @@ def invert_file(
     _known(options, OPTIONS)
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
+    for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
+        if found.facts[fact] not in silent:
+            value = found.facts[fact.removesuffix("From")]
+            _note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
     phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
     facts = {"Weights": use}
     weight: Tensor | None = None

@@ -22,6 +22,8 @@ from famulus.units import ppm_from_hz, rad_from_hz, rad_from_ppm
 UNITS = ("rad", "hz", "ppm")
 OPTIONS = ("magnitude", "mask", "echo_time", "field_strength", "units", "b0_dir")
 FIELD_OPTIONS = ("mask", "field_strength")
+AFFINE = "z of the scanner, by the affine"
+B0_KNOWN = ("--b0-dir", "sidecar", AFFINE)
 ASSUMED = "z of the affine: taken for the scanner's, though its code is not 1"
 TURN_RAD = 3.1416  # pi as files round it
 TESLA, SECONDS = (0.01, 30.0), (1e-5, 1.0)  # what a field strength and an echo time can be
@@ -247,5 +249,5 @@ def _geometry(
             f"phase {volume.path}: its affine is oblique but does not lead to scanner coordinates "
             "(qform and sform code are not 1), so B0 is not known: give --b0-dir"
         )
-    said = "z of the scanner, by the affine" if volume.scanner else ASSUMED
+    said = AFFINE if volume.scanner else ASSUMED
     return Geometry.from_affine(volume.affine), (0.0, 0.0, 1.0), said

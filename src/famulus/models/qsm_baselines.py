@@ -25,6 +25,7 @@ from famulus.ops.steps import step_filter
 
 PARAMETERS = {"tkd": ("threshold",), "tikhonov": ("alpha",), "ndi": ("steps", "tau")}
 UNTRAINED = (10, 26, 50, 200)  # steps of 2
+MOST_STEPS = 10_000
 
 
 def invert(
@@ -46,11 +47,23 @@ def invert(
         alpha = given.get("alpha", suited_alpha(rho))
         return tikhonov(phase_1ZYX, grid.geometry, alpha), {"Method": "Tikhonov", "Alpha": alpha}
     tau = given.get("tau", 2.0)
-    steps = int(given.get("steps", max(1, round(early_stop(rho) / tau))))
-    if not 0 < tau < 4.5 or not 1 <= steps <= 10_000:
-        raise ValueError(f"expected 0 < tau < 4.5 and 1 to 10000 steps, received {tau=}, {steps=}")
+    suited = early_stop(rho) / (tau * _mean_square(weight_1ZYX))
+    steps = given.get("steps", max(1, min(MOST_STEPS, round(suited))))
+    if not 0 < tau < 4.5 or not 1 <= steps <= MOST_STEPS or steps != int(steps):
+        raise ValueError(
+            f"expected 0 < tau < 4.5 and 1 to {MOST_STEPS} steps, received {tau=}, {steps=}"
+        )
+    steps = int(steps)
     facts = {"Method": "NDI", "Steps": steps, "Tau": tau, "TotalStep": tau * steps}
     return grid.descend(phase_1ZYX, weight_1ZYX, [steps], tau)[0], facts
+
+
+def _mean_square(weight_1ZYX: Tensor | None) -> float:
+    """Of the weights above 0: small ones slow the steps down, and an early stop comes later."""
+    if weight_1ZYX is None:
+        return 1.0
+    inside = int((weight_1ZYX > 0).sum())
+    return max(float(weight_1ZYX.square().sum()) / max(inside, 1), 1e-6)
 
 
 def maps(
