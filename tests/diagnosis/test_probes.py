@@ -271,10 +271,19 @@ def test_odd_modules():
     probe.optimizer.step()
     (event,) = probe.take()
     layers = {layer["name"]: layer for layer in event["layers"]}
-    assert list(layers) == ["Odd", "left", "right", "wrapped", "wrapped.inner"]
-    assert [v["numbers"] for v in layers.values()] == [1, 12, 3, 4, 108]
-    assert [v["calls"] for v in layers.values()] == [1, 2, 1, 1, 1]
+    assert list(layers) == ["left", "right", "wrapped.inner", "wrapped", "Odd"]  # as they end
+    assert [v["numbers"] for v in layers.values()] == [12, 3, 108, 4, 1]
+    assert [v["calls"] for v in layers.values()] == [2, 1, 1, 1, 1]
     assert sum(v["numbers"] for v in layers.values()) == sum(p.numel() for p in model.parameters())
+
+
+def test_layers_come_as_they_are_called():
+    model = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("a", "unused", "b", "c")})
+    probe = Probe(model, None)
+    probe.begin(0)
+    model["c"](model["a"](model["b"](torch.randn(3, 2))))
+    names = [layer["name"] for layer in probe.take()[0]["layers"]]
+    assert names == ["b", "a", "unused", "c"]
 
 
 def test_of_many_layers_some_are_named_and_the_others_counted():

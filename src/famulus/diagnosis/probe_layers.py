@@ -43,6 +43,7 @@ class Layer:
     name: str
     module: nn.Module
     parameters: list[nn.Parameter] = field(default_factory=list)
+    place: int | None = None  # in the order of first calls; None: never called
     channels: int = 0  # of its output, where each has several places
     entry: dict[str, Any] = field(default_factory=dict)
     after: list[dict[str, Any]] = field(default_factory=list)  # functions that took its output
@@ -68,6 +69,16 @@ def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
     if len(found) > MOST:
         found = [found[round(k * (len(found) - 1) / (MOST - 1))] for k in range(MOST)]
     return found, total - len(found)
+
+
+def in_order_of_calls(layers: list[Layer]) -> list[Layer]:
+    """As the data met them; a layer that was not called stays behind the one declared before it."""
+    keys, place = [], -1
+    for layer in layers:
+        place = place if layer.place is None else layer.place
+        keys.append(place)
+    order = sorted(range(len(layers)), key=lambda n: (keys[n], n))
+    return [layers[n] for n in order]
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
@@ -119,7 +130,8 @@ class Outputs:
         self.sheet = sheet
         self.nodes: list[tuple[Any, Layer]] = []  # what made each output, kept alive for `is`
         self.axis = 1  # of the units, as of the last layer with weights
-        self.called: list[Layer] = []  # those with weights, in order of their first call
+        self.seen: list[Layer] = []  # in order of their first call
+        self.called: list[Layer] = []  # of these, those with weights
         self.narrow: list[tuple[int, Layer, Tensor]] = []  # each narrower than all before
         self.handles = []
         for layer in layers:
@@ -150,6 +162,9 @@ class Outputs:
                 if value.grad_fn is not None:
                     self.nodes.append((value.grad_fn, layer))
             value = next(tensors(output), None)
+            if layer.entry["calls"] == 1:
+                layer.place = len(self.seen)
+                self.seen.append(layer)
             if value is None or layer.entry["calls"] > 1:
                 return
             if layer.parameters:
