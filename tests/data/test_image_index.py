@@ -1,6 +1,7 @@
 """The index and its filters: on files made here, against sets worked out by hand."""
 
 import json
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
@@ -106,6 +107,24 @@ def test_a_folder_becomes_an_index_that_filters_it(folder):
     assert kept.train.names == [f"train/sitting/figure-{i:03d}_nude.png" for i in (1, 5, 9, 13)]
     assert famulus("data", "convert", str(folder), str(out)).code == 3  # never overwritten
     assert famulus("data", "convert", "digits", str(folder.parent / "x.json")).code == 3
+
+
+def test_a_subset_is_drawn_from_what_the_filter_keeps(folder):
+    some = open_(folder, include=["sitting"], subset=5, validation=1)
+    assert (len(some.train), len(some.validation)) == (5, 1)
+    assert all("sitting" in name for name in some.train.names)
+    assert len(open_(folder, include=["sitting"], subset=0.5).train) == 4
+    other = open_(folder, include=["sitting"], subset=5, seed=1)
+    assert other.train.names != some.train.names
+    assert other.train.fingerprint != some.train.fingerprint
+
+
+def test_an_index_without_sizes_asks_the_files(folder, tmp_path):
+    index = tmp_path / "index.csv"
+    index.write_text("file,tags\n" + "".join(f"figure-{i:03d}_nude.png,\n" for i in range(4)))
+    kept = open_(folder, index=str(index), orientation="portrait")
+    names = sorted(PurePosixPath(name).name for name in kept.train.names)
+    assert names == ["figure-000_nude.png", "figure-001_nude.png"]  # 2 is cut off, 3 lies
 
 
 def test_contradictions_and_unknown_orientations_are_errors():

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from famulus.data.image_index import Filter
+from famulus.data.image_source import Choice
 from famulus.data.labelled import PictureData
 from famulus.data.picked import pick
 from famulus.data.source import Source, Splits
@@ -39,7 +40,18 @@ class CodedData(PictureData):
             frozenset(tag.lower() for tag in self.exclude),
             self.orientation,
         )
-        return pick(self.open(), how, Path(self.index) if self.index else None)
+        if how.keeps_all and self.index is None:
+            return self.open()
+        # a share of validation may be what splits the set; all else is drawn after the filter
+        split = self.validation if isinstance(self.validation, float) else None
+        whole = self.model_copy(update={"subset": None, "validation": split}).open()
+        return pick(
+            whole,
+            how,
+            Path(self.index) if self.index else None,
+            Choice(self.subset, self.seed, "data.subset"),
+            Choice(None if split else self.validation, self.seed, "data.validation"),
+        )
 
 
 def batches(source: Source, size: int, most: int | None = None) -> Iterator[dict[str, Tensor]]:

@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -149,15 +149,28 @@ def write_index(path: Path, entries: Sequence[Entry]) -> None:
         writer.writerows(rows)
 
 
-def kept_names(names: Sequence[str], entries: Sequence[Entry], how: Filter) -> list[int]:
+def kept_names(
+    names: Sequence[str],
+    entries: Sequence[Entry],
+    how: Filter,
+    size_of: Callable[[str], tuple[int, int]] = lambda name: (0, 0),
+) -> list[int]:
     """Positions of the names that are in the index and pass the filter.
 
-    A file is found by its whole relative name, else by its last part if that is unique.
+    A file is found by its whole relative name, else by its last part if that is unique. Where the
+    orientation counts and the index says no size, `size_of` gives (height, width).
     """
     whole = {entry.file: entry for entry in entries}
     last: dict[str, Entry | None] = {}
     for entry in entries:
         key = PurePosixPath(entry.file).name
         last[key] = None if key in last else entry
-    found = (whole.get(name) or last.get(PurePosixPath(name).name) for name in names)
-    return [i for i, entry in enumerate(found) if entry is not None and how.keeps(entry)]
+    kept = []
+    for i, name in enumerate(names):
+        entry = whole.get(name) or last.get(PurePosixPath(name).name)
+        if entry is not None and how.orientation != "any" and not (entry.width and entry.height):
+            height, width = size_of(name)
+            entry = replace(entry, width=width, height=height)
+        if entry is not None and how.keeps(entry):
+            kept.append(i)
+    return kept

@@ -1,4 +1,7 @@
-"""Pictures of a set that pass a filter by tags and orientation: a `Source` over another one."""
+"""Pictures of a set that pass a filter by tags and orientation: a `Source` over another one.
+
+A subset is drawn from what the filter keeps, so that 200 are 200.
+"""
 
 import hashlib
 import json
@@ -13,17 +16,21 @@ from famulus.config.errors import DataError
 from famulus.data.file_source import FileSource
 from famulus.data.files import FilePart
 from famulus.data.image_index import Entry, Filter, kept_names, name_tags, read_index
-from famulus.data.image_source import ImageSource
+from famulus.data.image_source import Choice, ImageSource
 from famulus.data.source import Splits
+from famulus.data.subset import choose
 
 Pictures = ImageSource | FileSource
 
 
 class Picked:
-    """The pictures of `source` that `how` keeps; names, labels and classes as there."""
+    """The pictures of `source` that `how` keeps, and `choice` of them; labels and classes as there.
 
-    def __init__(self, source: Pictures, how: Filter, index: Path | None) -> None:
-        self.source, self.how, self.index = source, how, index
+    `source` itself must not be a subset already.
+    """
+
+    def __init__(self, source: Pictures, how: Filter, index: Path | None, choice: Choice) -> None:
+        self.source, self.how, self.index, self.choice = source, how, index, choice
         self.slow = source.slow
         self.classes = source.classes
 
@@ -31,15 +38,18 @@ class Picked:
     def fingerprint(self) -> str:
         digest = hashlib.sha256(self.index.read_bytes()).hexdigest() if self.index else None
         form = [self.source.fingerprint, sorted(self.how.include), sorted(self.how.exclude)]
-        text = json.dumps([*form, self.how.orientation, digest])
+        form += [self.how.orientation, digest]
+        if self.choice.subset is not None:
+            form += [self.choice.subset, self.choice.seed]
+        text = json.dumps(form)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
-    def chosen(self) -> np.ndarray:
-        """Positions in `source`. Raises DataError if the filter leaves nothing."""
+    def passed(self) -> np.ndarray:
+        """Positions in `source` that pass. Raises DataError if the filter leaves nothing."""
         names = self.source.names
-        entries = read_index(self.index) if self.index else [self._entry(name) for name in names]
-        kept = kept_names(names, entries, self.how)
+        entries = read_index(self.index) if self.index else [Entry(n, name_tags(n)) for n in names]
+        kept = kept_names(names, entries, self.how, self._size)
         if not kept:
             seen = sorted(set().union(*(e.tags for e in entries))) if entries else []
             some = ", ".join(seen[:12]) + (", ..." if len(seen) > 12 else "")
@@ -50,15 +60,20 @@ class Picked:
             )
         return np.array(kept, np.int64)
 
-    def _entry(self, name: str) -> Entry:
-        part, width, height = self.source.part, 0, 0
-        if self.how.orientation != "any":
-            if isinstance(part, FilePart):
-                size = part.header(name)
-                height, width = (0, 0) if isinstance(size, str) else size
-            else:
-                height, width = self.source.shape[1:]
-        return Entry(name, name_tags(name), width, height)
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """Positions in `source` of the samples."""
+        labels = None if self.source.labels is None else self.source.labels[self.passed]
+        drawn = (self.choice.subset, self.choice.seed, labels, self.classes, self.choice.field)
+        return self.passed[choose(len(self.passed), *drawn)]
+
+    def _size(self, name: str) -> tuple[int, int]:
+        """(height, width) of a picture as it is stored, (0, 0) if it can't be read."""
+        part = self.source.part
+        if not isinstance(part, FilePart):
+            return self.source.shape[1:]
+        size = part.header(name)
+        return (0, 0) if isinstance(size, str) else size
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -73,7 +88,7 @@ class Picked:
 
     @property
     def notes(self) -> list[str]:
-        left = len(self.source) - len(self)
+        left = len(self.source) - len(self.passed)
         return [*self.source.notes, f"{self.source.part.label}: {left} pictures filtered out"]
 
     @property
@@ -90,14 +105,15 @@ class Picked:
         moved = self.source.to(device)
         if moved is self.source:
             return self
-        twin = Picked(moved, self.how, self.index)
+        twin = Picked(moved, self.how, self.index, self.choice)
         twin.__dict__["chosen"] = self.chosen
         return twin
 
 
-def pick(splits: Splits, how: Filter, index: Path | None) -> Splits:
-    """Both parts of `splits`, filtered; as they are if the filter keeps everything."""
-    if how.keeps_all and index is None:
-        return splits
-    train, held_out = (Picked(s, how, index) for s in (splits.train, splits.validation))
-    return Splits(train, held_out, [*train.notes, *held_out.notes])
+def pick(
+    splits: Splits, how: Filter, index: Path | None, train: Choice, validation: Choice
+) -> Splits:
+    """Both parts of `splits`, filtered, and what is chosen of them."""
+    kept = Picked(splits.train, how, index, train)
+    held_out = Picked(splits.validation, how, index, validation)
+    return Splits(kept, held_out, [*kept.notes, *held_out.notes])
