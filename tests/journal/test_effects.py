@@ -45,3 +45,21 @@ def test_scores_around_zero_have_absolute_noise():
     assert effects.distinguishable(low, high, "val/loss", [low, high])
     spread = effects.pooled_spread([low, high], "val/loss", relative=False)
     assert spread == pytest.approx(0.02 * 2**0.5)
+
+
+def test_a_name_stands_for_the_settings_that_it_brings():
+    rows = [
+        ("white", 32, 3, 1),
+        ("yellow", 32, 25, 1),
+        ("yellow", 32, 25, 2),
+        ("purple", 128, 25, 1),
+    ]
+    axes = ["name", "width", "depth", "lr"]
+    named = [group(dict(zip(axes, row, strict=True)), 0.1) for row in rows]
+    assert effects.naming(named, axes) == ["name", "lr"]
+    crossed = [group({"a": a, "b": b}, 0.1) for a in (1, 2) for b in (1, 2, 3)]
+    assert (
+        effects.naming(crossed[:4], ["a", "b"]) == effects.naming(crossed, ["a", "b"]) == ["a", "b"]
+    )
+    both = [group({"a": n, "b": n}, 0.1) for n in (1, 2)]  # neither is the other's name
+    assert effects.naming(both, ["a", "b"]) == ["a", "b"]

@@ -53,6 +53,12 @@ def compared(groups: list[Group], axis: str, axes: list[str]) -> list[str]:
     return [a for a in axes if a == axis or decides(a, axis) or not decides(axis, a)]
 
 
+def naming(groups: list[Group], axes: list[str]) -> list[str]:
+    """The axes that tell cells apart: without those that follow from another, as of a `name`."""
+    kept = [set(compared(groups, axis, axes)) for axis in axes]
+    return [a for a in axes if all(a in names for names in kept)]
+
+
 def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> Pairs | None:
     """The two values of a two-valued axis, compared wherever both were measured (and are > 0)."""
     levels = domain(groups, axis)

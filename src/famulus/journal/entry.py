@@ -10,6 +10,7 @@ from typing import Any
 
 from famulus.config.errors import FamulusError
 from famulus.journal.changes import differences, last_version, varying
+from famulus.journal.effects import naming
 from famulus.journal.expect import Promise, check
 from famulus.journal.group import Group, axis_names, domain, gather
 from famulus.journal.record import SEVERITIES, Record, higher_is_better, read_run
@@ -50,6 +51,7 @@ class Entry:
     earlier: list[Record] = field(default_factory=list)  # runs of older versions of the file
     groups: list[Group] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)  # that vary between cells
+    naming: list[str] = field(default_factory=list)  # those that tell cells apart, for labels
     fixed: dict[str, Any] = field(default_factory=dict)  # matrix keys with one value
     score: str = "val/loss"
     scores: list[str] = field(default_factory=list)
@@ -111,6 +113,7 @@ def collect(store: Any, experiment: str) -> Entry:
     entry.groups = gather(records)
     names = axis_names(records)
     entry.axes = [a for a in names if _varies(entry.groups, a)]
+    entry.naming = naming(entry.groups, entry.axes)
     entry.fixed = {a: records[0].axes.get(a) for a in names if a not in entry.axes}
     entry.scores = list(dict.fromkeys(s for r in records for s in r.scores))
     entry.score = main_score(config, entry.scores)

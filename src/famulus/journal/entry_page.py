@@ -40,7 +40,7 @@ def entry_figure(entry: Entry, plan: Layout) -> Figure:
     """The curves of an entry, as the page and the Markdown twin show them."""
 
     def label(group: Group, record: Record) -> str:
-        name = title(group.axes, entry.axes, ", ") or record.slug
+        name = title(group.axes, entry.naming, ", ") or record.slug
         several = len(group.records) > 1
         return f"{name}, replicate {record.replicate}" if several else name
 
@@ -66,8 +66,8 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
         rows=_rows(visible, entry, plan),
         head=[{"name": c.name, "right": numeric(c, table)} for c in visible.columns],
         below=_below(entry),
-        pictures=gallery_of(front, entry.axes, plan.colour, gallery),
-        more_pictures=gallery_of(rest, entry.axes, plan.colour, gallery),
+        pictures=gallery_of(front, entry.naming, plan.colour, gallery),
+        more_pictures=gallery_of(rest, entry.naming, plan.colour, gallery),
         findings=[finding_facts(f, entry, "runs/") for f in entry.findings],
         lineage=Markup(lineage.draw(entry.edges, namer(entry, "runs/"))),
         notes=[
@@ -204,7 +204,7 @@ def finding_facts(finding: Finding, entry: Entry, prefix: str) -> dict:
     where = plural(len(groups), "cell") if len(entry.groups) > 1 else ""
     where += (": " if where else "") + ", ".join(shared) if shared else ""
     links = [
-        (prefix + names.run_page(r), title(r.axes, entry.axes) or r.slug)
+        (prefix + names.run_page(r), title(r.axes, entry.naming) or r.slug)
         for g in groups[:LINKS]
         for r in [next(r for r in g.records if r in finding.runs)]
     ]
@@ -231,7 +231,7 @@ def namer(entry: Entry, prefix: str) -> Any:
         record = known.get(run)
         if record is None:
             return run[:12], "", ""
-        words = title(record.axes, entry.axes) or record.slug
+        words = title(record.axes, entry.naming) or record.slug
         return record.id[:6], words, prefix + names.run_page(record)
 
     return name

@@ -41,7 +41,7 @@ def score_name(entry: Entry) -> str:
 
 
 def label(entry: Entry, group: Group) -> str:
-    return title(group.axes, entry.axes, ", ") or (group.records[0].slug or "the run")
+    return title(group.axes, entry.naming, ", ") or (group.records[0].slug or "the run")
 
 
 def _state(entry: Entry) -> Sentence | None:
@@ -58,7 +58,7 @@ def _state(entry: Entry) -> Sentence | None:
         first = failed[0]
         reason = str(first.done.get("reason") or "no reason was recorded").rstrip(".")
         parts += [Strong(f"{plural(len(failed), 'run')} failed"), ": "]
-        parts += [f"{title(first.axes, entry.axes, ', ') or first.slug} ({reason}"]
+        parts += [f"{title(first.axes, entry.naming, ', ') or first.slug} ({reason}"]
         parts += [f" at step {first.step:,}" if first.step else "", ")"]
         parts += [f" and {len(failed) - 1} more." if len(failed) > 1 else "."]
     return parts or None

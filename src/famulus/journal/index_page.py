@@ -91,7 +91,7 @@ def _runs(entries: list[Entry]) -> list[list[dict]]:
                     record.started,
                     [
                         _cell(entry.experiment, href=f"{base}/index.html"),
-                        _cell(title(record.axes, entry.axes) or record.slug),
+                        _cell(title(record.axes, entry.naming) or record.slug),
                         _cell(record.status, tone=TONES.get(record.status, "")),
                         _cell(figure(score), score, True),
                         _cell(count(record.inputs), record.inputs, True),

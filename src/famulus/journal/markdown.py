@@ -76,7 +76,7 @@ def _pictures(entry: Entry) -> list[str]:
     for group in [*front, *rest]:
         record = next((r for r in group.records if r.pictures), None)
         for picture in newest(record) if record else ():
-            name = title(group.axes, entry.axes) or record.slug
+            name = title(group.axes, entry.naming) or record.slug
             rows = ", ".join(picture.labels)
             at = f"{picture.name} at {count(picture.inputs)} inputs: {rows}"
             path = f"pictures/{picture_name(record, picture)}"

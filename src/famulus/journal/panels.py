@@ -37,8 +37,8 @@ def layout(entry: Entry) -> Layout:
     """Panels and colours of an entry's groups."""
     groups, left_out = _drawn(entry)
     own = [g for g in groups if not g.child_of]
-    by_colour = colour_axes(own, entry.axes)
-    across = [a for a in entry.axes if a not in by_colour]
+    by_colour = colour_axes(own, entry.naming)
+    across = [a for a in entry.naming if a not in by_colour]
     panels: dict[tuple, Panel] = {}
     meanings: dict[tuple, tuple[int, str]] = {}
     colour: dict[int, int] = {}

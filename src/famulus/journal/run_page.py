@@ -57,7 +57,7 @@ def _ahead(record: Record) -> str:
 
 
 def _run_title(entry: Entry, record: Record) -> str:
-    return title(record.axes, entry.axes) or record.slug
+    return title(record.axes, entry.naming) or record.slug
 
 
 def _run_margin(record: Record) -> list[str]:
