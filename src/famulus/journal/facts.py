@@ -194,7 +194,7 @@ def _floors(entry: Entry) -> list[Sentence]:
         for record in group.records[:1]:
             for floor in record.floors:
                 same = str(floor.get("score")) in (entry.score, entry.score.removeprefix("val/"))
-                baseline = floor.get("means") != "initial loss"
+                baseline = floor.get("means") not in ("initial loss", "best possible")
                 if same and baseline and mean is not None and mean >= float(floor["value"]):
                     idle.append((group, floor))
     if not idle:
