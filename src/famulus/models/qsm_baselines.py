@@ -26,6 +26,7 @@ from famulus.ops.steps import step_filter
 PARAMETERS = {"tkd": ("threshold",), "tikhonov": ("alpha",), "ndi": ("steps", "tau")}
 UNTRAINED = (10, 26, 50, 200)  # steps of 2
 MOST_STEPS = 10_000
+BEST = "best single filter"  # over d: the bound of steps that do not follow the noise
 
 
 def invert(
@@ -90,7 +91,7 @@ def filters(spectrum: Spectrum) -> dict[str, Tensor]:
 
     made = {
         "zero image": torch.zeros_like(d),
-        "best single filter": mean.best(),
+        BEST: mean.best(),
         f"Tikhonov, best alpha {alpha:.3g}": tikhonov_filter(d, alpha),
         f"TKD, best threshold {threshold:.3g}": tkd_filter(d, threshold),
         f"NDI, best total {total:.3g} in 200 equal steps": equal(200, total / 200),

@@ -220,11 +220,14 @@ class Qsm(Task):
 
     def _floors_of_filters(self, held_out: SpectrumSource) -> dict[str, Floor]:
         batch = held_out.gather(np.arange(len(held_out)), np.zeros(len(held_out), np.uint64))
-        s, relative = held_out.spectrum(batch), self.config.loss.error == "relative"
+        s = held_out.spectrum(batch)
+        if self.config.loss.error == "relative":
+            s = Spectrum(s.d_K, s.a_K / s.c[:, None], s.b_K / s.c[:, None], s.c / s.c, s.k_K)
         floors = {}
         for name, f in baselines.filters(s).items():
-            loss = s.loss(f) / s.c if relative else s.loss(f)
-            floors[name] = Floor("loss", float(loss.mean()), name)
+            bound = name == baselines.BEST and self.config.model.learn != "noise"
+            value = float(s.loss(f).mean())
+            floors[name] = Floor("loss", value, "best possible" if bound else name)
         return floors
 
     # -- to look at, and to use ------------------------------------------------------------------
