@@ -277,6 +277,30 @@ def test_odd_modules():
     assert sum(v["numbers"] for v in layers.values()) == sum(p.numel() for p in model.parameters())
 
 
+def test_what_can_not_be_read_is_left_out():
+    """Inside of torch.func tensors have other insides; a quantised weight has no gradient."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+    model[1].codes = nn.Parameter(torch.ones(4, dtype=torch.int8), requires_grad=False)
+    probe = Probe(model, torch.optim.SGD(model[0].parameters(), lr=0.1))
+    probe.begin(0)
+    torch.func.vmap(model)(torch.randn(5, 3)).sum().backward()
+    probe.optimizer.step()
+    first, second = probe.take()[0]["layers"]
+    assert (first["calls"], first["mean"]) == (1, None)
+    assert first["moved"]
+    assert second["numbers"] == 4
+
+
+def test_parts_that_are_compiled_get_no_hook():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+    model[0] = torch.compile(model[0], backend="eager")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe = Probe(torch.compile(model, backend="eager"), optimizer)
+    probe.begin(0)
+    assert not any(m._forward_hooks for m in model.modules())
+    assert [layer["name"] for layer in probe.take()[0]["layers"]] == ["0", "1"]
+
+
 def test_layers_come_as_they_are_called():
     model = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("a", "unused", "b", "c")})
     probe = Probe(model, None)

@@ -24,6 +24,7 @@ from famulus.diagnosis.probe_tensors import (
 
 MOST = 64  # layers in an event
 INNERMOST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)  # units
+COMPILED = "_orig_mod"  # what torch.compile wraps
 FUNCTIONS = {
     "Relu": "relu", "LeakyRelu": "leaky_relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "Elu": "elu",
     "Gelu": "gelu", "Silu": "silu", "Mish": "mish", "Softplus": "softplus", "Softmax": "softmax",
@@ -58,17 +59,22 @@ def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
     owned: set[int] = set()
     found = []
     for name, module in model.named_modules():
-        own = [p for p in module.parameters(recurse=False) if readable(p) and id(p) not in owned]
+        own = [p for p in module.parameters(recurse=False) if _real(p) and id(p) not in owned]
         owned |= {id(p) for p in own}
         has = any(True for _ in module.parameters(recurse=False))
         if has or (not any(True for _ in module.children()) and _acts(module)):
-            found.append(Layer(name or type(module).__name__, module, own))
+            short = ".".join(part for part in name.split(".") if part != COMPILED)
+            found.append(Layer(short or type(module).__name__, module, own))
     total = len(found)
     if total > MOST:
         found = [layer for layer in found if layer.parameters]
     if len(found) > MOST:
         found = [found[round(k * (len(found) - 1) / (MOST - 1))] for k in range(MOST)]
     return found, total - len(found)
+
+
+def _real(parameter: nn.Parameter) -> bool:
+    return readable(parameter) and (parameter.is_floating_point() or parameter.is_complex())
 
 
 def in_order_of_calls(layers: list[Layer]) -> list[Layer]:
@@ -84,12 +90,12 @@ def in_order_of_calls(layers: list[Layer]) -> list[Layer]:
 def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
     """The net inside DistributedDataParallel and torch.compile; whether it was compiled.
 
-    A hook would make a compiled net compile again: there, only weights are measured.
+    A hook would make a compiled net compile again: where any part is, only weights are measured.
     """
-    compiled = False
+    compiled = any(hasattr(m, COMPILED) or m._compiled_call_impl for m in model.modules())
     while True:
-        if hasattr(model, "_orig_mod"):
-            model, compiled = model._orig_mod, True
+        if hasattr(model, COMPILED):
+            model = getattr(model, COMPILED)
         elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         else:

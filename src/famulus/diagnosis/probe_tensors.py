@@ -57,13 +57,14 @@ class Sheet:
 
 
 def readable(value: Any) -> bool:
-    """Whether it is a tensor of numbers that can be looked at."""
+    """Whether it is a tensor of numbers that can be looked at: not one inside of torch.func."""
     return (
         isinstance(value, Tensor)
         and not isinstance(value, UninitializedTensorMixin)
         and value.layout is torch.strided
         and not value.is_nested
         and value.device.type != "meta"
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
         and value.numel() > 0
     )
 
