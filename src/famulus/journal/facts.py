@@ -197,6 +197,7 @@ def _floors(entry: Entry) -> list[Sentence]:
                 baseline = floor.get("means") not in ("initial loss", "best possible")
                 if same and baseline and mean is not None and mean >= float(floor["value"]):
                     idle.append((group, floor))
+                    break  # a cell counts once, however many floors it misses
     if not idle:
         return []
     group, floor = idle[0]
