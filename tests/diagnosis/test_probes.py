@@ -345,8 +345,8 @@ def test_training_is_the_same_bit_for_bit(autocast):
 
 def test_a_probe_that_draws_is_seen(monkeypatch):
     """Negative control of the test above: one random number, and dropout differs."""
-    dead = probe_layers.dead_share
-    monkeypatch.setattr(probe_layers, "dead_share", lambda *a: (torch.rand(1), dead(*a))[1])
+    dead = probe_layers.put_dead
+    monkeypatch.setattr(probe_layers, "put_dead", lambda *a: (torch.rand(1), dead(*a))[1])
     assert not same(trained(True)[0], trained(False)[0])
 
 

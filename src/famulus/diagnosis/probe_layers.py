@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from famulus.diagnosis.probe_tensors import (
     Sheet,
-    dead_share,
     gram,
     plain,
     pooled,
+    put_dead,
     readable,
     sampled,
 )
@@ -190,10 +190,9 @@ class Outputs:
         some = sampled(value)
         var, mean = torch.var_mean(some, correction=0)
         self.sheet.scalar(mean, into, "mean")
-        self.sheet.scalar(var.sqrt(), into, "std")
+        self.sheet.scalar(var, into, "std", root=True)
         self.sheet.scalar((some == 0).float().mean(), into, "zeros")
-        if (share := dead_share(value, self.axis)) is not None:
-            self.sheet.scalar(share, into, "dead")
+        put_dead(value, self.axis, self.sheet, into)
         if (share := flat_part(kind, some)) is not None:
             self.sheet.scalar(share, into, "saturated")
 

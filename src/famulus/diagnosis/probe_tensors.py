@@ -25,35 +25,38 @@ class Sheet:
     """Figures still on the device, each with the place that it will be written to."""
 
     def __init__(self) -> None:
-        self._values: list[Tensor] = []
-        self._places: list[Callable[[np.ndarray], None]] = []
+        self._values: dict[torch.dtype, list[Tensor]] = {}
+        self._places: dict[torch.dtype, list[tuple[int, Callable[[np.ndarray], None]]]] = {}
 
     def put(self, value: Tensor, place: Callable[[np.ndarray], None]) -> None:
         """`place` gets the values, flat and in float64, when `read` is called."""
-        self._values.append(value.detach().reshape(-1))
-        self._places.append(place)
+        value = value.detach().reshape(-1)
+        value = value if value.dtype == torch.float64 else value.float()
+        self._values.setdefault(value.dtype, []).append(value)
+        self._places.setdefault(value.dtype, []).append((value.numel(), place))
 
-    def scalar(self, value: Tensor, into: dict[str, Any], key: str) -> None:
-        self.put(value, lambda found: into.__setitem__(key, float(found[0])))
+    def scalar(self, value: Tensor, into: dict[str, Any], key: str, root: bool = False) -> None:
+        """`root`: its square root is what is wanted."""
+
+        def place(found: np.ndarray) -> None:
+            into[key] = math.sqrt(found[0]) if root else float(found[0])
+
+        self.put(value, place)
 
     def close(self) -> None:
-        """Joins everything in one tensor; what it came from is free to go."""
-        if len(self._values) > 1:
-            device = self._values[0].device
-            kind = torch.float32 if device.type == "mps" else torch.float64  # that one has no other
-            self._sizes = [v.numel() for v in self._values]
-            self._values = [torch.cat([v.to(device, kind) for v in self._values])]
+        """Joins what is of one type; what it came from is free to go."""
+        for values in self._values.values():
+            if len(values) > 1:
+                values[:] = [torch.cat([v.to(values[0].device) for v in values])]
 
     def read(self) -> None:
         """The one wait for the device."""
         self.close()
-        if not self._places:
-            return
-        found = self._values[0].double().cpu().numpy()
-        sizes = self._sizes if len(self._places) > 1 else [found.size]
-        ends = np.cumsum(sizes)
-        for place, end, size in zip(self._places, ends, sizes, strict=True):
-            place(found[end - size : end])
+        for kind, (value,) in self._values.items():
+            found, start = value.double().cpu().numpy(), 0
+            for size, place in self._places[kind]:
+                place(found[start : start + size])
+                start += size
 
 
 def readable(value: Any) -> bool:
@@ -107,12 +110,20 @@ def unit_extremes(value: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return ends[0].amin(0), ends[1].amax(0)
 
 
-def dead_share(value: Tensor, axis: int) -> Tensor | None:
-    """Share of units that say the same for the whole batch; None if each says one thing only."""
-    low, high = (end.float() for end in unit_extremes(value, axis))
+def put_dead(value: Tensor, axis: int, sheet: Sheet, into: dict[str, Any]) -> None:
+    """`dead`: share of units that say the same for the whole batch; absent if each says one thing
+    only."""
+    low, high = unit_extremes(value, axis)
     if low.numel() == value.numel():
-        return None
-    return (high - low <= CONSTANT * torch.maximum(low.abs(), high.abs())).float().mean()
+        return
+
+    def place(found: np.ndarray) -> None:
+        low, high = found.reshape(2, -1)
+        size = np.maximum(np.abs(low), np.abs(high))
+        with np.errstate(invalid="ignore"):  # infinities say something else each time
+            into["dead"] = float((high - low <= CONSTANT * size).mean())
+
+    sheet.put(torch.stack([low, high]), place)
 
 
 def pooled(value: Tensor, axis: int) -> Tensor:
@@ -165,7 +176,7 @@ def batch_figures(value: Tensor, sheet: Sheet) -> dict[str, Any]:
     sheet.scalar(largest, into, "max")
     var, mean = torch.var_mean(sampled(value), correction=0)
     sheet.scalar(mean, into, "mean")
-    sheet.scalar(var.sqrt(), into, "std")
+    sheet.scalar(var, into, "std", root=True)
     if value.ndim and len(value) > 1:
         rows = value.reshape(len(value), -1)
         some = rows[:, :: -(-rows.numel() // SAMPLE)].float()
