@@ -45,6 +45,7 @@ class Outcome:
 
     name: str
     expected: str  # a cause, or none
+    severity: str = "warning"  # of a healthy case: from here on a finding is a false alarm
     how: str = "trained"  # refused | trained | error
     cells: list[list[Finding]] = field(default_factory=list)
     across: list[Finding] = field(default_factory=list)  # over all cells, beside each other
@@ -75,11 +76,12 @@ class Outcome:
 
     @property
     def alarms(self) -> list[str]:
-        """Of a healthy case: causes of warning or above."""
+        """Of a healthy case: causes as grave as its file promises that there are none."""
         if not self.healthy:
             return []
         found = [f for cell in (*self.cells, self.across) for f in cell]
-        return sorted({f.cause for f in found if f.severity in GRAVE})
+        least = GRAVE.index(self.severity) if self.severity in GRAVE else 0
+        return sorted({f.cause for f in found if f.severity in GRAVE[least:]})
 
     @property
     def named(self) -> list[str]:
@@ -154,7 +156,7 @@ def run_cases(
 def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome:
     """Plan, controls, training, verdict. Raises ConfigError for a file that expects no finding."""
     started = time.perf_counter()
-    outcome = Outcome(path.stem, _written(path))
+    outcome = Outcome(path.stem, *_written(path))
     try:
         read_plan(path, (), faults())  # a refusal speaks of the file alone
         plan = read_plan(path, OVERRIDES, faults())
@@ -168,15 +170,16 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome
     return outcome
 
 
-def _written(path: Path) -> str:
-    """What the file expects, read without judging the rest: a case may be meant to be refused."""
+def _written(path: Path) -> tuple[str, str]:
+    """Cause and severity that the file expects, read without judging the rest: a case may be meant
+    to be refused."""
     from famulus.config.yaml import load
 
     value = load(path.read_text(encoding="utf-8"), str(path)).value
     promises = value.get("expect") if isinstance(value, dict) else None
     for promise in promises or []:
         if isinstance(promise, dict) and "finding" in promise:
-            return str(promise["finding"])
+            return str(promise["finding"]), str(promise.get("severity", "warning"))
     raise ConfigError(f"{path}: a case expects a finding: a cause, or none")
 
 

@@ -121,6 +121,10 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
     figures["worth_steps"] = worth
     if worth < LEAST_STEPS:
         text += f"; the whole run amounts to {worth:.2g} updates at a rate of {enough:.2g}"
+        if lr * budget.updates / enough >= LEAST_STEPS:  # the rate would do: its schedule does not
+            text += f", and would to {lr * budget.updates / enough:.2g} if the rate stayed"
+            remedy = "training.schedule.name: constant, or one that falls later"
+            return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
         return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
     return Control(NAME, "ok", text, figures=figures)
 

@@ -1,5 +1,6 @@
 """Does training go on from a checkpoint as if nothing had happened (K22)?"""
 
+import math
 from collections.abc import Sequence
 
 from famulus.diagnosis.controls import Control
@@ -11,6 +12,9 @@ def resume(through: Sequence[float], resumed: Sequence[float], same_weights: boo
     """Losses of the same steps without and with a restart between: weights, optimizer and random
     streams restored, the task itself made anew."""
     figures = {"through": list(through), "resumed": list(resumed), "same_weights": same_weights}
+    if not all(map(math.isfinite, (*through, *resumed))):
+        text = "the loss is not finite: nothing to compare"
+        return Control(NAME, "skipped", text, figures=figures)
     if list(through) == list(resumed) and same_weights:
         text = f"{len(through)} steps after a restart are bit for bit those without one"
         return Control(NAME, "ok", text, figures=figures)

@@ -9,6 +9,7 @@ from famulus.diagnosis.layers import Layer, series
 CAUSE = "weights-do-not-move"
 SUMMARY = "weights that should be trained stay bit for bit what they were"
 SAMPLES = 3  # of the layer, none of which moved
+MOST = 0.5  # of the trained numbers, that gradients of exactly 0 must leave where they are
 MEANT = ("frozen", "freeze", "thaw_every", "grow")  # of a model: parts that stand still on purpose
 
 
@@ -17,11 +18,19 @@ def rule(history: History) -> Finding | None:
     if any(model.get(key) for key in MEANT) or not any(e.get("lr") for e in history.train):
         return None
     still: dict[str, list[tuple[int, Layer]]] = {}
+    trained_numbers = 0
     for name, seen in series(history).items():
         known = [(step, v) for step, v in seen if v["numbers"] and v.get("moved") is not None]
         trained = [pair for pair in known if pair[1].get("trainable", True)]
+        trained_numbers += trained[-1][1]["numbers"] if trained else 0
         if len(trained) >= SAMPLES and not any(v["moved"] for _, v in trained):
             still[name] = trained
+    zero = [
+        n for n, seen in still.items() if seen[-1][1].get("held") and seen[-1][1].get("grad") == 0
+    ]
+    if sum(still[n][-1][1]["numbers"] for n in zero) < MOST * trained_numbers:
+        for name in zero:  # a layer for labels where there are none, units that are off
+            del still[name]
     if not still:
         return None
     name, seen = max(still.items(), key=lambda pair: pair[1][-1][1]["numbers"])
