@@ -238,7 +238,7 @@ class ScrollTask(Task):
                 a, b = (t.select(2 + axis, middle[axis]) for t in (drawn, shown))
                 rows = {"original": a, "reconstruction": b, "difference x 3": difference(b, a)}
                 rows = {label: strip(row) for label, row in rows.items()}
-                pictures[f"slice {name}"] = Picture(rows, f"Middle planes across {name}.")
+                pictures[f"slice-{name}"] = Picture(rows, f"Middle planes across {name}.")
             near = {
                 label: strip(F.interpolate(t.select(2, middle[0])[:3], scale_factor=4))
                 for label, t in (("original", drawn), ("reconstruction", shown))

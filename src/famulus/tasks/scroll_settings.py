@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from famulus.config.errors import Unfit
 from famulus.config.schema import Strict
 from famulus.data.scroll_data import ScrollData
 from famulus.models.scroll_net import ScrollModel
@@ -53,7 +54,13 @@ class ScrollConfig(Strict):
         if m.inked and not c.terms.any:
             raise ValueError("loss: expected a weight above 0 for bce, dice, focal or tversky")
         if m.stage == "pool" and (m.skip or m.mid != "none"):
-            raise ValueError("model.skip and model.mid are parts of a block: use model.stage block")
+            raise Unfit(
+                "model.skip and model.mid are parts of a block: use model.stage block",
+                "option-without-effect",
+            )
         if m.freeze and m.kind != "ink":
-            raise ValueError(f"model.freeze keeps an encoder for kind ink, received {m.kind}")
+            raise Unfit(
+                f"model.freeze keeps an encoder for kind ink, received {m.kind}",
+                "option-without-effect",
+            )
         return self
