@@ -22,7 +22,7 @@ class Looks:
 def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best: float) -> Control:
     """`fit(frozen)` trains on one batch whose samples are loaded once, or anew at every step.
 
-    `samples`: of the training split; None for `fit` where two epochs are the same.
+    `samples`: of the training split; None for `fit` where nobody wants so many by heart.
     """
     figures = {**vars(looks), "samples": samples}
     if not looks.steady:
@@ -33,8 +33,11 @@ def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best:
         text = "two epochs show the same input with other targets, which no net can tell apart"
         remedy = "make the target a function of the input, or freeze it for each sample"
         return Control(NAME, "failed", text, remedy, figures, "targets-redrawn")
-    if looks.same_target or fit is None:
+    if looks.same_target:
         return Control(NAME, "ok", "targets are the same in every epoch", figures=figures)
+    if fit is None:
+        text = f"input and target are drawn anew in every epoch, over {samples:,} samples"
+        return Control(NAME, "ok", text, figures=figures)
     frozen, moving = fit(True), fit(False)
     figures |= {"frozen": frozen.last, "moving": moving.last, "steps": frozen.steps}
     text = (
