@@ -37,6 +37,15 @@ def test_a_meter_of_equal_values_is_one_star():
     assert meter(0.3, 0.3, 0.3) == 1
 
 
+def test_an_axis_may_have_the_name_of_a_column():
+    groups = [group({"steps": n, "seed": 7}, 0.1 * n, key=n) for n in (26, 200)]
+    made = build(groups, ["steps", "seed"], "val/loss", ["val/loss"])
+    assert [r.cells["steps"] for r in made.rows] == [26, 200]
+    assert [r.cells["seed"] for r in made.rows] == [7, 7]
+    assert [c.name for c in made.columns if c.name == "steps"] == ["steps"]
+    assert next(c for c in made.columns if c.name == "steps").kind == "axis"
+
+
 def test_a_key_that_does_not_apply_is_a_blank_cell(table):
     lines = list(csv.DictReader(io.StringIO(render.as_csv(table))))
     blanks = [n for n, (axes, _, _) in enumerate(read()) if "aa" not in axes]

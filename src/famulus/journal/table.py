@@ -99,6 +99,10 @@ def build(
     columns += [Column("memory (MB)", "number", shown=False)]
     unusual = any(r.status != "finished" for r in records) or any(g.child_of for g in groups)
     columns += [Column("status", "text", shown=unusual), Column("run", "text", shown=False)]
+    named: dict[str, Column] = {}
+    for column in columns:
+        named.setdefault(column.name, column)  # an axis may be named steps, inputs or seed
+    columns = list(named.values())
     pick = max if upwards else min
     rows = [_row(g, axes, main, score, others, pick) for g in groups]
     table = Table(columns, rows, main)
@@ -126,6 +130,7 @@ def _row(
     cells["seed"] = ", ".join(str((r.config.get("training") or {}).get("seed", "")) for r in runs)
     cells["run"] = ", ".join(r.id for r in runs)
     cells["status"] = _status(group)
+    cells |= {a: group.axes.get(a) for a in axes}
     return Row(cells, list(runs), group.key, group.child_of, group.status)
 
 
