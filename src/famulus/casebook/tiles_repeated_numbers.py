@@ -19,7 +19,7 @@ class Noisy(Changed):
 
     def noisy(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         noise = self.random.normal(0.0, 0.2, tuple(batch["image"].shape)).astype(np.float32)
-        return {**batch, "image": batch["image"] + torch.from_numpy(noise)}
+        return {**batch, "image": (batch["image"] + torch.from_numpy(noise)).clamp(0, 1)}
 
     def to(self, device: torch.device) -> "Noisy":
         return self

@@ -63,7 +63,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "weights-do-not-move": _NOTHING_LEARNED,
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
-    "dead-units": (*_NOTHING_LEARNED, "weights-do-not-move", "features-collapsed"),
+    "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
+                   "weights-do-not-move", "features-collapsed"),  # a rule adds input-unused
     "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG, "rate-too-high"),
     "features-collapsed": (*_NOTHING_LEARNED,),
     "posterior-collapse": _NOTHING_LEARNED,

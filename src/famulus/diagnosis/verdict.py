@@ -18,6 +18,8 @@ GRAVE = ("warning", "error")
 # Controls of a few steps: what they made feared, a whole run that learned has refuted.
 SHORT = ("overfit one batch", "input", "learning rate")
 LEARNED = 0.7  # of what a constant scores
+# Bit for bit the same answer to zeros: no state of training, but how the net is made.
+DEAF = ("predicts-the-mean", "cannot-overfit")
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
@@ -41,7 +43,7 @@ def diagnose(history: History) -> list[Finding]:
     controls = history.controls
     if learned(history, LEARNED):
         controls = [event for event in controls if event["name"] not in SHORT]
-    found = _united([*_of_controls(controls), *filter(None, named)])
+    found = _deafness(_united([*_of_controls(controls), *filter(None, named)]))
     if not found and (lost := cannot_tell.rule(history)):
         return [lost]
     return arranged(found)
@@ -62,12 +64,24 @@ def _of_controls(controls: Iterable[Event]) -> list[Finding]:
             f"control {event['name']}: {event['text']}",
             str(event.get("remedy") or ""),
             event.get("step"),
-            # bit for bit the same answer to zeros: no state of training, but how the net is made
-            ("predicts-the-mean",) if _deaf(event) else (),
+            DEAF if _deaf(event) else (),
         )
         for event in newest.values()
         if event.get("cause") and event.get("verdict") in OF_VERDICT
     ]
+
+
+def _deafness(found: list[Finding]) -> list[Finding]:
+    """Units die where there is nothing to hear; a net is deaf where all units of a layer are dead.
+
+    Which of the two it was, the dead layer's own finding says.
+    """
+    by_cause = {f.cause: f for f in found}
+    deaf, dead = by_cause.get("input-unused"), by_cause.get("dead-units")
+    if not (deaf and dead and deaf.consequences) or "input-unused" in dead.consequences:
+        return found
+    wider = replace(deaf, consequences=(*deaf.consequences, "dead-units"))
+    return [wider if f is deaf else f for f in found]
 
 
 def _deaf(event: Event) -> bool:

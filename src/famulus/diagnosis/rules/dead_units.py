@@ -9,6 +9,7 @@ from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers, learned
 CAUSE = "dead-units"
 SUMMARY = "most units of a layer are zero for every input"
 SHARE = 0.7
+ALL = 0.99  # from here on no input passes
 
 
 def _dead(layer: Layer) -> float:
@@ -44,4 +45,5 @@ def rule(history: History) -> Finding | None:
         f"training.optimizer.lr: {rate / 10:.3g}, an activation that is not flat (leaky_relu), a"
         " norm before it; biases that start at 0",
         step=history.probes[-1]["step"],
+        consequences=("input-unused",) if worst["dead"] >= ALL else (),
     )
