@@ -343,6 +343,19 @@ def test_training_is_the_same_bit_for_bit(autocast):
     assert [event["step"] for event in events] == [0, 1, 2, 4]
 
 
+def test_a_frozen_transformer_keeps_its_fast_path():
+    """torch computes it otherwise while there are hooks in it."""
+    body = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.Sequential(body, nn.Linear(8, 1))
+    for frozen in (False, True):
+        probe = Probe(model, None)
+        body.train(not frozen)
+        probe.begin(0)
+        assert any(m._forward_hooks for m in body.modules()) != frozen
+        assert model[1]._forward_hooks
+        probe.close()
+
+
 def test_a_probe_that_draws_is_seen(monkeypatch):
     """Negative control of the test above: one random number, and dropout differs."""
     dead = probe_layers.put_dead

@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from famulus.diagnosis.probe_layers import Layer, Outputs, in_order_of_calls, layers_of, unwrapped
+from famulus.diagnosis.probe_layers import (
+    Layer,
+    Outputs,
+    hookable,
+    in_order_of_calls,
+    layers_of,
+    unwrapped,
+)
 from famulus.diagnosis.probe_tensors import (
     Sheet,
     batch_figures,
@@ -33,7 +40,7 @@ class Sample:
         net, compiled = unwrapped(model)
         self.layers, self.more = layers_of(net)
         self.sheet = Sheet()
-        self.outputs = Outputs([] if compiled else self.layers, self.sheet)
+        self.outputs = Outputs([] if compiled else hookable(net, self.layers), self.sheet)
         self.owners = [(layer, p) for layer in self.layers for p in layer.parameters]
         self.held = None
         self.handles = []
