@@ -194,7 +194,7 @@ def unusual_start(subject: Subject) -> bool:
             continue
         drawn = drawn.detach()
         sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
-        alike = float(given.double().std()) < 1e-6 * max(sizes[0], 1e-30)
+        alike = float(given.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
         if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
             return True
     return False
