@@ -70,7 +70,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "posterior-collapse": _NOTHING_LEARNED,
     "rate-too-high": (*_NOTHING_LEARNED, *_UNITS, "loss-spike", "loss-not-finite",
                       "features-collapsed", "train-eval-gap", "optimizer-choice"),
-    "saturated-units": (*_NOTHING_LEARNED, "vanishing-gradient", "weights-do-not-move"),
+    "saturated-units": (*_NOTHING_LEARNED, "weights-do-not-move"),  # a rule adds more
     "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "optimizer-choice",
                            "too-few-epochs"),
     # what is seen

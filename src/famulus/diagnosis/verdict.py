@@ -20,6 +20,7 @@ SHORT = ("overfit one batch", "input", "learning rate")
 LEARNED = 0.7  # of what a constant scores
 # Bit for bit the same answer to zeros: no state of training, but how the net is made.
 DEAF = ("predicts-the-mean", "cannot-overfit")
+EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"))
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
@@ -43,7 +44,7 @@ def diagnose(history: History) -> list[Finding]:
     controls = history.controls
     if learned(history, LEARNED):
         controls = [event for event in controls if event["name"] not in SHORT]
-    found = _deafness(_united([*_of_controls(controls), *filter(None, named)]))
+    found = _settled(_united([*_of_controls(controls), *filter(None, named)]))
     if not found and (lost := cannot_tell.rule(history)):
         return [lost]
     return arranged(found)
@@ -71,17 +72,18 @@ def _of_controls(controls: Iterable[Event]) -> list[Finding]:
     ]
 
 
-def _deafness(found: list[Finding]) -> list[Finding]:
-    """Units die where there is nothing to hear; a net is deaf where all units of a layer are dead.
+def _settled(found: list[Finding]) -> list[Finding]:
+    """Of two causes that each may bring the other: the second claims the first, or follows from it.
 
-    Which of the two it was, the dead layer's own finding says.
+    Units die where there is nothing to hear, and a net is deaf where all units of a layer are
+    dead; units saturate late where gradients vanish, and gradients vanish in flat units.
     """
     by_cause = {f.cause: f for f in found}
-    deaf, dead = by_cause.get("input-unused"), by_cause.get("dead-units")
-    if not (deaf and dead and deaf.consequences) or "input-unused" in dead.consequences:
-        return found
-    wider = replace(deaf, consequences=(*deaf.consequences, "dead-units"))
-    return [wider if f is deaf else f for f in found]
+    for first, second in EITHER:
+        one, other = by_cause.get(first), by_cause.get(second)
+        if one and other and first not in other.consequences and one.severity == "error":
+            by_cause[first] = replace(one, consequences=(*one.consequences, second))
+    return list(by_cause.values())
 
 
 def _deaf(event: Event) -> bool:

@@ -43,4 +43,10 @@ def rule(history: History) -> Finding | None:
         "inputs and weights of unit size (data.scaling, the usual initialisation), a norm before"
         " it, or model.activation: relu",
         step=history.probes[-1]["step"],
+        consequences=("vanishing-gradient",) if _at_start(history, worst["name"]) else (),
     )
+
+
+def _at_start(history: History, name: str) -> bool:
+    first = next((v for v in history.probes[0]["layers"] if v["name"] == name), {})
+    return (first.get("saturated") or 0) >= SHARE
