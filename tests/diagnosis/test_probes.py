@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from famulus.diagnosis import probe_layers, probe_tensors
+from famulus.diagnosis import probe_layers, probe_outputs, probe_tensors
 from famulus.diagnosis.probes import Probe, due
 from famulus.ops.representation import effective_rank
 
@@ -358,8 +358,8 @@ def test_a_frozen_transformer_keeps_its_fast_path():
 
 def test_a_probe_that_draws_is_seen(monkeypatch):
     """Negative control of the test above: one random number, and dropout differs."""
-    dead = probe_layers.put_dead
-    monkeypatch.setattr(probe_layers, "put_dead", lambda *a: (torch.rand(1), dead(*a))[1])
+    dead = probe_outputs.put_dead
+    monkeypatch.setattr(probe_outputs, "put_dead", lambda *a: (torch.rand(1), dead(*a))[1])
     assert not same(trained(True)[0], trained(False)[0])
 
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from famulus.diagnosis.probe_layers import (
     Layer,
-    Outputs,
     hookable,
     in_order_of_calls,
     layers_of,
     unwrapped,
 )
+from famulus.diagnosis.probe_outputs import Outputs
 from famulus.diagnosis.probe_tensors import (
     Sheet,
     batch_figures,
