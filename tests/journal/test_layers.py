@@ -9,9 +9,12 @@ import pytest
 
 from famulus.journal import layers as facts
 from famulus.journal.compare import compare
+from famulus.journal.group import Group
 from famulus.journal.layers_compare import layer_rows
 from famulus.journal.layers_page import Axis, axis_of, bar, rows, spark
+from famulus.journal.record import Series
 from famulus.journal.site import write
+from famulus.journal.table import build, select
 from famulus.store.store import Store
 from tests.journal.runs import record
 
@@ -125,6 +128,18 @@ def test_compare_sets_the_layers_of_runs_side_by_side(store):
     assert "Layers" not in compare(store, ["000000", "111111"], format="csv")
     assert "Layers" not in compare(store, ["toy/layers"])
     assert "102" in compare(store, ["toy/layers"], include=["memory"])
+
+
+@pytest.mark.parametrize(("device", "shown"), [("cpu", False), ("cuda:0", True)])
+def test_memory_has_a_column_where_it_is_that_of_a_gpu(device, shown):
+    at = [np.array([0.0, 1.0])] * 3
+    runs = [
+        record({"net": net}, 0.5, facts={"device": device}, series={"memory (MB)": series})
+        for net, series in (("a", Series(*at, at[0] + 100)), ("b", Series(*at, at[0] + 900)))
+    ]
+    table = select(build([Group(0, {"net": "a"}, runs)], ["net"], "val/loss", ["val/loss"]))
+    assert ("memory (MB)" in table.names) == shown
+    assert table.rows[0].cells["memory (MB)"] == 901
 
 
 def test_a_run_s_page_shows_its_layers_escaped(store, tmp_path):

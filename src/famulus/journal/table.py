@@ -96,7 +96,8 @@ def build(
     columns += [Column("parameters", "number"), Column("minutes", "number")]
     columns += [Column("inputs/s", "number")]
     columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
-    columns += [Column("memory (MB)", "number", shown=False)]
+    on_gpu = any(str(r.facts.get("device")).startswith("cuda") for r in records)
+    columns += [Column("memory (MB)", "number", shown=on_gpu)]
     unusual = any(r.status != "finished" for r in records) or any(g.child_of for g in groups)
     columns += [Column("status", "text", shown=unusual), Column("run", "text", shown=False)]
     named: dict[str, Column] = {}
