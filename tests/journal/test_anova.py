@@ -39,6 +39,15 @@ def grid(score, a=3, b=2, replicates=2):
     ]
 
 
+def test_a_value_may_be_a_section():
+    """An axis of schedules, say: {name: plateau, patience: 3} is one level."""
+    plain = grid(lambda i, j: i * i - 0.5 * j)
+    nested = [{**row, "a": {"name": "plateau", "patience": row["a"]}} for row in plain]
+    told = [effects(analyse(rows, "y", ["a", "b"], log=False)) for rows in (plain, nested)]
+    assert told[1]["a"].share == pytest.approx(told[0]["a"].share)
+    assert list(told[1]["a"].means.values()) == pytest.approx(list(told[0]["a"].means.values()))
+
+
 def test_balanced_two_way_by_hand():
     rows = grid(lambda i, j: i * i - 0.5 * j)
     y = np.array([row["y"] for row in rows]).reshape(3, 2, 2)

@@ -10,7 +10,7 @@ in the noise.
 Source: Langsrud 2003, "ANOVA for unbalanced data", doi:10.1023/A:1023260610025.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -221,7 +221,8 @@ class _Model:
             first += len(effects)
             if a == axis:
                 own = [*effects, -effects.sum()]
-                at = {k: weights[0] + v for k, v in zip(self.levels[a], own, strict=True)}
+                names = [k if isinstance(k, Hashable) else _key(k) for k in self.levels[a]]
+                at = {k: weights[0] + v for k, v in zip(names, own, strict=True)}
         return at
 
 
