@@ -2,15 +2,17 @@
 
 import re
 import statistics
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from famulus.journal.changes import differences
 from famulus.journal.entry import collect
-from famulus.journal.facts import sentences, text
+from famulus.journal.facts import _floors, sentences, text
 from famulus.journal.record import higher_is_better
 from tests.journal import conftest as lab
+from tests.journal.runs import group as cell
 from tests.journal.runs import record
 
 NAME = "tiles/compare-datasets"
@@ -165,3 +167,20 @@ def test_events_that_make_no_sense_are_left_out(empty):
     entry = collect(empty, "e")
     assert entry.records[0].series == {}
     assert entry.records[0].pictures == []
+
+
+def test_floors_that_are_missed_are_told_apart():
+    """Nothing learned is the first floor alone; a rival is beaten or not, a bound is neither."""
+    floors = [
+        {"score": "loss", "value": v, "means": m}
+        for m, v in (("zero image", 1.0), ("TKD", 0.4), ("best possible", 0.1))
+    ]
+    groups = [cell({"lr": lr}, loss) for lr, loss in ((1, 2.0), (0.1, 0.45), (2, 0.41), (3, 0.3))]
+    for one in groups:
+        one.records[0].floors.extend(floors)
+    shown = SimpleNamespace(upwards=False, own=groups, score="val/loss", naming=["lr"])
+    found = _floors(shown)
+    assert [text(s) for s in found] == [
+        "lr 1 scored no better than zero image (1.00): nothing was learned there.",
+        "lr 0.1 and 1 other cell scored no better than TKD (0.400).",
+    ]

@@ -185,27 +185,33 @@ def _effects(entry: Entry) -> list[Sentence]:
 
 
 def _floors(entry: Entry) -> list[Sentence]:
-    """Cells that did no better than a net that has learned nothing."""
+    """Cells that did no better than what the task can do without training, floor by floor.
+
+    The first floor of a score is what a net that has learned nothing gets; the others are rivals.
+    """
     if entry.upwards:
         return []
-    idle = []
+    missed: dict[str, list[Group]] = {}  # of each cell the first floor that it misses
+    known: dict[str, tuple[float, bool]] = {}
     for group in entry.own:
         mean = group.mean(entry.score)
-        for record in group.records[:1]:
-            for floor in record.floors:
-                same = str(floor.get("score")) in (entry.score, entry.score.removeprefix("val/"))
-                baseline = floor.get("means") not in ("initial loss", "best possible")
-                if same and baseline and mean is not None and mean >= float(floor["value"]):
-                    idle.append((group, floor))
-                    break  # a cell counts once, however many floors it misses
-    if not idle:
-        return []
-    group, floor = idle[0]
-    more = f" and {plural(len(idle) - 1, 'other cell')}" if len(idle) > 1 else ""
-    return [
-        [Strong(label(entry, group)), f"{more} scored no better than {floor['means']} "
-         f"({figure(floor['value'])}): nothing was learned there."]
-    ]  # fmt: skip
+        names = (entry.score, entry.score.removeprefix("val/"))
+        floors = [f for f in group.records[0].floors if str(f.get("score")) in names]
+        floors = [f for f in floors if f.get("means") not in ("initial loss", "best possible")]
+        for n, floor in enumerate(floors):
+            if mean is not None and mean >= float(floor["value"]):
+                means = str(floor["means"])
+                missed.setdefault(means, []).append(group)
+                known.setdefault(means, (float(floor["value"]), n == 0))
+                break
+    found: list[Sentence] = []
+    for means, groups in missed.items():
+        value, trivial = known[means]
+        more = f" and {plural(len(groups) - 1, 'other cell')}" if len(groups) > 1 else ""
+        end = ": nothing was learned there." if trivial else "."
+        said = f"{more} scored no better than {means} ({figure(value)}){end}"
+        found.append([Strong(label(entry, groups[0])), said])
+    return found
 
 
 def _promises(entry: Entry) -> Sentence | None:
