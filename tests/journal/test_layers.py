@@ -153,6 +153,11 @@ def test_a_run_s_page_shows_its_layers_escaped(store, tmp_path):
     assert "memory (MB)" in text
 
 
+def test_a_layer_that_is_passed_by_is_told():
+    shown = rows(facts.read([event(0, layer("used", calls=2), layer("unused", calls=0))]))
+    assert [row["shares"] for row in shown["rows"]] == [[], [("", "forward not called")]]
+
+
 def test_rows_without_any_number_are_drawn():
     empty = dict.fromkeys(("weight", "grad", "update", "mean", "std", "dead", "zeros"))
     shown = rows(facts.read([event(0, {"name": "a", "type": "Odd", "numbers": 3, **empty})]))

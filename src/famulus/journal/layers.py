@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 MOST = 48  # samples that are kept
-MEASURED = ("weight", "grad", "update", "mean", "std", "zeros", "dead", "saturated")
+MEASURED = ("weight", "grad", "update", "mean", "std", "zeros", "dead", "saturated", "calls")
 FLAGS = ("moved", "trainable", "held")
 FACTOR = 10.0  # between two runs' gradients, updates or outputs: much
 SHARE = 0.25  # between two runs' shares of dead or saturated units: much

@@ -104,7 +104,7 @@ def _power(exponent: int) -> str:
 
 def _shares(layers: Layers, n: int) -> list[tuple[str, str]]:
     """(tone, words) of outputs that are zero, of units that are dead, of outputs in flat parts."""
-    found = []
+    found = [("", "forward not called")] if layers.values["calls"][-1, n] == 0 else []
     tones = ("zeros", "", "zero"), ("dead", "bad", "dead"), ("saturated", "warn", "flat")
     for key, tone, word in tones:
         value = layers.values[key][-1, n]
