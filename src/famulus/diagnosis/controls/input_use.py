@@ -55,7 +55,8 @@ def input_use(
         frozen, blind = fit("true", factor), fit("zeroed", factor)
         figures |= {"frozen": frozen.last, "frozen_zeroed": blind.last, "factor": factor}
         way = frozen.first - min(frozen.last, blind.last)
-        if (blind.last - frozen.last) > AHEAD * way > 0:
+        halved = 0 <= frozen.last < blind.last / 2  # where the best constant is nearly right
+        if (blind.last - frozen.last) > AHEAD * way > 0 or halved:
             told = (
                 f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
                 f" the net can use its input; held out, {true.steps} steps don't show it yet"
