@@ -56,7 +56,10 @@ def free(trial: Trial) -> Control:
 def looks(trial: Trial) -> Looks | None:
     """None where the loss does not call the net once with a batch."""
     net = trial.net()
-    one, two = (Free(net, trial.reloaded(epoch)) for epoch in range(2))
+    kept = copy.deepcopy(net.model.state_dict())
+    one = Free(net, trial.reloaded(0))
+    net.model.load_state_dict(kept)  # running averages move with every call
+    two = Free(net, trial.reloaded(1))
     if not one.found or not two.found:
         return None
     whole = slice(0, one.samples)
@@ -65,10 +68,9 @@ def looks(trial: Trial) -> Looks | None:
         a.shape == b.shape and torch.equal(a, b) for a, b in zip(*given, strict=True)
     )
     _, ends = descend(one.found, lambda free: one.loss(free, whole), 20)  # answers that tell
-    kept = copy.deepcopy(net.model.state_dict())
 
     def lost(epoch: Free, noise: int = 0) -> float:
-        net.model.load_state_dict(kept)  # running averages move with every call
+        net.model.load_state_dict(kept)
         return float(epoch.loss(ends, whole, noise))
 
     with torch.no_grad():
