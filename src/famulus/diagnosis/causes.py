@@ -65,10 +65,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
                    "weights-do-not-move", "features-collapsed"),  # a rule adds input-unused
-    "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG, "rate-too-high"),
+    "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG),  # a rule adds rate-too-high
     "features-collapsed": (*_NOTHING_LEARNED,),
     "posterior-collapse": _NOTHING_LEARNED,
-    "rate-too-high": (*_NOTHING_LEARNED, *_UNITS, "loss-spike", "loss-not-finite",
+    "rate-too-high": (*_NOTHING_LEARNED, "dead-units", "saturated-units", "vanishing-gradient",
+                      "loss-spike", "loss-not-finite",
                       "features-collapsed", "train-eval-gap", "optimizer-choice"),
     "saturated-units": (*_NOTHING_LEARNED, "weights-do-not-move"),  # a rule adds more
     "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "optimizer-choice",

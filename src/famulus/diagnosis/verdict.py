@@ -20,7 +20,8 @@ SHORT = ("overfit one batch", "input", "learning rate")
 LEARNED = 0.7  # of what a constant scores
 # Bit for bit the same answer to zeros: no state of training, but how the net is made.
 DEAF = ("predicts-the-mean", "cannot-overfit")
-EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"))
+EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"),
+          ("rate-too-high", "exploding-gradient"))  # fmt: skip
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 

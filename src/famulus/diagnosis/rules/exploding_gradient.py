@@ -8,7 +8,7 @@ from famulus.diagnosis.layers import learned, with_weights
 CAUSE = "exploding-gradient"
 SUMMARY = "gradients grow on their way to the first layers, or from step to step"
 FACTOR = 100.0  # first over last; AutoTrainer: 70
-STEEP = 30.0  # gradient over weight in the median layer of the first samples; sound nets: below 1
+STEEP = 30.0  # gradient over weight in the median layer of the first sample; sound nets: below 1
 GROWN = 1e3  # the largest gradient of a step over that of the first steps
 LAYERS = 4
 
@@ -28,7 +28,7 @@ def rule(history: History) -> Finding | None:
     most, step = max(sizes)
     grown = start > 0 and most > GROWN * start
     deep = bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
-    at_start = max(steep[:3], default=0.0)
+    at_start = steep[0] if steep else 0.0
     if not grown and not deep and at_start < STEEP:
         return None
     if at_start >= STEEP:
@@ -52,4 +52,5 @@ def rule(history: History) -> Finding | None:
         f"{told}, and nothing is learned",
         "training.clip: 1.0, a norm between the layers, weights that start smaller",
         step=step,
+        consequences=("rate-too-high",) if at_start >= STEEP else (),
     )
