@@ -18,7 +18,7 @@ def cases(
     out: Annotated[Path | None, typer.Option("-o", help="Write the JSON result here, too.")] = None,
     controls_s: Annotated[
         float, typer.Option(min=0, help="Seconds of controls for each case; 0: none.")
-    ] = 20.0,
+    ] = 60.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -33,7 +33,7 @@ from famulus.store.store import Store
 
 FOLDER = Path("experiments/cases")
 OVERRIDES = ["training.threads=1"]  # small nets lose by sharing, and no time goes into measuring it
-CONTROLS_S = 20.0  # of controls for each case
+CONTROLS_S = 60.0  # of controls for each case, at most; a few where the machine has nothing else
 NONE = "none"
 OF_COMPARISONS = ("comparison-confounded", "within-the-noise")
 PACKAGE = Path(__file__).resolve().parents[1]
