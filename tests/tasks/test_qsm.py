@@ -106,7 +106,7 @@ def test_spectrum_floors_are_in_order():
     assert all(v >= least for v in floors.values())
     assert floors["zero image"] == pytest.approx(1)
     t = task({"form": "spectrum", "weights": "none"}, steps=10, learn="noise")
-    assert t.floors(t.data())["best single filter"].means != "best possible"  # may be beaten
+    assert "best single filter" not in t.floors(t.data())  # steps that follow the noise may beat it
 
 
 def test_weights_change_the_map():
