@@ -42,6 +42,12 @@ def test_a_gradient_that_is_all_noise_is_said_to_be_so():
     assert "all noise" in told.text
 
 
+def test_a_batch_of_one_has_no_gradients_to_compare():
+    told = gradient_noise([], 1)
+    assert told.verdict == "skipped"
+    assert "batch of 1" in told.text
+
+
 # -- two samples ---------------------------------------------------------------------------
 
 
