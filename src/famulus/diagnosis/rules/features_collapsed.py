@@ -9,6 +9,7 @@ CAUSE = "features-collapsed"
 SUMMARY = "an encoder gives every input the same features"
 RANK = 1.5  # effective rank of the features of a validation set
 SPREAD = 0.01
+COSINE = 0.998  # of different inputs: even features that are not centred stay below
 
 
 def rule(history: History) -> Finding | None:
@@ -17,10 +18,10 @@ def rule(history: History) -> Finding | None:
         return None
     rank = float(last["values"]["feature_rank"])
     spread = float(last["values"].get("feature_std", 1.0))
-    if rank >= RANK and spread >= SPREAD:
+    cosine = float(last["values"].get("feature_cosine", 0.0))
+    if rank >= RANK and spread >= SPREAD and cosine < COSINE:
         return None
-    cosine = last["values"].get("feature_cosine")
-    alike = f", cosine of different pictures {cosine:.4f}" if cosine is not None else ""
+    alike = f", cosine of different pictures {cosine:.4f} (limit {COSINE})"
     return Finding(
         CAUSE,
         "error",
