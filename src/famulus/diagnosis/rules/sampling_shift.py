@@ -29,7 +29,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "warning",
         f"the net finds {last[PREDICTED]:.3f} where {last[TRUE]:.3f} is there, {ratios[-1]:.1f}"
-        f" times as much (limit {LIMIT}, over {LAST} validations); {share:.0%} of the training cubes have"
+        f" times as much (limit {LIMIT}, over {LAST} validations); {share:.0%} of the cubes have"
         " an edge at their centre, and their pixels are not weighted",
         "data.edges: 0.5 with data.weighted: true, which keeps the loss that of even sampling",
         step=history.val[-1]["step"],
