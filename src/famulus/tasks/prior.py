@@ -253,8 +253,8 @@ class Prior(Task):
             "lower half drawn": strip(self.decode(completed)),
             "sample": strip(self.decode(drawn)),
         }
-        text = f"Seed 0, temperature {c.temperature:g}, top_k {c.top_k}, top_p {c.top_p}."
-        return {"samples": Picture(rows, text)}
+        said = (f"{k} {v:g}" for k, v in how.as_dict().items() if v is not None)
+        return {"samples": Picture(rows, f"Drawn with {', '.join(said)}.")}
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `models.prior_apply`: samples, and completions of a person's pictures."""
