@@ -162,13 +162,18 @@ def _narrow(outputs: Sequence[Tensor]) -> bool:
 
 
 def _crossed(start: Sequence[Tensor], loss: Loss, figures: dict) -> bool:
+    """Whether four samples together can't be answered better than by one answer for all."""
     four = slice(0, 4)
-    began = float(loss([t[four] for t in start], four).detach())
     together, _ = descend([t[four] for t in start], lambda free: loss(free, four))
+
+    def same(free: list[Tensor]) -> Tensor:
+        return loss([f.expand_as(t[four]) for f, t in zip(free, start, strict=True)], four)
+
+    constant, _ = descend([t[:1] for t in start], same)
     alone = []
     for i in range(4):
         one = slice(i, i + 1)
         alone.append(descend([t[one] for t in start], lambda free, s=one: loss(free, s))[0])
-    figures |= {"alone": sum(alone) / 4, "together": together}
+    figures |= {"alone": sum(alone) / 4, "together": together, "one_for_all": constant}
     least = figures["alone"]
-    return together - least > LOST * max(began - least, 1e-12)
+    return together - least > LOST * max(constant - least, 1e-12)
