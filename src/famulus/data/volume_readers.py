@@ -143,8 +143,10 @@ class Npy(Reader):
         self.path = path
         try:
             self.array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except OSError as error:
             raise DataError(f"{path}: cannot be read ({error})") from error
+        except (ValueError, EOFError) as error:  # NumPy would suggest to unpickle it
+            raise DataError(f"{path}: expected a .npy array of numbers, complete") from error
         if self.array.ndim != 3:
             raise DataError(f"{path}: expected 3 axes (z, y, x), received {self.array.shape}")
         self.shape, self.dtype = self.array.shape, self.array.dtype
