@@ -77,6 +77,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     # what is seen
     "loss-not-finite": ("loss-spike", "cannot-overfit"),
     "memorises-the-pool": ("memorises", "loss-spike"),
+    "one-degree-of-freedom": ("converged", "plateau"),
     "plateau": ("rate-too-low",),
     "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),
     "rate-cannot-reach": ("converged", "plateau", "cannot-overfit", "input-unused",
