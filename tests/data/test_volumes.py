@@ -130,5 +130,5 @@ def test_nan_in_a_float_volume_and_a_foreign_type(tmp_path):
 
 def test_objects_are_never_unpickled(tmp_path):
     np.save(tmp_path / "o.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(DataError, match="expected a .npy array of numbers"):
+    with pytest.raises(DataError, match=r"expected a \.npy array of numbers"):
         open_fragment(tmp_path / "o.npy")
