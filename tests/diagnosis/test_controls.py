@@ -10,9 +10,11 @@ from scipy import stats
 from famulus.diagnosis.controls import rate as rates
 from famulus.diagnosis.controls.duplicates import copies, duplicates
 from famulus.diagnosis.controls.floors import initial_loss
+from famulus.diagnosis.controls.moves import Weight, moves
 from famulus.diagnosis.controls.noise_scale import gradient_noise
 from famulus.diagnosis.controls.overfit import Fit, overfit
 from famulus.diagnosis.controls.split import difference, split, summary
+from famulus.diagnosis.controls.targets import Looks, targets
 
 # -- gradient noise ------------------------------------------------------------------------
 
@@ -157,6 +159,18 @@ def test_rates_are_judged_by_trials_and_by_what_the_run_has():
     assert judged(1.0, 1000.0, last=lambda r: math.nan) == ""  # no rate helps: another cause
 
 
+def test_a_suggestion_that_does_not_hold_is_not_taken():
+    """A range test that ends in its steepest fall: ten times less comes further."""
+    last = {1.0: 1.6, 0.1: 0.3, 0.01: 0.8}
+    assert judged(1e-5, 0.1, name="sgd", suggestion=1.0, last=lambda r: last.get(r, 0.99)) != ""
+    flat = judged(1e-5, 0.1, name="sgd", suggestion=1.0, last=lambda r: 0.99)
+    assert flat == ""  # no rate does better in the trial
+
+
+def test_a_loss_without_a_bottom_is_not_blamed_on_the_rate():
+    assert judged(1e-3, 0.1, last=lambda r: -1e4 * r) == ""
+
+
 # -- overfit, initial loss -----------------------------------------------------------------
 
 
@@ -171,9 +185,32 @@ def test_what_a_failed_fit_is_told_apart_by():
     assert fitted(same | {("zeroed", 1.0): Fit(1.0, 1.1, 1.1, 300)}).verdict == "ok"
     nan = {("true", 1.0): Fit(1.0, math.nan, math.nan, 3), ("true", 0.1): stuck}
     assert fitted(nan).cause == "rate-too-high"
-    assert fitted(nan | {("true", 0.1): nan["true", 1.0]}).cause == "loss-not-finite"
+    never = nan | {("true", f): nan["true", 1.0] for f in (0.1, 0.01)}
+    assert fitted(never).cause == "loss-not-finite"
+    worse = same | {("true", 1.0): Fit(1.0, 7.0, 7.0, 300)}
+    assert fitted(worse | {("true", 0.01): Fit(1.0, 0.1, 0.1, 300)}).cause == "rate-too-high"
+    assert fitted(worse | {("true", 0.01): stuck}).cause == "cannot-overfit"
     few = overfit(lambda kind, factor: stuck, "recon", weights=9, numbers=1000)
     assert few.verdict == "ok"
+
+
+def test_targets_that_are_drawn_anew_for_few_samples():
+    def told(moving, samples=8):
+        fits = {True: Fit(1.0, 0.001, 0.0, 300), False: Fit(1.0, moving, 0.0, 300)}
+        return targets(Looks(False, False, True), samples, fits.__getitem__, 0.0).cause
+
+    assert told(0.3) == "targets-redrawn"
+    assert told(0.003) == ""
+    assert told(0.3, samples=5000) == ""
+
+
+def test_a_gradient_too_small_to_move_anything():
+    def weight(moved, largest):
+        return Weight("w", True, True, 9, True, True, moved, largest)
+
+    assert moves([weight(True, 1.0)], [], 3).cause == ""
+    assert moves([weight(True, 1.0), weight(False, 1e-12)], [], 3).cause == "vanishing-gradient"
+    assert moves([weight(True, 1.0), weight(False, 1e-2)], [], 3).cause == "weights-do-not-move"
 
 
 def test_initial_loss_of_ten_classes():

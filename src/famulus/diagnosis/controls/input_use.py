@@ -41,6 +41,8 @@ def input_use(
     said = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
     text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {said}"
     remedy = "look where the input goes: a variable that is overwritten, a branch without effect"
+    if not true.after < true.before + LITTLE * abs(true.before):
+        return Control(NAME, "skipped", f"{text}: worse than {true.before:.4g}", "", figures)
     if true.after in (true.blind, others["shuffled"]):
         told = f"{text}; other samples' input or none changes nothing, not in the last digit"
         return Control(NAME, "failed", told, remedy, figures, "input-unused")
@@ -66,6 +68,13 @@ def input_use(
         f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
         f" {factor:g} times the rate: as good without the input as with it"
     )
-    if not way > LITTLE * abs(frozen.first):
-        return Control(NAME, "skipped", f"{told}, but too little is learned to tell", "", figures)
+    level = max(abs(frozen.last), abs(blind.last), 1e-12)
+    if not way > LITTLE * abs(frozen.first) or abs(frozen.last - blind.last) > AHEAD * level:
+        return Control(
+            NAME,
+            "skipped",
+            f"{told}, but what is learned is too little, or too uneven, to tell",
+            "",
+            figures,
+        )
     return Control(NAME, "failed", told, remedy, figures, "input-unused")

@@ -27,4 +27,5 @@ def loader(fetch_s: Callable[[], float], step_s: Callable[[], float], batch: int
         text,
         "training.workers: 4, or convert the set once (famulus data convert)",
         figures,
+        "loader-bound",
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from famulus.diagnosis.controls import Control
 
 NAME = "weights move"
+FAINT = 1e-9  # largest entry of a gradient below which rounding may take a step away
 MOST = 0.5  # share of the trained numbers that a gradient of exactly 0 may leave where they are
 
 
@@ -20,6 +21,7 @@ class Weight:
     touched: bool  # a gradient has arrived
     reached: bool  # one other than 0
     moved: bool  # bit for bit another one
+    largest: float = 1.0  # entry of the last gradient, in size
 
 
 def moves(
@@ -55,6 +57,17 @@ def moves(
     silent = [w for w in still if w.touched and not w.reached]
     if sum(w.numbers for w in silent) > MOST * sum(w.numbers for w in trained):
         unreached += [w.name for w in silent]
+    faint = [w for w in unmoved if w.largest < FAINT]
+    if faint and len(faint) == len(unmoved) and not lost:
+        return Control(
+            NAME,
+            "failed",
+            f"the gradient of {_named([w.name for w in faint])} is at most"
+            f" {max(w.largest for w in faint):.2g}: too small to move a weight",
+            "a norm, residual connections, fewer layers, or another activation or start",
+            figures,
+            "vanishing-gradient",
+        )
     if lost or unmoved or (unreached and not exempt):
         if lost:
             text, remedy = "the optimizer does not hold", "param_groups must list every parameter"

@@ -15,6 +15,7 @@ NAME = "overfit one batch"
 SHARE = 0.5  # of the way from the first loss to `best` that must be gone
 AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
+SLOWER = 0.01  # on the rate, where the configured one makes it worse
 FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
 
 
@@ -40,11 +41,13 @@ def overfit(
     *,
     weights: int = 0,
     numbers: int = 0,
+    faster: float | None = None,
 ) -> Control:
     """`fit(kind, factor)`: a fresh net, `factor` on its rate, fed the "true" or a "zeroed" input.
 
     `part`: the loss part judged; `best`: its least possible value where known. `weights` and
     `numbers` count what is trained and what is to be learned: a net of a few weights can't.
+    `faster`: a factor on the rate that promises more, tried where it is not among FACTORS.
     """
     found = fit("true", 1.0)
     figures = {"first": found.first, "last": found.last, "steps": found.steps}
@@ -72,11 +75,15 @@ def overfit(
                 "train-eval-gap",
             )
         return Control(NAME, "ok", text, figures=figures)
-    for factor in FACTORS:
-        faster = fit("true", factor)
-        if math.isfinite(faster.last) and faster.gone(best) >= SHARE:
-            figures |= {"faster": faster.last, "factor": factor}
-            told = f"{text}; {faster.last:.4g} at {factor:g} times the rate: it can, given time"
+    if not found.last < found.first:
+        slower = fit("true", SLOWER)
+        if math.isfinite(slower.last) and slower.gone(best) >= SHARE:
+            return _too_fast(slower, text, figures)
+    for factor in (*FACTORS, *([faster] if faster and faster > FACTORS[-1] else [])):
+        quick = fit("true", factor)
+        if math.isfinite(quick.last) and quick.gone(best) >= SHARE:
+            figures |= {"faster": quick.last, "factor": factor}
+            told = f"{text}; {quick.last:.4g} at {factor:.3g} times the rate: it can, given time"
             return Control(NAME, "ok", told, figures=figures)
     text += f": only {gone:.0%} of the way to {best:.4g}"
     if 0 < 10 * weights < numbers:
@@ -99,13 +106,18 @@ def overfit(
 
 
 def _broken(fit: Callable[[str, float], Fit], found: Fit, part: str, figures: dict) -> Control:
-    """Not finite: because of the rate, if a tenth of it stays finite."""
+    """Not finite: because of the rate, if a tenth or a hundredth of it stays finite."""
     text = f"{part} became {found.last} at step {found.steps} on one frozen batch"
-    slower = fit("true", 0.1)
-    if math.isfinite(slower.last):
-        figures["slower"] = slower.last
-        remedy = "divide training.optimizer.lr by 10, or set training.clip: 1.0"
-        text += f"; {slower.last:.4g} at a tenth of the rate"
-        return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+    for factor in (0.1, SLOWER):
+        slower = fit("true", factor)
+        if math.isfinite(slower.last):
+            return _too_fast(slower, text, figures)
     remedy = "look for a log, a root or a quotient without a lower bound in the loss"
     return Control(NAME, "failed", text, remedy, figures, "loss-not-finite")
+
+
+def _too_fast(slower: Fit, text: str, figures: dict) -> Control:
+    figures["slower"] = slower.last
+    remedy = "divide training.optimizer.lr by 10 or 100, or set training.clip: 1.0"
+    text += f"; {slower.last:.4g} at a lower rate"
+    return Control(NAME, "failed", text, remedy, figures, "rate-too-high")

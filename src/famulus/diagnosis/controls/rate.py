@@ -16,7 +16,7 @@ LOW, HIGH, STEPS = 1e-8, 1.0, 100
 STOP = 4.0  # times the best loss
 SMOOTH = 0.8  # of the running mean
 BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
-LEAST_STEPS = 3.0  # at the suggested rate that a whole run must amount to
+LEAST_STEPS = 10.0  # at the suggested rate that a whole run must amount to
 HALF = 0.5  # of the suggestion's progress
 REACH = 0.5  # share of the distance that a run must be able to go
 
@@ -103,10 +103,11 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
                 return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
     if suggestion is None or suggestion <= lr:
         return Control(NAME, "ok", text, figures=figures)
-    quick = tried(suggestion)
-    figures["at_suggestion"] = quick.last
-    text += f"; {own.last:.4g} there, {quick.last:.4g} at the suggestion"
-    if not math.isfinite(quick.last) or not quick.last < own.last:
+    suggestion, quick = _best(tried, suggestion, lr)
+    figures |= {"tried": suggestion, "at_tried": quick.last}
+    text += f"; {own.last:.4g} there, {quick.last:.4g} at {suggestion:.2g}"
+    runs_away = quick.last < -10 * abs(quick.first)  # a loss without a bottom is another's cause
+    if not quick.last < own.last or runs_away:
         return Control(NAME, "ok", text, figures=figures)
     enough, distance = _gentlest(tried, suggestion, quick, lr)
     figures |= {"enough": enough, "distance": distance}
@@ -127,6 +128,13 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
             return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
         return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
     return Control(NAME, "ok", text, figures=figures)
+
+
+def _best(tried: Callable[[float], Tried], suggestion: float, lr: float) -> tuple[float, Tried]:
+    """The suggestion, or a tenth or a hundredth of it where that comes further in the trial."""
+    rates = [r for r in (suggestion, suggestion / 10, suggestion / 100) if r > lr]
+    found = [(rate, tried(rate)) for rate in rates]
+    return min(found, key=lambda row: row[1].last if math.isfinite(row[1].last) else math.inf)
 
 
 def _gentlest(

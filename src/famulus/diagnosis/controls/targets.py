@@ -7,6 +7,7 @@ from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.overfit import SHARE, Fit
 
 NAME = "targets"
+TIMES = 5.0  # what frozen targets leave, where drawn ones leave more than they should
 FEW = 64  # training samples that someone wants learned by heart
 
 
@@ -44,7 +45,7 @@ def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best:
         f"targets are drawn anew in every epoch: one batch {frozen.first:.4g} → {frozen.last:.4g}"
         f" frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
     )
-    heart = frozen.gone(best) >= SHARE > moving.gone(best)
+    heart = frozen.gone(best) >= SHARE and moving.last - best > TIMES * (frozen.last - best)
     if samples <= FEW and heart:
         return Control(
             NAME,

@@ -143,7 +143,15 @@ def _overfit(trial: Trial, limit_s: float) -> Iterator[Control]:
         trial.best,
         weights=weights,
         numbers=numbers,
+        faster=_faster(trial),
     )
+
+
+def _faster(trial: Trial) -> float | None:
+    """What the range test suggests, over the configured rate; where the test was run."""
+    suggestion = trial.sweep.suggestion if "sweep" in vars(trial) else None
+    lr = trial.training.optimizer.lr
+    return suggestion / lr if suggestion and lr else None
 
 
 def _targets(trial: Trial, limit_s: float) -> Iterator[Control]:
@@ -184,12 +192,12 @@ def _called(trial: Trial) -> bool:
 
 def _rate(trial: Trial, limit_s: float) -> Iterator[Control]:
     share = limit_s / trial.small_s
-    found = rate.sweep(of_net.RateStep(trial.net()), int(min(rate.STEPS, max(30, share / 2))))
+    trial.sweep_steps = int(min(rate.STEPS, max(30, share / 2)))
     steps = int(min(TRIED, max(LEAST, share / 6)))
     summed, updates = trial.summed_rate()
     spec = trial.training.optimizer
     budget = rate.Budget(spec.name, spec.lr, summed, updates)
-    yield rate.rate(found, lambda value: of_net.tried(trial, value, steps), budget)
+    yield rate.rate(trial.sweep, lambda value: of_net.tried(trial, value, steps), budget)
 
 
 def _noise(trial: Trial, limit_s: float) -> Iterator[Control]:

@@ -98,11 +98,13 @@ def moved(trial: Trial) -> tuple[list[Weight], list[str]]:
     held = {id(p) for group in net.optimizer.param_groups for p in group["params"]}
     touched: set[str] = set()
     reached: set[str] = set()
+    largest: dict[str, float] = {}
     for number, batch in enumerate(trial.fed(MOVING)):
         net.step(batch, number)
         for name, p in net.model.named_parameters():
             if p.grad is not None:
                 touched.add(name)
+                largest[name] = float(p.grad.abs().max())
                 if bool((p.grad != 0).any()):
                     reached.add(name)
     weights = [
@@ -114,6 +116,7 @@ def moved(trial: Trial) -> tuple[list[Weight], list[str]]:
             n in touched,
             n in reached,
             not torch.equal(p, before[n]),
+            largest.get(n, 0.0),
         )
         for n, p in net.model.named_parameters()
     ]
@@ -128,22 +131,6 @@ def moved(trial: Trial) -> tuple[list[Weight], list[str]]:
         if n.rpartition(".")[0] in frozen and not torch.equal(b, buffers[n])
     ]
     return weights, drifted
-
-
-def rate_step(trial: Trial) -> tuple[Net, "RateStep"]:
-    net = trial.net()
-    return net, RateStep(net)
-
-
-class RateStep:
-    """One update of one net at a given rate, on the frozen batch: its loss."""
-
-    def __init__(self, net: Net) -> None:
-        self.net = net
-
-    def __call__(self, rate: float) -> float:
-        self.net.rate(rate)
-        return self.net.step(self.net.trial.frozen, noise=0, at=0)["total"]
 
 
 def tried(trial: Trial, rate: float, steps: int) -> Tried:

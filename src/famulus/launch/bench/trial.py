@@ -13,6 +13,7 @@ from famulus.data.feeder import Feeder, fixed_batch
 from famulus.data.source import Source
 from famulus.data.streams import sample_seeds
 from famulus.diagnosis.controls.overfit import Fit
+from famulus.diagnosis.controls.rate import STEPS, Sweep, sweep
 from famulus.launch.bench import inputs
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Batch, Floor, Position
@@ -37,6 +38,7 @@ class Trial:
         self.streams = Streams(cell.training.seed, device)
         self.calendar = Calendar(cell.training, len(cell.data.train))
         self.cells = 1  # of the experiment
+        self.sweep_steps = STEPS  # of the range test
         self.overfit_steps = 0  # that the frozen batch was given; further fits take as many
         self._fits: dict[tuple, Fit] = {}
         self._stream: list[Batch] = []
@@ -164,6 +166,17 @@ class Trial:
     def reloaded(self, epoch: int) -> Batch:
         """The frozen batch's samples with the seeds of an epoch."""
         return load(self.data.train, self.frozen["index"].cpu().numpy(), epoch, self.device)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """A range test on the frozen batch."""
+        net = self.net()
+
+        def step(rate: float) -> float:
+            net.rate(rate)
+            return net.step(self.frozen, noise=0, at=0)["total"]
+
+        return sweep(step, self.sweep_steps)
 
     def summed_rate(self) -> tuple[float, int]:
         """The learning rate summed over all updates of the run, and their number."""
