@@ -45,6 +45,8 @@ def diagnose(history: History) -> list[Finding]:
     controls = history.controls
     if learned(history, LEARNED):
         controls = [event for event in controls if event["name"] not in SHORT]
+    if any("wait" in event for event in history.train):  # measured while it ran
+        controls = [event for event in controls if event.get("cause") != "loader-bound"]
     found = _settled(_united([*_of_controls(controls), *filter(None, named)]))
     if not found and (lost := cannot_tell.rule(history)):
         return [lost]

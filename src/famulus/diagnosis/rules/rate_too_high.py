@@ -12,7 +12,8 @@ from famulus.diagnosis.trend import training_loss
 
 CAUSE = "rate-too-high"
 SUMMARY = "the rate is too high: steps are as large as weights, and the loss does not fall or rises"
-LARGE = 0.1  # update over weight, median over samples after the first, in most layers
+LARGE = 0.1  # update over weight, median over early samples, in most layers
+EARLY = 6  # samples, the first left out: later, dead units move nothing
 RISEN = 1.3  # last losses over the least
 LOGS = 8
 
@@ -23,7 +24,9 @@ def rule(history: History) -> Finding | None:
         return None
     ratios = {}
     for name, seen in series(history).items():
-        found = [r for _, layer in seen[1:] if layer["numbers"] and (r := ratio(layer)) is not None]
+        found = [
+            r for _, layer in seen[1:EARLY] if layer["numbers"] and (r := ratio(layer)) is not None
+        ]
         if len(found) >= 2:
             ratios[name] = median(found)
     if not ratios:
