@@ -79,7 +79,7 @@ def test_what_is_wrong_by_construction_is_named_first(name, tmp_path):
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_twins_are_not_accused(name, tmp_path):
     net, loss, y = SOUND[name]
-    assert causes(tmp_path, net(), loss, y, controls_s=5.0) == []
+    assert causes(tmp_path, net(), loss, y, controls_s=300.0) == []
 
 
 def test_layers_without_activation(tmp_path):
@@ -108,11 +108,11 @@ def test_what_a_short_trial_mends_is_named(cause, tmp_path):
             nn.init.constant_(parameter, start)
     if make := change.pop("optimizer", None):
         change["optimizer"] = make(net)
-    found = causes(tmp_path, net, F.cross_entropy, Y, controls_s=8.0, **change)
+    found = causes(tmp_path, net, F.cross_entropy, Y, controls_s=300.0, **change)
     assert found[0] == cause
 
 
 def test_noise_that_nobody_can_learn_is_no_fault_of_the_training(tmp_path):
     noise = torch.randint(0, 3, (192,), generator=torch.Generator().manual_seed(9))
-    found = causes(tmp_path, mlp(), F.cross_entropy, noise, epochs=4, controls_s=5.0)
+    found = causes(tmp_path, mlp(), F.cross_entropy, noise, epochs=4, controls_s=300.0)
     assert found == []
