@@ -56,7 +56,7 @@ def test_cheap_ones_come_first_and_what_finds_no_time_is_listed(monkeypatch):
     monkeypatch.setattr(Trial, "small_s", 1.0)
     told = found(Sound(), budget_s=30.0)
     order = list(told)
-    assert order.index("labels") < order.index("weights move") < order.index("input")
+    assert order.index("parameters") < order.index("weights move") < order.index("input")
     unrun = {n: c for n, c in told.items() if c.text.startswith("not run")}
     assert {"input", "overfit one batch", "learning rate"} <= set(unrun)
     assert all(c.verdict == "skipped" and "--budget" in c.remedy for c in unrun.values())

@@ -47,7 +47,7 @@ def overfit(
 
     `part`: the loss part judged; `best`: its least possible value where known. `weights` and
     `numbers` count what is trained and what is to be learned: a net of a few weights can't.
-    `faster`: a factor on the rate that promises more, tried where it is not among FACTORS.
+    `faster`: a factor on the rate that promises more; a tenth of it and itself are tried, too.
     """
     found = fit("true", 1.0)
     figures = {"first": found.first, "last": found.last, "steps": found.steps}
@@ -79,7 +79,8 @@ def overfit(
         slower = fit("true", SLOWER)
         if math.isfinite(slower.last) and slower.gone(best) >= SHARE:
             return _too_fast(slower, text, figures)
-    for factor in (*FACTORS, *([faster] if faster and faster > FACTORS[-1] else [])):
+    more = [] if faster is None else [f for f in (faster / 10, faster) if f > FACTORS[-1]]
+    for factor in (*FACTORS, *more):
         quick = fit("true", factor)
         if math.isfinite(quick.last) and quick.gone(best) >= SHARE:
             figures |= {"faster": quick.last, "factor": factor}
@@ -97,7 +98,8 @@ def overfit(
     return Control(
         NAME,
         "failed",
-        f"{text}, also at {FACTORS[-1]:g} times the rate; {blind.last:.4g} with a zeroed input",
+        f"{text}, also at up to {max(*FACTORS, *more):.3g} times the rate; {blind.last:.4g} with a"
+        " zeroed input",
         "the loss does not reach the weights, or target and input do not belong together: look at"
         " one sample; a higher training.optimizer.lr does not help",
         figures,

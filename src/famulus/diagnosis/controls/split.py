@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from famulus.diagnosis.controls import Control
 
@@ -19,6 +20,7 @@ NAME = "split"
 PERMUTATIONS = 999
 LEVEL = 0.002  # p-value; 999 permutations can show .001
 LARGE, HUGE = 1.5, 3.0  # differences of means in pooled standard deviations: warning, failure
+RENUMBERED = 0.2  # share of validation that another numbering must make right
 DECILES = np.linspace(0.05, 0.95, 7)
 
 
@@ -99,8 +101,13 @@ def split(train: Mapping[str, np.ndarray], validation: Mapping[str, np.ndarray])
 def labels(
     classes: tuple[Sequence[str] | None, Sequence[str] | None],
     counts: tuple[np.ndarray, np.ndarray],
+    confusion: np.ndarray | None = None,
 ) -> Control:
-    """Class lists of both parts, and how many samples bear each label (by position)."""
+    """Class lists of both parts, and how many samples bear each label (by position).
+
+    `confusion`: of validation samples, by label (row) and by which class of training has the
+    nearest mean (column): numbers that were dealt out anew show as a permutation.
+    """
     name, figures = "labels", {"counts": [c.tolist() for c in counts]}
     own, other = (None if c is None else list(c) for c in classes)
     if own != other:
@@ -116,6 +123,22 @@ def labels(
         text = f"validation has labels that training lacks: {what}, {share:.0%} of its samples"
         remedy = "split within each class, and give both parts one class list"
         return Control(name, "failed", text, remedy, figures, "labels-differ")
+    if confusion is not None and confusion.sum():
+        rows, columns = linear_sum_assignment(-confusion)
+        as_is, best = (
+            float(v / confusion.sum())
+            for v in (np.trace(confusion), confusion[rows, columns].sum())
+        )
+        figures |= {"nearest_mean": as_is, "renumbered": best}
+        if best > as_is + RENUMBERED and best > 2 * as_is:
+            moved = [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if r != c]
+            what = _few([f"{own[r] if own else r} is {own[c] if own else c}" for r, c in moved])
+            text = (
+                f"by the nearest class mean {as_is:.0%} of validation is right, {best:.0%} with the"
+                f" labels numbered otherwise: {what}"
+            )
+            remedy = "one class list for both parts: a label is a position in it"
+            return Control(name, "failed", text, remedy, figures, "labels-differ")
     distance = float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
     chance = float(np.sqrt(a / a.sum() * (1 / a.sum() + 1 / b.sum())).sum())  # of equal kinds
     figures |= {"distance": distance, "by_chance": chance}

@@ -76,7 +76,7 @@ def _split(trial: Trial, limit_s: float) -> Iterator[Control]:
 def _labels(trial: Trial, limit_s: float) -> Iterator[Control]:
     counted = of_data.class_counts(trial)
     if counted is not None:
-        yield labels(*counted)
+        yield labels(*counted, of_data.confusion(trial, limit_s))
 
 
 def _duplicates(trial: Trial, limit_s: float) -> Iterator[Control]:
@@ -233,7 +233,7 @@ def _fixed(seconds: float) -> Callable[[Trial], float]:
 
 ENTRIES = (
     Entry("parameters", _fixed(0.01), _parameters),
-    Entry("labels", _fixed(0.02), _labels),
+    Entry("labels", _fixed(2.0), _labels),
     Entry("range", _fixed(0.1), _ranges),
     Entry("randomness", _fixed(0.5), _randomness),
     Entry("floor", _fixed(0.3), _floors),

@@ -87,6 +87,27 @@ def class_counts(trial: Trial) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | 
     return classes, counts
 
 
+def confusion(trial: Trial, limit_s: float) -> np.ndarray | None:
+    """Validation labels (rows) against the class of training with the nearest mean (columns)."""
+    train, held = (
+        some(source, 2 * FEW, limit_s / 2) for source in (trial.data.train, trial.data.validation)
+    )
+    pictures = [n for n, v in train.items() if v.is_floating_point() and v.ndim > 2]
+    if "label" not in train or train["label"].ndim != 1 or not pictures:
+        return None
+    name = max(pictures, key=lambda n: train[n][0].numel())
+    x, y = (columns({name: part[name]})[name].astype(np.float64) for part in (train, held))
+    own, other = train["label"].numpy(), held["label"].numpy()
+    count = int(max(own.max(), other.max())) + 1
+    far = np.full((len(y), count), np.inf)
+    for label in np.unique(own[own >= 0]):
+        far[:, label] = ((y - x[own == label].mean(0)) ** 2).sum(1)
+    table = np.zeros((count, count))
+    known = other >= 0
+    np.add.at(table, (other[known], far.argmin(1)[known]), 1)
+    return table
+
+
 def found_copies(trial: Trial, limit_s: float) -> Copies | None:
     """Of the tensor with most numbers; None where a sample is no picture and no volume."""
     validation = some(trial.data.validation, MANY, limit_s / 3)
