@@ -3,7 +3,7 @@
 Our loop with probes against the same loop without, on the same weights in the same memory. Each
 block begins with a sampled step; the next one is 128 steps away, as after the start of a run. For
 tiles a block is all 128 steps. For scroll, whose steps take long, and with --quick, it is shorter:
-then the excess of a block is shared among 128 steps. The first 128 steps of a run hold eight samples.
+then the excess of a block is shared among 128 steps. A run's first 128 steps hold eight samples.
 `cases_*` are read from what `famulus cases -o docs/cases.json` (or what FAMULUS_CASES names) wrote
 with the code as it is now.
 """
