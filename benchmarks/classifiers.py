@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reference_classifiers import PAIRS, Pair, train
+from benchmarks.reference_classifiers import PAIRS, SEED, Pair, train
 from famulus import Monitor
 from famulus.diagnosis.history import Finding
 
@@ -46,19 +46,22 @@ def measure(quick: bool) -> dict[str, Any]:
     return figures | published() | {"programs": rows}
 
 
-def judged(pairs: Iterable[Pair]) -> Iterator[dict[str, Any]]:
+def judged(
+    pairs: Iterable[Pair], kinds: Iterable[str] = ("faulty", "sound"), seed: int = SEED
+) -> Iterator[dict[str, Any]]:
     """One row a program."""
     with tempfile.TemporaryDirectory() as store:
         for pair in pairs:
-            for kind in ("faulty", "sound"):
+            for kind in kinds:
                 watch = partial(Monitor, store=store, controls_s=CONTROLS_S)
                 with warnings.catch_warnings(record=True) as told:
-                    monitor = train(getattr(pair, kind), watch)
+                    monitor = train(getattr(pair, kind), watch, seed)
                 found = monitor.findings()
                 yield {
                     "no": pair.no,
                     "half": "develop" if pair.develop else "held_out",
                     "kind": kind,
+                    "seed": seed,
                     "faults": list(pair.faults) if kind == "faulty" else [],
                     "found": [f.cause for f in found if f.severity != "info"],
                     "right": right(found, pair.faults),

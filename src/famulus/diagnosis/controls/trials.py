@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from famulus.diagnosis.contract import LEARNED
 from famulus.diagnosis.controls import Control
-from famulus.ops.loss_forms import candidates, left_over
+from famulus.ops.loss_forms import candidates, decided, left_over, target_kind
 
 NAME = "trials"
-LEARNED = 0.05  # left: nothing to look for
 HELPS = 0.5  # of what the run has left
 STEPS, FEWEST, MOST = 300, 30, 3000  # of a trial; below FEWEST it tells nothing; of a longer run
 JUDGED = 4  # every fourth batch judges, if there are that many
@@ -33,6 +33,7 @@ RATES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 ADAM = (0.001, 0.01, 0.1)
 BENT = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign)
 NEAR = 2.0  # times the best: as good
+NOISE = 3.0  # standard errors of the difference of two nets on the same answers
 Batch = tuple[Any, Tensor]
 
 
@@ -88,16 +89,38 @@ def bare(model: nn.Module) -> nn.Module:
     return found
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How a net answers the batches kept aside: `left`, and the error of each answer."""
+
+    left: float
+    errors: Tensor
+
+    def clearly_better(self, other: Judged) -> bool:
+        """Whether the mean difference of the errors, answer by answer, is more than noise."""
+        if not math.isfinite(other.left):
+            return math.isfinite(self.left)
+        apart = other.errors - self.errors
+        noise = float(apart.std(correction=0)) / math.sqrt(len(apart))
+        return float(apart.mean()) > NOISE * noise
+
+
 @torch.no_grad()
-def judge(subject: Subject, model: nn.Module, prepare: Callable[[Any], Any]) -> float:
-    """What `model` has left on the batches kept aside."""
+def judge(subject: Subject, model: nn.Module, prepare: Callable[[Any], Any]) -> Judged:
+    """Of the batches kept aside, in eval mode; `left` is infinite where an answer is."""
     model.eval()
     outputs = torch.cat([call(model, prepare(x)) for x, _ in subject.judged])
     targets = torch.cat([y for _, y in subject.judged])
     if not bool(torch.isfinite(outputs).all()):
-        return math.inf
+        return Judged(math.inf, torch.empty(0))
     found = left_over(outputs, targets, subject.loss)
-    return found["left"] if found else math.nan
+    if target_kind(targets)[0] == "real":
+        apart = outputs.double().flatten() - targets.double().flatten().to(outputs.device)
+        return Judged(found["left"] if found else math.nan, apart.square())
+    if found is None:
+        return Judged(math.nan, torch.empty(0))
+    predicted, true = decided(outputs, targets, subject.loss)
+    return Judged(found["left"], (predicted != true).double())
 
 
 def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
@@ -140,8 +163,8 @@ def cut(batches: list[Batch], size: int) -> list[Batch]:
 
 def trial(
     subject: Subject, change: Change, steps: int, state: Mapping[str, Tensor] | None = None
-) -> float:
-    """`left` after `steps` steps with this change, from the run's start or from `state`."""
+) -> Judged:
+    """What comes of `steps` steps with this change, from the run's start or from `state`."""
     model = bare(subject.model)
     model.load_state_dict(dict(state or subject.start))
     model.train()
@@ -164,7 +187,7 @@ def trial(
         outputs = call(model, prepare(inputs))
         loss = candidates(outputs, targets)[subject.loss](outputs, targets) * subject.factor
         if not math.isfinite(float(loss.detach())):
-            return math.inf
+            return Judged(math.inf, torch.empty(0))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -207,7 +230,11 @@ class Way:
     cause: str
     text: str
     remedy: str
-    left: float
+    judged: Judged
+
+    @property
+    def left(self) -> float:
+        return self.judged.left
 
 
 def trials(subject: Subject, budget_s: float) -> list[Control]:
@@ -228,7 +255,8 @@ class _Search:
 
     def controls(self) -> list[Control]:
         subject = self.subject
-        self.run_left = judge(subject, bare(subject.model), lambda x: x)
+        self.run = judge(subject, bare(subject.model), lambda x: x)
+        self.run_left = self.run.left
         if math.isnan(self.run_left):
             return [Control(NAME, "skipped", "outputs and targets allow no judgement")]
         self.figures["run"] = round(self.run_left, 4)
@@ -243,20 +271,32 @@ class _Search:
         if self.steps < FEWEST:
             text = f"{FEWEST} steps of a trial would take {a_step * FEWEST:.2g} s"
             return [Control(NAME, "skipped", text, "Monitor(..., controls_s=60)")]
-        self.again = self.left("as it was", Change())
+        unchanged = self.left("as it was", Change())
+        self.unchanged, self.again = unchanged, unchanged.left
         self.limit = HELPS * min(self.run_left, self.again)
         ways = self.helpful(self.single())
         mended = self.again <= HELPS * self.run_left  # by the number of steps alone
         if not ways and mended and self.steps > subject.steps:
-            ways = [self.way("too-few-epochs", self.again)]
+            longer = [self.way("too-few-epochs", unchanged)]
+            ways = longer if unchanged.clearly_better(self.run) else []
         elif not ways and not mended:
             ways = self.needed()
         return [*self.named(ways), self.summary()]
 
-    def left(self, name: str, change: Change, steps: int | None = None, state: Any = None) -> float:
+    def left(
+        self, name: str, change: Change, steps: int | None = None, state: Any = None
+    ) -> Judged:
         found = trial(self.subject, change, steps or self.steps, state)
-        self.figures[name] = round(found, 4)
+        self.figures[name] = round(found.left, 4)
         return found
+
+    def helps(self, way: Way) -> bool:
+        """At most half is left of what the run and its repetition left, and that is no noise."""
+        goes_on = way.cause == "too-few-epochs"  # from where the run ended
+        rivals = [self.run] if goes_on else [self.run, self.unchanged]
+        return all(
+            way.left <= HELPS * rival.left and way.judged.clearly_better(rival) for rival in rivals
+        )
 
     # -- one change each
 
@@ -292,7 +332,7 @@ class _Search:
             ("rate-too-low", [f for f in RATES if f > 1]),
         ):
             each = {f: self.left(f"rate x{f:g}{tag}", replace(change, rate=f)) for f in factors}
-            best = min(each, key=lambda f: each[f])
+            best = min(each, key=lambda f: each[f].left)
             found.append(self.way(cause, each[best], f"{lr * best:.2g}"))
         return found
 
@@ -300,14 +340,12 @@ class _Search:
         if issubclass(self.subject.optimizer, torch.optim.Adam | torch.optim.NAdam):
             return []
         each = {lr: self.left(f"adam {lr:g}", replace(change, adam=lr)) for lr in ADAM}
-        best = min(each, key=lambda lr: each[lr])
+        best = min(each, key=lambda lr: each[lr].left)
         return [self.way("optimizer-choice", each[best], f"{best:g}")]
 
     def helpful(self, ways: list[Way]) -> list[Way]:
         """Those that learn what the run did not, and about as well as the best of them."""
-        longer = HELPS * self.run_left  # it goes on where the run ended
-        limits = [longer if w.cause == "too-few-epochs" else self.limit for w in ways]
-        good = [w for w, limit in zip(ways, limits, strict=True) if w.left <= limit]
+        good = [w for w in ways if self.helps(w)]
         best = min((w.left for w in good), default=0.0)
         near = [w for w in good if w.left <= NEAR * best + 0.02]
         if any(w.cause in ("rate-too-high", "rate-too-low") for w in near):
@@ -324,8 +362,8 @@ class _Search:
             relu=with_relu(bare(subject.model)),
         )
         each = {lr: self.left(f"all, adam {lr:g}", replace(every, adam=lr)) for lr in ADAM}
-        best = min(each, key=lambda lr: each[lr])
-        if not each[best] <= self.limit:
+        best = min(each, key=lambda lr: each[lr].left)
+        if not self.helps(self.way("", each[best])):
             return []
         whole, found = replace(every, adam=best), []
         for cause, without in (
@@ -335,19 +373,19 @@ class _Search:
         ):
             if without != whole:
                 left = self.left(f"all but {cause}", without)
-                if left > self.limit:
+                if left.left > self.limit:
                     found.append(self.way(cause, each[best]))
-        if every != Change() and self.left("all, own rate", every) > self.limit:
-            own = [w for w in self.rates(every) if w.left <= self.limit]
+        if every != Change() and self.left("all, own rate", every).left > self.limit:
+            own = [w for w in self.rates(every) if self.helps(w)]
             adam = self.way("optimizer-choice", each[best], f"{best:g}")
             found += own or [adam]
         return found
 
     # -- words
 
-    def way(self, cause: str, left: float, value: str = "") -> Way:
-        text, remedy = SAYS[cause]
-        return Way(cause, text.format(value=value), remedy.format(value=value), left)
+    def way(self, cause: str, judged: Judged, value: str = "") -> Way:
+        text, remedy = SAYS.get(cause, ("", ""))
+        return Way(cause, text.format(value=value), remedy.format(value=value), judged)
 
     def named(self, ways: list[Way]) -> list[Control]:
         ranked = sorted(ways, key=lambda w: ORDER.index(w.cause))[:2]
