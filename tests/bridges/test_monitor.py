@@ -65,6 +65,44 @@ def test_training_is_the_same_bit_for_bit(tmp_path):
     assert not torch.equal(weights(other), weights(model))
 
 
+def test_trials_after_a_run_that_learned_nothing_change_nothing(tmp_path):
+    plain = net()
+    loop(plain, sgd(plain, 1e-4))
+    random = torch.get_rng_state()
+    model = net()
+    optimizer = sgd(model, 1e-4)
+    with Monitor(model, optimizer, store=str(tmp_path), controls_s=60.0) as monitor:
+        loop(model, optimizer, monitor)
+    tried = [c["name"] for c in monitor.history().controls]
+    assert "trials" in tried  # they did run
+    assert monitor.findings()[0].cause == "rate-too-low"
+    assert torch.equal(weights(plain), weights(model))
+    assert torch.equal(random, torch.get_rng_state())
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())  # as the loop left them
+
+
+def test_a_net_that_can_not_be_called_again_is_left_alone(tmp_path):
+    class Once(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.calls = nn.Linear(2, 2), 0
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls > 30:
+                raise RuntimeError("no more")
+            return self.layer(x)
+
+    model = Once()
+    optimizer = sgd(model, 1e-7)
+    with Monitor(model, optimizer, store=str(tmp_path)) as monitor:
+        loop(model, optimizer, monitor, steps=30)
+    control = monitor.history().controls[-1]
+    assert (control["name"], control["verdict"]) == ("trials", "skipped")
+    assert monitor.run.status() == "finished"
+
+
 def test_it_leaves_a_run_that_every_command_knows(tmp_path, monkeypatch):
     monkeypatch.setenv("FAMULUS_CACHE", str(tmp_path / "cache"))
     for lr in (0.1, 0.01):
