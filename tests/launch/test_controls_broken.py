@@ -9,8 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from famulus.launch.bench.trial import Trial
 from famulus.tasks.base import Floor, SelfTest
-from tests.launch.sound import Rows, Sound, found, rows
+from famulus.training.randomness import Streams
+from tests.launch.sound import Rows, Sound, found, ready, rows
 
 LAYERS = (16, 24, 3)
 
@@ -153,6 +155,19 @@ def test_one_batch_learned_by_heart():
     assert cause(MeanOfTheBatch(), "overfit one batch") == "cannot-overfit"
     assert cause(Unsettled(), "overfit one batch") == "train-eval-gap"
     assert cause(LogOfZero(), "overfit one batch") == "loss-not-finite"
+
+
+def test_running_statistics_that_lag_in_a_short_fit_are_no_gap():
+    """Thirty fast steps: the statistics of batch norm have not followed, and it is no fault."""
+
+    def gap(kind):
+        trial = Trial(ready(kind(), optimizer={"name": "adam", "lr": 0.1}), torch.device("cpu"))
+        fit = trial.fit("true", 1.0, 8)
+        return fit.judged - fit.last
+
+    with Streams(0, torch.device("cpu")).isolated():
+        settled, unsettled = gap(Sound), gap(Unsettled)
+    assert settled < 0.05 < 0.5 < unsettled
 
 
 def test_a_slow_rate_is_not_a_net_that_cannot():

@@ -25,6 +25,7 @@ SAMPLES, FEWEST = 16, 4  # of a frozen batch
 QUICK_S = 0.1  # a step of it that is not slow
 HELD = 64  # held-out samples that short trainings are judged by
 KEPT = 256 << 20  # bytes of training batches that are kept for the next short training
+SETTLED, SETTLING = 100, 30  # steps that settle running statistics; passes that do it without
 SLOW = 16  # batches of a source that has to work for them
 CORRUPTED = 777  # stream of the numbers that replace an input
 
@@ -158,6 +159,10 @@ class Trial:
             if not np.isfinite(values[-1]):
                 break
         tail = values[-max(1, len(values) // 10) :] if fresh or noisy else values[-1:]
+        with torch.no_grad():
+            if len(values) < SETTLED:  # running statistics lag behind weights that moved fast
+                for _ in range(SETTLING):
+                    net.parts(self.frozen, 0, kind, at=0)
         judged = net.judge(self.frozen, kind)[self.part]
         with torch.no_grad():
             other = float(net.parts(self.frozen, CORRUPTED, kind, at=0)[self.part])
