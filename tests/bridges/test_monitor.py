@@ -109,7 +109,7 @@ def test_it_leaves_a_run_that_every_command_knows(tmp_path, monkeypatch):
         model, optimizer, monitor = watched(tmp_path, name="own/mine", settings={"lr": lr})
         with monitor:
             loop(model, optimizer, monitor)
-            monitor.validate(loss=lr, accuracy=torch.tensor(0.5))
+            monitor.validate(loss=lr, accuracy=torch.tensor(0.5, requires_grad=True))
             monitor.mark("by hand")
     store = str(tmp_path / "runs")
     run = Store.open(store).find("last")

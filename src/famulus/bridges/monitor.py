@@ -148,7 +148,8 @@ class Monitor:
     def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Scores of a validation: `monitor.validate(loss=0.3, accuracy=0.9)`, or a dict."""
         try:
-            values = {str(k): float(v) for k, v in {**(scores or {}), **more}.items()}
+            given = {**(scores or {}), **more}
+            values = {str(k): watched.plain(v) for k, v in given.items()}
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Monitor.validate: expected numbers, received {error}") from error
         self._scores |= {f"val/{k}": v for k, v in values.items() if math.isfinite(v)}

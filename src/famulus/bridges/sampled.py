@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from famulus.bridges.watched import first_tensor, tensors_of
+from famulus.bridges.watched import first_tensor, plain, tensors_of
 from famulus.diagnosis.controls.trials import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.probes import Probe
@@ -166,7 +166,7 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"targets": kind, "classes": classes, "outputs": output_kind(outputs)}
     found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
-    value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+    value = plain(loss)
     same = matching(value, outputs, targets)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)

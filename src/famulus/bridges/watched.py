@@ -122,3 +122,8 @@ def loss_parts(loss: Any) -> dict[str, Tensor | float]:
 
 def first_tensor(batch: Any) -> Tensor | None:
     return next(tensors_of(batch), None)
+
+
+def plain(value: Any) -> float:
+    """A number from a number or a tensor of one, with or without a graph."""
+    return float(value.detach() if isinstance(value, Tensor) else value)
