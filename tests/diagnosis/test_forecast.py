@@ -8,16 +8,8 @@ from scipy import integrate
 
 from famulus.config.schema import Schedule
 from famulus.data.images import open_images
-from famulus.diagnosis.forecast import (
-    Backtest,
-    Curve,
-    Forecast,
-    Refusal,
-    Settings,
-    backtest,
-    forecast,
-    schedule_rate,
-)
+from famulus.diagnosis.backtest import Backtest, Curve, backtest
+from famulus.diagnosis.forecast import Forecast, Refusal, Settings, forecast, schedule_rate
 
 N = 1_000_000
 COSINE = schedule_rate({"name": "cosine"}, 1e-3, N)
@@ -84,11 +76,45 @@ def test_the_training_curve_gives_the_shape_and_validation_the_level():
     assert found.value == pytest.approx(1.3 * alone.value, rel=0.01)
 
 
+def saddle(share, leaves, points=40, constant=0.2, end=0.02):
+    """Falls to the best constant at once, and on from there around `leaves` of a constant rate."""
+    at = np.linspace(0, share, points + 1)[1:]
+    start = 0.5 * np.exp(-at / 0.01)
+    return list(zip(at * N, start + end + (constant - end) / (1 + (at / leaves) ** 4), strict=True))
+
+
+def test_a_run_that_still_stands_at_the_constant_may_fall_far():
+    seen, end = saddle(0.08, 0.35), saddle(1.0, 0.35)[-1][1]
+    told, plain = (forecast(seen, CONSTANT, N, constant=c) for c in (0.2, None))
+    assert plain.low > end  # the curve alone does not hold it
+    assert told.low < 0.6 * plain.low
+    assert abs(told.value / end - 1) < abs(plain.value / end - 1)
+    below = forecast(seen, CONSTANT, N, constant=3 * seen[-1][1])  # has left it: nothing changes
+    assert below == plain
+
+
+def test_flat_far_below_the_constant_is_an_end_and_at_it_is_not():
+    flat = [(n, 0.3) for n, _ in law(COSINE, 0.08)]
+    assert isinstance(forecast(flat, COSINE, N, constant=0.32), Refusal)
+    found = forecast(flat, COSINE, N, constant=1.0)
+    assert found.low < 0.3 < found.high
+    assert found.value == pytest.approx(0.3, rel=0.2)
+
+
+@pytest.mark.parametrize("rate", [COSINE, CONSTANT])
+def test_few_points_widen_the_interval(rate):
+    end = law(rate, 1.0)[-1][1]
+    found = [forecast(law(rate, 0.08, points=n), rate, N) for n in (2, 4, 16, 60)]
+    widths = [one.high / one.low for one in found]
+    assert widths == sorted(widths, reverse=True)
+    assert all(one.low < end < one.high for one in found)
+
+
 REFUSALS = {
     "no validation yet": {"history_val": []},
     "the budget is spent": {"history_val": law(COSINE, 1.0)},
     "only 1.0% of the run": {"history_val": law(COSINE, 0.01)},
-    "only 4 points": {"history_val": law(COSINE, 0.08, points=4)},
+    "only 1 points": {"history_val": law(COSINE, 0.08, points=1)},
     "not positive": {"history_val": [(n, v - 0.3) for n, v in law(COSINE, 0.08)]},
     "growth lies ahead": {"changes_ahead": "growth"},
     "not begun to fall": {"history_val": [(n, 0.3) for n, _ in law(COSINE, 0.08)]},

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from famulus.diagnosis.forecast import Curve, Forecast, Refusal
+from famulus.diagnosis.backtest import Curve
+from famulus.diagnosis.forecast import Forecast, Refusal
 from famulus.diagnosis.foresee import budget_of, finished_curve, foresee, rate_of, shape_of
 
 N = 1_000_000

@@ -5,23 +5,18 @@ in the first steps falls by a factor of hundreds, and that is no progress. A tas
 logarithm of an error (a likelihood with a scale of its own, which may be negative) says so as
 `loss_scale: log` among its facts; the law then holds for exp(loss). Where training alone meets
 noisy targets (`noisy_targets`), its loss stops at the noise, and validation gives the shape.
+Of the floors beside the scores, that of the best constant answer counts (`constant_of`).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from famulus.diagnosis.forecast import (
-    SHARES,
-    Curve,
-    Forecast,
-    Points,
-    Rate,
-    Refusal,
-    forecast,
-    schedule_rate,
-)
+from famulus.diagnosis.backtest import SHARES, Curve
+from famulus.diagnosis.forecast import Forecast, Points, Rate, Refusal, forecast, schedule_rate
+
+CONSTANTS = ("best constant", "best constant histogram", "zero image", "unigram")
 
 
 def budget_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> float:
@@ -59,6 +54,15 @@ def shape_of(values: Mapping[str, float]) -> float | None:
     return values.get("recon", values.get("total"))
 
 
+def constant_of(floors: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> float | None:
+    """What the best answer that does not look at its input scores, as the law needs it."""
+    for floor in floors:
+        if floor["score"] == "loss" and floor["means"] in CONSTANTS:
+            found = _positive([(0.0, floor["value"])], facts)
+            return found[0][1] if found else None
+    return None
+
+
 def _positive(points: Points, facts: Mapping[str, Any]) -> Points:
     """As the law needs them; a value too large for exp stays out."""
     if facts.get("loss_scale") != "log":
@@ -83,10 +87,12 @@ def foresee(
     val: Points,
     train: Points = (),
     noise_floor: float | None = None,
+    floors: Iterable[Mapping[str, Any]] = (),
 ) -> Forecast | Refusal:
     """Where `val` ends, for a run that has come as far as its points.
 
-    Points: (inputs, value), of val/loss and of `shape_of` the training loss.
+    Points: (inputs, value), of val/loss and of `shape_of` the training loss. Floors: events of a
+    run, with `score`, `value` and `means`.
     """
     budget, rate = budget_of(config, facts), rate_of(config, facts)
     if isinstance(rate, Refusal):
@@ -100,6 +106,7 @@ def foresee(
         budget,
         noise_floor,
         train=_shape(train, facts),
+        constant=constant_of(floors, facts),
         changes_ahead=_ahead(facts, now),
     )
     if isinstance(found, Refusal) or facts.get("loss_scale") != "log":
@@ -114,6 +121,7 @@ def finished_curve(
     val: Points,
     train: Points = (),
     noise_floor: float | None = None,
+    floors: Iterable[Mapping[str, Any]] = (),
 ) -> Curve | Refusal:
     """A finished run for `backtest`, if its forecasts could have been asked for at all."""
     rate = rate_of(config, facts)
@@ -125,5 +133,6 @@ def finished_curve(
         return Refusal(f"not validated in the first {SHARES[-1]:.0%}: no value to compare with")
     if ahead := _ahead(facts, 0):
         return Refusal(f"{ahead}: losses before and after it don't compare")
-    shape = _shape(train, facts)
-    return Curve(_positive(val, facts), rate, budget_of(config, facts), shape, noise_floor)
+    shape, constant = _shape(train, facts), constant_of(floors, facts)
+    budget = budget_of(config, facts)
+    return Curve(_positive(val, facts), rate, budget, shape, noise_floor, constant)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from famulus.diagnosis.forecast import Backtest, Forecast, Refusal, backtest
+from famulus.diagnosis.backtest import Backtest, backtest
+from famulus.diagnosis.forecast import Forecast, Refusal
 from famulus.diagnosis.foresee import budget_of, finished_curve, foresee
 from famulus.journal.numbers import figure, percent
 from famulus.journal.record import Record, read_run
@@ -33,7 +34,7 @@ def ahead(record: Record, noise_floor: float | None = None) -> Forecast | Refusa
     """Where val/loss of a run will end; the reason where that can't be said."""
     if record.status in ("finished", "failed"):
         return Refusal(f"the run has {record.status}")
-    return foresee(record.config, record.facts, *_curves(record), noise_floor)
+    return foresee(record.config, record.facts, *_curves(record), noise_floor, record.floors)
 
 
 def band(record: Record) -> dict[str, list[float]] | None:
@@ -90,7 +91,7 @@ def judge(records: Iterable[Record]) -> Judged:
     for record in records:
         if record.status != "finished" or record.heir:
             continue
-        curve = finished_curve(record.config, record.facts, *_curves(record))
+        curve = finished_curve(record.config, record.facts, *_curves(record), floors=record.floors)
         if isinstance(curve, Refusal):
             left_out[curve.reason] = left_out.get(curve.reason, 0) + 1
         else:
