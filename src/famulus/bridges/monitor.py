@@ -29,7 +29,8 @@ from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
 from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.trials import Subject, trials
+from famulus.diagnosis.controls.trial import Subject
+from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.store import lineage

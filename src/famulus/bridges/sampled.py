@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from famulus.bridges.watched import first_tensor, plain, tensors_of
-from famulus.diagnosis.controls.trials import Subject
+from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.probes import Probe
 from famulus.ops.loss_forms import constant_loss, left_over, matching, output_kind, target_kind

@@ -1,0 +1,208 @@
+"""One short training from a run's first weights, with a change, and how well its net answers.
+
+`left` is 1 for the best constant, 0 for a perfect net (`ops.loss_forms.left_over`).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from famulus.ops.loss_forms import candidates, decided, left_over, target_kind
+
+JUDGED = 4  # every fourth batch judges, if there are that many
+NOISE = 3.0  # standard errors of the difference of two nets on the same answers
+BENT = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign)
+Batch = tuple[Any, Tensor]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a trial does differently."""
+
+    rate: float = 1.0
+    adam: float | None = None
+    scaled: bool = False  # input columns to mean 0 and sd 1
+    redrawn: bool = False  # weights as torch's layers start
+    relu: bool = False  # in the place of squashing activations inside the net
+    batch: int | None = None
+
+
+@dataclass
+class Subject:
+    """A run to be tried again. `call(model, inputs)` gives outputs."""
+
+    model: nn.Module
+    start: Mapping[str, Tensor]
+    batches: list[Batch]
+    loss: str
+    factor: float
+    optimizer: type[torch.optim.Optimizer]
+    options: dict[str, Any]
+    steps: int
+
+    def __post_init__(self) -> None:
+        judged = self.batches[JUDGED - 1 :: JUDGED]
+        rest = [b for i, b in enumerate(self.batches) if i % JUDGED != JUDGED - 1]
+        self.judged = judged or self.batches
+        self.learned_from = rest if judged else self.batches
+
+
+def call(model: nn.Module, inputs: Any) -> Tensor:
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, list | tuple) else model(inputs)
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """A copy without anybody's hooks."""
+    found = copy.deepcopy(model)
+    for module in found.modules():
+        for name in (
+            "_forward_hooks",
+            "_forward_pre_hooks",
+            "_backward_hooks",
+            "_backward_pre_hooks",
+        ):
+            getattr(module, name).clear()
+    return found
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a net answers the batches kept aside: `left`, and the error of each answer."""
+
+    left: float
+    errors: Tensor
+
+    def clearly_better(self, other: Judged) -> bool:
+        """Whether the mean difference of the errors, answer by answer, is more than noise."""
+        if not math.isfinite(other.left):
+            return math.isfinite(self.left)
+        apart = other.errors - self.errors
+        noise = float(apart.std(correction=0)) / math.sqrt(len(apart))
+        return float(apart.mean()) > NOISE * noise
+
+
+@torch.no_grad()
+def judge(subject: Subject, model: nn.Module, prepare: Callable[[Any], Any]) -> Judged:
+    """Of the batches kept aside, in eval mode; `left` is infinite where an answer is."""
+    model.eval()
+    outputs = torch.cat([call(model, prepare(x)) for x, _ in subject.judged])
+    targets = torch.cat([y for _, y in subject.judged])
+    if not bool(torch.isfinite(outputs).all()):
+        return Judged(math.inf, torch.empty(0))
+    found = left_over(outputs, targets, subject.loss)
+    if target_kind(targets)[0] == "real":
+        apart = outputs.double().flatten() - targets.double().flatten().to(outputs.device)
+        return Judged(found["left"] if found else math.nan, apart.square())
+    if found is None:
+        return Judged(math.nan, torch.empty(0))
+    predicted, true = decided(outputs, targets, subject.loss)
+    return Judged(found["left"], (predicted != true).double())
+
+
+def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
+    """Inputs with each column (pictures: each channel) at mean 0 and sd 1; None if no such."""
+    tensors = [x for x, _ in batches if isinstance(x, Tensor) and x.is_floating_point()]
+    if len(tensors) != len(batches) or not tensors or tensors[0].dim() < 2:
+        return None
+    every = torch.cat(tensors)
+    axes = [0, *range(2, every.dim())]
+    mean, sd = every.mean(axes, keepdim=True), every.std(axes, keepdim=True)
+    sd = sd.where(sd > 1e-8, torch.ones_like(sd))
+    return lambda x: (x - mean) / sd
+
+
+def with_relu(model: nn.Module) -> bool:
+    """Replaces squashing activations but the last module; whether there were any."""
+    leaves = [m for m in model.modules() if not any(True for _ in m.children())]
+    found = False
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, BENT) and child is not leaves[-1]:
+                setattr(parent, name, nn.ReLU())
+                found = True
+    return found
+
+
+def redraw(model: nn.Module) -> None:
+    for module in model.modules():
+        if callable(getattr(module, "reset_parameters", None)):
+            module.reset_parameters()
+
+
+def cut(batches: list[Batch], size: int) -> list[Batch]:
+    """The same samples in batches of `size`."""
+    if not all(isinstance(x, Tensor) for x, _ in batches):
+        return batches
+    x, y = torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+    return list(zip(x.split(size), y.split(size), strict=True))
+
+
+def trial(
+    subject: Subject, change: Change, steps: int, state: Mapping[str, Tensor] | None = None
+) -> Judged:
+    """What comes of `steps` steps with this change, from the run's start or from `state`."""
+    model = bare(subject.model)
+    model.load_state_dict(dict(state or subject.start))
+    model.train()
+    if change.redrawn:
+        redraw(model)
+    if change.relu:
+        with_relu(model)
+    prepare = (scaling(subject.batches) if change.scaled else None) or (lambda x: x)
+    batches = subject.learned_from
+    if change.batch:
+        batches = cut(batches, change.batch)
+    options = {**subject.options, "lr": subject.options["lr"] * change.rate}
+    kind = subject.optimizer
+    if change.adam is not None:
+        kind, options = torch.optim.Adam, {"lr": change.adam}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = kind(trained, **options)
+    for n in range(steps):
+        inputs, targets = batches[n % len(batches)]
+        outputs = call(model, prepare(inputs))
+        loss = candidates(outputs, targets)[subject.loss](outputs, targets) * subject.factor
+        if not math.isfinite(float(loss.detach())):
+            return Judged(math.inf, torch.empty(0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return judge(subject, model, prepare)
+
+
+def unusual_input(subject: Subject) -> bool:
+    """Far from mean 0 and sd 1, or columns of very different size: worth a trial."""
+    tensors = [x for x, _ in subject.batches if isinstance(x, Tensor) and x.is_floating_point()]
+    if len(tensors) != len(subject.batches) or not tensors or tensors[0].dim() < 2:
+        return False
+    every = torch.cat(tensors).double()
+    columns = every.std([0, *range(2, every.dim())])
+    columns = columns[columns > 1e-8]
+    mean, sd = abs(float(every.mean())), float(every.std())
+    apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
+    return mean > 3 or not 0.1 < sd < 10 or apart
+
+
+def unusual_start(subject: Subject) -> bool:
+    """Weights all alike, or of another size than torch's layers start with."""
+    other = bare(subject.model)
+    redraw(other)
+    for name, drawn in other.named_parameters():
+        given = subject.start.get(name)
+        if given is None or drawn.dim() < 2:
+            continue
+        drawn = drawn.detach()
+        sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
+        alike = float(given.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
+        if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
+            return True
+    return False
