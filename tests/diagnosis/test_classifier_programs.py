@@ -2,6 +2,7 @@
 
 from benchmarks.classifiers import NAMES, counts, judged, right
 from benchmarks.reference_classifiers import DEVELOP, PAIRS
+
 from famulus.diagnosis.history import Finding
 from famulus.diagnosis.verdict import causes
 
