@@ -336,6 +336,10 @@ def test_splits_that_differ():
     shifted = rows(90, 1)
     shifted.image += 0.8
     assert split(shifted) == "split-differs"
+    assert found(Sound(None, shifted), "split")["split"].verdict == "failed"
+    mixed = rows(90, 1)
+    mixed.image[:70] += 0.8  # a few samples are as in training: a warning
+    assert found(Sound(None, mixed), "split")["split"].verdict == "warning"
 
 
 def test_labels():

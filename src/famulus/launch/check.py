@@ -151,7 +151,7 @@ def _median(work: Callable[[], object], trial: Trial, count: int) -> float:
 
 _ALL = (
     *ENTRIES,
-    Entry("forecast", lambda t: 6 * t.step_s, _forecast, lambda t: 6 * t.step_s),
+    Entry("forecast", lambda t: 10 * t.step_s, _forecast, lambda t: 10 * t.step_s),
     Entry(
         "loader speed",
         lambda t: 2 * FETCHED * t.step_s,

@@ -19,7 +19,7 @@ from famulus.diagnosis.controls import Control
 NAME = "split"
 PERMUTATIONS = 999
 LEVEL = 0.002  # p-value; 999 permutations can show .001
-LARGE, HUGE = 1.5, 3.0  # differences of means in pooled standard deviations: warning, failure
+LARGE = 1.5  # difference of means in pooled standard deviations
 RENUMBERED = 0.2  # share of validation that another numbering must make right
 DECILES = np.linspace(0.05, 0.95, 7)
 
@@ -45,6 +45,7 @@ class Difference:
     p: float
     train: float  # mean of that number in each group
     validation: float
+    apart: bool  # no sample of one lies among those of the other
 
 
 def difference(
@@ -55,8 +56,8 @@ def difference(
     table = np.stack([np.concatenate([train[n], validation[n]]) for n in names], 1)
     count, all_ = len(next(iter(train.values()))), len(table)
     scaled = table - table.mean(0)
-    own = np.stack([_pooled(table[:count, i], table[count:, i]) for i in range(len(names))])
-    d = np.abs(scaled[:count].mean(0) - scaled[count:].mean(0)) / own
+    within = np.stack([_pooled(table[:count, i], table[count:, i]) for i in range(len(names))])
+    d = np.abs(scaled[:count].mean(0) - scaled[count:].mean(0)) / within
     rng, worse = np.random.default_rng(seed), 0
     spread = np.maximum(table.std(0), 1e-12)
     seen = float((np.abs(scaled[:count].mean(0) - scaled[count:].mean(0)) / spread).max())
@@ -67,7 +68,9 @@ def difference(
     at = int(d.argmax())
     means = table[:count, at].mean(), table[count:, at].mean()
     p = (1 + worse) / (1 + PERMUTATIONS)
-    return Difference(names[at], float(d[at]), p, float(means[0]), float(means[1]))
+    own, other = table[:count, at], table[count:, at]
+    apart = bool(own.max() < other.min() or other.max() < own.min())
+    return Difference(names[at], float(d[at]), p, float(means[0]), float(means[1]), apart)
 
 
 def _pooled(a: np.ndarray, b: np.ndarray) -> float:
@@ -94,7 +97,7 @@ def split(train: Mapping[str, np.ndarray], validation: Mapping[str, np.ndarray])
     ratio = most.train / most.validation if most.validation else 0.0
     scaled = f" (a factor of {ratio:.3g})" if ratio > 8 or 0 < ratio < 1 / 8 else ""
     remedy = "the same scaling for both parts, and a split at random over sources"
-    verdict = "failed" if most.d >= HUGE else "warning"
+    verdict = "failed" if most.apart else "warning"
     return Control(NAME, verdict, text + scaled, remedy, figures, "split-differs")
 
 

@@ -233,12 +233,12 @@ def _fixed(seconds: float) -> Callable[[Trial], float]:
 
 ENTRIES = (
     Entry("parameters", _fixed(0.01), _parameters),
-    Entry("labels", _fixed(2.0), _labels),
+    Entry("labels", _fixed(0.5), _labels),
     Entry("range", _fixed(0.1), _ranges),
-    Entry("randomness", _fixed(0.5), _randomness),
+    Entry("randomness", _fixed(0.4), _randomness),
     Entry("floor", _fixed(0.3), _floors),
-    Entry("split", _fixed(4.0), _split),
-    Entry("duplicates", _fixed(6.0), _duplicates),
+    Entry("split", _fixed(1.5), _split),
+    Entry("duplicates", _fixed(3.0), _duplicates),
     Entry("self tests", _fixed(0.4), _self_tests),  # a task knows its own mistakes best
     Entry("weights move", _steps(3), _moves, _steps(3)),
     Entry("validation", _steps(4), _validation),
