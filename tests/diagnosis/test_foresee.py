@@ -7,7 +7,14 @@ import pytest
 
 from famulus.diagnosis.backtest import Curve
 from famulus.diagnosis.forecast import Forecast, Refusal
-from famulus.diagnosis.foresee import budget_of, finished_curve, foresee, rate_of, shape_of
+from famulus.diagnosis.foresee import (
+    budget_of,
+    constant_of,
+    finished_curve,
+    foresee,
+    rate_of,
+    shape_of,
+)
 
 N = 1_000_000
 
@@ -107,3 +114,18 @@ def test_a_kl_that_is_switched_off_is_no_progress():
     assert ends["recon"].value < 0.8 * val[-1][1]
     assert shape_of({"recon": 1.0, "total": 2.0}) == 1.0
     assert shape_of({"total": 2.0}) == 2.0
+
+
+def test_the_floor_that_counts_is_the_best_constant_of_the_loss():
+    floors = [
+        {"score": "recon", "value": 0.3, "means": "best constant"},
+        {"score": "loss", "value": 9.0, "means": "initial loss"},
+        {"score": "loss", "value": 0.5, "means": "best constant"},
+    ]
+    assert constant_of(floors, {}) == 0.5
+    assert constant_of(floors, {"loss_scale": "log"}) == pytest.approx(math.exp(0.5))
+    assert constant_of(floors[:2], {}) is None
+    assert finished_curve(config(), {}, curve(N), floors=floors).constant == 0.5
+    seen = curve(0.08 * N)
+    floors[2]["value"] = seen[-1][1]  # it still stands there
+    assert foresee(config(), {}, seen, floors=floors).low < 0.8 * foresee(config(), {}, seen).low

@@ -56,6 +56,36 @@ def test_earlier_attempts_count():
     assert resumed.text == whole.text
 
 
+class Recorded:
+    """A run whose segments appear on disk some time after its events."""
+
+    def __init__(self):
+        self.events = []
+
+    def curve(self):
+        yield from self.events
+
+
+def test_the_score_of_the_best_constant_counts_once_it_is_on_disk():
+    run, watch = Recorded(), Foresight(CONFIG, {})
+    watch.claimed(run)
+    seen = list(statuses(4_800))
+    for status in seen[:15]:
+        watch.follow(status)
+    floor = {"kind": "floor", "score": "loss", "value": 0.1, "means": "best constant"}
+    run.events = [floor, {"kind": "train", "inputs": 160, "values": seen[0].values}]
+    for status in seen[15:]:
+        watch.follow(status)
+    val = [(n, 1.05 * value(n)) for n in (1_600, 3_200)]
+    train = [(n, value(n)) for n in range(160, 3_361, 160)]
+    told, without = (foresee(CONFIG, {}, val, train, floors=f) for f in ([floor], []))
+    assert watch.text == f"ends near {told.value:.3g} ({told.low:.3g} to {told.high:.3g})"
+    assert told.low < 0.8 * without.low
+    resumed = Foresight(CONFIG, {})
+    resumed.remember(run.events)
+    assert resumed.floors == [floor]
+
+
 def test_a_refusal_says_nothing_and_the_line_carries_the_words():
     watch = Foresight({"training": CONFIG["training"] | {"schedule": {"name": "plateau"}}}, {})
     status = list(statuses())[-1]

@@ -170,7 +170,7 @@ def _one(
 
     foresight = Foresight(cell.config, _known(cell))
     watcher = Watcher(
-        claimed=lambda run: foresight.remember(run.curve()),
+        claimed=foresight.claimed,
         status=lambda status: board.running(cell.slug, status, foresight.follow(status)),
         forecast=forecast,
         interrupted=interrupt.reason,
