@@ -11,6 +11,7 @@ FALLEN = 0.9  # training loss now / at the best validation
 HALVED = 0.5  # training loss now / in the middle of the run,
 STOOD = 0.95  # while validation stood still, ...
 APART = 3.0  # ... well above it
+PASSES = 1.5  # over the samples, from which on one can be known
 
 
 def rule(history: History) -> Finding | None:
@@ -18,6 +19,9 @@ def rule(history: History) -> Finding | None:
     seen, loss = training_loss(history)
     if not scores or not loss:
         return None
+    samples = history.facts.get("train_samples")
+    if samples and seen[-1] < PASSES * samples:
+        return None  # nothing was shown often enough to be known by heart
     best = min(range(len(scores)), key=scores.__getitem__)
     floor = history.floor("loss", "best constant")
     turned = _turned(at, scores, seen, loss, best)
@@ -34,7 +38,6 @@ def rule(history: History) -> Finding | None:
             f" training loss of {loss[-1]:.4g}"
         )
     )
-    samples = history.facts.get("train_samples")
     times = (
         f"; each of {samples:,} samples was seen {seen[-1] / samples:.0f} times" if samples else ""
     )
