@@ -110,6 +110,19 @@ def test_few_points_widen_the_interval(rate):
     assert all(one.low < end < one.high for one in found)
 
 
+@pytest.mark.parametrize("rate", [COSINE, CONSTANT])
+def test_validation_that_stands_still_is_believed_more_than_training_that_falls(rate):
+    train = law(rate, 0.1, points=100)
+    still = [(n, 0.1 + 0.0002 * (i % 2)) for i, (n, _) in enumerate(train[9::10])]
+    found = forecast(still, rate, N, train=train)
+    assert found.value == pytest.approx(0.1, rel=0.02)
+    assert found.low < 0.1 < found.high
+    along = [(n, 1.3 * v) for n, v in train[9::10]]  # and one that follows falls on as before
+    twin, last = forecast(along, rate, N, train=train), forecast(along[-1:], rate, N, train=train)
+    assert twin.value == pytest.approx(last.value, rel=0.01)
+    assert twin.value < 0.8 * along[-1][1]
+
+
 REFUSALS = {
     "no validation yet": {"history_val": []},
     "the budget is spent": {"history_val": law(COSINE, 1.0)},

@@ -12,7 +12,8 @@ where A is the drop of the rate from c to the end, in units of its peak. Every t
 end. What a net learns after it has left the score of the best constant answer is not in a curve
 that still stands there: with w = 1 at or above that score, 0 at half of it, linear in ln L between,
 `constant` w q more is to fall, and the interval is wider. It is wider for few points, too. What
-even such an interval can't hold is refused, with the reason.
+even such an interval can't hold is refused, with the reason. Where validation stands still while
+training falls, it is validation that is believed (`_follows`).
 
 Units: n in inputs; L in the loss's own unit, positive; b, D, R, q, A, w have none.
 """
@@ -31,6 +32,7 @@ LEVEL = 0.8
 EARLIEST = 0.02  # share of the budget
 POINTS = 2
 WIDEST = 12.0  # high / low of an interval that still says something
+SLOW = 0.1  # -d ln L / d ln S of a curve that hardly falls
 STEEPEST = 3.6  # bR beyond the curves that the settings come from
 GRID = 2000
 BINS = 24
@@ -131,6 +133,7 @@ class _Start:
     progress: float  # D
     progress_noise: float
     points: int
+    follows: float  # share of the fall that validation takes part in
 
 
 def forecast(
@@ -172,7 +175,7 @@ def forecast(
     near = _near(start.level, constant) if constant and constant > 0 else None
     if near != 0 and start.progress < max(0.01, 2 * start.progress_noise):
         return Refusal("the loss has not begun to fall: a plateau does not say when it ends")
-    fall = float(start.fall_terms @ np.array(settings.fall))
+    fall = start.follows * float(start.fall_terms @ np.array(settings.fall))
     noise = max(start.noise, noise_floor or 0.0)
     held = (near or 0.0) * start.q
     sd = math.hypot(
@@ -236,8 +239,25 @@ def _start(
     scatter = y[-6:] - (level + slope * (z - z_now) + bend * (z - z_now) ** 2)[-6:]
     drop = (rate(now) - float(rates[-1])) / rates.max()
     steep = min(b * r, STEEPEST)
+    follows = 1.0 if shape is val else _follows(ln_s(val[:, 0]) - z_now, np.log(val[:, 1]), b)
     terms = np.array([steep, steep**2, min(max(progress, 0.0), 4.0) * q, drop])
-    return _Start(level + gap, terms, q, noise, progress, float(scatter.std()), len(shape))
+    stands = float(np.log(recent[:, 1]).mean())
+    now_at = follows * (level + gap) + (1 - follows) * stands
+    return _Start(now_at, terms, q, noise, progress, float(scatter.std()), len(shape), follows)
+
+
+def _follows(d: np.ndarray, y: np.ndarray, pace: float) -> float:
+    """1 where validation falls at half of training's pace or more, 0 where it stands still.
+
+    Of its points in the last unit of ln S, three at least; a standard error is conceded.
+    """
+    d, y = d[d > -1.0], y[d > -1.0]
+    if len(y) < 3:
+        return 1.0
+    x = d - d.mean()
+    slope = float(x @ y / (x @ x))
+    error = math.sqrt(float(((y - y.mean() - slope * x) ** 2).sum() / (x @ x)) / (len(y) - 2))
+    return min(1.0, max(0.0, 2 * (error - slope) / max(pace, SLOW)))
 
 
 def _binned(z: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
