@@ -9,7 +9,8 @@ from scipy import integrate
 from famulus.config.schema import Schedule
 from famulus.data.images import open_images
 from famulus.diagnosis.backtest import Backtest, Curve, backtest
-from famulus.diagnosis.forecast import Forecast, Refusal, Settings, forecast, schedule_rate
+from famulus.diagnosis.forecast import Forecast, Refusal, Settings, forecast
+from famulus.diagnosis.rates import schedule_rate
 
 N = 1_000_000
 COSINE = schedule_rate({"name": "cosine"}, 1e-3, N)

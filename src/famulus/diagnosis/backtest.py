@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from famulus.diagnosis.forecast import SETTINGS, Points, Rate, Refusal, Settings, clean, forecast
+from famulus.diagnosis.forecast import SETTINGS, Points, Refusal, Settings, clean, forecast
+from famulus.diagnosis.rates import Rate
 
 SHARES = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1)  # of a budget, at which a backtest asks
 

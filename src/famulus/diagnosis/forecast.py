@@ -19,20 +19,22 @@ Units: n in inputs; L in the loss's own unit, positive; b, D, R, q, A, w have no
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from famulus.diagnosis.rates import Rate
+
 Points = Sequence[tuple[float, float]]  # (inputs, value), ascending
-Rate = Callable[[float], float]  # learning rate at a number of inputs
 
 LEVEL = 0.8
 EARLIEST = 0.02  # share of the budget
 POINTS = 2
 WIDEST = 12.0  # high / low of an interval that still says something
 SLOW = 0.1  # -d ln L / d ln S of a curve that hardly falls
+STILL = 0.01  # scatter of ln of a validation, where two can't tell
 STEEPEST = 3.6  # bR beyond the curves that the settings come from
 GRID = 2000
 BINS = 24
@@ -85,41 +87,6 @@ class Refusal:
     """Why no figure would be honest."""
 
     reason: str
-
-
-def schedule_rate(
-    schedule: Any, lr: float, budget_inputs: float, every_inputs: float | None = None
-) -> Rate:
-    """Learning rate over inputs of a schedule as in the experiment file (mapping or object).
-
-    `every_inputs` is a step schedule's interval. Raises ValueError for `plateau`, whose future
-    depends on scores, and for unknown names.
-    """
-
-    def get(key: str, default: Any) -> Any:
-        found = schedule.get(key) if isinstance(schedule, dict) else getattr(schedule, key, None)
-        return default if found is None else found
-
-    name, final, warmup = get("name", "constant"), get("final_lr", 0.0), get("warmup_inputs", 0)
-    factor = get("factor", 0.1)
-    if name not in ("constant", "cosine", "linear", "step"):
-        raise ValueError(f"expected constant, cosine, linear or step, received {name!r}")
-    if name == "step" and not every_inputs:
-        raise ValueError("expected every_inputs with a step schedule, received none")
-
-    def rate(inputs: float) -> float:
-        if inputs < warmup:
-            return lr * inputs / warmup
-        share = min(1.0, (inputs - warmup) / max(1.0, budget_inputs - warmup))
-        if name == "cosine":
-            return final + (lr - final) * (1 + math.cos(math.pi * share)) / 2
-        if name == "linear":
-            return lr + (final - lr) * share
-        if name == "step":
-            return max(final, lr * factor ** (inputs // every_inputs))
-        return lr
-
-    return rate
 
 
 @dataclass(frozen=True)
@@ -249,14 +216,17 @@ def _start(
 def _follows(d: np.ndarray, y: np.ndarray, pace: float) -> float:
     """1 where validation falls at half of training's pace or more, 0 where it stands still.
 
-    Of its points in the last unit of ln S, three at least; a standard error is conceded.
+    Of its points in the last unit of ln S, or its last two; a standard error is conceded.
     """
-    d, y = d[d > -1.0], y[d > -1.0]
-    if len(y) < 3:
-        return 1.0
+    many = max(2, int((d > -1.0).sum()))
+    d, y = d[-many:], y[-many:]
     x = d - d.mean()
+    if len(y) < 2 or not x.any():
+        return 1.0
     slope = float(x @ y / (x @ x))
-    error = math.sqrt(float(((y - y.mean() - slope * x) ** 2).sum() / (x @ x)) / (len(y) - 2))
+    left = y - y.mean() - slope * x
+    scatter = math.sqrt(float(left @ left) / (len(y) - 2)) if len(y) > 2 else STILL
+    error = scatter / math.sqrt(x @ x)
     return min(1.0, max(0.0, 2 * (error - slope) / max(pace, SLOW)))
 
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from famulus.diagnosis.backtest import SHARES, Curve
-from famulus.diagnosis.forecast import Forecast, Points, Rate, Refusal, forecast, schedule_rate
+from famulus.diagnosis.forecast import Forecast, Points, Refusal, forecast
+from famulus.diagnosis.rates import Rate, schedule_rate
 
 CONSTANTS = ("best constant", "best constant histogram", "zero image", "unigram")
 
