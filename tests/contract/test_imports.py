@@ -1,5 +1,5 @@
-"""Imports point down: cli > bridges, launch, journal > training, casebook > tasks, diagnosis > data,
-models > ops, store > config > units. Packages of one level do not know each other."""
+"""Imports point down: cli > bridges, launch, journal > training, casebook > tasks, diagnosis >
+data, models > ops, store > config > units. Packages of one level do not know each other."""
 
 import ast
 import subprocess
