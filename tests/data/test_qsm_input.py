@@ -59,9 +59,7 @@ def test_an_echo_time_says_rad_for_what_lies_within_a_turn(at):
         read_scan(at, {**GIVEN, "units": None})
     save(at, PHASE)
     at.with_suffix(".json").write_text(json.dumps({"EchoTime": 0.025}))
-    with pytest.raises(
-        FamulusError, match="unit is not known"
-    ):  # no person said so
+    with pytest.raises(FamulusError, match="unit is not known"):  # no person said so
         read_scan(at, {**GIVEN, "units": None, "echo_time": None})
 
 

@@ -32,7 +32,7 @@ def rule(history: History) -> Finding | None:
     times, n, usual = max(spikes)
     after = loss[n + 1 : n + 1 + BACK]
     over = bool(after) and min(after) < 1.1 * usual
-    rate = history.train[n]["lr"]
+    rate = max(event["lr"] for event in history.train)  # what a schedule starts from
     told, remedy = _often(history, [seen[at] for _, at, _ in spikes])
     return Finding(
         CAUSE,

@@ -18,7 +18,7 @@ def rule(history: History) -> Finding | None:
     if way is None or tail(history) < TAIL:
         return None
     at, loss = training_loss(history)
-    rate = history.train[-1]["lr"]
+    rate = max(event["lr"] for event in history.train)  # a schedule may have lowered it since
     return Finding(
         CAUSE,
         "warning",
