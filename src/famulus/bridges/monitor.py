@@ -28,6 +28,7 @@ from famulus.bridges import watched
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
+from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
@@ -267,7 +268,8 @@ class Monitor:
             return
         if (floor := self._sampled.floor()) is not None:
             self._emit("floor", score="loss", value=floor, means="best constant")
-        if error is None and (subject := self._sampled.subject(self.steps)):
+        subject = self._sampled.subject(self.steps)
+        if error is None and subject and not learned(self.history()):
             for control in tried(subject, self.controls_s):
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
