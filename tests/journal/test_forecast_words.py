@@ -38,6 +38,16 @@ def test_a_run_under_way_is_told_its_end_and_a_finished_one_is_not():
     assert "80%" in rows[0]["says"]
 
 
+def test_the_recorded_score_of_the_best_constant_counts():
+    plain, told, finished = run("running", 8_000), run("running", 8_000), run("finished")
+    level = plain.series["val/loss"].value[-1]
+    told.floors = [{"score": "loss", "means": "best constant", "value": float(level)}]
+    assert forecast.ahead(told).low < 0.8 * forecast.ahead(plain).low
+    before = forecast.judge([finished]).result.error
+    finished.floors = told.floors
+    assert forecast.judge([finished]).result.error != before
+
+
 def test_a_refusal_gives_its_reason():
     row = forecast.lines([run("interrupted", 1_000)])[0]
     assert row["reason"].startswith("only 1.0% of the run")

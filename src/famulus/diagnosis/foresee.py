@@ -58,7 +58,7 @@ def shape_of(values: Mapping[str, float]) -> float | None:
 def constant_of(floors: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> float | None:
     """What the best answer that does not look at its input scores, as the law needs it."""
     for floor in floors:
-        if floor["score"] == "loss" and floor["means"] in CONSTANTS:
+        if floor.get("score") == "loss" and floor.get("means") in CONSTANTS:
             found = _positive([(0.0, floor["value"])], facts)
             return found[0][1] if found else None
     return None
