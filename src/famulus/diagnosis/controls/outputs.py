@@ -17,6 +17,7 @@ from famulus.diagnosis.controls import Control
 NAME = "free output"
 STEPS = 150
 RATES = (0.5, 0.05)  # Adam's, falling to 0: logits have far to go, grey values must not overshoot
+NOTHING = 0.05  # share of the loss of one answer for all: all of it is gone, or none
 LOST = 0.25  # share of the way down that must be out of reach before anything is said
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "softmax": lambda t: t.softmax(-1)}
 SKIPPED = ("View", "Reshape", "Squeeze", "Unsqueeze", "Clone", "Copy", "Slice", "Select", "Alias")
@@ -175,5 +176,6 @@ def _crossed(start: Sequence[Tensor], loss: Loss, figures: dict) -> bool:
         one = slice(i, i + 1)
         alone.append(descend([t[one] for t in start], lambda free, s=one: loss(free, s))[0])
     figures |= {"alone": sum(alone) / 4, "together": together, "one_for_all": constant}
-    least = figures["alone"]
-    return together - least > LOST * max(constant - least, 1e-12)
+    if figures["alone"] > NOTHING * constant:  # what does not come down alone tells nothing
+        return False
+    return together > (1 - NOTHING) * constant
