@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: venv demo test lint bench faults clean
+.PHONY: venv demo test lint bench faults cases clean
 
 venv: .venv/.installed
 
@@ -27,6 +27,9 @@ bench: venv
 
 faults: venv
 	$(BIN)/python -m pytest tests/faults
+
+cases: venv
+	$(BIN)/famulus cases
 
 clean:
 	rm -rf .venv build dist
