@@ -88,7 +88,10 @@ def class_counts(trial: Trial) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | 
 
 
 def confusion(trial: Trial, limit_s: float) -> np.ndarray | None:
-    """Validation labels (rows) against the class of training with the nearest mean (columns)."""
+    """Validation labels (rows) against the class of training with the nearest mean (columns).
+
+    Samples that lie farther from every mean than training's do are of no class: they do not count.
+    """
     train, held = (
         some(source, 2 * FEW, limit_s / 2) for source in (trial.data.train, trial.data.validation)
     )
@@ -99,11 +102,14 @@ def confusion(trial: Trial, limit_s: float) -> np.ndarray | None:
     x, y = (columns({name: part[name]})[name].astype(np.float64) for part in (train, held))
     own, other = train["label"].numpy(), held["label"].numpy()
     count = int(max(own.max(), other.max())) + 1
-    far = np.full((len(y), count), np.inf)
+    far, near = (np.full((len(v), count), np.inf) for v in (y, x))
     for label in np.unique(own[own >= 0]):
-        far[:, label] = ((y - x[own == label].mean(0)) ** 2).sum(1)
+        mean = x[own == label].mean(0)
+        far[:, label], near[:, label] = (((v - mean) ** 2).sum(1) for v in (y, x))
     table = np.zeros((count, count))
-    known = other >= 0
+    known = (other >= 0) & (far.min(1) <= near.min(1).max())
+    if known.sum() < (other >= 0).sum() / 2:
+        return None
     np.add.at(table, (other[known], far.argmin(1)[known]), 1)
     return table
 
