@@ -9,6 +9,7 @@ import pytest
 
 from famulus.config.errors import ConfigError
 from famulus.journal import render
+from famulus.journal.expect import scores_of
 from famulus.journal.table import average_over, build, meter, select, sort, with_extremes
 from tests.journal.rows import read
 from tests.journal.runs import group, record
@@ -44,6 +45,20 @@ def test_an_axis_may_have_the_name_of_a_column():
     assert [r.cells["seed"] for r in made.rows] == [7, 7]
     assert [c.name for c in made.columns if c.name == "steps"] == ["steps"]
     assert next(c for c in made.columns if c.name == "steps").kind == "axis"
+
+
+def test_scores_that_the_file_promises_are_shown_beside_the_leading_one():
+    expect = [
+        {"order": "val/auc", "by": "lr", "says": "1 < 2"},
+        {"score": "val/loss", "value": 1, "within": 0.1},
+        {"finding": "none"},
+    ]
+    assert scores_of(expect) == {"val/auc", "val/loss"}
+    assert scores_of(None) == set()
+    scores = ["val/loss", "val/auc", "val/dice"]
+    for promised, hidden in ((scores_of(expect), {"val/dice"}), ((), {"val/auc", "val/dice"})):
+        made = build([group({"lr": 1}, 0.5)], ["lr"], "val/loss", scores, promised=promised)
+        assert {c.name for c in made.columns if c.name in scores and not c.shown} == hidden
 
 
 def test_a_key_that_does_not_apply_is_a_blank_cell(table):

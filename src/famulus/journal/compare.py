@@ -37,18 +37,19 @@ def compare(
     if not runs:
         entry = collect(store, refs[0])
         groups, axes, differing = entry.groups, entry.axes, []
+        promised = entry.promised
         records = entry.records
     else:
         records = [read_run(store.find(ref)) for ref in refs]
         groups = [Group(n, r.axes, [r]) for n, r in enumerate(records)]
-        differing = varying(records)
+        differing, promised = varying(records), set()
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
     for column in average:
         groups, axes = average_over(groups, axes, column)
     scores = list(dict.fromkeys(s for r in records for s in r.scores))
     config = records[0].config if records else {}
     score = _known(score, scores) if score else main_score(config, scores)
-    table = build(groups, axes, score, scores, higher_is_better(score, config))
+    table = build(groups, axes, score, scores, higher_is_better(score, config), promised)
     if list(average):
         table = with_extremes(table)
     if differing:

@@ -11,7 +11,7 @@ from typing import Any
 from famulus.config.errors import FamulusError
 from famulus.journal.changes import differences, last_version, varying
 from famulus.journal.effects import naming
-from famulus.journal.expect import Promise, check
+from famulus.journal.expect import Promise, check, scores_of
 from famulus.journal.group import Group, axis_names, domain, gather
 from famulus.journal.record import SEVERITIES, Record, higher_is_better, read_run
 
@@ -56,6 +56,7 @@ class Entry:
     score: str = "val/loss"
     scores: list[str] = field(default_factory=list)
     upwards: bool = False  # a higher score is better
+    promised: set[str] = field(default_factory=set)  # scores that `expect` speaks of
     planned: int = 0
     missing: list[str] = field(default_factory=list)  # planned cells without a run
     findings: list[Finding] = field(default_factory=list)
@@ -120,7 +121,9 @@ def collect(store: Any, experiment: str) -> Entry:
     entry.upwards = higher_is_better(entry.score, config)
     entry.findings = grouped_findings(records)
     entry.floors = distinct_floors(records)
-    entry.promises = check(config.get("expect") or [], entry.groups, names, entry.complete)
+    expect = config.get("expect") or []
+    entry.promises = check(expect, entry.groups, names, entry.complete)
+    entry.promised = scores_of(expect)
     entry.edges = [e for r in records for e in lineage_of(r)]
     entry.varies = [p for p in varying(records) if p != "training.seed"]
     _history(entry)

@@ -92,7 +92,7 @@ def _entry_chart(entry: Entry, plan: Layout) -> dict | None:
 
 def entry_table(entry: Entry) -> Table:
     """The results of an entry; `select` it before it is shown."""
-    return build(entry.groups, entry.axes, entry.score, entry.scores, entry.upwards)
+    return build(entry.groups, entry.axes, entry.score, entry.scores, entry.upwards, entry.promised)
 
 
 def _rows(table: Table, entry: Entry, plan: Layout) -> list[dict]:

@@ -44,6 +44,11 @@ def check(
     return found
 
 
+def scores_of(expect: list[Mapping] | None) -> set[str]:
+    """The scores that promises speak of."""
+    return {str(p[kind]) for p in expect or [] for kind in ("score", "order") if kind in p}
+
+
 def matches(group: Group, where: Mapping | None) -> bool:
     """Do the matrix values (or dotted settings) of a cell equal those of `where`?
 

@@ -6,7 +6,7 @@ does not apply. Renderers are in `render.py`.
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,15 +83,23 @@ def score_title(score: str, records: list[Record]) -> str:
 
 
 def build(
-    groups: list[Group], axes: list[str], score: str, scores: list[str], upwards: bool = False
+    groups: list[Group],
+    axes: list[str],
+    score: str,
+    scores: list[str],
+    upwards: bool = False,
+    promised: Collection[str] = (),
 ) -> Table:
-    """All columns that the groups can fill; `select` then narrows them."""
+    """All columns that the groups can fill; `select` then narrows them.
+
+    `promised`: scores that the file's `expect` speaks of; they are shown beside the leading one.
+    """
     records = [r for g in groups for r in g.records]
     main = score_title(score, records)
     others = [s for s in scores if s != score]
     columns = [Column(a, "axis") for a in axes]
     columns += [Column(main, "score"), Column("meter", "meter")]
-    columns += [Column(s, "score", shown=False) for s in others]
+    columns += [Column(s, "score", shown=s in promised) for s in others]
     columns += [Column(f"best {score}", "score", shown=False)]
     columns += [Column("parameters", "number"), Column("minutes", "number")]
     columns += [Column("inputs/s", "number")]
