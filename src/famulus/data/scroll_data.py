@@ -6,20 +6,21 @@ Units: lengths in voxels; a cube is one number or [z, y, x].
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from pydantic import Field as Setting
+from pydantic import field_validator
 
-from famulus.config.errors import ConfigError, DataError
+from famulus.config.errors import ConfigError
 from famulus.config.schema import Strict, added
-from famulus.data import cubes, regions
+from famulus.data import cubes, held_out, regions
 from famulus.data.block_pool import Blocks
 from famulus.data.bricks import Sizes
-from famulus.data.cube_field import describe, grid_corners, make_field
+from famulus.data.cube_field import describe, make_field
+from famulus.data.held_out import Held
 from famulus.data.papyrus import Phantom, Recipe, make
 from famulus.data.sets import data_folder
 from famulus.data.source import Splits
-from famulus.data.streams import sample_seeds
 from famulus.data.volumes import Fragment, open_fragment
 
 PHANTOM = "papyrus"
@@ -60,10 +61,14 @@ class ScrollData(Strict):
     labels: str | None = Setting(None, description="path of labels that lie elsewhere")
     mask: str | None = Setting(None, description="path of a mask that lies elsewhere")
     phantom: ScrollPhantom = ScrollPhantom()
-    validation: float | int | str = Setting(
-        0.25, description="share in blocks, or another fragment: a phantom's seed (integer), a path"
+    validation: float | int | str | list[int] | list[str] = Setting(
+        0.25,
+        description="share in blocks, or another fragment: a phantom's seed (integer), a path; or "
+        "a list of several seeds or paths",
     )
-    validation_labels: str | None = Setting(None, description="of a validation fragment by path")
+    validation_labels: str | list[str] | None = Setting(
+        None, description="of validation fragments by path, as many"
+    )
     block: int | None = Setting(None, ge=1, description="side of a block; null = quarter of a side")
     gap: int | None = Setting(None, ge=0, description="between the sides; null = the cube's side")
     cube: int | list[int] = Setting(32, description="side, or [z, y, x]")
@@ -84,6 +89,11 @@ class ScrollData(Strict):
         None, "cubes come from blocks held in memory; null = from the file"
     )
 
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        return held_out.several(given) if isinstance(given, list | tuple) else given
+
     @property
     def size(self) -> Sizes:
         cube = [self.cube] * 3 if isinstance(self.cube, int) else self.cube
@@ -98,15 +108,15 @@ class Scroll:
 
     splits: Splits
     train: Fragment
-    validation: Fragment
+    validation: tuple[Fragment, ...]
     scale: cubes.Scale
     prevalence: float | None  # of ink in the training region
     facts: dict[str, object]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def phantom(recipe: Recipe) -> Phantom:
-    """Made once in a process; a few are kept."""
+    """Made once in a process; as many are kept as an experiment may validate on."""
     return make(recipe)
 
 
@@ -125,23 +135,18 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     if isinstance(d.validation, float):
         gap = max(size[1:]) if d.gap is None else d.gap
         train_YX, held_YX = regions.split_blocks(mask, d.validation, gap, d.block, d.seed)
-        other = train
+        held = [Held(train, held_YX)]
     else:
-        train_YX, other = mask, _other(d)
-        held_YX = other.mask
+        train_YX, held = mask, [Held(other, other.mask) for other in _others(d)]
+    for other, _ in held:
+        held_out.alike(train, other)
     field = make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
     scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
-    held = make_field(other, held_YX, size, 0.0, min(d.cover, 0.5))
-    corners = grid_corners(held_YX, size, other.volume.shape[0])
-    if d.most is not None and len(corners) > d.most:
-        order = np.argsort(sample_seeds(d.seed, 3, np.arange(len(corners))), kind="stable")
-        corners = corners[np.sort(order[: d.most])]
     if inked:
-        for which, fragment, region in (
-            ("training", train, train_YX),
-            ("validation", other, held_YX),
-        ):
-            _both_values(which, fragment, region)
+        held_out.both_values("training", train, train_YX)
+        for other, region in held:
+            held_out.both_values("validation", other, region)
+    validation = held_out.windows(held, size, scale, min(d.cover, 0.5), d.most, d.seed)
     sources = Splits(
         cubes.CubeSource(
             train,
@@ -153,13 +158,16 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
             reload=d.reload,
             blocks=Blocks(**d.blocks.model_dump()) if d.blocks else None,
         ),
-        cubes.CubeSource(other, held, scale, 1, corners=corners),
-        [*train.notes, *(other.notes if other is not train else [])],
+        validation,
+        [*train.notes, *(n for other, _ in held if other is not train for n in other.notes)],
     )
     prevalence = None
     if train.labels is not None:
         prevalence = float(train.labels[..., train_YX].mean())
-    return Scroll(sources, train, other, scale, prevalence, describe(field))
+    facts = describe(field)
+    if len(held) > 1:
+        facts["validation"] = f"{len(validation)} windows of {len(held)} fragments"
+    return Scroll(sources, train, tuple(h.fragment for h in held), scale, prevalence, facts)
 
 
 def _fragment(
@@ -178,32 +186,48 @@ def _located(name: str) -> Path:
     return inside if not path.exists() and inside.exists() else path
 
 
-def _other(d: ScrollData) -> Fragment:
-    if isinstance(d.validation, int):
-        if d.name != PHANTOM:
-            raise ConfigError(
-                "data.validation: an integer is another phantom's seed, and data.name is no "
-                f"phantom: expected a share as 0.25 or a path, received {d.validation}"
-            )
-        if d.validation == d.phantom.seed:
-            raise ConfigError("data.validation: the training fragment's own seed; take another")
-        return _fragment(d.name, d, d.validation, None, None)
-    return _fragment(str(d.validation), d, None, d.validation_labels, None)
+def _others(d: ScrollData) -> list[Fragment]:
+    """The fragments that validate, none of them the training fragment."""
+    given = d.validation if isinstance(d.validation, list) else [d.validation]
+    labels = d.validation_labels
+    if isinstance(given[0], int):
+        _check_seeds(given, d)
+        return [_fragment(d.name, d, seed, None, None) for seed in given]
+    files = labels if isinstance(labels, list) else [labels] * len(given)
+    if len(files) != len(given) or (isinstance(labels, str) and len(given) > 1):
+        received = len(files) if isinstance(labels, list) else "one file for all"
+        raise ConfigError(
+            f"data.validation_labels: expected a list of {len(given)}, one of each fragment in "
+            f"data.validation, received {received}"
+        )
+    if PHANTOM in given:
+        raise ConfigError(f"data.validation: another {PHANTOM} is named by its seed, an integer")
+    places = [_located(str(path)).resolve() for path in given]
+    for path, place in zip(given, places, strict=True):
+        if d.name != PHANTOM and place == _located(d.name).resolve():
+            raise ConfigError(f"data.validation: {path} is the training fragment; take another")
+        if places.count(place) > 1:
+            raise ConfigError(f"data.validation: {path} is there twice: expected others only once")
+    return [_fragment(str(path), d, None, f, None) for path, f in zip(given, files, strict=True)]
+
+
+def _check_seeds(seeds: list[int], d: ScrollData) -> None:
+    if d.name != PHANTOM:
+        raise ConfigError(
+            "data.validation: an integer is another phantom's seed, and data.name is no "
+            f"phantom: expected a share as 0.25 or a path, received {seeds[0]}"
+        )
+    if d.phantom.seed in seeds:
+        raise ConfigError(
+            f"data.validation: {d.phantom.seed} is the training fragment's own seed; take another"
+        )
+    if d.validation_labels is not None:
+        raise ConfigError(
+            "data.validation_labels: a phantom brings its own labels: expected null, "
+            f"received {d.validation_labels}"
+        )
 
 
 def _within(size: Sizes) -> Sizes:
     """A small cube: enough to measure grey levels with, and it fits wherever `size` does."""
     return tuple(min(n, 16) for n in size)  # type: ignore[return-value]
-
-
-def _both_values(which: str, fragment: Fragment, region: np.ndarray) -> None:
-    if fragment.labels is None:
-        raise DataError(
-            f"{fragment.name}: expected labels (inklabels.png or data.labels), none found"
-        )
-    share = float(fragment.labels[..., region].mean())
-    if not 0 < share < 1:
-        raise DataError(
-            f"{fragment.name}: the {which} region's labels are all {int(share)}: expected both 0 "
-            "and 1; another data.seed, smaller data.block, or another fragment"
-        )

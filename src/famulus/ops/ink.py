@@ -85,6 +85,21 @@ def judged(
     }, threshold
 
 
+def auc_spread(logits: Tensor, target: Tensor, weight: Tensor, group_N: Tensor) -> dict[str, float]:
+    """{"auc spread": sd, with n - 1, over the groups of windows of each group's own AUC}.
+
+    A group whose pixels lack one of both values has none; empty where fewer than two have one.
+    spread / sqrt(groups) is the standard error of an AUC over all of them.
+    """
+    found = []
+    for group in group_N.unique():
+        counted = (weight > 0.5) & (group_N == group)[:, None, None]
+        hard = (target[counted] >= 0.5).to(torch.uint8)
+        if 0 < int(hard.sum()) < hard.numel():
+            found.append(scores.auc(scores.curve(logits[counted].sigmoid(), hard)))
+    return {"auc spread": float(np.std(found, ddof=1))} if len(found) > 1 else {}
+
+
 def constants(
     label: Tensor, weight: Tensor, rate: float, terms: Terms
 ) -> tuple[dict[str, float], float]:

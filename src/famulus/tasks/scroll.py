@@ -91,10 +91,12 @@ class ScrollTask(Task):
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,
         }
-        truth = opened.validation.truth
-        if self.config.model.inked and truth is not None:
-            mask = opened.validation.mask
-            exact, drawn = (torch.from_numpy(a[mask]) for a in (truth, opened.validation.labels))
+        held = opened.validation
+        if self.config.model.inked and all(f.truth is not None for f in held):
+            exact, drawn = (
+                torch.from_numpy(np.concatenate([getattr(f, what)[f.mask] for f in held]))
+                for what in ("truth", "labels")
+            )
             ceiling = scores.at_threshold(exact.float(), drawn, 0.5)
             facts["oracle"] = f"the exact ink scores f05 {ceiling:.3f} against the drawn labels"
         return facts
@@ -125,11 +127,14 @@ class ScrollTask(Task):
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Means over the validation windows; ink scores over all their pixels at once."""
+        """Means over the validation windows; ink scores over all their pixels at once.
+
+        Where there are several fragments, `auc spread` says how far chance goes on one of them.
+        """
         m, c = self.config.model, self.config.loss
         sums: dict[str, float] = {}
         small: list[tuple[Tensor, int]] = []
-        maps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        maps: list[tuple[Tensor, ...]] = []
         seen = 0
         for batch in batches:
             image = batch["image"]
@@ -142,7 +147,8 @@ class ScrollTask(Task):
                 logits = ink_of(model, image)[0].float()
                 target, weight = ink.coarse(batch["label"], batch["weight"], logits)
                 half = (batch["index"] % 2 == 0)[:, None, None].expand_as(logits)
-                maps.append(tuple(t.cpu() for t in (logits, target, weight, half)))
+                whose = batch.get("fragment", torch.zeros_like(batch["index"]))
+                maps.append(tuple(t.cpu() for t in (logits, target, weight, half, whose)))
             if c.noise_scale:
                 for part in range(0, len(image), NOISE_BATCH):
                     piece = {k: v[part : part + NOISE_BATCH] for k, v in batch.items()}
@@ -154,8 +160,9 @@ class ScrollTask(Task):
         if m.rebuilds:
             result["loss"] = result.pop("total")
         if m.inked:
-            whole = (torch.cat(t) for t in zip(*maps, strict=True))
+            *whole, whose = (torch.cat(t) for t in zip(*maps, strict=True))
             found, threshold = ink.judged(*whole, c.terms)
+            found |= ink.auc_spread(*whole[:3], whose)
             if np.isfinite(threshold):
                 model.threshold.fill_(threshold)
             loss = found.pop("loss")
