@@ -249,6 +249,26 @@ def test_apply_says_what_it_could_not_do(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{"sample": v} for v in ("abc", -1, 0, 2.5, 10_001)] + [{"sample": 1, "seed": "x"}],
+)
+def test_apply_refuses_what_is_no_count_and_writes_nothing(tmp_path, options):
+    task, model = make()
+    with pytest.raises(ConfigError, match=r"option (sample|seed): expected a whole number"):
+        task.apply(model, tmp_path, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_many_samples_are_the_few_and_more():
+    task, model = make()
+    many = task.sample(model.eval(), 300, seed=1)  # decoded in two parts
+    z = torch.randn(300, 5, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        at_once = task._term.to_image(model.decode(z))
+    assert torch.allclose(many, at_once, atol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("sections", "says"),
     [
         ({"data": {"size": 4}}, "needs at least 3 pixels a side, receives 2x2"),

@@ -149,6 +149,8 @@ def test_apply_answers_and_examines_by_the_folders_names(tmp_path):
     assert (tmp_path / "out" / "features.npz").exists()
     with pytest.raises(ConfigError, match="received sample"):
         task.apply(net, tmp_path / "mine", tmp_path / "out", {"sample": 1})
+    with pytest.raises(ConfigError, match="features: expected true or false, received 'yes'"):
+        task.apply(net, tmp_path / "mine", tmp_path / "out", {"features": "yes"})
 
 
 def test_a_run_stands_on_another_in_the_store(tmp_path):

@@ -1,17 +1,25 @@
-"""Numbers among the options of `famulus apply`, checked before anything is computed."""
+"""Values among the options of `famulus apply`, checked before anything is computed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from famulus.config.errors import ConfigError
 
+LARGEST = 2**63 - 1  # what a seed may be
 
-def whole(options: Mapping[str, Any], name: str, default: int, least: int = 0) -> int:
-    """`options[name]`, or `default`. Raises ConfigError unless it is a whole number >= `least`."""
+
+def whole(
+    options: Mapping[str, Any], name: str, default: int, least: int = 0, most: int = LARGEST
+) -> int:
+    """`options[name]`, or `default`: a whole number from `least` to `most`, else ConfigError."""
     value = options.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(
             f"apply: option {name}: expected a whole number >= {least}, received {value!r}"
+        )
+    if value > most:
+        raise ConfigError(
+            f"apply: option {name}: expected a whole number <= {most:,}, received {value:,}"
         )
     return value
 
@@ -24,3 +32,11 @@ def share(options: Mapping[str, Any], name: str) -> float:
             f"apply: option {name}: expected a share of at least 0 and below 1, received {value!r}"
         )
     return float(value)
+
+
+def flag(options: Mapping[str, Any], name: str) -> bool:
+    """`options[name]`, or False. Raises ConfigError unless it is true or false."""
+    value = options.get(name, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"apply: option {name}: expected true or false, received {value!r}")
+    return value

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.data import levels
 from famulus.data.before_after import before_after
@@ -41,6 +42,7 @@ from famulus.tasks.base import Batch, Floor, Picture, Position, Task
 from famulus.tasks.tiles_settings import CONV_ONLY, TilesConfig
 
 NOISE_ROWS = 4096  # validation noise is drawn once; sample i meets row i mod 4096
+MOST_SAMPLES, DECODED = 10_000, 256  # draws that `apply` makes, and how many are decoded at once
 
 
 class Tiles(Task):
@@ -287,28 +289,32 @@ class Tiles(Task):
     def sample(self, model: nn.Module, count: int, seed: int) -> Tensor:
         """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges."""
         z = elbo.noise_table(count, self.config.model.code, seed)
-        return self._term.to_image(model.decode(z.to(next(model.parameters()).device)))
+        z = z.to(next(model.parameters()).device)
+        return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """PNGs of the model's size in `out`: a reconstruction for each picture of a file, folder
         or zip, under its own name; with option `sample` n draws from the prior (`seed` s).
 
-        Raises ConfigError for an unknown option, DataError naming what could not be read.
+        Raises ConfigError for an option that does not fit, DataError naming what could not be read.
         """
         if unknown := sorted(set(options) - {"sample", "seed"}):
             raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
+        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+        seed = whole(options, "seed", 0)
         model.eval()
-        out.mkdir(parents=True, exist_ok=True)
         if "sample" in options:
             if self.config.model.kind != "vae":
                 raise ConfigError(
                     f"apply: sample needs model.kind vae, received {self.config.model.kind}"
                 )
-            drawn = self.sample(model, int(options["sample"]), int(options.get("seed", 0)))
+            drawn = self.sample(model, count, seed)
+            out.mkdir(parents=True, exist_ok=True)
             for i, image in enumerate(drawn):
                 save(out / f"sample-{i:04d}.png", image[None])
             return
+        out.mkdir(parents=True, exist_ok=True)
         device, d = next(model.parameters()).device, self.config.data
         how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))

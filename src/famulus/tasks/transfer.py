@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from famulus.config.apply_options import flag
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.feeder import validation_seeds
 from famulus.data.labelled import LabelledSource, open_labelled
@@ -244,10 +245,11 @@ class Transfer(Task):
         """
         if unknown := sorted(set(options) - {"features"}):
             raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
+        features = flag(options, "features")
         train, device = self.data().train, next(model.parameters()).device
         how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
         model.eval()
-        if options.get("features"):
+        if features:
             write_features(model.features, device, inputs, out, how)
             return
 
