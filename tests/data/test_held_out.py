@@ -97,9 +97,7 @@ def test_most_is_shared_out():
         not np.array_equal(a, b)
         for a, b in zip(held_out.share(counts, 28, 0), held_out.share(counts, 28, 1), strict=True)
     )
-    with pytest.raises(
-        ConfigError, match="at least one window for each of 3 fragments, received 2"
-    ):
+    with pytest.raises(ConfigError, match=r"for each of 3 fragments, received 2"):
         of(0, 1, 2, most=2)
 
 
@@ -116,7 +114,7 @@ def test_what_is_wrong_is_said_of_its_fragment():
     held = [Held(f, f.mask) for f in (fragment(0), small)]
     with pytest.raises(DataError, match=r"^small: cube .* larger than the fragment"):
         held_out.windows(held, (4, 8, 8), SCALE, 0.5, None, 0)
-    with pytest.raises(DataError, match="f1: expected voxels of uint16 .* received uint8"):
+    with pytest.raises(DataError, match=r"f1: expected voxels of uint16 .* received uint8"):
         held_out.alike(fragment(0), fragment(1, dtype=np.uint8))
     held_out.alike(fragment(0), fragment(1, dtype=">u2"))  # the other byte order will do
     blank = Fragment("blank", small.volume, small.mask, np.zeros((7, 90), np.uint8))
