@@ -13,6 +13,7 @@ from famulus.journal.changes import differences, last_version, varying
 from famulus.journal.effects import naming
 from famulus.journal.expect import Promise, check, scores_of
 from famulus.journal.group import Group, axis_names, domain, gather
+from famulus.journal.numbers import figure
 from famulus.journal.record import SEVERITIES, Record, higher_is_better, read_run
 
 
@@ -69,7 +70,7 @@ class Entry:
     started: str = ""
     ended: str = ""
     seconds: float = 0.0
-    energy_wh: float | None = None
+    energy: str = ""  # '310 Wh (whole GPU), 295 W in the mean'; '' where nothing was measured
     price: tuple[float, str] | None = None  # amount, currency
     stale: list[str] = field(default_factory=list)  # ids of runs with older code than the newest
     notes: list[tuple[str, str]] = field(default_factory=list)  # (where, Markdown)
@@ -268,10 +269,22 @@ def _history(entry: Entry) -> None:
         entry.stale = [r.id for r in coded if r.code != newest]
 
 
+def told_energy(records: list[Record]) -> str:
+    """'310 Wh (whole GPU), 295 W in the mean'; of how many runs, if not all; '' if none."""
+    metered = [r for r in records if r.energy_wh]
+    if not metered:
+        return ""
+    energy_wh = sum(r.energy_wh for r in metered)
+    seconds = sum(r.seconds or 0.0 for r in metered)
+    devices = ", ".join(dict.fromkeys(r.energy_of for r in metered))
+    mean = f", {figure(energy_wh * 3600 / seconds)} W in the mean" if seconds else ""
+    some = f" of {len(metered)} of {len(records)} runs" if len(metered) < len(records) else ""
+    return f"{figure(energy_wh)} Wh{some} (whole {devices}){mean}"
+
+
 def _costs(entry: Entry, config: Mapping) -> None:
     entry.seconds = sum(r.seconds or 0.0 for r in entry.records)
-    energy = [r.done.get("energy_wh") for r in entry.records if r.done.get("energy_wh")]
-    entry.energy_wh = sum(energy) if energy else None
+    entry.energy = told_energy(entry.records)
     cost = config.get("cost") or {}
     if cost.get("per_hour"):
         amount = float(cost["per_hour"]) * entry.seconds / 3600

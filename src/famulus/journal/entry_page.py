@@ -154,9 +154,8 @@ def entry_margin(entry: Entry) -> list[str]:
     if entry.complete and entry.ended:
         lines.append(f"finished {entry.ended[11:16]} UTC".replace(" UTC", ""))
     lines.append(f"{plural(total, 'run')}, {done} done" if total else "")
-    used = [duration(entry.seconds) if entry.seconds else ""]
-    used += [f"{entry.energy_wh:.0f} Wh"] if entry.energy_wh else []
-    lines.append(" · ".join(u for u in used if u))
+    lines.append(duration(entry.seconds) if entry.seconds else "")
+    lines.append(entry.energy)
     if entry.price:
         lines.append(f"{entry.price[1]} {entry.price[0]:.2f}")
     lines.append(f"task {entry.task}" if entry.task else "")

@@ -104,6 +104,23 @@ class Record:
         return float(rate) if number(rate) else None
 
     @property
+    def energy_wh(self) -> float | None:
+        """Of the whole device that trained, over all attempts; None where it was not measured."""
+        known = self.done.get("energy_wh")
+        return float(known) if number(known) and known > 0 else None
+
+    @property
+    def watts(self) -> float | None:
+        """Power of the device: the mean of a run that is done, else what was last seen."""
+        known = self.done.get("watts") if self.done else self.last.get("watts")
+        return float(known) if number(known) else None
+
+    @property
+    def energy_of(self) -> str:
+        """GPU, CPU package, ..."""
+        return str(self.done.get("energy_of") or "device")
+
+    @property
     def parameters(self) -> int | None:
         return self.done.get("parameters") or self.facts.get("parameters")
 

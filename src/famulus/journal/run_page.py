@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from famulus.config.yaml import dump
 from famulus.journal import forecast, lineage, names
-from famulus.journal.entry import Edge, Entry, Finding, lineage_of, main_score
+from famulus.journal.entry import Edge, Entry, Finding, lineage_of, main_score, told_energy
 from famulus.journal.entry_page import TONES, chart, namer
 from famulus.journal.figures import run_figure
 from famulus.journal.group import title
@@ -64,6 +64,8 @@ def _run_margin(record: Record) -> list[str]:
     lines = [record.id, record.started[:16].replace("T", " ")]
     lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
     lines.append(duration(record.seconds) if record.seconds else "")
+    power = f"{figure(record.watts)} W" if record.watts else ""
+    lines.append(told_energy([record]) or power)
     lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
     lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
     device = record.facts.get("device")

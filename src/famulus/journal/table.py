@@ -17,6 +17,7 @@ from famulus.journal.group import Group, token
 from famulus.journal.numbers import count
 from famulus.journal.record import Record
 
+PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
 METER = 20  # stars beyond the first
 
 
@@ -106,6 +107,9 @@ def build(
     columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
     on_gpu = any(str(r.facts.get("device")).startswith("cuda") for r in records)
     columns += [Column("memory (MB)", "number", shown=on_gpu)]
+    metered = any(r.energy_wh for r in records)
+    columns += [Column("Wh", "number", shown=False), Column("watts", "number", shown=False)]
+    columns += [Column(PER_INPUTS, "number", shown=metered)]
     unusual = any(r.status != "finished" for r in records) or any(g.child_of for g in groups)
     columns += [Column("status", "text", shown=unusual), Column("run", "text", shown=False)]
     named: dict[str, Column] = {}
@@ -136,6 +140,10 @@ def _row(
     cells["steps"] = average([r.step for r in runs if r.step])
     cells["wait"] = average([r.done["wait"] for r in runs if r.done.get("wait") is not None])
     cells["memory (MB)"] = max((r.memory_mb for r in runs if r.memory_mb), default=None)
+    metered = [r for r in runs if r.energy_wh]
+    cells["Wh"] = average([r.energy_wh for r in metered])
+    cells["watts"] = average([r.watts for r in metered if r.watts])
+    cells[PER_INPUTS] = average([1000 * r.energy_wh / r.inputs for r in metered if r.inputs])
     cells["seed"] = ", ".join(str((r.config.get("training") or {}).get("seed", "")) for r in runs)
     cells["run"] = ", ".join(r.id for r in runs)
     cells["status"] = _status(group)

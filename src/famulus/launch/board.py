@@ -36,6 +36,7 @@ def describe(status: Status, ahead: str = "") -> dict[str, str]:
         + (ahead and f" · {ahead}"),
         "left": f"{duration(status.left_s)} left",
         "wait": f"{status.wait:.1%} waiting for data",
+        **({} if status.watts is None else {"power": f"{status.watts:,.0f} W"}),
     }
 
 
@@ -89,9 +90,9 @@ class Board:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)
-        for column in ("cell", "inputs", "rate", "losses", "left", "wait"):
+        for column in ("cell", "inputs", "rate", "losses", "left", "wait", "power"):
             table.add_column(column, no_wrap=column != "losses")
         for cell, columns in list(self.lines.items())[-SHOWN:]:
-            keys = ("inputs", "rate", "losses", "left", "wait")
+            keys = ("inputs", "rate", "losses", "left", "wait", "power")
             table.add_row(Text(cell), *(Text(columns.get(key, "")) for key in keys))
         return table

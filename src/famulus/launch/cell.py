@@ -16,6 +16,7 @@ from famulus.store.attempt import Attempt
 from famulus.store.leases import LEASE_S
 from famulus.store.run import Run
 from famulus.store.store import Store
+from famulus.training.energy import metering
 from famulus.training.loop import Loop, Outcome, Status
 from famulus.training.precision import Precision
 from famulus.training.preflight import Forecast, rehearse
@@ -71,22 +72,24 @@ def _attempt(
             )
             check_space(run.store, forecast)
             watcher.forecast(forecast)
-        loop = Loop(
-            cell.task,
-            cell.data,
-            cell.training,
-            attempt,
-            device=machine.device,
-            precision=machine.precision,
-            origin=origin,
-            warm=cell.warm.open() if cell.warm and origin is None else None,
-            lr_factor=_left_of_rate(run, attempt),
-            interrupted=watcher.interrupted,
-            watch=watcher.status,
-        )
-        if fresh:
-            _emit_facts(cell, loop, attempt, machine)
-        outcome = loop.run()
+        with metering(machine.device) as meter:
+            loop = Loop(
+                cell.task,
+                cell.data,
+                cell.training,
+                attempt,
+                device=machine.device,
+                precision=machine.precision,
+                origin=origin,
+                warm=cell.warm.open() if cell.warm and origin is None else None,
+                lr_factor=_left_of_rate(run, attempt),
+                meter=meter,
+                interrupted=watcher.interrupted,
+                watch=watcher.status,
+            )
+            if fresh:
+                _emit_facts(cell, loop, attempt, machine)
+            outcome = loop.run()
     except torch.OutOfMemoryError as error:
         raise FamulusError(
             f"{run.path}: out of memory on {machine.device} with training.batch ="
@@ -185,6 +188,16 @@ def _verdict(history: History) -> list[dict[str, Any]]:
         return [{"kind": "mark", "what": "diagnosis", "text": text}]
 
 
+def _energy(loop: Loop) -> dict[str, Any]:
+    """Energy of all attempts and mean power; why not, where a meter broke; {} without one."""
+    at = loop.progress
+    if at.energy is None:
+        return {"energy_lost": loop.meter.lost} if loop.meter and loop.meter.lost else {}
+    joules = at.energy["joules"]
+    watts = {"watts": round(joules / at.seconds, 3)} if at.seconds > 0 else {}
+    return {"energy_wh": joules / 3600, "energy_of": at.energy["of"], **watts}
+
+
 def _finish(run: Run, attempt: Attempt, loop: Loop, outcome: Outcome) -> None:
     at = loop.progress
     attempt.flush()
@@ -203,6 +216,7 @@ def _finish(run: Run, attempt: Attempt, loop: Loop, outcome: Outcome) -> None:
             "scores": {k: v for k, v in at.scores.items() if math.isfinite(v)},
             "best": at.best,
             "parameters": sum(p.numel() for p in loop.model.parameters()),
+            **_energy(loop),
             "rate": sum(rates) / len(rates) if rates else None,
             "wait": sum(waits) / len(waits) if waits else None,
         }

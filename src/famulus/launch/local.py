@@ -202,7 +202,8 @@ def _one(
     done = run.done() or {}
     scores = " ".join(f"{name} {value:.5g}" for name, value in done.get("scores", {}).items())
     took = duration(time.monotonic() - started)
-    text = f"{outcome.status}{_reason(done)} in {took} · {scores}"
+    energy = f" · {done['energy_wh']:,.3g} Wh" if done.get("energy_wh") else ""
+    text = f"{outcome.status}{_reason(done)} in {took} · {scores}{energy}"
     return _ended(cell, done or vars(outcome), board, report, text)
 
 

@@ -34,6 +34,7 @@ from famulus.tasks.base import Position, Task
 from famulus.training import checkpoint as pack
 from famulus.training.average import Average
 from famulus.training.clock import Clock
+from famulus.training.energy import Meter
 from famulus.training.guard import Alarm, inspect
 from famulus.training.optim import (
     Patience,
@@ -71,6 +72,7 @@ class Status:
     rate: float  # inputs a second
     wait: float  # share of the time spent waiting for data
     left_s: float  # seconds to go at this rate
+    watts: float | None = None  # of the whole device, where it can be measured
 
 
 class Loop:
@@ -88,13 +90,14 @@ class Loop:
         origin: Checkpoint | None = None,
         warm: Checkpoint | None = None,
         lr_factor: float = 1.0,
+        meter: Meter | None = None,
         interrupted: Callable[[], str | None] = lambda: None,
         watch: Callable[[Status], None] = lambda status: None,
     ) -> None:
         """`origin`: full state to go on from; `warm`: weights only; `lr_factor`: of a roll-back."""
         self.task, self.training, self.attempt = task, training, attempt
         self.device, self.precision = device, precision
-        self.interrupted, self.watch = interrupted, watch
+        self.meter, self.interrupted, self.watch = meter, interrupted, watch
         self.train_source = data.train.to(device)
         self.validation_source = data.validation.to(device)
         self.calendar = Calendar(training, len(data.train))
@@ -138,6 +141,8 @@ class Loop:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)  # probes report this run's
         self.clock = Clock(self.progress, feeder)
+        if self.meter:
+            self.meter.start(self.progress.energy, self.progress.seconds)
         self.model.train()
 
     def _run(self, feeder: Feeder) -> Outcome:
@@ -239,14 +244,17 @@ class Loop:
         values = {name: float(value) / self.counted for name, value in self.sums.items()}
         self.sums = {}
         rate, wait = self.clock.lap()
+        watts = self.meter.watts() if self.meter else None
         event = {"values": values, "lr": self.rate, "rate": rate, "wait": wait}
         if self.norm is not None:
             event["grad_norm"] = float(self.norm)
+        if watts is not None:
+            event["watts"] = watts
         self._emit("train", s=at.seconds, **event)
         for probe in self.probe.take():
             self.attempt.emit(probe)
         left = (self.calendar.budget - at.inputs) / rate if rate else 0.0
-        self.watch(Status(at, self.calendar.budget, values, rate, wait, left))
+        self.watch(Status(at, self.calendar.budget, values, rate, wait, left, watts))
         alarm = inspect(self.training, at, values)
         if alarm:
             self._emit("mark", what=alarm.cause, text=alarm.text)
@@ -320,6 +328,7 @@ class Loop:
 
     def _give_up(self, alarm: Alarm) -> Outcome:
         """Stop for good, or ask for a roll-back if there is a checkpoint to go back to."""
+        self._account()
         status = "rollback" if alarm.action == "rollback" else "failed"
         return Outcome(status, f"{alarm.cause}: {alarm.text}")
 
@@ -332,7 +341,7 @@ class Loop:
 
     def _checkpoint(self, better: bool, milestone: bool) -> None:
         at = self.progress
-        at.seconds = self.clock.now()
+        self._account()
         at.stop = self.stop.state() if self.stop else None
         at.plateau = self.plateau.state() if self.plateau else None
         tensors, scalars = pack.optimizer_parts(self.optimizer, self.model)
@@ -344,6 +353,11 @@ class Loop:
         with self.clock.aside():
             self.attempt.save_checkpoint(at.step, files, state, tags)
             self.attempt.prune(self._kept())
+
+    def _account(self) -> None:
+        """Time and energy so far, together."""
+        self.progress.seconds = self.clock.now()
+        self.progress.energy = self.meter.total() if self.meter else None
 
     def _kept(self) -> set[int]:
         """Steps whose checkpoints stay: the newest, the best, the milestones."""

@@ -15,6 +15,7 @@ class Progress:
     step: int = 0  # optimizer updates done
     inputs: int = 0  # examples seen: the position in the data
     seconds: float = 0.0  # wall time of training so far, over all attempts
+    energy: dict[str, Any] | None = None  # {"joules", "of"} of all attempts; None: not known
     lr_factor: float = 1.0  # what plateaus and roll-backs have left of the configured rate
     best: dict[str, Any] | None = None  # {"score", "value", "step"}
     stop: dict[str, Any] | None = None  # counters of early stopping
