@@ -7,6 +7,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from famulus.config.errors import ConfigError
+from famulus.config.identity import essence
 from famulus.data.feeder import validation_batches
 from famulus.data.noise import best_constant_l1
 from famulus.ops.histogram import HistogramLoss
@@ -44,6 +45,24 @@ def test_composites_are_made_of_the_sets_own_pictures():
     shown = {t.numpy().tobytes() for t in first(tiles, 20)["image"]}
     last = {t.numpy().tobytes() for image in first(task, 20)["image"] for t in windows(image)}
     assert shown & last  # the last one that is pasted lies uncovered
+
+
+def test_composites_can_be_more_than_the_pictures_they_are_made_of():
+    given = {"name": "composites", "of": "digits", "size": 16, "subset": 10, "validation": 5}
+    splits = make(**given, count=2000, validation_count=40)[0].data()
+    assert (len(splits.train), len(splits.validation)) == (2000, 40)
+    assert len(np.unique(splits.train.images, axis=0)) > 1900  # 10^4 choices of four, any place
+    few = make(**given)[0].data()
+    assert (len(few.train), len(few.validation)) == (10, 5)
+    assert (splits.train.images[:10] == few.train.images).all()  # the same ones, and more
+    prints = {s.fingerprint for s in (few.train, splits.train, few.validation, splits.validation)}
+    assert len(prints) == 4
+
+
+def test_counts_enter_a_run_s_identity_only_where_they_are_given():
+    told = {"name": "composites", "of": "digits"}
+    assert essence(TilesConfig(data=told))["data"].keys().isdisjoint({"count", "validation_count"})
+    assert essence(TilesConfig(data=told | {"count": 99}))["data"]["count"] == 99
 
 
 def windows(image_CYX):
@@ -125,7 +144,12 @@ def test_no_filter_is_named_where_none_was_at_work():
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [({"sd": 0.2}, "sd: has no meaning for digits"), ({"name": "noise", "of": "mnist"}, "of: has")],
+    [
+        ({"sd": 0.2}, "sd: has no meaning for digits"),
+        ({"name": "noise", "of": "mnist"}, "of: has"),
+        ({"count": 5}, "count: has no meaning for digits"),
+        ({"name": "noise", "validation_count": 5}, "validation_count: has no meaning for noise"),
+    ],
 )
 def test_options_of_another_set_are_refused(data, says):
     with pytest.raises(ValidationError, match=says):

@@ -27,12 +27,15 @@ def open_tiles(
     of: str = "crawl-tiles",
     of_size: int | None = None,
     pasted: int = 3,
+    count: int | None = None,
+    validation_count: int | None = None,
 ) -> Splits:
     """As `open_images`, and the two sets that are made.
 
     noise: `subset` and `validation` are counts, `seed` draws another set.
     composites: `pasted` pictures of the set `of`, each of side `of_size`, on another, enlarged to
-    `size`; subset and validation choose among the pictures. Raises ConfigError, DataError.
+    `size`; subset and validation choose among the pictures, `count` and `validation_count` say how
+    many composites are made of them. Raises ConfigError, DataError.
     """
     if name == "noise":
         counts = {"train": subset, "validation": validation}
@@ -44,7 +47,7 @@ def open_tiles(
         return open_noise(size or 32, channels or 1, **given, mean=mean, sd=sd, seed=seed)
     if name == "composites":
         base = open_images(of, of_size, filter, channels, subset, validation, seed, fit)
-        return composite_splits(base, size or 64, pasted, seed=seed)
+        return composite_splits(base, size or 64, pasted, count, validation_count, seed)
     return open_images(name, size, filter, channels, subset, validation, seed, fit)
 
 

@@ -15,6 +15,7 @@ Numbers = int | list[int]
 Activation = Literal["none", "relu", "leaky_relu", "gelu", "silu", "mish", "elu", "tanh", "sigmoid"]
 CONV_ONLY = ("kernel", "stride", "padding", "heads", "norm", "act", "dropout", "output")
 STACKED_ONLY = ["tied", "grow"]
+COMPOSITES_ONLY = ("of", "of_size", "pasted", "count", "validation_count")
 
 
 def _only_defaults(section: Strict, names: Iterable[str], kind: str) -> None:
@@ -50,11 +51,15 @@ class TilesData(Strict):
         None, "composites: side of a pasted picture; null = as stored", ge=1
     )
     pasted: int = added(3, "composites: pictures pasted on another, enlarged one", ge=0)
+    count: int | None = added(None, "composites: how many; null = as many as pictures", ge=1)
+    validation_count: int | None = added(
+        None, "composites: how many for validation; null = as many as pictures", ge=1
+    )
 
     @model_validator(mode="after")
     def _made_sets(self) -> Self:
         options = {"mean": "noise", "sd": "noise"}
-        options |= dict.fromkeys(("of", "of_size", "pasted"), "composites")
+        options |= dict.fromkeys(COMPOSITES_ONLY, "composites")
         _only_defaults(self, [k for k, of in options.items() if of != self.name], self.name)
         return self
 
