@@ -114,10 +114,16 @@ class Scroll:
     facts: dict[str, object]
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def phantom(recipe: Recipe) -> Phantom:
-    """Made once in a process; as many are kept as an experiment may validate on."""
+    """Made once in a process; a few are kept."""
     return make(recipe)
+
+
+@lru_cache(maxsize=64)
+def _drawn(recipe: Recipe) -> Fragment:
+    """A phantom's fragment, half its memory: kept for all cells of an experiment with controls."""
+    return phantom(recipe).fragment()
 
 
 def open_scroll(d: ScrollData, inked: bool) -> Scroll:
@@ -174,7 +180,7 @@ def _fragment(
     name: str, d: ScrollData, seed: int | None, labels: str | None, mask: str | None
 ) -> Fragment:
     if name == PHANTOM:
-        return phantom(d.phantom.recipe(seed)).fragment()
+        return _drawn(d.phantom.recipe(seed))
     files = (_located(labels) if labels else None, _located(mask) if mask else None)
     return open_fragment(_located(name), *files, windows=d.blocks is not None)
 
