@@ -1,5 +1,6 @@
 """Meters against counters whose every reading is known; attempts against their sum."""
 
+import contextlib
 import itertools
 import json
 import threading
@@ -343,9 +344,7 @@ def test_nothing_is_read_in_a_step_and_nothing_shown_without_a_meter(store, monk
     source = Counted()
     quiet = {"validate_every": None, "checkpoint_every": None, "pictures_every": None}
     train(store, monkeypatch, source, log_every={"steps": 1}, **quiet)
-    assert (
-        source.read == 2
-    )  # at the start and with the last checkpoint, of 40 steps with a log each
+    assert source.read == 2  # at the start and with the last checkpoint, of 40 logs
     _, done, events, seen = train(store, monkeypatch, None, id_="f" * 12)
     assert not {"energy_wh", "energy_of", "watts", "energy_lost"} & set(done)
     assert not any("watts" in event for event in events)
@@ -367,9 +366,8 @@ def test_watts_are_on_the_line_where_they_are_known(store, monkeypatch):
 
 
 def test_a_run_opens_the_meter_of_its_device(store, monkeypatch):
-    asked = []
+    asked, none = [], contextlib.nullcontext
     monkeypatch.setattr(launching, "metering", lambda device: asked.append(device) or none())
-    none = energy.contextlib.nullcontext
     machine = Machine(CPU, Precision("fp32"), 1)
     execute(store, ready(Toy(), training(), "e" * 12), machine, Watcher())
     assert asked == [CPU]
