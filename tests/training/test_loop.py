@@ -92,6 +92,15 @@ def test_a_position_that_is_lost_is_seen(store, monkeypatch):
     assert weights(run) != weights(whole)
 
 
+def test_a_resume_goes_on_from_the_newest_checkpoint_not_the_best(store):
+    still = training(optimizer={"name": "sgd", "lr": 0.0})  # step 10 stays the best
+    _, run = train(store, still, interrupted=after(25))
+    newest = run.checkpoints()[-1]
+    assert run.step_of("best") == 10 < newest
+    _, run = train(store, still)
+    assert [attempt["start_from"] for attempt in run.attempts()] == [None, newest]
+
+
 def test_every_sample_once_an_epoch_and_another_order_in_the_next(store):
     task = Toy(samples=96)
     train(store, training(inputs=192), task)
@@ -251,3 +260,24 @@ def test_the_callers_random_stream_is_untouched(store):
     torch.manual_seed(5)
     train(store, training(inputs=64))
     assert torch.equal(torch.rand(3), expected)
+
+
+class SeedsTooLate(Toy):
+    """Builds from numbers that no seed decides, and seeds then."""
+
+    def build(self):
+        torch.seed()
+        model = super().build()
+        torch.manual_seed(0)
+        return model
+
+
+@pytest.mark.parametrize(("task", "alike"), [(Toy, True), (SeedsTooLate, False)])
+def test_the_seed_is_set_before_the_net_is_built(store, task, alike):
+    """Whatever the caller's random state, equal seeds start from equal weights."""
+    still = training(inputs=16, optimizer={"name": "sgd", "lr": 0.0})
+    ends = []
+    for n, id_ in enumerate(("a" * 12, "b" * 12)):
+        torch.manual_seed(n)
+        ends.append(weights(train(store, still, task(), id_=id_)[1]))
+    assert (ends[0] == ends[1]) is alike
