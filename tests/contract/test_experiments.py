@@ -1,5 +1,6 @@
 """Every experiment file that is shipped reads, fits its task, and says what it asks."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
 from famulus.launch.cases import faults
+from famulus.models.stacked import active_for
 
 ROOT = Path(__file__).parents[2] / "experiments"
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -56,6 +58,21 @@ def test_the_comparison_is_the_journals_matrix():
     assert all(c.config["training"]["optimizer"]["lr"] == c.axes["lr"] for c in cells)
     again = {(c.axes["set"], c.axes["size"]) for c in cells if c.config["training"]["seed"] == 1}
     assert again == {("mnist", 28), ("fashion-mnist", 28), ("crawl-tiles", 32)}
+
+
+def test_the_growing_nets_grow_as_the_journals():
+    """Examples until the Linear, the last of 26 layers, joins; cyan's layers at 475,790 inputs."""
+    cells = {c.axes["name"]: c.config for c in plan(ROOT / "tiles/stacked.yaml").cells}
+
+    def every(name):
+        grow = cells[name]["model"]["grow"]
+        return grow["inputs"] or grow["epochs"] * cells[name]["data"]["count"], grow["layers"]
+
+    inputs, together = every("cyan")
+    assert inputs * math.ceil(25 / together) == 1_237_054
+    assert active_for(475_790 - 64, inputs, together) == 9
+    inputs, together = every("yellow")
+    assert inputs * math.ceil(25 / together) == 200_000
 
 
 def test_first_light_is_four_cells_without_a_download():
