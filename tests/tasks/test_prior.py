@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from famulus.config.errors import ConfigError
 from famulus.data.encoded import Levels, code_counts
 from famulus.data.feeder import validation_batches
+from famulus.models.vqvae import VQVAE
 from famulus.tasks.base import Parent, Position
 from famulus.tasks.codes import Codes, CodesConfig
 from famulus.tasks.prior import Prior, PriorConfig
@@ -100,6 +101,18 @@ def test_codes_are_encoded_once_and_anew_for_another_stage():
     changed, _ = make(other)
     assert changed.data().train.fingerprint != source.fingerprint
     assert not np.array_equal(changed.data().train.codes, codes)
+
+
+@pytest.mark.parametrize("data", [None, DATA | {"levels": 2}])
+def test_a_net_is_built_without_encoding_a_picture(data, monkeypatch):
+    parent = None if data else stage()
+    monkeypatch.setattr(VQVAE, "encode", None)  # whoever encodes, breaks
+    task, net = make(parent, data=data)
+    assert (net.grid, net.per_place) == (((8, 8), 1) if data else ((4, 4), 2))
+    if parent:
+        assert "codes" not in vars(task.data().train)
+        with pytest.raises(TypeError):  # control: it is seen
+            batch_of(task)
 
 
 @pytest.mark.parametrize(("change", "message"), [

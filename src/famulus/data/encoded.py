@@ -5,6 +5,7 @@ Shapes: codes B Y X H, int32 in storage and int64 in a batch; K marks padding.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from famulus.config.errors import DataError
 from famulus.data.source import Source
+from famulus.data.told import told
 
-ENCODE_BATCH = 64
+ENCODE_BATCH = 64  # pictures at once, fewer of those that are large:
+ENCODE_PIXELS = 1 << 20
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
@@ -75,6 +78,11 @@ class Encoded:
     def file(self) -> Path:
         return cache_folder() / f"{self.fingerprint}.npz"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Y X H of a picture's codes, known without encoding one."""
+        return self.stage.shape
+
     @cached_property
     def codes(self) -> np.ndarray:
         """int32 B Y X H of the whole set."""
@@ -82,8 +90,9 @@ class Encoded:
         if (stored := _read(self.file, shape, self.size)) is not None:
             return stored
         codes = np.empty(shape, np.int32)
-        for start in range(0, len(self), ENCODE_BATCH):
-            index = np.arange(start, min(start + ENCODE_BATCH, len(self)))
+        what = f"pictures through the first stage on {self._device}"
+        for part in told(len(self), encoded_at_once(self.source.shape), what):
+            index = np.arange(part.start, part.stop)
             seeds = np.zeros(len(index), np.uint64)
             raw = {k: v.to(self._device) for k, v in self.source.gather(index, seeds).items()}
             batch = self.source.finish(raw, seeds)
@@ -104,6 +113,11 @@ class Encoded:
         """Itself; from now on it encodes there."""
         self._device = torch.device(device)
         return self
+
+
+def encoded_at_once(shape: tuple[int, ...]) -> int:
+    """How many pictures CYX pass the first stage together."""
+    return max(1, min(ENCODE_BATCH, ENCODE_PIXELS // math.prod(shape[1:])))
 
 
 def _read(path: Path, shape: tuple[int, ...], size: int) -> np.ndarray | None:
@@ -152,6 +166,12 @@ class Levels:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Y X H of a picture's codes: one for each colour."""
+        channels, *sides = self.source.shape
+        return (*sides, channels)
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         return self.source.gather(indices, seeds)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -99,7 +98,7 @@ class Prior(Task):
 
     def build(self) -> nn.Module:
         train, c = self.data().train, self.config.model
-        _, *grid, per_place = _codes(train, np.arange(1)).shape
+        *grid, per_place = train.shape
         classes = self._classes(train)
         try:
             own = (c.first_kernel, c.kernel) if c.kind == "pixelcnn" else (c.heads, c.dropout)
@@ -268,8 +267,3 @@ class Prior(Task):
             pictures = placed(inputs, how, unread)
         apply_prior(model, self.decode, self._stage, names, pictures, out, options)
         refuse_unread(unread)
-
-
-def _codes(source: Source, indices: np.ndarray) -> Tensor:
-    seeds = np.zeros(len(indices), np.uint64)
-    return source.finish(source.gather(indices, seeds), seeds)["codes"]

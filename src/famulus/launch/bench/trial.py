@@ -67,6 +67,8 @@ class Trial:
 
     @cached_property
     def floors(self) -> Mapping[str, Floor]:
+        for source in (self.data.train, self.data.validation):
+            source.to(self.device)  # what has yet to be computed of it is computed there
         return self.task.floors(self.data)
 
     @cached_property
