@@ -4,11 +4,14 @@ import itertools
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from famulus.models.cubes import CubeAutoencoder, CubeEncoder, Style, layer_table
+from famulus.config.identity import essence
+from famulus.models.cubes import CubeAutoencoder, CubeEncoder, Stage, Style, layer_table
 from famulus.models.ink import InkNet, logit
 from famulus.models.layers import parameters
 from famulus.models.scroll_net import ScrollModel, build, ink_of
+from famulus.tasks.scroll_settings import ScrollConfig
 
 
 def test_the_journals_vae_has_its_parameters():
@@ -47,6 +50,53 @@ def test_eight_cells_of_the_residual_matrix_are_eight_nets():
         seen[skip, norm, mid] = net(x).raw.detach()
     outs = list(seen.values())
     assert all(not a.allclose(b) for a, b in itertools.combinations(outs, 2))
+
+
+def normed(x, norm):
+    """A batch norm in training, from its definition."""
+    mean, var = x.mean((0, 2, 3, 4), keepdim=True), x.var((0, 2, 3, 4), keepdim=True, correction=0)
+    g, b = (p[None, :, None, None, None] for p in (norm.weight, norm.bias))
+    return (x - mean) / (var + norm.eps).sqrt() * g + b
+
+
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize("place", ["mid", "end"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_norm_stands_where_it_is_put(up, place, skip):
+    """Against the two blocks written out; with the norm at its other place they differ."""
+    torch.manual_seed(0)
+    stage = Stage(3, 4, 3, Style("block", skip, "batch", "relu", norm_at=place), up=up).train()
+    halve, conv = (m for m in stage.main if hasattr(m, "stride"))
+    (norm,) = (m for m in stage.main if isinstance(m, torch.nn.BatchNorm3d))
+    torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
+    x, moved = torch.randn(2, 3, 8, 8, 8), F.conv_transpose3d if up else F.conv3d
+    first = moved(x, halve.weight, halve.bias, 2)
+
+    def written(at):
+        y = (normed(first, norm) if at == "mid" else first).relu()
+        y = F.conv3d(y, conv.weight, conv.bias, padding=1)
+        y = normed(y, norm) if at == "end" else y
+        return (y + moved(x, stage.skip.weight, stage.skip.bias, 2) if skip else y).relu()
+
+    out, other = stage(x), {"mid": "end", "end": "mid"}[place]
+    torch.testing.assert_close(out, written(place), rtol=1e-4, atol=1e-5)
+    assert (out - written(other)).abs().max() > 0.1
+
+
+def test_a_place_without_a_norm_is_refused():
+    net = {"kind": "autoencoder", "norm_at": "end"}
+    for model in ({"stage": "block"}, {"norm": "batch"}, {"stage": "pool", "norm": "batch"}):
+        with pytest.raises(ValueError, match="norm_at places the norm of a block"):
+            ScrollConfig.model_validate({"model": {**net, **model}})
+    ScrollConfig.model_validate({"model": {**net, "stage": "block", "norm": "batch"}})
+
+
+def test_where_a_norm_stands_renames_no_run_that_never_said_so():
+    plain = {"stage": "block", "norm": "batch"}
+    said = essence(ScrollModel(**plain, norm_at="mid"))
+    assert said == essence(ScrollModel(**plain))
+    assert "norm_at" not in said
+    assert essence(ScrollModel(**plain, norm_at="end"))["norm_at"] == "end"
 
 
 def test_the_layer_table_is_a_dry_run_that_changes_nothing():

@@ -1,8 +1,8 @@
 """Encoders of cubes and autoencoders built on them, for pictures (2D) and volumes (3D).
 
 A stage halves every side. `pool`: convolution of kernel 3, activation, max-pooling. `block`:
-convolution of kernel 2 and stride 2, then one of kernel 3, with norm, activation between and skip
-each switched on its own, so that what a "residual block" gains can be told apart.
+convolution of kernel 2 and stride 2, then one of kernel 3, with norm and its place, activation
+between and skip each switched on its own, so that what a "residual block" gains can be told apart.
 
 Shapes: B batch, C channels, S sizes (Y, X or Z, Y, X), D code.
 Source: He et al. 2016, arXiv 1512.03385 (skip); Kingma & Welling 2014, arXiv 1312.6114.
@@ -26,13 +26,18 @@ COMMUTES = ("none", "relu", "leaky_relu")  # with a maximum, values and gradient
 
 @dataclass(frozen=True)
 class Style:
-    """How a stage is made. `mid`: the activation between the two convolutions of a block."""
+    """How a stage is made. `mid`: the activation between the two convolutions of a block.
+
+    `norm_at`: the norm follows a block's first convolution (mid) or its second (end), there before
+    the skip is added.
+    """
 
     stage: str = "pool"  # pool | block
     skip: bool = False
     norm: str = "none"
     mid: str = "none"
     act: str = "relu"
+    norm_at: str = "mid"  # mid | end
 
 
 class Stage(nn.Module):
@@ -49,9 +54,10 @@ class Stage(nn.Module):
         elif style.stage == "pool":
             self.main = nn.Sequential(CONV[dims](c_in, c_out, 3, 1, 1), *norm)
         else:
+            mid, end = (norm, []) if style.norm_at == "mid" else ([], norm)
             self.main = nn.Sequential(
-                halve(c_in, c_out, 2, 2), *norm, activation(style.mid),
-                CONV[dims](c_out, c_out, 3, 1, 1),
+                halve(c_in, c_out, 2, 2), *mid, activation(style.mid),
+                CONV[dims](c_out, c_out, 3, 1, 1), *end,
             )  # fmt: skip
         straight = style.skip and style.stage == "block" and not last
         self.skip = halve(c_in, c_out, 2, 2) if straight else None

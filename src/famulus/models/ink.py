@@ -82,7 +82,7 @@ class InkNet(nn.Module):
                 got = tuple(found[name].shape) if name in found else "nothing"
                 raise ValueError(
                     f"encoder.{name}: expected shape {tuple(tensor.shape)}, received {got}: "
-                    "give model.widths, stage, skip and norm as in the pretrained run"
+                    "give model.widths, stage, skip, norm and norm_at as in the pretrained run"
                 )
         self.encoder.load_state_dict({name: found[name] for name in own})
         return sorted(own)

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from famulus.config.schema import Strict
+from famulus.config.schema import Strict, added
 from famulus.models.cubes import CubeAutoencoder, Style
 from famulus.models.ink import InkNet, logit
 
@@ -26,7 +26,10 @@ class ScrollModel(Strict):
     )
     skip: bool = Field(False, description="block: add a linear path around both convolutions")
     norm: Literal["none", "batch", "group", "instance"] = Field(
-        "none", description="after the first convolution"
+        "none", description="after a convolution of each stage"
+    )
+    norm_at: Literal["mid", "end"] = added(
+        "mid", "block: norm after the first convolution, or after the second"
     )
     mid: Activation = Field("none", description="block: between the two convolutions")
     act: Activation = Field("relu", description="after each stage")
@@ -48,7 +51,7 @@ class ScrollModel(Strict):
 
 def build(m: ScrollModel, size: tuple[int, int, int], prior: float | None) -> nn.Module:
     """Raises ValueError where the cube and the stages do not fit."""
-    style = Style(m.stage, m.skip, m.norm, m.mid, m.act)
+    style = Style(m.stage, m.skip, m.norm, m.mid, m.act, m.norm_at)
     start = prior if prior is not None and m.prior_bias else 0.5
     if m.kind == "ink":
         return InkNet(

@@ -58,6 +58,11 @@ class ScrollConfig(Strict):
                 "model.skip and model.mid are parts of a block: use model.stage block",
                 "option-without-effect",
             )
+        if m.norm_at != "mid" and (m.stage == "pool" or m.norm == "none"):
+            raise Unfit(
+                "model.norm_at places the norm of a block: use model.stage block and a model.norm",
+                "option-without-effect",
+            )
         if m.freeze and m.kind != "ink":
             raise Unfit(
                 f"model.freeze keeps an encoder for kind ink, received {m.kind}",
