@@ -8,6 +8,7 @@ Shapes: B cubes, Z Y X the volume. Labels YX, or ZYX.
 Source: importance sampling as in Kahn & Marshall 1953, doi:10.1287/opre.1.5.263.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.bricks import Sizes
+from famulus.data.regions import Box
 from famulus.data.streams import sample_seeds
 from famulus.data.volumes import Fragment
 
@@ -78,18 +80,24 @@ def make_field(
     edges: float = 0.0,
     cover: float = 1.0,
     weighted: bool = True,
+    room_YX: np.ndarray | None = None,
 ) -> Field:
     """Density of corners for cubes of `size` in `region_YX`; share `edges` has an ink edge at its
-    centre. Raises DataError if no cube fits, ConfigError if edges are asked for without labels.
+    centre. `room_YX`: what no cube leaves, whatever `cover` allows.
+
+    Raises DataError if no cube fits, ConfigError if edges are asked for without labels.
     """
     deep, _, wide = fragment.volume.shape
     if size[0] > deep:
         raise DataError(f"{fragment.name}: cube of {size[0]} planes, the volume has {deep}")
     allowed = allowed_corners(region_YX, size, cover)
+    if room_YX is not None:
+        allowed &= allowed_corners(room_YX, size, 1.0)
     if not allowed.any():
         raise DataError(
             f"{fragment.name}: no cube of {size} fits into its region "
-            f"({int(region_YX.sum())} pixels, cover {cover}): smaller cubes, or data.cover below 1"
+            f"({int(region_YX.sum())} pixels, cover {cover}): smaller cubes, data.cover below 1"
+            + ("" if room_YX is None else ", or a smaller data.gap")
         )
     uniform = allowed / allowed.sum()
     density, weight = uniform, region_YX.astype(np.float32)
@@ -122,18 +130,35 @@ def _met(density: np.ndarray, size: Sizes, shape: tuple[int, int]) -> np.ndarray
     return np.maximum(met[: shape[0], : shape[1]], 0)
 
 
-def grid_corners(region_YX: np.ndarray, size: Sizes, deep: int, cover: float = 0.5) -> np.ndarray:
+def grid_corners(
+    region_YX: np.ndarray,
+    size: Sizes,
+    deep: int,
+    cover: float = 0.5,
+    blocks: Sequence[Box] | None = None,
+) -> np.ndarray:
     """Corners B3 of windows side by side, a share `cover` of each in the region, z in the middle.
 
-    Raises DataError if there are none.
+    `blocks`: each has its own windows, from its corner on, and none leaves it: what lies nearby may
+    be trained on. Without blocks they lie anywhere. Raises DataError if there are none.
     """
     allowed = allowed_corners(region_YX, size, cover)
-    y, x = np.mgrid[: allowed.shape[0] : size[1], : allowed.shape[1] : size[2]]
-    keep = allowed[y, x]
-    if not keep.any():
-        raise DataError(f"validation: no window of {size} lies in its region: larger blocks")
-    z = np.full(int(keep.sum()), (deep - size[0]) // 2)
-    return np.stack([z, y[keep], x[keep]], 1)
+    _, h, w = size
+    y, x = [], []
+    for y0, x0, y1, x1 in blocks or [(0, 0, *region_YX.shape)]:
+        rows, columns = np.mgrid[y0 : y1 - h + 1 : h, x0 : x1 - w + 1 : w]
+        keep = allowed[rows, columns]
+        y.append(rows[keep])
+        x.append(columns[keep])
+    y_B, x_B = np.concatenate(y), np.concatenate(x)
+    if not len(y_B):
+        raise DataError(
+            f"validation: no window of {size} lies whole in a block, {cover:.0%} in the mask: "
+            "larger data.block, or smaller cubes"
+            if blocks
+            else f"validation: no window of {size} lies in the mask by {cover:.0%}: smaller cubes"
+        )
+    return np.stack([np.full(len(y_B), (deep - size[0]) // 2), y_B, x_B], 1)
 
 
 def describe(field: Field) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from famulus.data.bricks import Sizes
 from famulus.data.cube_field import grid_corners, make_field
 from famulus.data.cubes import CubeSource, Scale
 from famulus.data.joined import Joined
+from famulus.data.regions import Box
 from famulus.data.streams import sample_seeds
 from famulus.data.volumes import Fragment
 
@@ -24,6 +25,7 @@ class Held(NamedTuple):
 
     fragment: Fragment
     region_YX: np.ndarray
+    blocks: Sequence[Box] | None = None  # that no window leaves
 
 
 def several(given: Sequence[Any]) -> Sequence[Any]:
@@ -56,8 +58,8 @@ def windows(
             f"received {most}"
         )
     if not all(h.fragment.labels is not None for h in held):  # a batch has them for all or none
-        held = [Held(replace(h.fragment, labels=None), h.region_YX) for h in held]
-    laid = [_laid(*h, size, cover) for h in held]
+        held = [h._replace(fragment=replace(h.fragment, labels=None)) for h in held]
+    laid = [_laid(h, size, cover) for h in held]
     kept = share([len(corners) for _, corners in laid], most, seed)
     sources = [
         CubeSource(h.fragment, field, scale, 1, corners=corners[mine])
@@ -66,11 +68,12 @@ def windows(
     return sources[0] if len(sources) == 1 else Joined(sources)
 
 
-def _laid(fragment: Fragment, region_YX: np.ndarray, size: Sizes, cover: float) -> tuple:
+def _laid(held: Held, size: Sizes, cover: float) -> tuple:
     """(field, corners); what is wrong is said of this fragment."""
+    fragment, region_YX, blocks = held
     try:
         field = make_field(fragment, region_YX, size, 0.0, cover)
-        return field, grid_corners(region_YX, size, fragment.volume.shape[0])
+        return field, grid_corners(region_YX, size, fragment.volume.shape[0], blocks=blocks)
     except DataError as error:
         if str(error).startswith(fragment.name):
             raise

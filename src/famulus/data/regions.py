@@ -3,6 +3,8 @@
 Shapes: Y X a fragment's mask.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -12,26 +14,44 @@ from famulus.data.streams import permutation
 Box = tuple[int, int, int, int]  # y0, x0, y1, x1; the last two are outside
 
 
+class Split(NamedTuple):
+    """Two sides of a fragment. A window belongs to one if *all* of it lies in the side's room."""
+
+    train_YX: np.ndarray  # bool: where training cubes may reach, papyrus or not
+    blocks: list[Box]  # squares held for validation, cut off at the fragment's border
+
+    @property
+    def held_YX(self) -> np.ndarray:
+        """bool: the blocks."""
+        held = np.zeros_like(self.train_YX)
+        for y0, x0, y1, x1 in self.blocks:
+            held[y0:y1, x0:x1] = True
+        return held
+
+
 def split_blocks(
     mask_YX: np.ndarray, share: float, gap: int, block: int | None = None, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """(train, validation): bool YX, by square blocks, at least `gap` pixels apart.
+) -> Split:
+    """Square blocks that hold a `share` of the mask or a little more, and what lies farther than
+    `gap` pixels from each of them.
 
     `block` defaults to a quarter of the shorter side. Raises DataError if either side is empty.
     """
     tall, wide = mask_YX.shape
     block = block or max(1, min(tall, wide) // 4)
     grid = (-(-tall // block), -(-wide // block))
-    inked = np.add.reduceat(
+    inside = np.add.reduceat(
         np.add.reduceat(mask_YX.astype(np.int64), np.arange(0, tall, block), 0),
         np.arange(0, wide, block),
         1,
     )
     held = np.zeros(grid, bool)
     for flat in permutation(seed, 0, grid[0] * grid[1]):  # until the share is reached
-        if inked[held].sum() >= share * inked.sum():
+        if inside[held].sum() >= share * inside.sum():
             break
         held[np.unravel_index(flat, grid)] = True
+    corners = (np.argwhere(held) * block).tolist()
+    blocks = [(y, x, min(y + block, tall), min(x + block, wide)) for y, x in corners]
     held_YX = np.kron(held, np.ones((block, block), bool))[:tall, :wide]
     near = (
         ndimage.binary_dilation(held_YX, np.ones((3, 3), bool), iterations=gap) if gap else held_YX
@@ -42,7 +62,7 @@ def split_blocks(
             f"blocked split: share {share}, blocks of {block} and a gap of {gap} leave "
             f"{int(train.sum())} pixels to train and {int(validation.sum())} to validate"
         )
-    return train, validation
+    return Split(~near, blocks)
 
 
 def box_mask(mask_YX: np.ndarray, box: Box | None) -> np.ndarray:

@@ -69,11 +69,15 @@ class ScrollData(Strict):
     validation_labels: str | list[str] | None = Setting(
         None, description="of validation fragments by path, as many"
     )
-    block: int | None = Setting(None, ge=1, description="side of a block; null = quarter of a side")
-    gap: int | None = Setting(None, ge=0, description="between the sides; null = the cube's side")
+    block: int | None = Setting(
+        None,
+        ge=1,
+        description="side of a block, the cube's at least; null = quarter of the shorter side",
+    )
+    gap: int | None = Setting(None, ge=0, description="between their cubes; null = the cube's side")
     cube: int | list[int] = Setting(32, description="side, or [z, y, x]")
     box: list[int] | None = Setting(None, description="only inside y0, x0, y1, x1")
-    cover: float = Setting(1.0, gt=0, le=1, description="share of a cube inside mask and split")
+    cover: float = Setting(1.0, gt=0, le=1, description="share of a cube inside the mask")
     edges: float = Setting(0.0, ge=0, le=1, description="share of cubes centred on an ink edge")
     weighted: bool = Setting(True, description="weigh pixels so that edges bias nothing")
     samples: int = Setting(4096, ge=1, description="cubes that count as an epoch; all are fresh")
@@ -140,18 +144,21 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     mask = regions.box_mask(train.mask, tuple(d.box) if d.box else None)  # type: ignore[arg-type]
     if isinstance(d.validation, float):
         gap = max(size[1:]) if d.gap is None else d.gap
-        train_YX, held_YX = regions.split_blocks(mask, d.validation, gap, d.block, d.seed)
-        held = [Held(train, held_YX)]
+        block = d.block or max(min(mask.shape) // 4, *size[1:])
+        split = regions.split_blocks(mask, d.validation, gap, block, d.seed)
+        room, train_YX = split.train_YX, mask & split.train_YX
+        held = [Held(train, mask & split.held_YX, split.blocks)]
     else:
-        train_YX, held = mask, [Held(other, other.mask) for other in _others(d)]
-    for other, _ in held:
-        held_out.alike(train, other)
-    field = make_field(train, train_YX, size, d.edges, d.cover, d.weighted)
+        room, train_YX = None, mask
+        held = [Held(other, other.mask) for other in _others(d)]
+    for h in held:
+        held_out.alike(train, h.fragment)
+    field = make_field(train, train_YX, size, d.edges, d.cover, d.weighted, room)
     scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
     if inked:
         held_out.both_values("training", train, train_YX)
-        for other, region in held:
-            held_out.both_values("validation", other, region)
+        for h in held:
+            held_out.both_values("validation", h.fragment, h.region_YX)
     validation = held_out.windows(held, size, scale, min(d.cover, 0.5), d.most, d.seed)
     sources = Splits(
         cubes.CubeSource(
@@ -165,7 +172,7 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
             blocks=Blocks(**d.blocks.model_dump()) if d.blocks else None,
         ),
         validation,
-        [*train.notes, *(n for other, _ in held if other is not train for n in other.notes)],
+        [*train.notes, *(n for h in held if h.fragment is not train for n in h.fragment.notes)],
     )
     prevalence = None
     if train.labels is not None:
