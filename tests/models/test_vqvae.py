@@ -6,7 +6,8 @@ from torch import nn
 
 from famulus.models import convolution as c
 from famulus.models.quantiser import AveragedCodebook, FiniteScalar
-from famulus.models.vqvae import VAE, VQVAE, grid_mask
+from famulus.models.scaling import Scaling
+from famulus.models.vqvae import VAE, VQVAE, encode_pictures, grid_mask
 
 MAGIC = [c.Layer(*row) for row in ((32, 5, 2), (48, 5), (64, 5, 2), (92, 5), (128, 5, 2))]
 
@@ -92,6 +93,56 @@ def test_grid_mask_keeps_a_place_with_one_real_pixel():
     assert grid_mask(mask, (2, 2))[0].tolist() == [[True, False], [False, True]]
 
 
+def letterboxed(quantiser) -> tuple[VQVAE, torch.Tensor, torch.Tensor]:
+    """A net with norms over the whole picture, and pictures of which the middle half is real."""
+    torch.manual_seed(0)
+    encoder, decoder = c.residual_encoder(3, [8, 8], 1), c.residual_decoder(8, [8, 8], 1, 3)
+    model = VQVAE(encoder, quantiser, decoder, 3, (16, 16)).eval()
+    model.scaling = Scaling("centred", torch.zeros(3), torch.ones(3))
+    mask = torch.zeros(2, 1, 16, 16)
+    mask[..., 4:12] = 1
+    return model, torch.rand(2, 3, 16, 16) * mask, mask
+
+
+@pytest.mark.parametrize(("quantiser", "turned"), [
+    (lambda: AveragedCodebook(16, 4, 2, pool=0), False),
+    (lambda: AveragedCodebook(16, 4, 2, pool=0), True),
+    (lambda: AveragedCodebook(16, 4, 2, shared=False, pool=0, cosine=True), True),
+    (lambda: FiniteScalar((4, 4), 2), False),
+])  # fmt: skip
+@torch.no_grad()
+def test_codes_with_padding_say_all_that_the_decoder_was_given(quantiser, turned):
+    """Training and the prior draw the same pictures, whatever code happens to be number 0."""
+    model, image, mask = letterboxed(quantiser())
+    if turned:
+        model.quantiser.codebook_GKD.copy_(model.quantiser.codebook_GKD.flip(1))
+    recon = model(model.scaling(image, mask).x, mask).recon
+    codes = encode_pictures(model, image, mask)
+    size = model.quantiser.size
+    assert (codes == size).any()
+    assert (codes < size).any()
+    torch.testing.assert_close(model.decode(codes), recon, atol=1e-5, rtol=0)
+    for filler in (0, size - 1):  # control: a code in the padding reaches real pixels
+        filled = model.decode(codes.masked_fill(codes == size, filler))
+        assert ((filled - recon) * mask).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_what_the_encoder_makes_of_padding_does_not_reach_the_decoder():
+    model, image, mask = letterboxed(AveragedCodebook(16, 4, pool=0))
+    x = model.scaling(image, mask).x
+    place = grid_mask(mask, model.grid)[:, None]
+    whole = model(x, mask).recon
+    quantise = model.quantiser.forward
+
+    def shifted(z, mask=None):
+        return quantise(torch.where(place, z, z + 9), mask)
+
+    model.quantiser.forward = shifted
+    assert torch.equal(model(x, mask).recon, whole)
+    assert not torch.equal(model(x).recon, whole)  # control: without a mask all is taken as real
+
+
 def test_he_normal_has_the_stated_spread():
     torch.manual_seed(0)
     conv = nn.Conv2d(64, 64, 5)
@@ -101,6 +152,10 @@ def test_he_normal_has_the_stated_spread():
     assert (
         nn.Conv2d(64, 64, 5).weight.std() < 0.8 * conv.weight.std()
     ).item()  # control: the default
+    dense = nn.Linear(8, 8)
+    before = dense.weight.detach().clone()
+    c.he_normal(nn.Sequential(conv, dense))
+    assert torch.equal(dense.weight, before)
 
 
 def test_vae_is_its_mean_in_eval_and_drawn_in_training():

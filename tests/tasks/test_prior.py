@@ -176,6 +176,29 @@ def test_padding_is_known_never_drawn_and_never_counted(tmp_path):
     assert picture.rows["sample"].reshape(16, 3, 16, 3)[:, :, 4:12].any()
 
 
+@torch.no_grad()
+def test_letterboxed_codes_are_drawn_as_the_first_stage_draws_them(tmp_path):
+    for part in ("train", "validation"):
+        for i in range(6):
+            path = tmp_path / part / f"{i}.png"
+            path.parent.mkdir(exist_ok=True)
+            grey = np.random.default_rng(i).integers(0, 255, (16, 8, 3), np.uint8)
+            Image.fromarray(grey).save(path)
+    own = {"subset": None, "validation": None, "size": 16, "channels": 3, "name": str(tmp_path)}
+    parent = stage(data=own)
+    codes = Codes(CodesConfig(data=DATA | own, model=MODEL), {})
+    net = codes.build().eval()
+    net.load_state_dict(parent.weights)
+    fixed = next(iter(validation_batches(codes.data().validation, 6, "cpu")))
+    shown = codes._rebuild(net, fixed["image"], fixed["mask"])
+    task, _ = make(parent)
+    drawn = task.decode(batch_of(task, 6)["codes"])
+    assert ((drawn - shown) * fixed["mask"]).abs().max() < 1e-5
+    assert shown.std() > 0.01
+    filled = batch_of(task, 6)["codes"].clamp(max=15)  # control: the padding as some code
+    assert ((task.decode(filled) - shown) * fixed["mask"]).abs().max() > 1e-3
+
+
 def test_sampling_is_forecast_and_bounded():
     task, net = make(stage(), model={"sampling_limit_s": 1e-6})
     picture = task.pictures(net.eval(), batch_of(task, 4))["samples"]

@@ -22,6 +22,11 @@ def grid_mask(mask: Tensor, grid: tuple[int, ...]) -> Tensor:
     return POOL[len(grid)](mask.float(), grid)[:, 0] > 0
 
 
+def only(z: Tensor, place: Tensor) -> Tensor:
+    """Vectors BD... where `place` (bool, B...) holds, zeros elsewhere."""
+    return z.masked_fill(~place[:, None], 0)
+
+
 def check_mirror(decoder: nn.Module, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
     """Raises ValueError if the decoder does not lead from the grid back to the picture's sides."""
     back = output_shape(decoder, inner[0], inner[1:])
@@ -44,6 +49,8 @@ class VQVAE(nn.Module):
     """encoder -> (linear 1x1) -> quantiser -> (linear 1x1) -> decoder -> output activation.
 
     Without `project` the encoder's width itself must be codes_per_position x dimension.
+    Places that cover no real pixel reach the decoder as zeros: its norms span the whole picture,
+    so it must never see anything there that the codes alone (K in the padding) don't say.
     Raises ValueError if `sides` is not a multiple of the encoder's factor, or a width differs.
     """
 
@@ -81,15 +88,18 @@ class VQVAE(nn.Module):
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Coded:
         place = None if mask is None else grid_mask(mask, self.grid)
         quantised = self.quantiser(self.into(self.encoder(image)), place)
-        return Coded(self._draw(quantised.z), quantised)
+        z = quantised.z if place is None else only(quantised.z, place)
+        return Coded(self._draw(z), quantised)
 
     def encode(self, image: Tensor) -> Tensor:
         """Codes B...H, int64."""
         return self.quantiser(self.into(self.encoder(image))).codes
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Pictures of codes B...H, in the model's scale."""
-        return self._draw(self.quantiser.decode(codes))
+        """Pictures of codes B...H, K in the padding, in the model's scale."""
+        padding = codes == self.quantiser.size
+        z = self.quantiser.decode(codes.masked_fill(padding, 0))
+        return self._draw(only(z, ~padding.all(-1)))
 
     def _draw(self, z: Tensor) -> Tensor:
         return self.output(self.decoder(self.out_of(z)))

@@ -216,7 +216,7 @@ class Prior(Task):
             return grey_of_levels(codes, self.config.data.levels or 2)
         stage = self._stage.to(codes.device)
         padding = codes == stage.quantiser.size
-        raw = stage.decode(codes.masked_fill(padding, 0)).float()
+        raw = stage.decode(codes).float()
         if self.parents["codes"].config.get("loss", {}).get("reconstruction") == "bce":
             raw = torch.sigmoid(raw)
         drawn = stage.scaling.inverse(raw)
