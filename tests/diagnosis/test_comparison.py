@@ -52,3 +52,74 @@ def test_a_difference_is_held_against_the_spread_of_replicates(other, found):
 
 def test_without_replicates_nothing_is_said_of_noise():
     assert causes([run(1.0), run(1.0001, batch=256)]) == []
+
+
+def cell(name, size, filter, native=28, seed=0):
+    """A cell of task tiles whose pictures are stored with `native` pixels a side."""
+    facts = {"without_effect": ["data.filter"]} if size in (None, native) else {}
+    data = {"name": name, "size": size, "filter": filter}
+    return Compared({"data": data, "training": {"seed": seed}}, {"loss": 1.0 + seed}, facts)
+
+
+def mnist(size, filter="bilinear"):
+    return cell("mnist", size, filter)
+
+
+def tiles(size, filter="bilinear"):
+    return cell("tiles", size, filter, native=32)
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [mnist(28), tiles(28)],  # one as stored, the other resized
+        [mnist(28), cell("fashion", 28, "bilinear"), tiles(28)],  # two of three alike
+        [mnist(28), tiles(28), tiles(28, "nearest")],  # the filter itself can be told
+        [mnist(20), mnist(20, "nearest"), mnist(28), tiles(28)],  # and elsewhere, for one set
+    ],
+)
+def test_sets_of_which_one_was_resized_say_nothing_of_sets(runs):
+    (found,) = compare(runs)
+    assert found.cause == "comparison-confounded"
+    assert 'and "tiles"' in found.evidence
+    assert "data.filter was at work in one" in found.evidence
+    assert [f.cause for f in compare([Compared(r.config, r.scores) for r in runs])] == []
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [mnist(20), tiles(20)],  # both resized, by one filter
+        [mnist(28), cell("fashion", 28, "nearest")],  # neither: its filter's name means nothing
+        [mnist(28), tiles(28), mnist(20), tiles(20)],  # one size at which both were
+        [mnist(28), mnist(20), mnist(32)],  # sizes: that pictures are resized is the question
+        [mnist(28), mnist(20), mnist(20, "nearest")],
+        [mnist(28), mnist(28, "nearest")],  # replicates of one cell
+        [Compared(config(), {"loss": 1.0}), Compared(config(lr=0.1), {"loss": 2.0})],
+    ],
+)
+def test_a_sound_comparison_of_sets_or_sizes_is_not_accused(runs):
+    assert [f.cause for f in compare(runs)] == []
+
+
+def test_a_size_excuses_only_what_follows_from_it():
+    """Beside the size and the filter that begins to apply, the number of layers differs."""
+    deep = [Compared({**r.config, **extra}, r.scores, r.facts) for r, extra in (
+        (mnist(28), {"model": {"layers": [{"k": 3}]}}),
+        (mnist(20), {"model": {"layers": [{"k": 3}, {"k": 3}]}}),
+    )]  # fmt: skip
+    (found,) = compare(deep)
+    assert "data.size, model.layers.k" in found.evidence
+
+
+def test_the_journals_matrix_is_a_sound_comparison():
+    """3 sets x 3 sizes x 2 filters: every two sets meet where both were resized."""
+    cells = [
+        cell(name, size, filter, native)
+        for name, native in (("mnist", 28), ("fashion", 28), ("tiles", 32))
+        for size in (20, 28, 32)
+        for filter in ("bilinear", "nearest")
+    ]
+    assert [f.cause for f in compare(cells)] == []
+    at_28 = [c for c in cells if c.config["data"]["size"] == 28]
+    assert [f.cause for f in compare(at_28)] == ["comparison-confounded"]

@@ -1,11 +1,12 @@
 """What runs of one experiment say beside each other (K24): can a difference be blamed on a setting?
 
-Pure: filled configs and scores in, findings out. Runs that differ in the seed alone are replicates.
+Pure: filled configs, facts and scores in, findings out. Runs that differ in the seed alone, or in a
+setting that had no effect on either (a filter where nothing is resized), are replicates.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
@@ -16,25 +17,38 @@ SECTIONS = ("data", "model", "loss", "training", "start_from")
 UNSEEN = ("seed", "device", "workers", "threads")  # of training: replicates, and where it ran
 CLEAR = 2.0  # standard errors of a difference of means
 FEWEST = 2  # replicates that a spread can be told from
+RESIZES = "data.size"  # whether it resizes is what a comparison of sizes asks, no second factor
+
+Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One finished run: its filled config and its last scores."""
+    """One finished run: its filled config, its last scores, and what it recorded of itself."""
 
     config: Mapping[str, Any]
     scores: Mapping[str, float]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """`settings` without those that its facts call `without_effect`."""
+        idle = set(self.facts.get("without_effect") or ())
+        return {key: value for key, value in settings(self.config).items() if key not in idle}
 
 
 def compare(runs: Sequence[Compared], score: str = "loss") -> list[Finding]:
     """Findings over all runs of an experiment; none for a single setting."""
     groups: dict[str, list[Compared]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(settings(run.config), sort_keys=True), []).append(run)
-    cells = [(settings(found[0].config), found) for found in groups.values()]
+        groups.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
+    cells = [(found[0].settings, found) for found in groups.values()]
     if len(cells) < 2:
         return []
-    return [f for f in (_confounded([c for c, _ in cells]), _noise(cells, score)) if f]
+    each = [c for c, _ in cells]
+    idle = {str(path) for run in runs for path in run.facts.get("without_effect") or ()}
+    confounded = _uneven(each, sorted(idle)) or _confounded(each, idle)
+    return [f for f in (confounded, _noise(cells, score)) if f]
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
@@ -56,15 +70,55 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
     return flat
 
 
-def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Names of what differs; the same setting of several layers is one name."""
+def differences(one: Settings, other: Settings, idle: Collection[str] = ()) -> list[str]:
+    """Names of what differs; the same setting of several layers is one name.
+
+    `idle`: settings without effect on some of the runs; one that is left out in the other cell
+    follows from `data.size`.
+    """
     changed = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    if RESIZES in changed:
+        changed -= {path for path in idle if _in_one_only(path, one, other)}
     return sorted({".".join(p for p in key.split(".") if not p.isdigit()) for key in changed})
 
 
-def _confounded(cells: Sequence[Mapping[str, str]]) -> Finding | None:
+def _in_one_only(path: str, one: Settings, other: Settings) -> bool:
+    return (path in one) != (path in other)
+
+
+def _uneven(cells: Sequence[Settings], idle: Sequence[str]) -> Finding | None:
+    """Two values of a setting meet only where another was at work in one cell and not in the other:
+    sets at the size of one of them, so that a filter made the pictures of the other."""
+    for path in idle:
+        uneven: dict[tuple[str, ...], int] = {}
+        even: set[tuple[str, ...]] = set()
+        for a, b in combinations(cells, 2):
+            found = [name for name in differences(a, b, idle) if name != path]
+            if len(found) != 1 or found[0] == RESIZES:
+                continue
+            met = (found[0], *sorted(str(cell.get(found[0])) for cell in (a, b)))
+            if _in_one_only(path, a, b):
+                uneven[met] = uneven.get(met, 0) + 1
+            elif a.get(path) == b.get(path):
+                even.add(met)
+        for met in sorted(uneven.keys() - even):
+            name, one, other = met
+            where = "the only pair" if uneven[met] == 1 else f"all {uneven[met]} pairs"
+            return Finding(
+                "comparison-confounded",
+                "warning",
+                f"{name} {one} and {other}: in {where} of cells that could tell them apart {path}"
+                " was at work in one and without effect in the other; a difference may come from"
+                " either",
+                f"matrix: cells in which {path} is at work for both, or for neither; for a filter"
+                " a data.size at which all sets are resized, or none is",
+            )
+    return None
+
+
+def _confounded(cells: Sequence[Settings], idle: Collection[str]) -> Finding | None:
     """No two of the cells differ in one setting only."""
-    pairs = [differences(a, b) for a, b in combinations(cells, 2)]
+    pairs = [differences(a, b, idle) for a, b in combinations(cells, 2)]
     least = min(pairs, key=len)
     if len(least) < 2:
         return None
@@ -79,7 +133,7 @@ def _confounded(cells: Sequence[Mapping[str, str]]) -> Finding | None:
     )
 
 
-def _noise(cells: Sequence[tuple[Mapping[str, str], list[Compared]]], score: str) -> Finding | None:
+def _noise(cells: Sequence[tuple[Settings, list[Compared]]], score: str) -> Finding | None:
     """Replicates differ as much among themselves as cells do."""
     found = []
     for _, runs in cells:

@@ -208,7 +208,7 @@ def _train(
         history = from_events(run.config(), events)
         outcome.cells.append(diagnose(history))
         scores = history.val[-1]["values"] if history.val else {}
-        compared.append(Compared(run.config(), scores))
+        compared.append(Compared(run.config(), scores, history.facts))
     outcome.across = compare(compared)
 
 
