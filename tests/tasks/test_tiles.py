@@ -290,6 +290,27 @@ def test_contradictions_are_refused_before_anything_is_built(sections, says):
         TilesConfig(**sections)
 
 
+@pytest.mark.parametrize(
+    ("sections", "says"),
+    [
+        ({"model": {"kind": "autoencoder", "heads": "features"}}, "heads: .* for autoencoder"),
+        ({"loss": {"histogram": {"bins": 20}}}, "histogram: .* for reconstruction laplace"),
+        ({"loss": {"reconstruction": "l1", "scale": 0.1}}, "scale: .* for reconstruction l1"),
+        ({"loss": {"kl": "legacy", "free_bits": 0.1}}, "free_bits: .* for kl legacy"),
+    ],
+)
+def test_what_would_change_nothing_is_refused_and_named_as_such(sections, says):
+    with pytest.raises(ValidationError, match=says) as caught:
+        TilesConfig(**sections)
+    assert caught.value.errors()[0]["ctx"]["error"].cause == "option-without-effect"
+
+
+def test_what_belongs_to_the_kl_is_let_through_for_matrices_over_kind():
+    loss = {"kl": "textbook", "kl_weight": 0.5, "kl_warmup_inputs": 10, "free_bits": 0.1}
+    for kind, kl in (("autoencoder", "textbook"), ("vae", "none")):
+        TilesConfig(model={"kind": kind}, loss=loss | {"kl": kl})
+
+
 def test_an_impossible_net_for_images_as_stored():
     task = Tiles(TilesConfig(model={"channels": [4] * 4}, data=DATA), {})
     with pytest.raises(ConfigError, match=r"conv 4 of 4 .* receives 2x2"):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from famulus.config.errors import Unfit
 from famulus.config.schema import Strict, added
 from famulus.models.layers import conv_shapes, each
 
@@ -22,7 +23,7 @@ def _only_defaults(section: Strict, names: Iterable[str], kind: str) -> None:
     """An option that changes nothing would look like one that does."""
     for name in names:
         if getattr(section, name) != type(section).model_fields[name].default:
-            raise ValueError(f"{name}: has no meaning for {kind}; leave it out")
+            raise Unfit(f"{name}: has no meaning for {kind}; leave it out", "option-without-effect")
 
 
 class TilesData(Strict):
@@ -109,7 +110,8 @@ class TilesModel(Strict):
             if len(self.widths) != 1:
                 raise ValueError(f"kind {self.kind}: expected one number of channels")
         else:
-            _only_defaults(self, ["depth", *STACKED_ONLY], self.kind)
+            vae_only = ["heads"] * (self.kind != "vae")
+            _only_defaults(self, ["depth", *STACKED_ONLY, *vae_only], self.kind)
         return self
 
     @property
@@ -171,6 +173,18 @@ class TilesLoss(Strict):
     histogram: Histogram = added(Histogram(), "of reconstruction: histogram")
     code: CodePrice | None = added(None, "{weight: 0.0001}: a price on the code's spread and mean")
     input_noise: InputNoise | None = added(None, "{sd: 0.2}: in training only")
+
+    @model_validator(mode="after")
+    def _own_options_only(self) -> Self:
+        """What belongs to a kl is let through for `none`, so that a matrix may run over it; a price
+        in nats that a formula without nats does not have is not."""
+        if self.reconstruction != "histogram":
+            _only_defaults(self, ["histogram"], f"reconstruction {self.reconstruction}")
+        if self.reconstruction not in ("laplace", "gaussian"):
+            _only_defaults(self, ["scale"], f"reconstruction {self.reconstruction}")
+        if self.kl == "legacy":
+            _only_defaults(self, ["free_bits"], "kl legacy")
+        return self
 
 
 class TilesConfig(Strict):
