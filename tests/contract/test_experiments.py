@@ -75,6 +75,16 @@ def test_the_growing_nets_grow_as_the_journals():
     assert inputs * math.ceil(25 / together) == 200_000
 
 
+def test_the_small_ones_grow_as_their_file_says():
+    """13 layers; the last step starts a batch before the end."""
+    cells = {c.axes["name"]: c.config for c in plan(ROOT / "tiles/stacked-small.yaml").cells}
+    grows = {name: cells[name]["model"]["grow"] for name in ("cyan", "yellow", "purple")}
+    last = {n: active_for(12_000 - 32, g["inputs"], g["layers"]) for n, g in grows.items()}
+    assert last["cyan"] == 5
+    for name in ("yellow", "purple"):
+        assert last[name] >= 13 > active_for(5_999, grows[name]["inputs"])
+
+
 def test_first_light_is_four_cells_without_a_download():
     cells = plan(ROOT / "tiles/first-light.yaml").cells
     assert len(cells) == 4
