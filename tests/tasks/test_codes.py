@@ -211,6 +211,34 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
         task.apply(net, inputs, out, {"sample": 2})
 
 
+@pytest.mark.parametrize("kind", ["vqvae", "vae"])
+def test_a_walk_leads_from_one_rebuilt_picture_to_the_other(tmp_path, letterboxed, kind):
+    """Padding of both stays black; what only one picture covers comes and goes with it."""
+    task, net = make(data=letterboxed, model={"kind": kind})
+    inputs, out = tmp_path / "own", tmp_path / "out"
+    inputs.mkdir()
+    for name, size in (("a.png", (16, 8)), ("b.png", (8, 16)), ("c.png", (8, 16))):
+        grey = np.random.default_rng(len(name)).integers(60, 250, (*size, 3), np.uint8)
+        Image.fromarray(grey).save(inputs / name)
+    task.apply(net.eval(), inputs, out, {})
+    task.apply(net, inputs, out, {"interpolate": 3})
+
+    def read(name):
+        with Image.open(out / name) as image:
+            return np.asarray(image.convert("RGB")).astype(int)
+
+    rows = read("walk.png").reshape(2, 16, 3, 16, 3).swapaxes(1, 2)
+    tall, wide = read("a.png"), read("b.png")
+    assert np.abs(rows[0, 0] - tall).max() <= 1
+    assert np.abs(rows[0, 2] - wide).max() <= 1
+    assert (rows[0, 1, :4, :4] == 0).all()
+    assert rows[0, 1, :4, 4:12].any()
+    assert rows[0, 1, 4:12, :4].any()
+    assert (rows[1, :, :4] == 0).all()  # both ends are padded there
+    assert (rows[1, :, 12:] == 0).all()
+    assert rows[1, :, 4:12].all(-1).any()
+
+
 def test_a_vae_draws_samples_by_seed(tmp_path):
     task, net = make(model={"kind": "vae"})
     for folder, seed in (("one", 1), ("again", 1), ("other", 2)):

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError
-from famulus.models.vqvae import VAE
+from famulus.models.vqvae import VAE, grid_mask
 from famulus.ops.strip import strip
 
 OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
+Picture = tuple[Tensor, Tensor]  # image_1CYX, mask_11YX
 Draw = Callable[[nn.Module, Tensor], Tensor]  # raw output to grey ranges, without a picture
 
 
@@ -76,13 +77,25 @@ def _save(image_1CYX: Tensor, target: Path) -> None:
 def _latent(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
     """What lies before the quantiser (vqvae), or mu (vae)."""
     x = model.scaling(image, mask).x
-    return model.posterior(x)[0] if isinstance(model, VAE) else model.into(model.encoder(x))
+    return model.posterior(x)[0] if isinstance(model, VAE) else model.latent(x)
 
 
-def _from_latent(model: nn.Module, z: Tensor) -> Tensor:
+def _between(model: nn.Module, ends: tuple[Picture, Picture], steps: int) -> Tensor:
+    """Raw output of `steps` frames from one picture's latent to the other's: BC....
+
+    A place that covers real pixels of one picture only keeps that one's vector: what the encoder
+    makes of padding was never trained. So the first and the last frame are the two pictures as
+    they are rebuilt alone.
+    """
+    (a, b), device = (_latent(model, image, mask) for image, mask in ends), ends[0][0].device
+    share = torch.linspace(0, 1, steps, device=device).view(-1, *[1] * (a.ndim - 1))
     if isinstance(model, VAE):
-        return model.decode(z)
-    return model.decode(model.quantiser(z).codes)
+        return model.decode(a + share * (b - a))
+    in_a, in_b = (grid_mask(mask, model.grid)[:, None].float() for _, mask in ends)
+    of_a, of_b = (1 - share) * in_a, share * in_b
+    real = of_a + of_b
+    z = (of_a * a + of_b * b) / real.where(real > 0, 1.0)
+    return model.from_latent(z, real[:, 0] > 0).recon
 
 
 def _encode(
@@ -115,11 +128,11 @@ def _interpolate(
         )
     if form not in ("grid", "gif", "mp4"):
         raise ConfigError(f"apply: expected format grid, gif or mp4, received {form}")
-    latents = [_latent(model, i, m) for i, m in zip(images, masks, strict=True)]
     rows = []
-    for a, b in pairwise(latents):
-        share = torch.linspace(0, 1, steps, device=a.device).view(-1, *[1] * (a.ndim - 1))
-        rows.append(draw(model, _from_latent(model, a + share * (b - a)).float()))
+    for ends in pairwise(zip(images, masks, strict=True)):
+        frames = draw(model, _between(model, ends, steps).float())
+        share = torch.linspace(0, 1, steps, device=frames.device).view(-1, 1, 1, 1)
+        rows.append(frames * torch.lerp(ends[0][1], ends[1][1], share))
     if form == "grid":
         Image.fromarray(np.concatenate([strip(row) for row in rows])).save(out / "walk.png")
         return

@@ -87,13 +87,21 @@ class VQVAE(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Coded:
         place = None if mask is None else grid_mask(mask, self.grid)
-        quantised = self.quantiser(self.into(self.encoder(image)), place)
-        z = quantised.z if place is None else only(quantised.z, place)
-        return Coded(self._draw(z), quantised)
+        return self.from_latent(self.latent(image), place)
+
+    def latent(self, image: Tensor) -> Tensor:
+        """What the quantiser is given."""
+        return self.into(self.encoder(image))
+
+    def from_latent(self, z: Tensor, place: Tensor | None = None) -> Coded:
+        """What becomes of `latent`; `place` (bool, B...) says which places count, None = all."""
+        quantised = self.quantiser(z, place)
+        shown = quantised.z if place is None else only(quantised.z, place)
+        return Coded(self._draw(shown), quantised)
 
     def encode(self, image: Tensor) -> Tensor:
         """Codes B...H, int64."""
-        return self.quantiser(self.into(self.encoder(image))).codes
+        return self.quantiser(self.latent(image)).codes
 
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures of codes B...H, K in the padding, in the model's scale."""
