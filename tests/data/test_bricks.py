@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from tests.launch.tiny import complains, famulus
 
 from famulus.config.errors import DataError
 from famulus.data.bricks import Bricks, Flat, write_bricks
+from famulus.data.volumes import open_fragment
 
 
 def volume(shape=(7, 21, 18), dtype=np.uint16, seed=0):
@@ -50,6 +52,69 @@ def test_a_changed_byte_is_found_by_its_brick(written):
         file.write(b"\xff\xfe")
     with pytest.raises(DataError, match=r"brick \(0, 0, 1\) is damaged"):
         Bricks(opened.folder).verify()
+
+
+@pytest.fixture
+def inked(tmp_path):
+    """Bricks with a mask and labels."""
+    array, path = volume(), tmp_path / "i.bricks"
+    mask, labels = np.ones((21, 18), np.uint8), np.zeros((21, 18), np.uint8)
+    labels[3, 4] = 1
+    write_bricks(path, array, array.shape, array.dtype, extras={"mask": mask, "labels": labels})
+    return path
+
+
+def flip(path, at=-1):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["mask", "labels"])
+def test_another_mask_or_labels_are_not_taken(inked, name):
+    file = inked / f"{name}.npy"
+    whole = file.read_bytes()
+    assert open_fragment(inked).labels.sum() == 1
+    flip(file)  # one bit of the last pixel
+    with pytest.raises(DataError, match=rf"{name}\.npy: damaged or replaced"):
+        open_fragment(inked)
+    file.write_bytes(whole[:40])
+    with pytest.raises(DataError, match=rf"{name}\.npy: damaged or replaced"):
+        open_fragment(inked)
+    file.unlink()
+    with pytest.raises(DataError, match=rf"{name}\.npy: missing"):
+        open_fragment(inked)
+    file.write_bytes(whole)
+    assert open_fragment(inked).labels.sum() == 1
+
+
+def test_labels_put_there_afterwards_are_not_taken_for_converted_ones(written):
+    _, opened = written
+    assert open_fragment(opened.folder).labels is None
+    np.save(opened.folder / "labels.npy", np.ones((21, 18), np.uint8))
+    with pytest.raises(DataError, match=r"labels\.npy: not converted with this volume"):
+        open_fragment(opened.folder)
+
+
+def test_info_reads_every_byte(inked):
+    said = famulus("data", "info", inked, "--json")
+    row = said.json()
+    assert row["shape"] == [7, 21, 18]
+    assert row["dtype"] == "uint16"
+    assert row["checksums"].startswith("sound")
+    assert "mask and labels" in row["checksums"]
+    flip(inked / "voxels.raw", 4000)
+    open_fragment(inked)  # voxels are too many to be read for that
+    complains(famulus("data", "info", inked), 3, "brick (0, 0, 0) is damaged", "convert again")
+
+
+def test_checksums_that_are_missing_are_seen(written):
+    _, opened = written
+    header = json.loads((opened.folder / "bricks.json").read_text())
+    header["crc32"].pop()
+    (opened.folder / "bricks.json").write_text(json.dumps(header))
+    with pytest.raises(DataError, match="lacks checksums"):
+        Bricks(opened.folder)
 
 
 def test_a_truncated_or_unfinished_volume_is_named(written):

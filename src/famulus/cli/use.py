@@ -100,10 +100,17 @@ def data_list(as_json: JsonOption = False) -> None:
 def data_info(
     name: str, size: Annotated[int | None, typer.Option()] = None, as_json: JsonOption = False
 ) -> None:
-    """Counts, shape, classes, fingerprint, and what was noticed while reading."""
-    from famulus.data.catalog import info
+    """Counts, shape, classes, fingerprint, and what was noticed while reading; of NAME.bricks the
+    shape, type and whether every byte is as it was written."""
+    if name.endswith(".bricks"):
+        from famulus.data.volumes import info as info_of_volume
+        from famulus.data.volumes import located
 
-    row = info(name, size=size)
+        row = info_of_volume(located(name))
+    else:
+        from famulus.data.catalog import info
+
+        row = info(name, size=size)
     if as_json:
         show(row)
         return

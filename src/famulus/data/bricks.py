@@ -57,6 +57,8 @@ class Bricks:
         self.brick: Sizes = tuple(self.header["brick"])  # type: ignore[assignment]
         self.dtype = np.dtype(self.header["dtype"]).newbyteorder("<")
         grid = _grid(self.shape, self.brick)
+        if len(self.header["crc32"]) != math.prod(grid):
+            raise DataError(f"{self.folder}: {HEADER} lacks checksums of bricks: convert it again")
         want = math.prod(grid) * math.prod(self.brick) * self.dtype.itemsize
         path = self.folder / VOXELS
         have = path.stat().st_size if path.exists() else 0
@@ -79,19 +81,41 @@ class Bricks:
 
     def verify(self) -> None:
         """Raises DataError naming the first brick whose checksum differs from the header's."""
-        for place, crc in zip(self._places(), self.header["crc32"], strict=True):
+        for _ in self.verifying():
+            pass
+
+    def verifying(self) -> Iterator[int]:
+        """As `verify`, brick by brick: yields how many are sound so far."""
+        places = np.ndindex(*_grid(self.shape, self.brick))
+        for done, (place, crc) in enumerate(zip(places, self.header["crc32"], strict=True), 1):
             if zlib.crc32(np.ascontiguousarray(self._voxels[place])) != crc:
                 raise DataError(
                     f"{self.folder}: brick {place} is damaged (its checksum differs): convert again"
                 )
+            yield done
 
     def extra(self, name: str) -> np.ndarray | None:
-        """`mask` (uint8 YX) or `labels` (uint8 YX or ZYX), if the folder has them."""
-        path = self.folder / f"{name}.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        """`mask` (uint8 YX) or `labels` (uint8 YX or ZYX) as it was converted, if there was one.
 
-    def _places(self) -> Iterator[tuple[int, ...]]:
-        return iter(np.ndindex(*_grid(self.shape, self.brick)))
+        Raises DataError if the file is missing, another one, or was put there afterwards.
+        """
+        path, crc = self.folder / f"{name}.npy", self.header["extras"].get(name)
+        if crc is None:
+            if path.exists():
+                raise DataError(
+                    f"{path}: not converted with this volume: convert again with --{name}, or name "
+                    f"it as data.{name} and take it out of the folder"
+                )
+            return None
+        if not path.exists():
+            raise DataError(f"{path}: missing, and {HEADER} has its checksum: convert again")
+        try:
+            found = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            found = None
+        if found is None or zlib.crc32(np.ascontiguousarray(found)) != crc:
+            raise DataError(f"{path}: damaged or replaced (its checksum differs): convert again")
+        return found
 
 
 def write_bricks(
@@ -205,6 +229,7 @@ def _header(folder: Path) -> dict[str, Any]:
         good = len(sizes) == 6 and all(type(n) is int and 0 < n < 1 << 31 for n in sizes)
         good = good and header["version"] == VERSION and header["dtype"] in DTYPES
         good = good and isinstance(header["crc32"], list)
+        good = good and isinstance(header["extras"], dict)
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         good = False
     if not good:

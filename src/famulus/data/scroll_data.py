@@ -5,7 +5,6 @@ Units: lengths in voxels; a cube is one number or [z, y, x].
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field as Setting
@@ -19,9 +18,8 @@ from famulus.data.bricks import Sizes
 from famulus.data.cube_field import describe, make_field
 from famulus.data.held_out import Held
 from famulus.data.papyrus import Phantom, Recipe, make
-from famulus.data.sets import data_folder
 from famulus.data.source import Splits
-from famulus.data.volumes import Fragment, open_fragment
+from famulus.data.volumes import Fragment, located, open_fragment
 
 PHANTOM = "papyrus"
 
@@ -188,15 +186,8 @@ def _fragment(
 ) -> Fragment:
     if name == PHANTOM:
         return _drawn(d.phantom.recipe(seed))
-    files = (_located(labels) if labels else None, _located(mask) if mask else None)
-    return open_fragment(_located(name), *files, windows=d.blocks is not None)
-
-
-def _located(name: str) -> Path:
-    """A path as given, else below the data folder ($FAMULUS_DATA)."""
-    path = Path(name).expanduser()
-    inside = data_folder() / name
-    return inside if not path.exists() and inside.exists() else path
+    files = (located(labels) if labels else None, located(mask) if mask else None)
+    return open_fragment(located(name), *files, windows=d.blocks is not None)
 
 
 def _others(d: ScrollData) -> list[Fragment]:
@@ -215,9 +206,9 @@ def _others(d: ScrollData) -> list[Fragment]:
         )
     if PHANTOM in given:
         raise ConfigError(f"data.validation: another {PHANTOM} is named by its seed, an integer")
-    places = [_located(str(path)).resolve() for path in given]
+    places = [located(str(path)).resolve() for path in given]
     for path, place in zip(given, places, strict=True):
-        if d.name != PHANTOM and place == _located(d.name).resolve():
+        if d.name != PHANTOM and place == located(d.name).resolve():
             raise ConfigError(f"data.validation: {path} is the training fragment; take another")
         if places.count(place) > 1:
             raise ConfigError(f"data.validation: {path} is there twice: expected others only once")

@@ -10,11 +10,13 @@ Shapes: Z Y X; axis 0 of a picture is y (rows), axis 1 is x. Labels: 0 or 1, YX 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.data.bricks import SUFFIX, Bricks, Flat, write_bricks
+from famulus.data.sets import data_folder
 from famulus.data.volume_readers import Windows, read_plane, reader_of
 
 LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
@@ -71,6 +73,43 @@ def open_fragment(
     if labels:
         found_labels = _labels_file(Path(labels))
     return assemble(path.name, volume, found_mask, found_labels)
+
+
+def located(name: str) -> Path:
+    """A path as given, else below the data folder ($FAMULUS_DATA)."""
+    path = Path(name).expanduser()
+    inside = data_folder() / name
+    return inside if not path.exists() and inside.exists() else path
+
+
+def info(path: Path) -> dict[str, Any]:
+    """What bricks hold, every byte of them read and compared with its checksum.
+
+    Raises DataError naming what is missing or damaged.
+    """
+    from rich.console import Console  # slow to import
+    from rich.progress import track
+
+    opened = Bricks(path)
+    fragment = open_fragment(path)
+    bricks = len(opened.header["crc32"])
+    console = Console(stderr=True)  # stdout may be JSON
+    how = {"console": console, "transient": True, "disable": not console.is_terminal}
+    for _ in track(opened.verifying(), path.name, bricks, **how):
+        pass
+    extras = " and ".join(opened.header["extras"]) or "neither mask nor labels"
+    row = {
+        "name": str(path),
+        "fingerprint": fragment.fingerprint,
+        "shape": opened.shape,
+        "dtype": opened.dtype.name,
+        "papyrus": f"{fragment.mask.mean():.1%} of the area",
+    }
+    if fragment.labels is not None:
+        area = fragment.labels[..., fragment.mask]
+        row["labels"] = f"{'x'.join(map(str, fragment.labels.shape))}, {area.mean():.1%} marked"
+    row["checksums"] = f"sound: {bricks} brick{'s' * (bricks != 1)}, {extras}"
+    return row | {"notes": opened.header["notes"]}
 
 
 def assemble(
