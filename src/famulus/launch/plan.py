@@ -16,7 +16,8 @@ from famulus.config.identity import run_id
 from famulus.config.refill import refill
 from famulus.config.schema import Training
 from famulus.data.source import Splits
-from famulus.store import index, lineage, records
+from famulus.launch.stages import first_stage
+from famulus.store import lineage
 from famulus.store.checkpoint import Checkpoint
 from famulus.store.run import Run
 from famulus.store.store import Store
@@ -91,7 +92,9 @@ def make_ready(
             if key in getattr(kind.Config, "optional_parents", ()):
                 continue
             raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
-        asked = _newest(store, key) if filled[key] == "last" else filled[key]
+        asked = filled[key]
+        if isinstance(asked, str):
+            asked = first_stage(store, key, asked)
         source, filled[key] = _resolve(store, asked, key)
         opened = source.open()
         weights = unpack(opened.read(judged(opened.names)))
@@ -119,20 +122,6 @@ def make_ready(
         overrides=overrides,
         axes=axes or {},
     )
-
-
-def _newest(store: Store, task: str) -> str:
-    """A first stage's key is its task's name: `last` is the newest finished run of that task.
-
-    Without one, whatever `last` finds, so that the message names what there is.
-    """
-    found = [row for row in index.rows(store) if row["status"] == "finished"]
-    found.sort(key=lambda row: records.seconds(row["started"]), reverse=True)
-    for row in found:
-        run = Run(store, row["experiment"], row["slug"], row["id"])
-        if run.config().get("task") == task:
-            return run.id
-    return "last"
 
 
 def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, Any]]:
