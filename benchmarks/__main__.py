@@ -9,6 +9,7 @@ import sys
 import benchmarks
 
 HELPERS = {"__main__", "timing"}
+READ_A_STORE = ("forecast", "legacy")  # and train nothing
 
 
 def names() -> list[str]:
@@ -21,10 +22,18 @@ def main() -> int:
     parser.add_argument("name", choices=names())
     parser.add_argument("--quick", action="store_true", help="smaller sizes, under 4 minutes")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--store", help="forecast, legacy: where the runs lie, folder or URL")
     options = parser.parse_args()
-    figures = importlib.import_module(f"benchmarks.{options.name}").measure(options.quick)
+    if options.store and options.name not in READ_A_STORE:
+        parser.error(f"--store: expected with {' or '.join(READ_A_STORE)}, received {options.name}")
+    module = importlib.import_module(f"benchmarks.{options.name}")
+    more = {"store": options.store} if options.name in READ_A_STORE else {}
+    figures = module.measure(options.quick, **more)
     if options.json:
         print(json.dumps(figures, indent=1))
+        return 0
+    if hasattr(module, "told"):
+        print(module.told(figures))
         return 0
     width = max(map(len, figures))
     for key, value in figures.items():

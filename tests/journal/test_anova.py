@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from benchmarks.reference_rows import read
 from scipy import stats
 
 from famulus.journal.anova import analyse, sentences
-from tests.journal.rows import read
 
 FILTERS = {True: "bilinear", False: "nearest", None: None}
 AXES = ["set", "filter", "size", "lr"]

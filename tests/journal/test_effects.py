@@ -1,9 +1,9 @@
 """Pairs and noise against the tiles journal."""
 
 import pytest
+from benchmarks.reference_rows import read
 
 from famulus.journal import effects
-from tests.journal.rows import read
 from tests.journal.runs import group
 
 

@@ -6,12 +6,12 @@ import json
 import statistics
 
 import pytest
+from benchmarks.reference_rows import read
 
 from famulus.config.errors import ConfigError
 from famulus.journal import render
 from famulus.journal.expect import scores_of
 from famulus.journal.table import average_over, build, meter, select, sort, with_extremes
-from tests.journal.rows import read
 from tests.journal.runs import group, record
 
 AXES = ["ds", "aa", "res", "lr"]
