@@ -200,6 +200,11 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
     task.apply(net, inputs, out, {})
     with Image.open(out / "a.png") as drawn:
         assert drawn.size == (16, 16)
+    shutil.copy(inputs / "a.png", inputs / "b.png")
+    task.apply(net, inputs, tmp_path / "both", {})
+    written = sorted(path.name for path in (tmp_path / "both").iterdir())
+    assert written == ["a.png", "b.jpg.png", "b.png.png"]
+    (inputs / "b.png").unlink()
     (inputs / "c.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"1 pictures not read, the first: c.png"):
         task.apply(net, inputs, out, {})

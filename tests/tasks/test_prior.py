@@ -274,6 +274,11 @@ def test_apply_draws_and_completes(tmp_path):
     task.apply(net, own, tmp_path / "rest", {"complete": 0.5})
     with Image.open(tmp_path / "rest" / "a.png") as drawn:
         assert drawn.size == (8, 8)
+    Image.fromarray(np.full((8, 8), 20, np.uint8)).save(own / "a.gif")
+    task.apply(net, own, tmp_path / "both", {"complete": 0.5})
+    written = sorted(path.name for path in (tmp_path / "both").glob("*.png"))
+    assert written == ["a.gif.png", "a.png.png"]
+    (own / "a.gif").unlink()
     for wrong, message in (
         ({"temperature": -1}, "temperature"),
         ({"label": "3"}, "data.conditional"),

@@ -1,5 +1,6 @@
 """Pictures that a person hands over: one file, a folder or a zip, each with a name of its own."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,18 @@ def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | 
             yield name, np.array(render(decode(raw()), how)[0], order="C")
         except DataError as error:
             yield name, error
+
+
+def png_names(path: Path) -> dict[str, str]:
+    """Relative PNG for what is made of each of `loose_pictures`, no two the same.
+
+    `a.jpg` becomes `a.png`; where `a.png` or `a.gif` lies beside it, each keeps its own suffix as
+    well (`a.jpg.png`).
+    """
+    names = [name for name, _ in _readers(path)]
+    short = {name: PurePosixPath(name).with_suffix(".png").as_posix() for name in names}
+    often = Counter([*short.values(), *(f"{name}.png" for name in names)])
+    return {name: short[name] if often[short[name]] == 1 else f"{name}.png" for name in names}
 
 
 def _readers(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -12,12 +12,18 @@ from torch import Tensor
 
 from famulus.config.errors import DataError
 from famulus.data.image_source import box_mask
-from famulus.data.loose import loose_pictures
+from famulus.data.loose import loose_pictures, png_names
 from famulus.data.picture import Recipe, render
 
 
-def placed(inputs: Path, how: Recipe, unread: list[str]) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(name, image_1CYX, mask_11YX) of each readable picture; the others' reasons in `unread`."""
+def placed(
+    inputs: Path, how: Recipe, unread: list[str]
+) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+    """(name, PNG to write, image_1CYX, mask_11YX) of each readable picture.
+
+    Why the others can't be read is added to `unread`, a line each.
+    """
+    pngs = png_names(inputs)
     as_is = Recipe(None, how.filter, how.channels, "stretch")
     for name, pixels in loose_pictures(inputs, as_is):
         if isinstance(pixels, DataError):
@@ -26,7 +32,7 @@ def placed(inputs: Path, how: Recipe, unread: list[str]) -> Iterator[tuple[str, 
         flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
         framed, box, _ = render(np.ascontiguousarray(flat), how)
         image = torch.from_numpy(np.array(framed))[None].float() / 255
-        yield name, image, box_mask(torch.tensor([box]), *image.shape[2:])
+        yield name, pngs[name], image, box_mask(torch.tensor([box]), *image.shape[2:])
 
 
 def refuse_unread(unread: list[str]) -> None:

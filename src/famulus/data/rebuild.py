@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from famulus.config.errors import DataError
-from famulus.data.loose import loose_pictures
+from famulus.data.loose import loose_pictures, png_names
 from famulus.data.picture import Recipe
 from famulus.ops.strip import strip
 
@@ -19,12 +19,12 @@ def rebuild(source: Path, out: Path, how: Recipe, change: Callable[[Tensor], Ten
 
     Raises DataError naming the first that can't be read, after all others are written.
     """
-    unread = []
+    unread, pngs = [], png_names(source)
     for name, pixels in loose_pictures(source, how):
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue
-        save((out / name).with_suffix(".png"), change(torch.from_numpy(pixels)[None] / 255))
+        save(out / pngs[name], change(torch.from_numpy(pixels)[None] / 255))
     if unread:
         raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
 

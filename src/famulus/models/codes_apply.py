@@ -31,7 +31,7 @@ Draw = Callable[[nn.Module, Tensor], Tensor]  # raw output to grey ranges, witho
 def apply_codes(
     model: nn.Module,
     draw: Draw,
-    pictures: Iterable[tuple[str, Tensor, Tensor]],
+    pictures: Iterable[tuple[str, str, Tensor, Tensor]],
     out: Path,
     options: Mapping[str, Any],
 ) -> None:
@@ -39,7 +39,8 @@ def apply_codes(
     codes.json; with `interpolate` n frames between each picture and the next, as `format` grid,
     gif or mp4; with `sample` n draws of a vae's prior.
 
-    `pictures`: name, image_1CYX and mask_11YX. Raises ConfigError for an unknown option.
+    `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for an unknown
+    option.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
@@ -51,7 +52,7 @@ def apply_codes(
         return
     names, images, masks = [], [], []
     keep = "encode" in options or "interpolate" in options
-    for name, image, mask in pictures:
+    for name, png, image, mask in pictures:
         image, mask = image.to(device), mask.to(device)
         if keep:
             names.append(name)
@@ -61,7 +62,7 @@ def apply_codes(
         scaled = model.scaling(image, mask)
         raw = (model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)).recon.float()
         own = scaled.inverse(raw) if model.scaling.name == "per-sample" else draw(model, raw)
-        _save(own.clamp(0, 1) * mask, (out / name).with_suffix(".png"))
+        _save(own.clamp(0, 1) * mask, out / png)
     if keep and names:
         if "encode" in options:
             _encode(model, names, images, masks, out)

@@ -21,7 +21,7 @@ from famulus.models.vqvae import VQVAE, encode_pictures
 from famulus.ops.strip import strip
 
 OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
-Pictures = Iterable[tuple[str, Tensor, Tensor]]  # name, image_1CYX, mask_11YX
+Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, image_1CYX, mask_11YX
 
 
 def apply_prior(
@@ -50,11 +50,12 @@ def apply_prior(
     out.mkdir(parents=True, exist_ok=True)
     count = whole(options, "sample", 16, least=1)
     given, names = None, [f"sample-{i:04d}" for i in range(count)]
+    pngs = [f"{name}.png" for name in names]
     if "complete" in options:
-        given, names = _given(model, stage, pictures, share(options, "complete"))
+        given, names, pngs = _given(model, stage, pictures, share(options, "complete"))
     codes = _draw(model, how, given, len(names), label, options)
-    for name, one in zip(names, codes, strict=True):
-        target = (out / name).with_suffix(".png")
+    for png, one in zip(pngs, codes, strict=True):
+        target = out / png
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(strip(decode(one[None]))).save(target)
     np.savez_compressed(out / "codes.npz", codes=codes.to(torch.int32).cpu().numpy())
@@ -104,19 +105,21 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
 
 def _given(
     model: Prior, stage: VQVAE | None, pictures: Pictures, kept: float
-) -> tuple[Tensor, list[str]]:
-    """Codes of the pictures with the rows below the share `kept` of the grid open (-1)."""
+) -> tuple[Tensor, list[str], list[str]]:
+    """Codes of the pictures with the rows below the share `kept` of the grid open (-1); their
+    names; the PNGs to write."""
     if stage is None:
         raise ConfigError("apply: complete needs a prior over the codes of a first stage")
     device = next(model.parameters()).device
     stage = stage.to(device)
-    codes, names = [], []
-    for name, image, mask in pictures:
+    codes, names, pngs = [], [], []
+    for name, png, image, mask in pictures:
         names.append(name)
+        pngs.append(png)
         codes.append(encode_pictures(stage, image.to(device), mask.to(device)))
     if not codes:
         raise DataError("apply: expected at least one picture to complete, received none")
     given = torch.cat(codes)
     lower = given[:, round(kept * given.shape[1]) :]
     lower[lower < model.size] = -1  # padding is known
-    return given, names
+    return given, names, pngs
