@@ -34,7 +34,9 @@ class ScrollModel(Strict):
     mid: Activation = Field("none", description="block: between the two convolutions")
     act: Activation = Field("relu", description="after each stage")
     output: Literal["none", "sigmoid"] = Field("none", description="sigmoid needs data.scale range")
-    coarse: int = Field(4, ge=1, description="ink: voxels a side of one logit")
+    coarse: int = Field(
+        4, ge=1, description="voxels a side of a pixel that is judged; ink: and of one logit"
+    )
     head: int = Field(32, ge=1, description="ink: channels of the head")
     prior_bias: bool = Field(True, description="ink: start at the training fragment's base rate")
     dropout: float = Field(0.0, ge=0, lt=1, description="ink: share dropped in the head")
@@ -45,6 +47,11 @@ class ScrollModel(Strict):
         return self.kind in ("joint", "cube", "ink")
 
     @property
+    def finer(self) -> int:
+        """Logits a side of a pixel that is judged: 1 where the net itself is coarse."""
+        return 1 if self.kind == "ink" else self.coarse
+
+    @property
     def rebuilds(self) -> bool:
         return self.kind in ("autoencoder", "vae", "joint")
 
@@ -52,6 +59,8 @@ class ScrollModel(Strict):
 def build(m: ScrollModel, size: tuple[int, int, int], prior: float | None) -> nn.Module:
     """Raises ValueError where the cube and the stages do not fit."""
     style = Style(m.stage, m.skip, m.norm, m.mid, m.act, m.norm_at)
+    if m.inked and (size[1] % m.coarse or size[2] % m.coarse):
+        raise ValueError(f"coarse: expected a cube that {m.coarse} divides, received {size}")
     start = prior if prior is not None and m.prior_bias else 0.5
     if m.kind == "ink":
         return InkNet(

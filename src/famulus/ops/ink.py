@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from famulus.ops import scores, segmentation
 from famulus.ops.segmentation import coarsened
@@ -58,15 +59,34 @@ def coarse(label: Tensor, weight: Tensor, logits: Tensor) -> tuple[Tensor, Tenso
     return coarsened(label, factor), coarsened(weight, factor)
 
 
-def judged(
-    logits: Tensor, target: Tensor, weight: Tensor, half: Tensor, terms: Terms
-) -> tuple[dict[str, float], float]:
-    """(scores from all pixels at once, threshold), all Nyx; labels are taken as they are.
+def pooled(logits: Tensor, factor: int) -> Tensor:
+    """Nyx: logits of the mean probability of `factor` x `factor` pixels (of NYX), in any range."""
+    if factor == 1:
+        return logits
+    blocks = logits.unfold(1, factor, factor).unfold(2, factor, factor).flatten(-2)
+    return F.logsigmoid(blocks).logsumexp(-1) - F.logsigmoid(-blocks).logsumexp(-1)
 
-    f05 judges each `half` (bool) at the threshold that the other half chose; the threshold
+
+def on_grid(
+    logits: Tensor, target: Tensor, weight: Tensor, factor: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All three on a grid `factor` times coarser, on which nets of any grid are judged alike."""
+    return pooled(logits, factor), coarsened(target, factor), coarsened(weight, factor)
+
+
+def judged(
+    logits: Tensor, target: Tensor, weight: Tensor, half_N: Tensor, terms: Terms, factor: int = 1
+) -> tuple[dict[str, float], float]:
+    """(scores from all pixels at once, threshold), all NYX; labels are taken as they are.
+
+    The loss is that of the pixels as they are given; all else is judged `on_grid`. f05 judges each
+    half of the windows (`half_N`, bool) at the threshold that the other half chose; the threshold
     returned is the mean of both, NaN or infinite where none can be chosen.
     """
     plain = Terms(**{**vars(terms), "smoothing": 0.0})
+    loss = float(plain.total(plain.values(logits, target, weight)))
+    logits, target, weight = on_grid(logits, target, weight, factor)
+    half = half_N[:, None, None].expand_as(logits)
     counted = weight > 0.5
     p, hard = logits[counted].sigmoid(), (target[counted] >= 0.5).to(torch.uint8)
     both = 0 < int(hard.sum()) < hard.numel()
@@ -74,7 +94,7 @@ def judged(
     curve = scores.curve(p, hard)
     usable = threshold if np.isfinite(threshold) else 0.5
     return {
-        "loss": float(plain.total(plain.values(logits, target, weight))),
+        "loss": loss,
         "bce": float(segmentation.bce(logits, target, weight)),
         "auc": scores.auc(curve) if both else 0.5,
         "ap": scores.average_precision(curve) if both else 0.0,

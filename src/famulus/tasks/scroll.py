@@ -6,6 +6,8 @@ squared or absolute error, kl nats per cube, bce nats per (coarse) pixel.
 `loss` = recon + kl_weight * kl / (D H W) for a reconstruction; a weighted sum of bce, dice, focal
 and tversky for ink, each pixel weighted so that the way cubes are drawn biases nothing; for
 `joint`, recon + kl + ink_weight * ink.
+Ink is judged on pixels of `model.coarse` x `model.coarse`, whatever the net's own grid, so that
+formulations can be compared; the loss is that of the net's own grid.
 Thresholds are chosen on validation only: the score f05 judges each half of the validation windows
 at the threshold that the other half chose; the mean threshold is stored in the model.
 Source: Kingma & Welling 2014, arXiv 1312.6114; losses as in `ops.segmentation`.
@@ -146,7 +148,7 @@ class ScrollTask(Task):
             if m.inked:
                 logits = ink_of(model, image)[0].float()
                 target, weight = ink.coarse(batch["label"], batch["weight"], logits)
-                half = (batch["index"] % 2 == 0)[:, None, None].expand_as(logits)
+                half = batch["index"] % 2 == 0
                 whose = batch.get("fragment", torch.zeros_like(batch["index"]))
                 maps.append(tuple(t.cpu() for t in (logits, target, weight, half, whose)))
             if c.noise_scale:
@@ -160,9 +162,9 @@ class ScrollTask(Task):
         if m.rebuilds:
             result["loss"] = result.pop("total")
         if m.inked:
-            *whole, whose = (torch.cat(t) for t in zip(*maps, strict=True))
-            found, threshold = ink.judged(*whole, c.terms)
-            found |= ink.auc_spread(*whole[:3], whose)
+            *whole, half, whose = (torch.cat(t) for t in zip(*maps, strict=True))
+            found, threshold = ink.judged(*whole, half, c.terms, m.finer)
+            found |= ink.auc_spread(*ink.on_grid(*whole, m.finer), whose)
             if np.isfinite(threshold):
                 model.threshold.fill_(threshold)
             loss = found.pop("loss")
@@ -217,10 +219,13 @@ class ScrollTask(Task):
     def _ink_floors(self, held: Batch) -> dict[str, Floor]:
         """The constant at the training base rate, and the maps of chance and of calling all ink."""
         m = self.config.model
-        factor = m.coarse if m.kind == "ink" else 1
-        target, weight = (ink.coarsened(held[k], factor) for k in ("label", "weight"))
         terms, rate = self.config.loss.terms, self.opened.prevalence or 0.5
-        constant, share = ink.constants(target, weight, rate, terms)
+
+        def constants(factor: int) -> tuple[dict[str, float], float]:
+            target, weight = (ink.coarsened(held[k], factor) for k in ("label", "weight"))
+            return ink.constants(target, weight, rate, terms)
+
+        constant, share = constants(m.coarse)
         floors = {
             "best constant": Floor("bce", constant["bce"], "best constant"),
             "chance": Floor("auc", 0.5, "chance"),
@@ -228,7 +233,8 @@ class ScrollTask(Task):
             "everything": Floor("f05", scores.everything(share), "everything in the mask is ink"),
         }
         if "loss" in constant and m.kind != "joint":
-            floors["best constant, loss"] = Floor("loss", constant["loss"], "best constant")
+            own = constants(m.coarse // m.finer)[0]["loss"]  # of the net's own pixels
+            floors["best constant, loss"] = Floor("loss", own, "best constant")
         return floors
 
     # -- to look at, and to use ------------------------------------------------------------------
