@@ -96,6 +96,25 @@ def test_many_files_with_one_reason_take_one_line(tmp_path):
     assert "left out 50 files" in notes[0]
 
 
+def test_what_was_resized_is_counted_by_its_stored_size(tmp_path):
+    shapes = [(8, 8, 3)] * 3 + [(16, 12, 3)] * 4 + [(5, 5, 3)] * 4 + [(6, 4, 3)]
+    sized = {f"train/{i:02d}.png": png(i, shape) for i, shape in enumerate(shapes)}
+    sized |= {"train/cut.png": b"", "valid/0.png": png(20)}
+    path = pack(tmp_path / "x.zip", sized)
+    told = "x/train: 9 of 12 resized, nearest; stored as width x height 5x5 (4), 12x16 (4), 4x6 (1)"
+    for resident in (1 << 30, 1):  # decoded at once, or file by file
+        found = open_images(path, 8, "nearest", 3, resident_bytes=resident)
+        assert [note for note in found.notes if "resized" in note] == [told]
+        assert found.train.resized
+        assert not found.validation.resized
+
+
+def test_of_many_stored_sizes_five_are_named(tmp_path):
+    sized = {f"train/{n}.png": png(n, (n, n)) for n in range(9, 17)} | {"valid/0.png": png(0)}
+    (note,) = open_images(pack(tmp_path / "x.zip", sized), 8).notes
+    assert note.endswith("9x9 (1), 10x10 (1), 11x11 (1), 12x12 (1), 13x13 (1) and 3 other sizes")
+
+
 def test_nothing_readable_and_nothing_there(tmp_path):
     empty = pack(tmp_path / "x.zip", {"train/a.png": b"", "val/b.png": png(0)})
     with pytest.raises(DataError, match=r"at least 1 readable picture, received 0: .*train/a\.png"):

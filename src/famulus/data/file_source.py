@@ -4,6 +4,7 @@ The feeder's threads each decode one batch; the bounded number of batches betwee
 training is the ring buffer, so memory stays constant whatever the set's size.
 """
 
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from famulus.config.errors import DataError
 from famulus.data.files import FilePart, in_order
 from famulus.data.image_source import Choice, PartSource, finish_images
-from famulus.data.parts import left_out_notes
+from famulus.data.parts import left_out_notes, resized_notes
 from famulus.data.picture import MAX_PIXELS, Recipe, place, render
 
 
@@ -36,8 +37,8 @@ class FileSource(PartSource):
 
     @cached_property
     def _headers(self) -> tuple[np.ndarray, list[str], bool]:
-        """(positions kept, notes, whether any picture will be resized)."""
-        kept, resized = [], False
+        """(positions kept, notes, whether any picture is resized)."""
+        kept, stored = [], Counter[tuple[int, int]]()
         left_out: dict[str, list[str]] = {}
         for i, found in enumerate(in_order(self.part.header, self.part.names)):
             name = self.part.names[i]
@@ -48,12 +49,14 @@ class FileSource(PartSource):
                 left_out.setdefault(reason, []).append(name)
             else:
                 kept.append(i)
-                resized |= place(*found, self.shape[1:], self.recipe.fit)[2:] != found
+                if place(*found, self.shape[1:], self.recipe.fit)[2:] != found:
+                    stored[found] += 1
         notes = left_out_notes(self.part.label, left_out)
         if not kept:
             reason = f": {notes[0]}" if notes else ""
             raise DataError(f"{self.part.label}: expected at least 1 readable picture{reason}")
-        return np.array(kept, np.int64), notes, resized
+        notes += resized_notes(self.part.label, stored, len(kept), self.recipe.filter)
+        return np.array(kept, np.int64), notes, bool(stored)
 
     @property
     def kept(self) -> np.ndarray:  # type: ignore[override]
@@ -61,7 +64,7 @@ class FileSource(PartSource):
 
     @property
     def notes(self) -> list[str]:
-        """Files left out, and why."""
+        """Files left out and why, and how many are resized from which sizes."""
         return self._headers[1]
 
     @property

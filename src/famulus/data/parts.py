@@ -4,6 +4,7 @@ A `Part` knows its digest, its sample names and labels without decoding anything
 into one uint8 array. What a part decodes to is kept between the cells of a process, bounded.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from famulus.data.cache import ByteCache
 from famulus.data.picture import Recipe, render
 
 LISTED = 20  # files named one by one for one reason
+SIZES = 5  # stored sizes that a note names
 Item = np.ndarray | str  # pixels HW or HWC, or the reason why there are none
 _pictures = ByteCache(1 << 30)  # by digest: a list of Item, before any resize
 _rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
@@ -50,7 +52,8 @@ class ArrayPart:
 @dataclass(frozen=True)
 class Decoded:
     """`images` uint8 BCHW; `kept` which of the part's samples they are; `boxes` (top, left, height,
-    width) of each picture inside its frame, int64 B4; `notes` what was left out, and why."""
+    width) of each picture inside its frame, int64 B4; `notes` what was left out and
+    why, and what was resized."""
 
     images: np.ndarray
     kept: np.ndarray
@@ -77,7 +80,7 @@ def _decode(part: Part, how: Recipe) -> Decoded:
     remembered: list[Item] | None = [] if known is None else None
     size = 0
     images = np.empty(0, np.uint8)
-    kept, boxes, resized = [], [], False
+    kept, boxes, stored = [], [], Counter[tuple[int, int]]()
     left_out: dict[str, list[str]] = {}
     for index, item in enumerate(part.items() if known is None else known):
         if remembered is not None:
@@ -100,15 +103,17 @@ def _decode(part: Part, how: Recipe) -> Decoded:
         images[len(kept)] = pixels
         kept.append(index)
         boxes.append(box)
-        resized |= changed
+        if changed:
+            stored[item.shape[:2]] += 1
     notes = left_out_notes(part.label, left_out)
     if not kept:
         reason = f": {notes[0]}" if notes else ""
         raise DataError(f"{part.label}: expected at least 1 readable picture, received 0{reason}")
     if remembered is not None:
         _pictures.put(part.digest, remembered, size)
+    notes += resized_notes(part.label, stored, len(kept), how.filter)
     images = images[: len(kept)]
-    return Decoded(images, np.array(kept), np.array(boxes, np.int64), resized, notes)
+    return Decoded(images, np.array(kept), np.array(boxes, np.int64), bool(stored), notes)
 
 
 def originals(part: Part, positions: np.ndarray) -> list[Item]:
@@ -136,3 +141,20 @@ def left_out_notes(label: str, left_out: dict[str, list[str]]) -> list[str]:
         else:
             notes.extend(f"{label}: left out {name}: {reason}" for name in names)
     return notes
+
+
+def resized_notes(
+    label: str, stored: Counter[tuple[int, int]], count: int, filter: str
+) -> list[str]:
+    """One line: how many of `count` pictures were interpolated, and their (height, width) as
+    stored, the most frequent first. Nothing where none was."""
+    if not stored:
+        return []
+    rows = sorted(stored.items(), key=lambda row: (-row[1], row[0]))
+    sizes = [f"{wide}x{high} ({n:,})" for (high, wide), n in rows[:SIZES]]
+    more = f" and {len(rows) - SIZES} other sizes" if len(rows) > SIZES else ""
+    shown = ", ".join(sizes)
+    return [
+        f"{label}: {stored.total():,} of {count:,} resized, {filter}; stored as width x height "
+        f"{shown}{more}"
+    ]
