@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.data.feeder import validation_batches
+from famulus.models.codes_apply import apply_codes
 from famulus.models.scaling import Scaled
 from famulus.tasks.base import Position
 from famulus.tasks.codes import Codes, CodesConfig
@@ -242,6 +244,27 @@ def test_a_walk_leads_from_one_rebuilt_picture_to_the_other(tmp_path, letterboxe
     assert (rows[1, :, :4] == 0).all()  # both ends are padded there
     assert (rows[1, :, 12:] == 0).all()
     assert rows[1, :, 4:12].all(-1).any()
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"encode": True}, {"interpolate": 2}, {"encode": True, "interpolate": 3, "format": "gif"},
+])  # fmt: skip
+def test_apply_holds_one_picture_at_a_time(tmp_path, letterboxed, options):
+    task, net = make(data=letterboxed)
+    seen, most = [], 0
+
+    def pictures():
+        nonlocal most
+        for i in range(6):
+            image = torch.rand(1, 3, 16, 16)
+            seen.append(weakref.ref(image))
+            yield f"{i}.png", f"{i}.png", image, torch.ones(1, 1, 16, 16)
+            del image
+            most = max(most, sum(ref() is not None for ref in seen))
+
+    apply_codes(net, task._draw, pictures(), tmp_path / "out", options)
+    assert len(seen) == 6
+    assert most <= 1
 
 
 def test_a_vae_draws_samples_by_seed(tmp_path):
