@@ -48,7 +48,9 @@ class QuantiserConfig(Strict):
     rotation: bool = Field(False, description="ema: turn the gradient as z turns into its code")
     levels: list[int] = Field([8, 8, 8], min_length=1, description="fsq: values of each number")
     name: str | None = Field(None, description="library: class of vector-quantize-pytorch")
-    options: dict[str, int | float | bool | str] = Field({}, description="library: its options")
+    options: dict[str, int | float | bool | str | list[int]] = Field(
+        {}, description="library: its options"
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
