@@ -163,6 +163,8 @@ def test_apply_writes_a_whole_map_and_goes_on(tmp_path):
     assert report["labels"]["auc"] == pytest.approx(0.5, abs=0.05)  # the last bits' ripple
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == ["overlay.png", "prediction.png", "prediction.tif", "report.json"]
+    with pytest.raises(ConfigError, match=r"threshold: expected a share .* received 'high'"):
+        t.apply(net, tmp_path / "papyrus-2", tmp_path / "out", {"threshold": "high"})
     with pytest.raises(ConfigError, match="expected stride"):
         t.apply(net, tmp_path / "papyrus-2", tmp_path / "out", {"strides": 5})
 
@@ -187,7 +189,7 @@ def test_apply_gives_the_whole_volume(tmp_path, kind):
     assert report["recon"] < 1e-12 < report["recon of one grey level"]
     with pytest.raises(ConfigError, match="expected tif or npy, received png"):
         t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", {"format": "png"})
-    with pytest.raises(ConfigError, match="expected a whole number, received 'a'"):
+    with pytest.raises(ConfigError, match="stride: expected a whole number >= 1, received 'a'"):
         t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", {"stride": "a"})
 
 

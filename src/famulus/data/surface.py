@@ -202,11 +202,11 @@ def overlay(plane_YX: np.ndarray, share_YX: np.ndarray, mask_YX: np.ndarray) -> 
     return Image.fromarray((rgb * 255).round().astype(np.uint8))
 
 
-def middle_plane(fragment: Fragment) -> np.ndarray:
-    """The plane in the middle of the volume: YX."""
+def middle_plane(fragment: Fragment, z: int | None = None) -> np.ndarray:
+    """The plane in the middle of the volume, or the plane `z`: YX."""
     deep, tall, wide = fragment.volume.shape
     if tall * wide > 1 << 30:
         raise DataError(f"{fragment.name}: {tall} x {wide} is too large for one picture")
     plane = np.empty((1, tall, wide), fragment.volume.dtype.newbyteorder("="))
-    fragment.volume.read((deep // 2, 0, 0), plane)
+    fragment.volume.read((deep // 2 if z is None else z, 0, 0), plane)
     return plane[0]

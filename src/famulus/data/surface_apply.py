@@ -5,21 +5,24 @@ Shapes: Z Y X the volume, D H W the window, Y X a map. Voxels leave in the units
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 import torch
-from rich.progress import track
+from rich.progress import Progress
 
+from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError
 from famulus.data import surface
+from famulus.data import surface_margin as margin
 from famulus.data.bricks import Sizes
 from famulus.data.cubes import Scale
 from famulus.data.scroll_data import PHANTOM, ScrollPhantom, phantom
-from famulus.data.surface_report import against_labels, by_distance, rebuilt, seams
-from famulus.data.volumes import Fragment, open_fragment
+from famulus.data.surface_report import against_labels, profiles, rebuilt, seams
+from famulus.data.volumes import Fragment, located, open_fragment
 
 OPTIONS = (
     *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
@@ -28,103 +31,121 @@ OPTIONS = (
 FORMATS = ("tif", "npy")
 
 
+@dataclass(frozen=True)
+class Use:
+    """What predicts, on what: all that a map and a volume have in common.
+
+    `identity` says which net it is; `period`: voxels after which its output lies alike in its
+    grids; `auto`: measure the margin first.
+    """
+
+    fragment: Fragment
+    size: Sizes
+    scale: Scale
+    predict: surface.Predict
+    how: surface.How
+    auto: bool
+    identity: str
+    period: int
+    device: torch.device
+
+    @property
+    def first(self) -> int:
+        """Plane at which windows of a map begin."""
+        whole = self.fragment.volume.shape[0]
+        return (whole - self.size[0]) // 2 if self.how.z is None else self.how.z
+
+    def settled(self, *, deep: bool) -> tuple["Use", dict[str, Any]]:
+        """With the margin chosen if it is to be, and what was measured for it."""
+        if self.fragment.labels is None and not deep:
+            if self.auto:
+                margin.needs_labels(self.fragment)
+            return self, {}
+        given = self.fragment, self.size, self.scale, self.predict, self.device, self.how.z
+        found = margin.by_distance(*given, deep=deep)
+        if not self.auto:
+            return self, found
+        how, why = margin.settled(self.how, found, self.size[1])
+        return replace(self, how=how), found | {"margin chosen": why}
+
+    def run(self, predict: surface.Predict, out: Path, *, deep: bool) -> None:
+        """Predicts all rows of windows, with a bar of progress."""
+        out.mkdir(parents=True, exist_ok=True)
+        given = self.fragment, self.size, self.scale, predict, self.how, out, self.identity
+        with Progress(transient=True) as bar:
+            task = bar.add_task("rows of windows", total=None)
+            for done, total in surface.predict_surface(*given, self.device, deep):
+                bar.update(task, completed=done, total=total)
+
+
 def opened(path: Path, recipe: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
     """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
     name, _, seed = path.name.partition("-")
     if not path.exists() and name == PHANTOM and seed.isdigit():
         return phantom(recipe.recipe(int(seed))).fragment()
-    files = [Path(options[k]) if options.get(k) else None for k in ("labels", "mask")]
-    return open_fragment(path, *files)
+    files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
+    return open_fragment(located(str(path)), *files)
 
 
-def how_of(options: Mapping[str, Any], size: Sizes) -> surface.How:
-    """Raises ConfigError naming an option that there is not, or a value of the wrong kind."""
+def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
+    """How windows are laid, and whether the margin is to be measured.
+
+    Raises ConfigError naming an option that there is not, or a value of the wrong kind.
+    """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected {', '.join(OPTIONS)}, received {unknown[0]}")
     if options.get("format", "tif") not in FORMATS:
         raise ConfigError(f"apply: format: expected tif or npy, received {options['format']}")
-    found: dict[str, Any] = {"stride": max(1, size[1] // 2)}
-    for name in ("stride", "margin", "flips", "z", "batch"):
-        value = options.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigError(f"apply: {name}: expected a whole number, received {value!r}")
-        found[name] = value
-    return surface.How(window=str(options.get("window", "hann")), **found)
+    auto = options.get("margin") == "auto"
+    given = {k: v for k, v in options.items() if v is not None and not (auto and k == "margin")}
+    least = {"stride": 1, "margin": 0, "flips": 1, "z": 0, "batch": 1}
+    found = {k: whole(given, k, 0, n) for k, n in least.items() if k in given}
+    found = {"stride": max(1, size[1] // 2), **found}
+    return surface.How(window=str(options.get("window", "hann")), **found), auto
 
 
-def ink_map(
-    fragment: Fragment,
-    size: Sizes,
-    scale: Scale,
-    predict: surface.Predict,
-    how: surface.How,
-    out: Path,
-    *,
-    identity: str,
-    threshold: float,
-    period: int,
-    device: torch.device,
-) -> dict[str, Any]:
+def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
     """`prediction.tif` (float32, share of ink), `prediction.png`, `overlay.png`; the report.
 
-    `period` is the side of one logit in voxels: seams are judged against places that lie alike.
+    Labels ZYX are compared in the plane in the middle of the windows, as in training.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    rows = surface.predict_surface(
-        fragment, size, scale, _as_map(predict), how, out, identity, device
-    )
-    _watch(rows)
-    made = surface.finished(out, (1, *fragment.volume.shape[1:]))[0]
-    tifffile.imwrite(out / "prediction.tif", made, compression="zlib")
-    surface.png(made).save(out / "prediction.png")
-    surface.overlay(surface.middle_plane(fragment), made, fragment.mask).save(out / "overlay.png")
-    report = {"averaged": "probabilities", **vars(how), **seams(made, how.stride, period)}
-    if fragment.labels is not None and fragment.labels.ndim == 2:
-        report |= against_labels(fragment, made, threshold)
-        report |= by_distance(fragment, size, scale, predict, device, how.z)
-    return _closed(out, report)
+    fragment, plane = use.fragment, use.first + use.size[0] // 2
+    if (
+        fragment.labels is not None
+        and fragment.labels.ndim == 3
+        and 0 <= plane < len(fragment.labels)
+    ):
+        fragment = replace(fragment, labels=fragment.labels[plane])
+    use, found = replace(use, fragment=fragment).settled(deep=False)
+    use.run(lambda image: use.predict(image)[:, None], out, deep=False)
+    made = surface.finished(out, (1, *fragment.volume.shape[1:]))
+    tifffile.imwrite(out / "prediction.tif", made[0], compression="zlib")
+    surface.png(made[0]).save(out / "prediction.png")
+    grey = surface.middle_plane(fragment, plane)
+    surface.overlay(grey, made[0], fragment.mask).save(out / "overlay.png")
+    report = {"averaged": "probabilities", **vars(use.how), "plane": plane}
+    report |= seams(profiles(made), (1, use.how.stride, use.how.stride), use.period)
+    if fragment.labels is not None:
+        report |= against_labels(fragment, made[0], threshold)
+    return _closed(out, report | found)
 
 
-def volume(
-    fragment: Fragment,
-    size: Sizes,
-    scale: Scale,
-    predict: surface.Predict,
-    how: surface.How,
-    out: Path,
-    *,
-    identity: str,
-    period: int,
-    device: torch.device,
-    kind: str = "tif",
-) -> dict[str, Any]:
+def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
     """`prediction.tif` or `.npy`: the rebuilt voxels, ZYX, in the type and units of the input
     (the planes of one window if `how.z` says which); its middle plane as `prediction.png`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    rows = surface.predict_surface(
-        fragment, size, scale, predict, how, out, identity, device, deep=True
-    )
-    _watch(rows)
+    use, found = use.settled(deep=True)
+    how, fragment, size = use.how, use.fragment, use.size
+    use.run(use.predict, out, deep=True)
     deep = fragment.volume.shape[0] if how.z is None else size[0]
     made = surface.finished(out, (deep, *fragment.volume.shape[1:]))
     dtype = fragment.volume.dtype.newbyteorder("=")
-    _write(out / f"prediction.{kind}", _restored(made, scale, dtype), made.shape, dtype)
-    middle = made[deep // 2]
-    surface.png(0.5 + surface.SHOWN_SD * middle).save(out / "prediction.png")
-    report = {"averaged": "values", **vars(how), **seams(middle, how.stride, period)}
-    return _closed(out, report | rebuilt(fragment, made, scale, how.z or 0))
-
-
-def _as_map(predict: surface.Predict) -> surface.Predict:
-    return lambda image: predict(image)[:, None]
-
-
-def _watch(rows: Iterator[tuple[int, int]]) -> None:
-    for _ in track(rows, "rows of windows", total=None, transient=True):
-        pass
+    _write(out / f"prediction.{kind}", _restored(made, use.scale, dtype), made.shape, dtype)
+    surface.png(0.5 + surface.SHOWN_SD * made[deep // 2]).save(out / "prediction.png")
+    strides = (min(how.stride, size[0]), how.stride, how.stride)
+    report = {"averaged": "values", **vars(how), **seams(profiles(made), strides, use.period)}
+    report |= rebuilt(fragment, made, use.scale, how.z or 0)
+    return _closed(out, report | found)
 
 
 def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:

@@ -1,37 +1,47 @@
-"""What is said of a predicted surface: its seams, its scores, the loss near a window's border.
+"""What is said of a predicted surface: its seams and its scores (`surface_margin`: its borders).
 
-Shapes: Y X a map, D H W a window.
+Shapes: Y X a map, P Y X planes of a volume.
 """
 
-import functools
-import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from famulus.data.bricks import Sizes, empty_cubes
+from famulus.data.bricks import Sizes
 from famulus.data.cubes import Scale
-from famulus.data.surface import Predict
 from famulus.data.volumes import Fragment
-from famulus.ops import blend, border, scores
+from famulus.ops import blend, scores
 
-AREAS = 8  # that the loss by distance is measured on, 81 windows each
-BATCH = 8
 SEAM, PHASE = 1.05, 4.0  # seam ratio and phase score above which, both, seams are reported
 
 
-def seams(made_YX: np.ndarray, stride: int, period: int = 1) -> dict[str, Any]:
-    """Seam ratio and phase score of each axis, and what they say; nothing where the map has too
-    few borders. `period`: see `blend.seam_ratio`."""
+def profiles(made_PYX: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean |difference| of neighbours along z, y and x (`blend.steps`): P - 1, Y - 1 and X - 1.
+
+    Plane by plane: the result need not fit into memory.
+    """
+    y, x, z, before = 0.0, 0.0, [], None
+    for made in made_PYX:
+        plane = np.asarray(made, np.float64)
+        y, x = y + blend.steps(plane, 0), x + blend.steps(plane, 1)
+        if before is not None:
+            z.append(np.abs(plane - before).mean())
+        before = plane
+    return {"z": np.array(z), "y": y / len(made_PYX), "x": x / len(made_PYX)}
+
+
+def seams(steps: Mapping[str, np.ndarray], strides: Sizes, period: int = 1) -> dict[str, Any]:
+    """Seam ratio and phase score of each axis, and what they say; nothing where the result has too
+    few borders. `strides` along z, y and x; `period`: see `blend.seam_ratio`."""
     found: dict[str, Any] = {}
     seen = []
-    for axis, name in enumerate("yx"):
-        if made_YX.shape[axis] > 2 * stride > 2:
-            given = made_YX, stride, axis, 0, period
-            found[f"seam ratio {name}"] = blend.seam_ratio(*given)
-            found[f"seam phase score {name}"] = score = blend.phase_score(*given)
+    for name, stride in zip("zyx", strides, strict=True):
+        if len(steps[name]) + 1 > 2 * stride > 2:
+            given = steps[name], stride, 0, period
+            found[f"seam ratio {name}"] = blend.ratio_of(*given)
+            found[f"seam phase score {name}"] = score = blend.score_of(*given)
             if found[f"seam ratio {name}"] > SEAM and score > PHASE:
                 seen.append(name)
     if found:
@@ -77,82 +87,3 @@ def against_labels(fragment: Fragment, made_YX: np.ndarray, threshold: float) ->
             "threshold": threshold,
         }
     return found
-
-
-@torch.no_grad()
-def by_distance(
-    fragment: Fragment,
-    size: Sizes,
-    scale: Scale,
-    predict: Predict,
-    device: torch.device | str,
-    z: int | None = None,
-) -> dict[str, Any]:
-    """L(r) / L(centre) - 1 of single windows, r the distance to their border, each pixel against
-    itself (`ops.border`), and the margin that follows, in figures and in words.
-    """
-    side, z = size[1], (fragment.volume.shape[0] - size[0]) // 2 if z is None else z
-    areas = _areas(fragment, side)
-    if not areas:
-        return {"margin advice": "cannot tell: no area of two windows' width with ink and without"}
-    excess = [_excess(fragment, size, scale, predict, device, z, *place) for place in areas]
-    whole = functools.reduce(operator.add, excess)
-    found = border.margin(whole, side)
-    curve = [round(float(v), 4) if np.isfinite(v) else None for v in whole.curve()]
-    return {
-        "loss by distance to border, over that at the centre": curve,
-        "margin advised": found.value,
-        "margin interval": [found.low, found.high],
-        "margin advice": found.words(side),
-        "margin windows": len(areas) * len(_offsets(side)) ** 2,
-    }
-
-
-def _areas(fragment: Fragment, side: int) -> list[tuple[int, int]]:
-    """Corners of up to `AREAS` squares of two windows' width, half papyrus at least, with both
-    labels; spread evenly over those that there are.
-    """
-    tall, wide = fragment.mask.shape
-    found = []
-    for y in range(0, tall - 2 * side + 1, 2 * side):
-        for x in range(0, wide - 2 * side + 1, 2 * side):
-            place = slice(y, y + 2 * side), slice(x, x + 2 * side)
-            inside = fragment.mask[place]
-            if inside.mean() >= 0.5 and len(np.unique(fragment.labels[place][inside])) == 2:
-                found.append((y, x))
-    keep = np.unique(np.linspace(0, len(found) - 1, min(AREAS, len(found))).round().astype(int))
-    return [found[i] for i in keep]
-
-
-def _offsets(side: int) -> list[int]:
-    """Where windows begin in an area, along each axis: nine, so that a pixel is near the border of
-    some and at the centre of another."""
-    return sorted({round(side * i / 8) for i in range(9)})
-
-
-def _excess(
-    fragment: Fragment,
-    size: Sizes,
-    scale: Scale,
-    predict: Predict,
-    device: torch.device | str,
-    z: int,
-    top: int,
-    left: int,
-) -> border.Excess:
-    side = size[1]
-    place = slice(top, top + 2 * side), slice(left, left + 2 * side)
-    target, valid = fragment.labels[place], fragment.mask[place]
-    corners = np.array([(y, x) for y in _offsets(side) for x in _offsets(side)])
-    loss = []
-    for some in np.array_split(corners, -(-len(corners) // BATCH)):
-        voxels = empty_cubes(len(some), size, fragment.volume.dtype.newbyteorder("="))
-        for out, (y, x) in zip(voxels, some, strict=True):
-            fragment.volume.read((z, top + int(y), left + int(x)), out)
-        image = torch.from_numpy(voxels).to(device).to(torch.float32)
-        image = ((image - scale.mean) / scale.sd).contiguous()[:, None]
-        p = predict(image).float().cpu().clamp(1e-6, 1 - 1e-6)
-        labels = np.stack([target[y : y + side, x : x + side] for y, x in some])
-        known = torch.from_numpy(labels.astype(np.float32))
-        loss.append(F.binary_cross_entropy(p, known, reduction="none").numpy())
-    return border.paired(np.concatenate(loss), corners, valid, max(1, side // 2))

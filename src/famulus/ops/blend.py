@@ -150,7 +150,11 @@ def seam_ratio(
     period must divide the stride, and be smaller, to have an effect.
     Raises ValueError if the map has no border inside.
     """
-    g = steps(map_YX, axis)
+    return ratio_of(steps(map_YX, axis), stride, offset, period)
+
+
+def ratio_of(g: np.ndarray, stride: int, offset: int = 0, period: int = 1) -> float:
+    """`seam_ratio` from the profile `steps`."""
     place = np.arange(len(g)) + 1 - offset
     at = place % stride == 0
     alike = place % period == 0 if 1 < period < stride and stride % period == 0 else True
@@ -165,7 +169,11 @@ def phase_score(
 ) -> float:
     """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t, or those of them that are
     multiples of `period` (as in `seam_ratio`) where that leaves at least 8. Alarm above 4."""
-    g = steps(map_YX, axis)
+    return score_of(steps(map_YX, axis), stride, offset, period)
+
+
+def score_of(g: np.ndarray, stride: int, offset: int = 0, period: int = 1) -> float:
+    """`phase_score` from the profile `steps`."""
     phase = (np.arange(len(g)) + 1 - offset) % stride
     step = period if stride % period == 0 and stride // period >= 8 else 1
     means = np.array([g[phase == t].mean() for t in range(0, stride, step) if (phase == t).any()])

@@ -89,7 +89,7 @@ class Margin:
         far, limit = self.high - self.low, f"{tolerance:.0%} of the loss at the centre"
         if far > size // 4:
             return (
-                f"cannot tell: between {self.low} and {self.high} voxels; the labelled area is "
+                f"cannot tell: between {self.low} and {self.high} voxels; the area measured is "
                 "too small, or has too little ink"
             )
         if not self.value:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from famulus.config.apply_options import share
 from famulus.config.errors import ConfigError, DataError
 from famulus.data import surface_apply
 from famulus.data.scroll_data import Scroll, open_scroll
@@ -276,26 +277,31 @@ class ScrollTask(Task):
         with the seam ratios of both.
 
         `inputs` is a path, or `papyrus-SEED` for a phantom. Options: stride, window (hann,
-        gaussian, linear, constant), margin, flips (1, 2, 4), z, batch, threshold, labels, mask,
-        format (tif, npy: of a volume). Interrupted, it goes on at the next call.
+        gaussian, linear, constant), margin (auto: measured first), flips (1, 2, 4), z, batch,
+        threshold, labels, mask, format (tif, npy: of a volume). Interrupted, it goes on at the
+        next call.
         Raises ConfigError, DataError.
         """
         size, m = self.config.data.size, self.config.model
-        how = surface_apply.how_of(options, size)
-        fragment = surface_apply.opened(inputs, self.config.data.phantom, options)
+        how, auto = surface_apply.how_of(options, size)
+        at = share(options, "threshold") if "threshold" in options else None
         model.eval()
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
-        given = fragment, size, self.opened.scale, self._mapper(model), how, out
-        common = {
-            "identity": f"{m.kind} {weights}",
-            "period": period_of(m),
-            "device": next(model.parameters()).device,
-        }
+        use = surface_apply.Use(
+            surface_apply.opened(inputs, self.config.data.phantom, options),
+            size,
+            self.opened.scale,
+            self._mapper(model),
+            how,
+            auto,
+            identity=f"{m.kind} {weights}",
+            period=period_of(m),
+            device=next(model.parameters()).device,
+        )
         if m.inked:
-            at = float(options.get("threshold", model.threshold))
-            surface_apply.ink_map(*given, threshold=at, **common)
+            surface_apply.ink_map(use, out, float(model.threshold) if at is None else at)
         else:
-            surface_apply.volume(*given, kind=str(options.get("format", "tif")), **common)
+            surface_apply.volume(use, out, str(options.get("format", "tif")))
 
     def _mapper(self, model: nn.Module) -> Predict:
         """B1DHW to BHW, probability of ink (averaged as such), or to the rebuilt BDHW."""
