@@ -22,7 +22,8 @@ def main() -> int:
     parser.add_argument("name", choices=names())
     parser.add_argument("--quick", action="store_true", help="smaller sizes, under 4 minutes")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--store", help="forecast, legacy: where the runs lie, folder or URL")
+    told = "forecast, legacy: where the runs lie, folder or URL; may be given again"
+    parser.add_argument("--store", action="append", default=[], help=told)
     options = parser.parse_args()
     if options.store and options.name not in READ_A_STORE:
         parser.error(f"--store: expected with {' or '.join(READ_A_STORE)}, received {options.name}")

@@ -5,7 +5,7 @@ A row is known by (set, filter, size, rate); its filter is blank where nothing w
 alike in all four (the journal's replicates, seeds here) are one, with the mean of their losses.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -70,9 +70,10 @@ def figures(journal: dict[Key, float], ours: dict[Key, float]) -> dict[str, Any]
     return found
 
 
-def measure(quick: bool, store: str | None = None) -> dict[str, Any]:
-    """`store`: folder or URL; else FAMULUS_STORE, else `runs`. `quick` changes nothing."""
-    ours, budget, shorter = our_rows(map(read_run, open_store(store).runs(EXPERIMENT)))
+def measure(quick: bool, store: Sequence[str] = ()) -> dict[str, Any]:
+    """`store`: folders or URLs; else FAMULUS_STORE, else `runs`. `quick` changes nothing."""
+    runs = {run.id: run for place in store or [None] for run in open_store(place).runs(EXPERIMENT)}
+    ours, budget, shorter = our_rows(map(read_run, runs.values()))
     return {"inputs": budget, "runs_of_fewer_inputs": shorter} | figures(journal_rows(), ours)
 
 

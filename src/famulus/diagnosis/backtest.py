@@ -3,6 +3,7 @@
 Units: errors are relative to the true end, shares are of a budget or of the cut-offs.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,13 +30,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Backtest:
-    """Errors are relative to the true end, medians over the cut-offs that were answered."""
+    """Errors are relative to the true end; they and widths are medians over what was answered."""
 
     cutoffs: int
     refused: dict[str, int]  # by reason, figures in it left out
     error: float
     error_last: float  # of "the last value stays", at the same cut-offs
     coverage: float  # share of ends inside the interval
+    width: float  # high over low of the intervals
 
     @property
     def refusals(self) -> float:
@@ -52,7 +54,7 @@ def backtest(
     A cut-off without a validation before it is left out: there is no last value to compare with.
     Raises ValueError if none is answered.
     """
-    errors, lasts, inside, cutoffs = [], [], [], 0
+    errors, lasts, inside, widths, cutoffs = [], [], [], [], 0
     refused: dict[str, int] = {}
     for curve in curves:
         end = clean(curve.val)[-1, 1]
@@ -79,7 +81,8 @@ def backtest(
             errors.append(abs(found.value / end - 1))
             lasts.append(abs(val[-1][1] / end - 1))
             inside.append(found.low <= end <= found.high)
+            widths.append(found.high / found.low if found.low > 0 else math.inf)
     if not errors:
         raise ValueError(f"expected a forecast to score, received {cutoffs} cut-offs, all refused")
-    medians = float(np.median(errors)), float(np.median(lasts))
-    return Backtest(cutoffs, refused, *medians, float(np.mean(inside)))
+    error, last, width = (float(np.median(of)) for of in (errors, lasts, widths))
+    return Backtest(cutoffs, refused, error, last, float(np.mean(inside)), width)
