@@ -7,7 +7,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from famulus.config.errors import ConfigError
-from famulus.config.identity import essence
+from famulus.config.identity import essence, run_id
 from famulus.data.feeder import validation_batches
 from famulus.data.noise import best_constant_l1
 from famulus.ops.histogram import HistogramLoss
@@ -140,6 +140,19 @@ def test_no_filter_is_named_where_none_was_at_work():
     other, _ = make(size=9, subset=50, validation=20)
     assert other.facts()["resized"]
     assert "without_effect" not in other.facts()
+
+
+def test_the_filter_names_the_run_and_the_data():
+    ids, prints = set(), set()
+    for filter_ in ("nearest", "bilinear", "box"):
+        data = {"size": 12, "filter": filter_, "subset": 50, "validation": 20}
+        filled = TilesConfig(data=data).model_dump(mode="json")
+        filled |= {"task": "tiles", "training": {"inputs": 100}}
+        ids.add(run_id(filled, TilesConfig, "the same data"))
+        splits = make(**data)[0].data()
+        prints.add((splits.train.fingerprint, splits.validation.fingerprint))
+    assert len(ids) == len(prints) == 3
+    assert len({train for train, _ in prints}) == len({held for _, held in prints}) == 3
 
 
 @pytest.mark.parametrize(
