@@ -1,9 +1,11 @@
 """The quantisers: start, averages, resets, padding, groups, precision, exact resume."""
 
+import numpy as np
 import pytest
 import torch
 
 from famulus.models.quantiser import AveragedCodebook, FiniteScalar, GradientCodebook
+from famulus.ops.quantise import CodebookCount
 
 
 def vectors(seed: int = 0, channels: int = 4, batch: int = 8) -> torch.Tensor:
@@ -147,6 +149,39 @@ def test_gradient_codebook_learns_by_its_own_loss():
     out.codebook.backward()
     assert book.codebook_GKD.grad.abs().sum() > 0
     assert started()(vectors()).codebook == 0
+
+
+def test_finite_scalars_drift_is_that_of_the_numbers_before_they_were_rounded():
+    levels = (8, 5, 2)
+    z = 0.7 * vectors(channels=3)
+    mask = torch.ones(8, 5, 6, dtype=torch.bool)
+    mask[:, 4:] = False
+    out = FiniteScalar(levels)(z, mask)
+    count = CodebookCount(1, 80)
+    count.add(out.before_GND, out.after_GND, out.codes_GN, out.weight_N)
+
+    real = z.numpy().astype(np.float64).transpose(0, 2, 3, 1)[:, :4].reshape(-1, 3)
+    bounded, nearest = np.empty_like(real), np.empty_like(real)
+    for d, n in enumerate(levels):
+        half, offset = (n - 1) * 1.001 / 2, 0.5 * (n % 2 == 0)
+        bounded[:, d] = (np.tanh(real[:, d] + np.arctanh(offset / half)) * half - offset) / (n // 2)
+        values = np.arange(-(n // 2), n - n // 2) / (n // 2)  # all that there are
+        nearest[:, d] = values[np.abs(bounded[:, d, None] - values).argmin(1)]
+    apart = np.sqrt(np.square(bounded - nearest).sum())
+    spread = np.sqrt(np.square(bounded - bounded.mean(0)).sum())
+    assert count.report().drift == pytest.approx(apart / spread, rel=1e-5)
+    assert apart / spread > 0.1
+    shown = out.z.permute(0, 2, 3, 1)[:, :4].reshape(-1, 3)
+    np.testing.assert_allclose(shown.detach(), nearest, atol=1e-6)
+    assert out.commit == 0  # nothing draws z to the levels
+
+
+def test_a_finite_scalar_hands_the_gradient_of_the_bound_on():
+    z = vectors(channels=2, batch=1).requires_grad_()
+    FiniteScalar((5, 5))(z).z.sum().backward()
+    half = 4 * 1.001 / 2
+    slope = half / 2 * (1 - np.tanh(z.detach().numpy().astype(np.float64)) ** 2)
+    np.testing.assert_allclose(z.grad, slope, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("make", "match"), [

@@ -54,6 +54,11 @@ class Quantiser(nn.Module):
         return True
 
     @property
+    def commits(self) -> bool:
+        """Whether z is drawn to its code: not before there is one to be near to."""
+        return self.started
+
+    @property
     def channels(self) -> int:
         return self.per_place * self.width
 
@@ -81,8 +86,8 @@ class Quantiser(nn.Module):
             e_GND = self.vectors(codes_GN)
             out = self._join(self.through(z_GND, e_GND), z.shape)
             commit = _mean_square(z_GND - e_GND.detach(), weight_N)
-            if not self.started:
-                commit = torch.zeros_like(commit)  # nothing to be near to yet
+            if not self.commits:
+                commit = torch.zeros_like(commit)
             moved = _mean_square(z_GND.detach() - e_GND, weight_N) if e_GND.requires_grad else None
             if self.training:
                 self.learn(z_GND.detach(), codes_GN, weight_N)
@@ -276,7 +281,8 @@ class GradientCodebook(Quantiser):
 
 
 class FiniteScalar(Quantiser):
-    """FSQ: every number is rounded to a few levels. No codebook, so none can collapse."""
+    """FSQ: every number is bounded and rounded to a few levels. No codebook can collapse, and
+    nothing has to draw z to the levels."""
 
     def __init__(
         self, levels: tuple[int, ...], codes_per_position: int = 1, shared: bool = True
@@ -289,14 +295,15 @@ class FiniteScalar(Quantiser):
         super().__init__(size, len(levels), codes_per_position, shared)
         self.levels = tuple(levels)
 
+    @property
+    def commits(self) -> bool:
+        return False
+
     def prepare(self, z_GND: Tensor) -> Tensor:
-        return q.fsq(z_GND, self.levels)
+        return q.fsq_bounded(z_GND, self.levels)
 
     def choose(self, z_GND: Tensor) -> Tensor:
         return q.fsq_codes(z_GND, self.levels)
 
     def vectors(self, codes_GN: Tensor) -> Tensor:
         return q.fsq_vectors(codes_GN, self.levels)
-
-    def through(self, z_GND: Tensor, e_GND: Tensor) -> Tensor:
-        return z_GND  # already rounded, straight through

@@ -99,17 +99,17 @@ def rotate(z: Tensor, e: Tensor) -> Tensor:
     return scale * turned
 
 
-def fsq(z: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """The last axis's number d rounded to one of `levels[d]` in -1..1, straight through."""
+def fsq_bounded(z: Tensor, levels: tuple[int, ...]) -> Tensor:
+    """The last axis's number d between the outer ones of `levels[d]` values in -1..1."""
     count = torch.tensor(levels, device=z.device, dtype=z.dtype)
     half = (count - 1) * (1 + 1e-3) / 2
     offset = torch.where(count % 2 == 0, 0.5, 0.0)
     bound = torch.tanh(z + torch.atanh(offset / half)) * half - offset
-    return straight_through(bound, bound.round()) / (count // 2)
+    return bound / (count // 2)
 
 
 def fsq_codes(q: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """Index of a rounded vector, mixed radix, first number fastest: int64, last axis gone."""
+    """Index of the nearest values, mixed radix, first number fastest: int64, last axis gone."""
     index = torch.zeros(q.shape[:-1], dtype=torch.int64, device=q.device)
     base = 1
     for d, count in enumerate(levels):
@@ -120,7 +120,7 @@ def fsq_codes(q: Tensor, levels: tuple[int, ...]) -> Tensor:
 
 
 def fsq_vectors(codes: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """The rounded vectors of indices: the inverse of `fsq_codes`, float32, one more axis."""
+    """The values of indices: the inverse of `fsq_codes`, float32, one more axis."""
     parts, base = [], 1
     for count in levels:
         digit = torch.div(codes, base, rounding_mode="floor") % count
