@@ -125,6 +125,16 @@ def test_seams_along_depth_are_seen():
     assert "seam ratio z" not in seams(profiles(made[:1]), (1, 16, 16))  # a map has no depth
 
 
+def test_seams_are_not_judged_on_the_nets_own_grid():
+    """A map that is constant on the net's grid, on which all windows agree exactly."""
+    made = np.kron(np.random.default_rng(3).normal(0, 1, (1, 20, 20)), np.ones((1, 8, 8)))
+    aligned = seams(profiles(made), (1, 8, 8), period=8)
+    assert list(aligned) == ["seams"]
+    assert aligned["seams"].startswith("cannot tell along y and x")
+    assert seams(profiles(made), (1, 16, 16), period=8)["seams"] == "none seen"
+    assert seams(profiles(made), (1, 8, 8))["seams"].startswith("seen along y and x")  # the alarm
+
+
 def test_profiles_are_those_of_the_whole_array():
     made = np.random.default_rng(2).normal(0, 1, (5, 9, 7))
     for axis, name in enumerate("zyx"):

@@ -107,3 +107,33 @@ def test_a_map_that_was_enlarged_has_no_seams():
     offsets = np.kron(np.random.default_rng(1).normal(0, 0.1, (16, 16)), np.ones((32, 32)))
     assert blend.seam_ratio(made + offsets, 32, 0, period=4) > 1.2  # a true one
     assert blend.phase_score(made + offsets, 32, 0, period=4) > 4
+
+
+@pytest.mark.parametrize(("stride", "period"), [(16, 16), (8, 16), (24, 16), (40, 16), (5, 2)])
+def test_borders_that_lie_on_the_nets_grid_are_not_judged(stride, period):
+    """Nearest from a grid: all windows agree exactly, and every step is at the grid's borders."""
+    rng = np.random.default_rng(0)
+    made = np.kron(rng.normal(0, 1, (20, 20)), np.ones((16, 16)))
+    if stride == 16:
+        assert blend.seam_ratio(made, stride, 0) > 1e6  # what all places together would say
+    for measure in (blend.seam_ratio, blend.phase_score):
+        with pytest.raises(ValueError, match="can't be told from the net's own grid"):
+            measure(made, stride, 0, period=period)
+    assert blend.seam_ratio(made, 32, 0, period=16) == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize("period", [8, 16])
+def test_few_places_alike_are_enough(period):
+    """Two or four phases alike: no alarm on enlarged maps, one where offsets are put."""
+    for seed in range(6):
+        torch.manual_seed(seed)
+        coarse = torch.nn.functional.avg_pool2d(torch.randn(1, 1, 514 // period + 4, 66), 3, 1)
+        made = torch.nn.functional.interpolate(coarse, scale_factor=period, mode="bilinear")
+        made = made[0, 0, :512, :512].numpy()
+        offsets = np.kron(np.random.default_rng(seed).normal(0, 0.2, (16, 16)), np.ones((32, 32)))
+        for axis in (0, 1):
+            given = 32, axis, 0, period
+            alarm = blend.seam_ratio(made, *given) > 1.05 and blend.phase_score(made, *given) > 4
+            assert not alarm
+            assert blend.seam_ratio(made + offsets, *given) > 1.05
+            assert blend.phase_score(made + offsets, *given) > 4

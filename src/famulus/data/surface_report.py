@@ -36,21 +36,33 @@ def seams(steps: Mapping[str, np.ndarray], strides: Sizes, period: int = 1) -> d
     """Seam ratio and phase score of each axis, and what they say; nothing where the result has too
     few borders. `strides` along z, y and x; `period`: see `blend.seam_ratio`."""
     found: dict[str, Any] = {}
-    seen = []
+    seen, unclear = [], []
     for name, stride in zip("zyx", strides, strict=True):
-        if len(steps[name]) + 1 > 2 * stride > 2:
-            given = steps[name], stride, 0, period
-            found[f"seam ratio {name}"] = blend.ratio_of(*given)
-            found[f"seam phase score {name}"] = score = blend.score_of(*given)
-            if found[f"seam ratio {name}"] > SEAM and score > PHASE:
-                seen.append(name)
-    if found:
-        found["seams"] = (
-            f"seen along {' and '.join(seen)}: take a smaller stride, then the margin advised"
-            if seen
-            else "none seen"
+        if not len(steps[name]) + 1 > 2 * stride > 2:
+            continue
+        if not blend.comparable(stride, period):
+            unclear.append(name)
+            continue
+        given = steps[name], stride, 0, period
+        found[f"seam ratio {name}"] = blend.ratio_of(*given)
+        found[f"seam phase score {name}"] = score = blend.score_of(*given)
+        if found[f"seam ratio {name}"] > SEAM and score > PHASE:
+            seen.append(name)
+    words = []
+    if seen:
+        words.append(f"seen along {_and(seen)}: take a smaller stride, then the margin advised")
+    elif found:
+        words.append("none seen")
+    if unclear:
+        words.append(
+            f"cannot tell along {_and(unclear)}: the net's own grid repeats every {period} voxels "
+            f"and would be taken for borders; a stride of {2 * period}, {3 * period}, ... tells"
         )
-    return found
+    return found | ({"seams": "; ".join(words)} if words else {})
+
+
+def _and(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def rebuilt(fragment: Fragment, made_PYX: np.ndarray, scale: Scale, z: int) -> dict[str, float]:

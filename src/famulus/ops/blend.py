@@ -146,36 +146,60 @@ def seam_ratio(
     """S = mean g(at borders) / mean g(elsewhere); 1 without seams. Borders at offset + k stride.
 
     `period`: a map that was enlarged from a grid of so many pixels is steeper at some phases of
-    that grid than at others; borders are then compared with places of their own phase only. The
-    period must divide the stride, and be smaller, to have an effect.
-    Raises ValueError if the map has no border inside.
+    that grid than at others; borders are then compared with places of their own phase only.
+    Raises ValueError if the map has no border inside, or no such places (see `comparable`).
     """
     return ratio_of(steps(map_YX, axis), stride, offset, period)
 
 
+def comparable(stride: int, period: int) -> bool:
+    """Are there places between borders that lie in the net's grid as borders do? If not, borders
+    and grid can't be told apart."""
+    return stride % period == 0 and stride >= 2 * period
+
+
 def ratio_of(g: np.ndarray, stride: int, offset: int = 0, period: int = 1) -> float:
     """`seam_ratio` from the profile `steps`."""
-    place = np.arange(len(g)) + 1 - offset
-    at = place % stride == 0
-    alike = place % period == 0 if 1 < period < stride and stride % period == 0 else True
-    rest = ~at & alike
-    if not at.any() or not rest.any():
-        raise ValueError(f"expected a map longer than the stride {stride}, received {len(g) + 1}")
-    return float(g[at].mean() / max(g[rest].mean(), 1e-300))
+    borders, alike = _compared(g, stride, offset, period)
+    return float(borders.mean() / max(alike.mean(), 1e-300))
 
 
 def phase_score(
     map_YX: np.ndarray, stride: int, axis: int, offset: int = 0, period: int = 1
 ) -> float:
-    """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t, or those of them that are
-    multiples of `period` (as in `seam_ratio`) where that leaves at least 8. Alarm above 4."""
+    """z = (g_0 - median g_t) / (1.4826 MAD) over the `stride` phases t that are multiples of
+    `period` (as in `seam_ratio`). Alarm above 4.
+
+    With fewer than 8 such phases g_t are single places, and their spread is divided by the root
+    of the number of borders that g_0 is the mean of. Raises ValueError as `seam_ratio`.
+    """
     return score_of(steps(map_YX, axis), stride, offset, period)
 
 
 def score_of(g: np.ndarray, stride: int, offset: int = 0, period: int = 1) -> float:
     """`phase_score` from the profile `steps`."""
-    phase = (np.arange(len(g)) + 1 - offset) % stride
-    step = period if stride % period == 0 and stride // period >= 8 else 1
-    means = np.array([g[phase == t].mean() for t in range(0, stride, step) if (phase == t).any()])
-    spread = 1.4826 * np.median(np.abs(means - np.median(means)))
-    return float((means[0] - np.median(means)) / max(spread, 1e-300))
+    borders, alike = _compared(g, stride, offset, period)
+    seen, root = alike, np.sqrt(len(borders))
+    if period == 1 or stride // period >= 8:
+        phase = (np.arange(len(g)) + 1 - offset) % stride
+        of = [g[phase == t] for t in range(0, stride, period)]
+        seen, root = np.array([part.mean() for part in of if len(part)]), 1.0
+    spread = 1.4826 * np.median(np.abs(seen - np.median(seen)))
+    return float((borders.mean() - np.median(seen)) * root / max(spread, 1e-300))
+
+
+def _compared(
+    g: np.ndarray, stride: int, offset: int, period: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps at borders, and at the other places of their phase in a grid of `period`."""
+    if period > 1 and not comparable(stride, period):
+        raise ValueError(
+            f"expected a stride that is a multiple of {period}, twice it at least, received "
+            f"{stride}: borders can't be told from the net's own grid"
+        )
+    place = np.arange(len(g)) + 1 - offset
+    at = place % stride == 0
+    rest = ~at & (place % period == 0)
+    if not at.any() or not rest.any():
+        raise ValueError(f"expected a map longer than the stride {stride}, received {len(g) + 1}")
+    return g[at], g[rest]
