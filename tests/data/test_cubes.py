@@ -97,12 +97,14 @@ def test_draws_follow_the_density():
     labels = np.zeros(SHAPE[1:], np.uint8)
     labels[10:22, 30:41] = 1
     f = fragment(labels)
-    field = cube_field.make_field(f, f.mask, (6, 8, 8), edges=1.0)
+    field = cube_field.make_field(f, f.mask, (6, 8, 8), edges=1.0, weighted=False)
     edge = cube_field.edges_of(labels)
     drawn = field.draw(seeds(400))
     assert all(edge[y + 4, x + 4] for _, y, x in drawn)
     with pytest.raises(ConfigError, match="no labels"):
         cube_field.make_field(fragment(), f.mask, (6, 8, 8), edges=0.5)
+    with pytest.raises(ConfigError, match=r"edges below 1, or data\.weighted: false"):
+        cube_field.make_field(f, f.mask, (6, 8, 8), edges=1.0)  # pixels far off are never seen
 
 
 @pytest.mark.parametrize("seed", range(4))

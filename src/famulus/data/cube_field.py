@@ -85,7 +85,8 @@ def make_field(
     """Density of corners for cubes of `size` in `region_YX`; share `edges` has an ink edge at its
     centre. `room_YX`: what no cube leaves, whatever `cover` allows.
 
-    Raises DataError if no cube fits, ConfigError if edges are asked for without labels.
+    Raises DataError if no cube fits, ConfigError if edges are asked for without labels,
+    or weights of edges alone.
     """
     deep, _, wide = fragment.volume.shape
     if size[0] > deep:
@@ -102,6 +103,12 @@ def make_field(
     uniform = allowed / allowed.sum()
     density, weight = uniform, region_YX.astype(np.float32)
     if edges > 0:
+        if weighted and edges == 1:
+            raise ConfigError(
+                "data.edges: cubes on edges alone leave pixels out, for which no weight makes up: "
+                "expected edges below 1, or data.weighted: false",
+                cause="option-without-effect",
+            )
         if fragment.labels is None or fragment.labels.ndim != 2:
             raise ConfigError(f"data.edges: {fragment.name} has no labels (y, x) to find edges in")
         edge = edges_of(fragment.labels)
@@ -113,7 +120,7 @@ def make_field(
         if not centred.any():
             raise DataError(f"{fragment.name}: data.edges: no edge of a label has room for a cube")
         density = (1 - edges) * uniform + edges * centred / centred.sum()
-        if weighted and edges < 1:
+        if weighted:
             seen, fair = _met(density, size, region_YX.shape), _met(uniform, size, region_YX.shape)
             weight = np.divide(fair, seen, out=np.zeros_like(fair), where=seen > 1e-12)
             weight = np.minimum(weight, 1 / (1 - edges)).astype(np.float32) * region_YX
