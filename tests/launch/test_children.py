@@ -4,6 +4,8 @@ The parent is interrupted after step 6, its child after step 8; then the parent 
 the checkpoint from which the child began.
 """
 
+import math
+
 import pytest
 from safetensors.torch import load
 
@@ -90,3 +92,44 @@ def test_another_optimizer_cannot_take_the_state_over(folder, change, told):
     with pytest.raises(ConfigError, match=f"{told}.*start_from: {parent.id}@6"):
         child(store, parent, 6, [f"training.optimizer.{change}"], "resume", ())
     assert child(store, parent, 6, ["training.optimizer.lr=0.01"], "resume", ()).id != parent.id
+
+
+def rates(run):
+    """{step: the rate of its update}, as logged at every step."""
+    return {e["step"]: e["lr"] for e in run.curve() if e["kind"] == "train"}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_a_child_goes_on_at_a_constant_rate(folder, schedule):
+    """From .001 to .00001, then constant: the parent's rate to step 6, the whole rate after it."""
+    falling = f"training.schedule={{name: {schedule}, final_lr: 0.00001}}"
+    store, parent = interrupted(folder, "--set", falling)
+    assert go_on(folder, parent, "--set", "training.schedule.name=constant") == 0
+    (made,) = [run for run in store.runs() if run != parent]
+    assert made.done()["status"] == "finished"
+    assert made.lineage()["overrides"] == ["training.schedule.name=constant"]
+    assert go_on(folder, parent) == 0
+    left, kept = rates(parent), rates(made)
+    assert sorted(left) == sorted(kept) == list(range(1, 11))
+    before = {n: kept[n] for n in range(1, 7)}
+    assert before == {n: left[n] for n in range(1, 7)}
+    share = [t / 10 for t in range(10)]  # of the way, at the beginning of a step
+    fall = [0.5 * (1 + math.cos(math.pi * t)) if schedule == "cosine" else 1 - t for t in share]
+    assert list(left.values()) == pytest.approx([1e-5 + 0.00099 * f for f in fall], rel=1e-6)
+    assert [kept[n] for n in range(7, 11)] == pytest.approx([0.001] * 4)
+
+
+def test_a_run_that_has_ended_goes_on_at_a_constant_rate(folder):
+    """The rate had come down to .00001; ten more steps are made at the whole rate."""
+    falling = "training.schedule={name: cosine, final_lr: 0.00001}"
+    words = ("run", write(folder), *ONE, "--set", falling, "--store", folder / "runs")
+    assert famulus(*words, "--no-journal").code == 0
+    store = Store.open(folder / "runs")
+    (parent,) = store.runs()
+    longer = ("--set", "training.inputs=640", "--set", "training.schedule.name=constant")
+    assert go_on(folder, parent, *longer) == 0
+    (made,) = [run for run in store.runs() if run != parent]
+    kept = rates(made)
+    assert sorted(kept) == list(range(1, 21))
+    assert kept[10] == rates(parent)[10] < 0.0001
+    assert [kept[n] for n in range(11, 21)] == pytest.approx([0.001] * 10)

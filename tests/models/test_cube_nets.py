@@ -109,6 +109,17 @@ def test_the_layer_table_is_a_dry_run_that_changes_nothing():
     assert net.training
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_noise_is_drawn_where_the_code_is(dims, monkeypatch):
+    """On a device that is not the default one: `meta`, of which every machine has one."""
+    net = CubeAutoencoder((1, *[16] * dims), (4, 8), 6).to("meta").train()
+    out = net(torch.zeros(2, 1, *[16] * dims, device="meta"))
+    assert out.raw.device.type == out.code.device.type == "meta"
+    monkeypatch.setattr(torch, "randn_like", lambda mu: torch.randn(*mu.shape))  # the listing's way
+    with pytest.raises(RuntimeError, match="device"):
+        net(torch.zeros(2, 1, *[16] * dims, device="meta"))
+
+
 @pytest.mark.parametrize("coarse", [1, 2, 4, 8])
 def test_ink_logits_lie_on_the_coarse_grid_and_start_at_the_base_rate(coarse):
     net = InkNet((8, 16, 16), (4, 8), coarse=coarse, head=4, prior=0.12).eval()
