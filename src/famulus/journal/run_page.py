@@ -100,6 +100,8 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
         lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
     for floor in record.floors:
         lines.append((f"{floor.get('means')} ({floor.get('score')})", figure(floor["value"], 4)))
+    if advice := record.facts.get("advice"):
+        lines.append(("advice", plain(advice)))
     return lines
 
 
@@ -151,7 +153,7 @@ def _provenance(record: Record, newest: dict) -> list[tuple[str, str]]:
     machine = newest.get("machine")
     if isinstance(machine, dict):
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
-    skipped = ("time", "step", "inputs")
+    skipped = ("time", "step", "inputs", "advice")  # advice stands beside the scores
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 

@@ -4,7 +4,6 @@ What stands on half-trained weights looks like any other run, and is one only by
 that has yet to end also answers `best` and `last` differently from one day to the next.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from famulus.config.errors import ConfigError
@@ -54,5 +53,7 @@ def _unfinished(run: Run) -> str:
 
 def _budget(run: Run) -> int | None:
     """Inputs that it is to see, as it said at its start."""
-    facts: list[Mapping[str, Any]] = [e for e in run.events() if e["kind"] == "facts"]
-    return facts[-1].get("budget") if facts else run.config()["training"].get("inputs")
+    facts: dict[str, Any] = {}  # of the start, and what was concluded later
+    for event in run.events():
+        facts |= event if event["kind"] == "facts" else {}
+    return facts.get("budget") if facts else run.config()["training"].get("inputs")

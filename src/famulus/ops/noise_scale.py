@@ -5,29 +5,58 @@ B, a batch four times as large is worth four steps; far above, it is worth one.
 Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1 (unbiased estimates from two sizes).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-def noise_scale(gradients: Sequence[tuple[Tensor, int]]) -> float:
-    """B in examples, from gradients of small batches (vector, batch size) and of them all together.
+@dataclass
+class NoiseScale:
+    """The estimate from gradients given one by one: memory for one of them, whatever their number.
 
-    NaN if the estimate of |G|^2 is not positive: more examples are needed.
-    Raises ValueError for fewer than two gradients.
+    Sums in float64 over small batches g of b examples.
     """
-    if len(gradients) < 2:
-        raise ValueError(f"expected at least two gradients, received {len(gradients)}")
-    sizes = torch.tensor([size for _, size in gradients], dtype=torch.float64)
-    whole = sum(g.double() * size for g, size in gradients) / sizes.sum()
-    large, b_large = whole.square().sum(), sizes.sum()
-    # E|g_b|^2 = |G|^2 + tr(S) / b: averaged over the small ones, 1/b is the mean of 1/size
-    small = torch.stack([g.double().square().sum() for g, _ in gradients]).mean()
-    inverse = (1 / sizes).mean()
-    noise = (small - large) / (inverse - 1 / b_large)
-    signal = (inverse * large - small / b_large) / (inverse - 1 / b_large)
-    return float(noise / signal) if signal > 0 else float("nan")
+
+    whole: Tensor | None = None  # of b g
+    square: float = 0.0  # of |g|^2
+    examples: int = 0  # of b
+    inverse: float = 0.0  # of 1 / b
+    count: int = 0
+
+    def add(self, gradient: Tensor, size: int) -> None:
+        """One more mean gradient, a vector, over `size` examples."""
+        g = gradient.detach().double()
+        if self.whole is None:
+            self.whole = torch.zeros_like(g)
+        self.whole += size * g
+        self.square += float(g.square().sum())
+        self.examples, self.inverse = self.examples + size, self.inverse + 1 / size
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        """B in examples; NaN if the estimate of |G|^2 is not positive: more examples are needed.
+
+        Raises ValueError for fewer than two gradients.
+        """
+        if self.whole is None or self.count < 2:
+            raise ValueError(f"expected at least two gradients, received {self.count}")
+        large, b_large = float((self.whole / self.examples).square().sum()), self.examples
+        # E|g_b|^2 = |G|^2 + tr(S) / b: averaged over the small ones, 1/b is the mean of 1/size
+        small, inverse = self.square / self.count, self.inverse / self.count
+        noise = (small - large) / (inverse - 1 / b_large)
+        signal = (inverse * large - small / b_large) / (inverse - 1 / b_large)
+        return noise / signal if signal > 0 else float("nan")
+
+
+def noise_scale(gradients: Iterable[tuple[Tensor, int]]) -> float:
+    """B in examples, from gradients of small batches (vector, batch size): `NoiseScale`."""
+    sums = NoiseScale()
+    for gradient, size in gradients:
+        sums.add(gradient, size)
+    return sums.value
 
 
 def advice(scale: float, batch: int) -> str:

@@ -117,6 +117,11 @@ class Task(ABC):
         """What a reader of the results must know, as plain values: what `loss` means, labels."""
         return {}
 
+    def conclusions(self, scores: Mapping[str, float], examples: int) -> dict[str, Any]:
+        """Facts that follow from scores just measured, with so many examples an update; the newest
+        hold. `advice`, a sentence, stands beside the scores."""
+        return {}
+
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """For `famulus check`: causality, adjoint, orientation, ...; `model` is untrained."""
         return ()

@@ -34,7 +34,7 @@ from famulus.models.cubes import layer_table
 from famulus.models.ink import InkNet
 from famulus.models.scroll_net import build, ink_of, period_of
 from famulus.ops import elbo, ink, scores
-from famulus.ops.noise_scale import noise_scale
+from famulus.ops.noise_scale import NoiseScale, advice
 from famulus.ops.seams import constant_error
 from famulus.ops.strip import difference, strip
 from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, SelfTest, Task
@@ -136,14 +136,14 @@ class ScrollTask(Task):
         """
         m, c = self.config.model, self.config.loss
         sums: dict[str, float] = {}
-        small: list[tuple[Tensor, int]] = []
+        noise = NoiseScale()
         maps: list[tuple[Tensor, ...]] = []
         seen = 0
         for batch in batches:
             image = batch["image"]
             if m.rebuilds:
-                noise = self._noise_for(batch["index"]) if m.kind != "autoencoder" else None
-                parts = self._rebuilt(model(image, noise), image, c.kl_weight)
+                fixed = self._noise_for(batch["index"]) if m.kind != "autoencoder" else None
+                parts = self._rebuilt(model(image, fixed), image, c.kl_weight)
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + float(value) * len(image)
             if m.inked:
@@ -155,7 +155,7 @@ class ScrollTask(Task):
             if c.noise_scale:
                 for part in range(0, len(image), NOISE_BATCH):
                     piece = {k: v[part : part + NOISE_BATCH] for k, v in batch.items()}
-                    small.append((self._gradient(model, piece), len(piece["image"])))
+                    noise.add(self._gradient(model, piece), len(piece["image"]))
             seen += len(image)
         if not seen:
             raise DataError("expected at least one validation cube, received none")
@@ -171,9 +171,14 @@ class ScrollTask(Task):
             loss = found.pop("loss")
             result = {"loss": result.get("loss", 0.0) + (c.ink_weight * loss if result else loss)}
             result |= found | {n: v / seen for n, v in sums.items() if n in ("recon", "kl")}
-        if len(small) > 1:
-            result["noise scale"] = noise_scale(small)
+        if noise.count > 1:
+            result["noise scale"] = noise.value
         return result
+
+    def conclusions(self, scores: Mapping[str, float], examples: int) -> dict[str, Any]:
+        """What the noise scale says of the batch, if it was measured."""
+        scale = scores.get("noise scale")
+        return {} if scale is None else {"advice": advice(scale, examples)}
 
     @torch.enable_grad()
     def _gradient(self, model: nn.Module, batch: Batch) -> Tensor:

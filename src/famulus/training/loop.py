@@ -282,6 +282,9 @@ class Loop:
         at.scores = {f"val/{name}": value for name, value in scores.items()}
         at.seconds = self.clock.now()
         self._emit("val", s=at.seconds, values=scores)
+        examples = self.training.batch * self.training.accumulate
+        if concluded := self.task.conclusions(scores, examples):
+            self._emit("facts", **concluded)
         if self.plateau and self.plateau.exhausted(at.scores[self.training.schedule.score]):
             self.plateau.bad = 0
             at.lr_factor *= self.training.schedule.factor
