@@ -16,6 +16,7 @@ class Clock:
         self.before = progress.seconds
         self.start = self.lap_start = time.perf_counter()
         self.lap_inputs, self.lap_waited, self.lap_aside = progress.inputs, feeder.waited_s, 0.0
+        self.aside_depth, self.aside_start = 0, 0.0
 
     def now(self) -> float:
         return self.before + time.perf_counter() - self.start
@@ -23,6 +24,9 @@ class Clock:
     def lap(self) -> tuple[float, float]:
         """Inputs a second and share of waiting since the last lap, validation left out."""
         now = time.perf_counter()
+        if self.aside_depth:  # what is aside now belongs to this lap up to here
+            self.lap_aside += now - self.aside_start
+            self.aside_start = now
         stepping = max(1e-9, now - self.lap_start - self.lap_aside)
         rate = (self.progress.inputs - self.lap_inputs) / stepping
         wait = (self.feeder.waited_s - self.lap_waited) / stepping
@@ -33,7 +37,13 @@ class Clock:
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """Time that is not stepping."""
-        start = time.perf_counter()
-        yield
-        self.lap_aside += time.perf_counter() - start
+        """Time that is not stepping; one inside another is part of it, also if it fails."""
+        if not self.aside_depth:
+            self.aside_start = time.perf_counter()
+        self.aside_depth += 1
+        try:
+            yield
+        finally:
+            self.aside_depth -= 1
+            if not self.aside_depth:
+                self.lap_aside += time.perf_counter() - self.aside_start
