@@ -1,5 +1,6 @@
 """Task codes on real digits and on letterboxed pictures made here."""
 
+import json
 import math
 import os
 import shutil
@@ -185,7 +186,8 @@ def test_pictures_are_the_training_pipeline(letterboxed):
 
 
 def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
-    task, net = make(data=letterboxed)
+    started = {"quantiser": {"size": 16, "dim": 4, "pool": 0}}
+    task, net = make(data=letterboxed, model=started)
     net.eval()
     inputs, out = tmp_path / "own", tmp_path / "out"
     inputs.mkdir()
@@ -193,7 +195,13 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
         Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(inputs / name)
     task.apply(net, inputs, out, {"encode": True, "interpolate": 3})
     with np.load(out / "codes.npz", allow_pickle=False) as stored:
-        assert stored["codes"].shape == (2, 8, 8, 1)
+        codes = stored["codes"]
+    about = json.loads((out / "codes.json").read_text())
+    assert codes.shape == (2, 8, 8, 1)
+    # 30 x 12 becomes 16 x 6 pixels from column 5 on: columns 2 to 5 of the grid's 8 cover some
+    assert (codes[0, :, [0, 1, 6, 7]] == about["padding"]).all()
+    assert codes[0, :, 2:6].max() < about["size"]
+    assert codes[1].max() < about["size"]
     with Image.open(out / "walk.png") as walk:
         assert walk.size == (3 * 16, 16)
     task.apply(net, inputs, out, {"interpolate": 4, "format": "gif"})
@@ -206,6 +214,10 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
     task.apply(net, inputs, tmp_path / "both", {})
     written = sorted(path.name for path in (tmp_path / "both").iterdir())
     assert written == ["a.png", "b.jpg.png", "b.png.png"]
+    task.apply(net, inputs, tmp_path / "again", {"encode": False})
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == written
+    with pytest.raises(ConfigError, match="encode: expected true or false, received 'no'"):
+        task.apply(net, inputs, out, {"encode": "no"})
     (inputs / "b.png").unlink()
     (inputs / "c.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"1 pictures not read, the first: c.png"):
@@ -214,6 +226,9 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
         task.apply(net, inputs, out, {"zoom": 2})
     with pytest.raises(ConfigError, match="option interpolate: expected a whole number >= 2"):
         task.apply(net, inputs, out, {"interpolate": "x"})
+    raw_task, raw = make(data=letterboxed)
+    with pytest.raises(ConfigError, match="ended before its codebook started"):
+        raw_task.apply(raw.eval(), inputs, out, {"encode": True})
     with pytest.raises(ConfigError, match=r"sample needs model\.kind vae"):
         task.apply(net, inputs, out, {"sample": 2})
 
@@ -250,7 +265,7 @@ def test_a_walk_leads_from_one_rebuilt_picture_to_the_other(tmp_path, letterboxe
     {}, {"encode": True}, {"interpolate": 2}, {"encode": True, "interpolate": 3, "format": "gif"},
 ])  # fmt: skip
 def test_apply_holds_one_picture_at_a_time(tmp_path, letterboxed, options):
-    task, net = make(data=letterboxed)
+    task, net = make(data=letterboxed, model={"quantiser": {"size": 8, "dim": 4, "pool": 0}})
     seen, most = [], 0
 
     def pictures():

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from famulus.config.apply_options import whole
+from famulus.config.apply_options import flag, whole
 from famulus.config.errors import ConfigError
 from famulus.models.codes_walk import Draw, Walk
 from famulus.models.vqvae import VAE
@@ -32,8 +32,9 @@ def apply_codes(
     options: Mapping[str, Any],
 ) -> None:
     """PNGs of the model's size under the pictures' own names; with `encode` codes.npz (or z) and
-    codes.json; with `interpolate` n frames between each picture and the next, as `format` grid,
-    gif or mp4; with `sample` n draws of a vae's prior.
+    codes.json, where `padding` is the code of places without a real pixel; with `interpolate` n
+    frames between each picture and the next, as `format` grid, gif or mp4; with `sample` n draws
+    of a vae's prior.
 
     `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for an unknown
     option.
@@ -46,20 +47,22 @@ def apply_codes(
     if "sample" in options:
         _sample(model, draw, out, options)
         return
-    walk = None
+    encode, walk = flag(options, "encode"), None
+    if encode and not isinstance(model, VAE) and not model.quantiser.started:
+        raise ConfigError("apply: encode: this run ended before its codebook started")
     if "interpolate" in options:
         steps = whole(options, "interpolate", 8, least=2)
         walk = Walk(model, draw, steps, options.get("format", "grid"))
     names, codes = [], []
     for name, png, image, mask in pictures:
         image, mask = image.to(device), mask.to(device)
-        if walk is None and "encode" not in options:
+        if walk is None and not encode:
             _save(_rebuilt(model, draw, image, mask), out / png)
             continue
         latent = _latent(model, image, mask)
         names.append(name)
-        if "encode" in options:
-            codes.append(_coded(model, latent))
+        if encode:
+            codes.append(_coded(model, latent, mask))
         if walk is not None:
             walk.add(latent, mask)
     if codes:
@@ -86,11 +89,11 @@ def _latent(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
     return model.posterior(x)[0] if isinstance(model, VAE) else model.latent(x)
 
 
-def _coded(model: nn.Module, latent: Tensor) -> np.ndarray:
-    """int32 codes 1...H of a vqvae's latent, or the z 1D of a vae itself."""
+def _coded(model: nn.Module, latent: Tensor, mask: Tensor) -> np.ndarray:
+    """int32 codes 1...H of a vqvae's latent, K in the padding, or the z 1D of a vae itself."""
     if isinstance(model, VAE):
         return latent.cpu().numpy()
-    return model.quantiser(latent).codes.to(torch.int32).cpu().numpy()
+    return model.codes_of(latent, mask).to(torch.int32).cpu().numpy()
 
 
 def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Path) -> None:
@@ -100,7 +103,7 @@ def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Pat
     else:
         np.savez_compressed(out / "codes.npz", codes=codes)
         about = {"names": names, "grid": list(model.grid), "size": model.quantiser.size}
-        about["codes_per_position"] = model.quantiser.per_place
+        about |= {"codes_per_position": model.quantiser.per_place, "padding": about["size"]}
     (out / "codes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 

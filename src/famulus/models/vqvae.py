@@ -99,9 +99,16 @@ class VQVAE(nn.Module):
         shown = quantised.z if place is None else only(quantised.z, place)
         return Coded(self._draw(shown), quantised)
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Codes B...H, int64."""
-        return self.quantiser(self.latent(image)).codes
+    def encode(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Codes B...H, int64; with a mask K at places that cover no real pixel."""
+        return self.codes_of(self.latent(image), mask)
+
+    def codes_of(self, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`encode`, from `latent`."""
+        codes = self.quantiser(z).codes
+        if mask is None:
+            return codes
+        return codes.masked_fill(~grid_mask(mask, self.grid)[..., None], self.quantiser.size)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures of codes B...H, K in the padding, in the model's scale."""
@@ -162,7 +169,4 @@ class VAE(nn.Module):
 @torch.no_grad()
 def encode_pictures(model: VQVAE, image: Tensor, mask: Tensor | None) -> Tensor:
     """Codes B...H of pictures in grey ranges; places that cover no real pixel become K."""
-    codes = model.encode(model.scaling(image, mask).x)
-    if mask is None:
-        return codes
-    return codes.masked_fill(~grid_mask(mask, model.grid)[..., None], model.quantiser.size)
+    return model.encode(model.scaling(image, mask).x, mask)
