@@ -100,7 +100,8 @@ def test_time_aside_counts_where_it_ends_in_an_error(wall):
             wall.pass_(5.0)
             raise KeyError
 
-    pytest.raises(KeyError, failing)
+    with pytest.raises(KeyError):
+        failing()
     progress.inputs = 8
     assert clock.lap()[0] == pytest.approx(8.0)
 
