@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-from rich.progress import Progress
 
 from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError
@@ -20,6 +19,7 @@ from famulus.data import surface
 from famulus.data import surface_margin as margin
 from famulus.data.bricks import Sizes
 from famulus.data.cubes import Scale
+from famulus.data.progress import bar
 from famulus.data.scroll_data import PHANTOM, ScrollPhantom, phantom
 from famulus.data.surface_report import against_labels, profiles, rebuilt, seams
 from famulus.data.volumes import Fragment, located, open_fragment
@@ -72,16 +72,17 @@ class Use:
         """Predicts all rows of windows, with a bar of progress."""
         out.mkdir(parents=True, exist_ok=True)
         given = self.fragment, self.size, self.scale, predict, self.how, out, self.identity
-        with Progress(transient=True) as bar:
-            task = bar.add_task("rows of windows", total=None)
+        with bar("rows of windows") as show:
             for done, total in surface.predict_surface(*given, self.device, deep):
-                bar.update(task, completed=done, total=total)
+                show(done, total)
 
 
 def opened(path: Path, recipe: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
     """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
     name, _, seed = path.name.partition("-")
     if not path.exists() and name == PHANTOM and seed.isdigit():
+        if idle := [k for k in ("labels", "mask") if options.get(k)]:
+            raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
         return phantom(recipe.recipe(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
     return open_fragment(located(str(path)), *files)

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
 from famulus.config.errors import ConfigError
 from famulus.data.bricks import Sizes, empty_cubes
 from famulus.data.cubes import Scale
+from famulus.data.progress import bar
 from famulus.data.surface import How, Predict
 from famulus.data.volumes import Fragment
 from famulus.ops import border
@@ -62,8 +62,11 @@ def by_distance(
         p, known = made.cpu().clamp(1e-6, 1 - 1e-6), torch.from_numpy(known).float()
         return F.binary_cross_entropy(p, known, reduction="none").numpy()
 
-    watched = track(areas, "loss near borders", transient=True)
-    excess = [_excess(fragment, size, scale, cost, device, z, *place) for place in watched]
+    excess = []
+    with bar("loss near borders") as show:
+        for place in areas:
+            excess.append(_excess(fragment, size, scale, cost, device, z, *place))
+            show(len(excess), len(areas))
     found = border.margin(whole := functools.reduce(operator.add, excess), side)
     curve = [round(float(v), 4) if np.isfinite(v) else None for v in whole.curve()]
     return {

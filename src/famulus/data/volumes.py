@@ -16,6 +16,7 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.data.bricks import SUFFIX, Bricks, Flat, write_bricks
+from famulus.data.progress import bar
 from famulus.data.sets import data_folder
 from famulus.data.volume_readers import Windows, read_plane, reader_of
 
@@ -87,16 +88,12 @@ def info(path: Path) -> dict[str, Any]:
 
     Raises DataError naming what is missing or damaged.
     """
-    from rich.console import Console  # slow to import
-    from rich.progress import track
-
     opened = Bricks(path)
     fragment = open_fragment(path)
     bricks = len(opened.header["crc32"])
-    console = Console(stderr=True)  # stdout may be JSON
-    how = {"console": console, "transient": True, "disable": not console.is_terminal}
-    for _ in track(opened.verifying(), path.name, bricks, **how):
-        pass
+    with bar(path.name) as show:
+        for done in opened.verifying():
+            show(done, bricks)
     extras = " and ".join(opened.header["extras"]) or "neither mask nor labels"
     row = {
         "name": str(path),
