@@ -10,7 +10,14 @@ from torch.nn import functional as F
 from famulus.models.causality import breaches, moved, self_test
 from famulus.models.pixelcnn import PixelCNN
 from famulus.models.prior import Prior
-from famulus.models.sampler import Sampling, cached_logits, draw, probabilities, sample
+from famulus.models.sampler import (
+    TEMPERATURES,
+    Sampling,
+    cached_logits,
+    draw,
+    probabilities,
+    sample,
+)
 from famulus.models.transformer import Transformer
 
 SIZE = 6
@@ -180,10 +187,27 @@ def test_no_code_of_probability_zero_is_drawn():
     assert draw(p, u).tolist() == [1, 1, 3, 3]
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.5}])
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"temperature": -1}, {"temperature": NAN}, {"temperature": INFINITY}, {"temperature": 1e-9},
+    {"temperature": 10**400}, {"temperature": False}, {"top_k": 0}, {"top_k": NAN}, {"top_p": 0},
+    {"top_p": 1.5}, {"top_p": NAN}, {"top_p": True}, {"seed": NAN}, {"seed": INFINITY},
+])  # fmt: skip
 def test_sampling_settings_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_the_outermost_temperatures_still_give_probabilities(temperature):
+    logits = torch.tensor([[30.0, -30.0, 29.0]])
+    p = probabilities(logits, Sampling(temperature=temperature))
+    assert p.isfinite().all()
+    torch.testing.assert_close(p.sum(), torch.ones(()))
+    logits = logits.double() / 1e-320  # control: what a temperature far below them comes to
+    assert logits.softmax(1).isnan().any()
 
 
 def test_shapes_and_labels_are_checked():

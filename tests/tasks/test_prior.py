@@ -213,6 +213,13 @@ def test_sampling_is_forecast_and_bounded():
     assert task.pictures(net, batch_of(task, 4)) == {}
 
 
+@pytest.mark.parametrize("temperature", [float("inf"), float("nan"), 1e-12])
+def test_a_temperature_that_nothing_can_be_drawn_with_is_refused_before_training(temperature):
+    with pytest.raises(ValidationError, match="temperature"):
+        PriorConfig(model={"temperature": temperature})
+    assert PriorConfig(model={"temperature": 0}).model.temperature == 0
+
+
 def test_classes_are_told_when_asked_for(tmp_path):
     task, net = make(stage(), data={"conditional": True})
     with pytest.raises(ConfigError, match=r"expected option label of 0, 1.*received none"):
@@ -281,6 +288,9 @@ def test_apply_draws_and_completes(tmp_path):
     (own / "a.gif").unlink()
     for wrong, message in (
         ({"temperature": -1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature 0, or 1e-06 to 1e.06, received nan"),
+        ({"temperature": float("inf")}, "temperature 0, or 1e-06 to 1e.06, received inf"),
+        ({"top_p": float("nan")}, "0 < top_p <= 1, received nan"),
         ({"label": "3"}, "data.conditional"),
         ({"zoom": 1}, "received zoom"),
         ({"sample": "many"}, "option sample: expected a whole number >= 1, received 'many'"),

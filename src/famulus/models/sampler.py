@@ -15,6 +15,7 @@ from torch import Tensor
 
 from famulus.models.prior import Prior
 
+TEMPERATURES = 1e-6, 1e6  # beyond them logits overflow in float32, or all codes are alike
 PROBED = 64  # places after which the whole is forecast
 
 
@@ -38,12 +39,15 @@ class Sampling:
     def __post_init__(self) -> None:
         for name in ("seed", "top_k", "temperature", "top_p"):
             value, whole = getattr(self, name), name in ("seed", "top_k")
-            sound = isinstance(value, int if whole else int | float) and value is not True
+            sound = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
             if not sound and not (value is None and name.startswith("top")):
                 kind = "whole number" if whole else "number"
                 raise ValueError(f"expected {name} as a {kind}, received {value!r}")
-        if self.temperature < 0:
-            raise ValueError(f"expected temperature >= 0, received {self.temperature}")
+        least, most = TEMPERATURES
+        if self.temperature != 0 and not least <= self.temperature <= most:  # not a number, too
+            raise ValueError(
+                f"expected temperature 0, or {least:g} to {most:g}, received {self.temperature}"
+            )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"expected top_k >= 1, received {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:

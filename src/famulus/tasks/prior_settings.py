@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from famulus.config.schema import Strict, operational
 from famulus.data.coded_images import CodedData
+from famulus.models.sampler import Sampling
 
 
 class PriorData(CodedData):
@@ -37,6 +38,11 @@ class PriorModel(Strict):
     sampling_limit_s: float = operational(
         120.0, "samples forecast to take longer are not drawn", gt=0
     )
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        Sampling(0, self.temperature, self.top_k, self.top_p)  # refuses what can't be drawn with
+        return self
 
 
 class PriorLoss(Strict):
