@@ -39,12 +39,50 @@ def test_the_best_is_taken_where_none_passes(monkeypatch):
     peaks = iter([0.7, 0.6, 0.8, 0.9] + [0.7] * 99)
     monkeypatch.setattr(papyrus, "_peak", lambda *_: next(peaks))
     monkeypatch.setattr(papyrus, "SHEETS", 2)
-    assert np.array_equal(make(recipe).truth_YX, papyrus._sheet(recipe, 0).layouts[1][0])
+    made = make(recipe)
+    assert np.array_equal(made.truth_YX, papyrus._sheet(recipe, 0).layouts[1][0])
+    (note,) = made.fragment().notes
+    assert "greatest AUC of a plane 0.600" in note
+
+
+def test_what_passes_needs_no_note(phantom):
+    assert phantom.peak <= papyrus.PEAK
+    assert phantom.fragment().notes == []
+
+
+def refused(phantom):
+    return papyrus_acceptance.accepted(papyrus_acceptance.acceptance(phantom))
 
 
 def test_too_strong_a_cue_is_refused():
     toy = make(replace(RECIPE, density=3.0))
-    assert "auc max" in papyrus_acceptance.accepted(papyrus_acceptance.acceptance(toy))
+    assert {"auc max", "column probe auc"} <= set(refused(toy))
+
+
+def test_other_noise_other_fibres_and_other_depth_are_refused(phantom):
+    """Each twin breaks one thing, and is refused for that."""
+    volume, papyrus_ = phantom.volume_ZYX, phantom.papyrus_ZYX
+    rng = np.random.default_rng(0)
+    white = (25_700 + 2_160 * rng.standard_normal(volume.shape)).astype(np.uint16)
+    noisy = replace(phantom, volume_ZYX=np.where(papyrus_, volume, white))
+    assert {name[:7] for name in refused(noisy)} == {"air acf"}
+    cloud = papyrus_sheet.smooth_noise(volume.shape, (1.35, 3, 3), rng)
+    alike = np.clip(45_800 + 8_850 * cloud, 0, 65_535).astype(np.uint16)
+    felt = replace(phantom, volume_ZYX=np.where(papyrus_, alike, volume))
+    assert {"fibres, power across x", "fibres, power between"} <= set(refused(felt))
+    order = rng.permutation(len(volume))
+    shuffled = replace(phantom, volume_ZYX=volume[order], papyrus_ZYX=papyrus_[order])
+    assert {"acf z 1", "acf z 2"} <= set(refused(shuffled))
+
+
+def test_the_probe_sees_what_single_planes_do_not(phantom):
+    """Two planes that share a wave of grey level, and a cue in their difference alone."""
+    volume = phantom.volume_ZYX.astype(np.float64)
+    wave = 20_000 * np.random.default_rng(1).standard_normal(volume.shape[1:])
+    volume[12], volume[13] = 40_000 + wave, 40_000 + wave + 1_000.0 * phantom.truth_YX
+    cued = replace(phantom, volume_ZYX=volume)
+    assert papyrus_acceptance.auc_by_depth(cued)[[12, 13]].max() < 0.55
+    assert papyrus_acceptance.column_probe(cued) > 0.9
 
 
 def test_the_same_seed_gives_the_same_voxels(phantom):
