@@ -296,9 +296,70 @@ def test_apply_draws_and_completes(tmp_path):
         ({"sample": "many"}, "option sample: expected a whole number >= 1, received 'many'"),
         ({"batch": 0}, "option batch: expected a whole number >= 1, received 0"),
         ({"complete": 1.0}, "option complete: expected a share"),
-        ({"seed": "x"}, "seed as a whole number, received 'x'"),
+        ({"seed": "x"}, "option seed: expected a whole number >= 0, received 'x'"),
+        ({"seed": -1}, "option seed: expected a whole number >= 0, received -1"),
         ({"top_k": 2.5}, "top_k as a whole number"),
         ({"top_p": "most"}, "top_p as a number"),
     ):
         with pytest.raises(ConfigError, match=message):
             task.apply(net, own, tmp_path / "wrong", wrong)
+
+
+def grey_file(path, pixels):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def read_grey(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L")).astype(int)
+
+
+@pytest.mark.parametrize(("levels", "cut"), [
+    (2, lambda grey: (grey >= 128) * 255.0),
+    (4, lambda grey: np.minimum(grey * 4 // 255, 3) * 85.0),
+])  # fmt: skip
+def test_a_prior_without_a_first_stage_completes_a_picture(tmp_path, levels, cut):
+    """What is kept is the picture in the run's own levels; what is drawn can be drawn again."""
+    task, net = make(data=DATA | {"levels": levels})
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8))
+    grey_file(tmp_path / "own" / "a.png", pixels)
+    grey_file(tmp_path / "own" / "b.png", 255 - pixels)
+    options = {"complete": 0.5, "seed": 3, "temperature": 0.8}
+    for folder, change in (("one", {}), ("again", {}), ("other", {"seed": 4})):
+        task.apply(net.eval(), tmp_path / "own", tmp_path / folder, options | change)
+    one, again, other = (read_grey(tmp_path / f / "a.png") for f in ("one", "again", "other"))
+    assert np.array_equal(one[:4], cut(pixels)[:4])
+    assert not np.array_equal(one[4:], cut(pixels)[4:])
+    assert np.array_equal(one, again)
+    assert np.array_equal(one[:4], other[:4])
+    assert not np.array_equal(one[4:], other[4:])
+    about = json.loads((tmp_path / "one" / "sampling.json").read_text())
+    assert about["names"] == about["files"] == ["a.png", "b.png"]
+    repeated = {k: about[k] for k in ("complete", "seed", "temperature")}
+    assert repeated == options
+
+
+def test_a_stochastic_cut_of_a_given_picture_follows_its_grey_values(tmp_path):
+    task, net = make(data=DATA | {"levels": 2, "binarise": "stochastic"})
+    pixels = np.repeat([[0, 128, 255, 128]], 8, 0).repeat(2, 1)
+    for i in range(40):
+        grey_file(tmp_path / "own" / f"{i:02d}.png", pixels)
+    task.apply(net.eval(), tmp_path / "own", tmp_path / "out", {"complete": 0.5})
+    kept = np.stack([read_grey(tmp_path / "out" / f"{i:02d}.png")[:4] for i in range(40)]) / 255
+    assert (kept[..., :2] == 0).all()
+    assert (kept[..., 4:6] == 1).all()
+    assert 0.4 < kept[..., [2, 3, 6, 7]].mean() < 0.6  # 640 draws
+    assert not np.array_equal(kept[0], kept[1])
+
+
+def test_padding_of_a_picture_in_levels_is_known(tmp_path):
+    task, net = make(data=DATA | {"levels": 2, "size": 8, "fit": "letterbox"})
+    grey_file(tmp_path / "own" / "tall.png", np.full((16, 8), 255))
+    task.apply(net.eval(), tmp_path / "own", tmp_path / "out", {"complete": 0.5})
+    with np.load(tmp_path / "out" / "codes.npz", allow_pickle=False) as stored:
+        codes = stored["codes"][0, ..., 0]
+    assert (codes[:, [0, 1, 6, 7]] == 2).all()  # 8 x 4 pixels of the frame of 8 x 8
+    assert (codes[:4, 2:6] == 1).all()
+    assert codes[:, 2:6].max() < 2
+    assert (read_grey(tmp_path / "out" / "tall.png")[:, [0, 1, 6, 7]] == 0).all()

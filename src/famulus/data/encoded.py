@@ -178,7 +178,12 @@ class Levels:
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = self.source.finish(batch, seeds)
-        grey = batch.pop("image").movedim(1, -1)
+        batch["codes"] = self.of(batch.pop("image"), batch.pop("mask", None), seeds)
+        return batch
+
+    def of(self, image_BCYX: Tensor, mask_B1YX: Tensor | None, seeds: np.ndarray) -> Tensor:
+        """Codes BYXC of pictures in grey ranges; `seeds` B are of stochastic draws."""
+        grey = image_BCYX.movedim(1, -1)
         if self.stochastic:
             drawn = [
                 np.random.default_rng(int(seed)).random(grey[0].numel(), np.float32)
@@ -188,10 +193,9 @@ class Levels:
             codes = (chance < grey).long()
         else:
             codes = (grey * self.size).long().clamp(max=self.size - 1)
-        mask = batch.pop("mask", None)
-        if mask is not None:
-            codes = codes.masked_fill(mask.movedim(1, -1) == 0, self.size)
-        return batch | {"codes": codes}
+        if mask_B1YX is not None:
+            codes = codes.masked_fill(mask_B1YX.movedim(1, -1) == 0, self.size)
+        return codes
 
     def to(self, device: torch.device) -> "Levels":
         moved = self.source.to(device)

@@ -17,17 +17,17 @@ from famulus.config.apply_options import share, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.models.prior import Prior
 from famulus.models.sampler import Sampling, sample
-from famulus.models.vqvae import VQVAE, encode_pictures
 from famulus.ops.strip import strip
 
 OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
+Encode = Callable[[Tensor, Tensor, int], Tensor]  # codes of image_1CYX, mask_11YX, with a seed
 Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, image_1CYX, mask_11YX
 
 
 def apply_prior(
     model: Prior,
     decode: Callable[[Tensor], Tensor],
-    stage: VQVAE | None,
+    encode: Encode,
     classes: tuple[str, ...] | None,
     pictures: Pictures,
     out: Path,
@@ -36,14 +36,14 @@ def apply_prior(
     """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
     each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch`.
 
-    Writes PNGs, codes.npz and sampling.json. Raises ConfigError for options that don't fit,
-    DataError if there is no picture to complete.
+    Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again.
+    Raises ConfigError for options that don't fit, DataError if there is no picture to complete.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
     try:
-        chosen = {k: options[k] for k in ("seed", "temperature", "top_k", "top_p") if k in options}
-        how = Sampling(**chosen)
+        chosen = {k: options[k] for k in ("temperature", "top_k", "top_p") if k in options}
+        how = Sampling(whole(options, "seed", 0), **chosen)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"apply: {error}") from None
     label = _label(classes, options)
@@ -51,15 +51,17 @@ def apply_prior(
     count = whole(options, "sample", 16, least=1)
     given, names = None, [f"sample-{i:04d}" for i in range(count)]
     pngs = [f"{name}.png" for name in names]
-    if "complete" in options:
-        given, names, pngs = _given(model, stage, pictures, share(options, "complete"))
+    kept = share(options, "complete") if "complete" in options else None
+    if kept is not None:
+        given, names, pngs = _given(model, encode, pictures, kept, how.seed)
     codes = _draw(model, how, given, len(names), label, options)
     for png, one in zip(pngs, codes, strict=True):
         target = out / png
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(strip(decode(one[None]))).save(target)
     np.savez_compressed(out / "codes.npz", codes=codes.to(torch.int32).cpu().numpy())
-    about = how.as_dict() | {"names": names, "label": options.get("label")}
+    about = how.as_dict() | {"label": options.get("label"), "complete": kept}
+    about |= {"names": names, "files": pngs}  # with `complete` the names of what was given
     (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
@@ -104,19 +106,16 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
 
 
 def _given(
-    model: Prior, stage: VQVAE | None, pictures: Pictures, kept: float
+    model: Prior, encode: Encode, pictures: Pictures, kept: float, seed: int
 ) -> tuple[Tensor, list[str], list[str]]:
     """Codes of the pictures with the rows below the share `kept` of the grid open (-1); their
     names; the PNGs to write."""
-    if stage is None:
-        raise ConfigError("apply: complete needs a prior over the codes of a first stage")
     device = next(model.parameters()).device
-    stage = stage.to(device)
     codes, names, pngs = [], [], []
     for name, png, image, mask in pictures:
         names.append(name)
         pngs.append(png)
-        codes.append(encode_pictures(stage, image.to(device), mask.to(device)))
+        codes.append(encode(image.to(device), mask.to(device), seed + len(codes)))
     if not codes:
         raise DataError("apply: expected at least one picture to complete, received none")
     given = torch.cat(codes)

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.data.coded_images import CodedData, batches
 from famulus.data.encoded import Encoded, Levels, Stage, code_counts, weights_digest
-from famulus.data.picture import recipe
+from famulus.data.picture import Recipe, recipe
 from famulus.data.placed import placed, refuse_unread
 from famulus.data.source import Source, Splits
 from famulus.models.causality import self_test
@@ -259,11 +260,21 @@ class Prior(Task):
         """See `models.prior_apply`: samples, and completions of a person's pictures."""
         names = self.data().train.classes if self.config.data.conditional else None
         unread: list[str] = []
-        pictures: Any = ()
-        if self._stage is not None:
-            d = CodedData.model_validate(self.parents["codes"].config["data"])
-            channels = self._stage.scaling.mean_C.numel()
-            how = recipe(list(self._stage.sides), d.filter, channels, d.fit)
-            pictures = placed(inputs, how, unread)
-        apply_prior(model, self.decode, self._stage, names, pictures, out, options)
+        pictures = placed(inputs, self._frame(), unread)
+        apply_prior(model, self.decode, self._codes_of, names, pictures, out, options)
         refuse_unread(unread)
+
+    def _frame(self) -> Recipe:
+        """How the run's own pictures became samples."""
+        if self._stage is None:
+            d, (*sides, channels) = self.config.data, self.data().train.shape
+        else:
+            d = CodedData.model_validate(self.parents["codes"].config["data"])
+            sides, channels = list(self._stage.sides), self._stage.scaling.mean_C.numel()
+        return recipe(sides, d.filter, channels, d.fit)
+
+    def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
+        """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""
+        if self._stage is not None:
+            return encode_pictures(self._stage.to(image.device), image, mask)
+        return self.data().train.of(image, mask, np.array([seed], np.uint64))
