@@ -130,16 +130,21 @@ def test_compare_sets_the_layers_of_runs_side_by_side(store):
     assert "102" in compare(store, ["toy/layers"], include=["memory"])
 
 
-@pytest.mark.parametrize(("device", "shown"), [("cpu", False), ("cuda:0", True)])
-def test_memory_has_a_column_where_it_is_that_of_a_gpu(device, shown):
+@pytest.mark.parametrize(("facts", "shown", "most"), [
+    ({"device": "cpu"}, False, 901),  # what a process holds between its steps
+    ({"device": "cuda:0"}, True, 901),
+    ({"device": "cpu", "memory_mb": 3912.5}, True, 3912.5),  # with the peak of a rehearsal
+    ({"device": "cpu", "memory_mb": 300.0}, True, 901),
+])  # fmt: skip
+def test_memory_has_a_column_where_a_peak_is_known(facts, shown, most):
     at = [np.array([0.0, 1.0])] * 3
     runs = [
-        record({"net": net}, 0.5, facts={"device": device}, series={"memory (MB)": series})
+        record({"net": net}, 0.5, facts=facts, series={"memory (MB)": series})
         for net, series in (("a", Series(*at, at[0] + 100)), ("b", Series(*at, at[0] + 900)))
     ]
     table = select(build([Group(0, {"net": "a"}, runs)], ["net"], "val/loss", ["val/loss"]))
     assert ("memory (MB)" in table.names) == shown
-    assert table.rows[0].cells["memory (MB)"] == 901
+    assert table.rows[0].cells["memory (MB)"] == most
 
 
 def test_a_run_s_page_shows_its_layers_escaped(store, tmp_path):

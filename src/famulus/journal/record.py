@@ -126,9 +126,18 @@ class Record:
 
     @property
     def memory_mb(self) -> float | None:
-        """The most that a probe saw: of a GPU what torch took there, else what the process held."""
-        series = self.series.get("memory (MB)")
-        return float(series.value.max()) if series is not None else None
+        """The most that the rehearsal or a probe saw: of a GPU what torch took there, else what
+        the process held."""
+        seen = [v for v in [self.rehearsed_mb] if v]
+        if (series := self.series.get("memory (MB)")) is not None:
+            seen.append(float(series.value.max()))
+        return max(seen, default=None)
+
+    @property
+    def rehearsed_mb(self) -> float | None:
+        """Peak of the steps, validation and pictures before the run; None if nobody could tell."""
+        known = self.facts.get("memory_mb")
+        return float(known) if number(known) else None
 
     @property
     def ended(self) -> str:

@@ -106,7 +106,9 @@ def build(
     columns += [Column("inputs/s", "number")]
     columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
     on_gpu = any(str(r.facts.get("device")).startswith("cuda") for r in records)
-    columns += [Column("memory (MB)", "number", shown=on_gpu)]
+    # between steps a process on a CPU holds little of what a step takes: its peak is worth a look
+    peaks = on_gpu or any(r.rehearsed_mb for r in records)
+    columns += [Column("memory (MB)", "number", shown=peaks)]
     metered = any(r.energy_wh for r in records)
     columns += [Column("Wh", "number", shown=False), Column("watts", "number", shown=False)]
     columns += [Column(PER_INPUTS, "number", shown=metered)]

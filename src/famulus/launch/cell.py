@@ -65,6 +65,7 @@ def _attempt(
     origin = cell.origin.open() if cell.origin and fresh else None
     if not fresh:
         origin = run.open_checkpoint(attempt.start_from)
+    forecast = None
     try:
         if fresh:
             forecast = rehearse(
@@ -87,8 +88,8 @@ def _attempt(
                 interrupted=watcher.interrupted,
                 watch=watcher.status,
             )
-            if fresh:
-                _emit_facts(cell, loop, attempt, machine)
+            if forecast:
+                _emit_facts(cell, loop, attempt, machine, forecast)
             outcome = loop.run()
     except torch.OutOfMemoryError as error:
         raise FamulusError(
@@ -129,7 +130,9 @@ def _lineage(cell: Ready, run: Run, attempt: Attempt) -> dict[str, Any]:
     return {**record, "checkpoint": attempt.start_from}
 
 
-def _emit_facts(cell: Ready, loop: Loop, attempt: Attempt, machine: Machine) -> None:
+def _emit_facts(
+    cell: Ready, loop: Loop, attempt: Attempt, machine: Machine, forecast: Forecast
+) -> None:
     """What is known before the first step: sizes, arithmetic, and the floors to judge against."""
     at = {"step": loop.progress.step, "inputs": loop.progress.inputs}
     attempt.emit(
@@ -145,6 +148,7 @@ def _emit_facts(cell: Ready, loop: Loop, attempt: Attempt, machine: Machine) -> 
             "data_notes": list(cell.data.notes),
             "resized": getattr(cell.data, "resized", None),
             "budget": loop.calendar.budget,
+            "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             **cell.task.facts(),
         }
     )

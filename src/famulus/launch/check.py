@@ -10,7 +10,7 @@ from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.loader import loader
 from famulus.launch.bench.entries import ENTRIES, Entry
 from famulus.launch.bench.trial import Trial, threads
-from famulus.launch.board import duration
+from famulus.launch.board import cost, duration
 from famulus.launch.local import choose_device
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Position
@@ -105,13 +105,13 @@ def _data(cells: Sequence[Ready]) -> Iterator[Control]:
 
 def _forecast(trial: Trial, limit_s: float) -> Iterator[Control]:
     cell = trial.cell
-    cost = rehearse(cell.task, cell.data, cell.training, trial.device, Precision("fp32"))
+    ahead = rehearse(cell.task, cell.data, cell.training, trial.device, Precision("fp32"))
+    memory = {} if ahead.memory_bytes is None else {"memory_bytes": ahead.memory_bytes}
     yield Control(
         "forecast",
         "ok",
-        f"about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB for {cell.slug}"
-        f" in fp32; {trial.cells} cells",
-        figures={"seconds": cost.seconds, "bytes": cost.bytes},
+        f"about {cost(ahead)} for {cell.slug} in fp32; {trial.cells} cells",
+        figures={"seconds": ahead.seconds, "bytes": ahead.bytes, **memory},
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from famulus.config.errors import Busy, ConfigError, FamulusError, cause_of
-from famulus.launch.board import Board, duration
+from famulus.launch.board import Board, cost, duration
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.foresight import Foresight
 from famulus.launch.plan import Ready
@@ -163,10 +163,8 @@ def _one(
         return _ended(cell, done, board, report, f"{done['status']}{_reason(done)}")
     started = time.monotonic()
 
-    def forecast(cost: Forecast) -> None:
-        board.say(
-            f"{cell.slug}: about {duration(cost.seconds)} and {cost.bytes / 1e6:,.0f} MB to come"
-        )
+    def forecast(ahead: Forecast) -> None:
+        board.say(f"{cell.slug}: about {cost(ahead)} to come")
 
     foresight = Foresight(cell.config, _known(cell))
     watcher = Watcher(

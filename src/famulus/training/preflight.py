@@ -20,6 +20,7 @@ from famulus.data.source import Source, Splits
 from famulus.tasks.base import Batch, Position, Task
 from famulus.training import precision as arithmetic
 from famulus.training.loop import PICTURED, validated_at_once
+from famulus.training.memory import Peak
 from famulus.training.optim import build_optimizer, optimizer_class
 from famulus.training.pictures import png
 from famulus.training.precision import Precision
@@ -34,8 +35,9 @@ class Forecast:
     """Before the first step, from a few steps on a copy."""
 
     seconds: float  # training, validation and pictures
-    bytes: int  # the most that checkpoints and pictures take at once
+    bytes: int  # on the disk: the most that checkpoints and pictures take at once
     checkpoint_bytes: int
+    memory_bytes: int | None = None  # the most at once; see training/memory.py
 
 
 def first_batch(source: Source, count: int, device: torch.device) -> Batch:
@@ -108,7 +110,7 @@ def rehearse(
     if len(data.validation) == 0:
         raise DataError("data: the validation split is empty")
     streams = Streams(training.seed, device)
-    with streams.isolated():
+    with streams.isolated(), Peak(device) as peak:
         streams.build()
         model = precision.place_model(task.build().to(device)).train()
         streams.dry_run()
@@ -116,11 +118,12 @@ def rehearse(
         model.eval()
         with torch.no_grad():
             at_once = validated_at_once(training)
+            # first of all: what a source does once, decoding or encoding, is no validation's cost
+            fixed = precision.place_batch(first_batch(data.validation, PICTURED, device))
             batches = _few(data.validation, at_once, device, precision)
             start = time.perf_counter()
             scores = task.scores(model, batches)
             few_s = time.perf_counter() - start
-            fixed = precision.place_batch(first_batch(data.validation, PICTURED, device))
             start = time.perf_counter()
             pictures = [png(p) for p in task.pictures(model, fixed).values()]
             pictures_s = time.perf_counter() - start
@@ -138,6 +141,7 @@ def rehearse(
         seconds=steps * step_s + validations * whole_s + drawn * pictures_s,
         bytes=int(kept * checkpoint + picture_bytes + 200 * steps),
         checkpoint_bytes=checkpoint,
+        memory_bytes=peak.bytes,
     )
 
 

@@ -1,0 +1,68 @@
+"""The most memory that a piece of work takes. Units: bytes.
+
+On a GPU it is what torch took there. Otherwise it is what this process held at once, with all that
+it held before: that is what a machine must have. Linux tells the peak of a stretch of time; where
+it can't be asked anew (macOS, some containers), it is the peak since the process began.
+"""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # proc(5), clear_refs
+
+
+class Peak:
+    """`with Peak(device) as peak: ...`; then `peak.bytes`, None where nobody tells."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.bytes: int | None = None
+
+    def __enter__(self) -> Self:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            self.fresh = _reset()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.device.type == "cuda":
+            self.bytes = torch.cuda.max_memory_allocated(self.device)
+        else:
+            self.bytes = _most_resident() if self.fresh else _most_ever()
+
+
+def _reset() -> bool:
+    """Whether the peak counts from now on."""
+    try:
+        CLEAR.write_text(RESET_PEAK)
+    except OSError:
+        return False
+    return _most_resident() is not None
+
+
+def _most_resident() -> int | None:
+    try:
+        lines = STATUS.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
+def _most_ever() -> int | None:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
