@@ -73,7 +73,7 @@ class ScrollData(Strict):
         description="side of a block, the cube's at least; null = quarter of the shorter side",
     )
     gap: int | None = Setting(None, ge=0, description="between their cubes; null = the cube's side")
-    cube: int | list[int] = Setting(32, description="side, or [z, y, x]")
+    cube: int | list[int] = Setting(32, description="side, or [z, y, x]; z = 1: planes, 2D nets")
     box: list[int] | None = Setting(None, description="only inside y0, x0, y1, x1")
     cover: float = Setting(1.0, gt=0, le=1, description="share of a cube inside the mask")
     edges: float = Setting(0.0, ge=0, le=1, description="share of cubes centred on an ink edge")
@@ -99,8 +99,10 @@ class ScrollData(Strict):
     @property
     def size(self) -> Sizes:
         cube = [self.cube] * 3 if isinstance(self.cube, int) else self.cube
-        if len(cube) != 3 or min(cube) < 2:
-            raise ConfigError(f"data.cube: expected a side or [z, y, x] >= 2, received {self.cube}")
+        if len(cube) != 3 or cube[0] < 1 or min(cube[1:]) < 2:
+            raise ConfigError(
+                f"data.cube: expected a side or [z, y, x] >= 2 (z also 1), received {self.cube}"
+            )
         return tuple(cube)  # type: ignore[return-value]
 
 

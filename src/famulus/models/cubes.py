@@ -77,6 +77,11 @@ class Stage(nn.Module):
         return y if self.pool is None else self.pool(y)
 
 
+def planar(shape: Shape) -> bool:
+    """Whether a cube (C, Z, Y, X) is one plane: what is built for it are the nets of pictures."""
+    return len(shape) == 4 and shape[1] == 1
+
+
 class CubeEncoder(nn.Module):
     """B C S to the features of each stage, each map half the size of the one before.
 
@@ -109,6 +114,8 @@ class CubeEncoder(nn.Module):
 class CubeAutoencoder(nn.Module):
     """image BCS -> `Reconstruction`, any side that the stages can halve; `out` channels leave.
 
+    A cube of one plane, BC1YX, comes and leaves as such, through the net of pictures.
+
     `widths` are those of the stages, as [32, 64, 128, 256]. With `variational` two heads read the
     flattened features; in eval mode z = mu, unless `noise` is given.
     """
@@ -125,8 +132,10 @@ class CubeAutoencoder(nn.Module):
         output: str = "none",
     ) -> None:
         super().__init__()
-        style, dims = style or Style(), len(shape) - 1
         self.shape, self.code, self.variational = tuple(shape), code, variational
+        self.planar = planar(self.shape)
+        shape = (shape[0], *shape[2:]) if self.planar else shape
+        style, dims = style or Style(), len(shape) - 1
         self.encoder = CubeEncoder(shape, widths, style)
         deepest = self.encoder.shapes[-1]
         numbers = int(torch.tensor(deepest).prod())
@@ -145,13 +154,17 @@ class CubeAutoencoder(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """The code that stands for `image` without noise: BD."""
-        return self.mu(self.encoder(image)[-1].flatten(1))
+        return self.mu(self._hidden(image))
 
     def decode(self, code_BD: Tensor) -> Tensor:
-        return self.output(self.decoder(code_BD))
+        raw = self.output(self.decoder(code_BD))
+        return raw.unsqueeze(2) if self.planar else raw
+
+    def _hidden(self, image: Tensor) -> Tensor:
+        return self.encoder(image.squeeze(2) if self.planar else image)[-1].flatten(1)
 
     def forward(self, image: Tensor, noise: Tensor | None = None) -> Reconstruction:
-        hidden = self.encoder(image)[-1].flatten(1)
+        hidden = self._hidden(image)
         mu = self.mu(hidden)
         if self.log_sigma is None:
             return Reconstruction(self.decode(mu), mu)

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from famulus.models.cubes import CubeEncoder, Style
+from famulus.models.cubes import CubeEncoder, Style, planar
 from famulus.models.layers import activation, normalisation
 
 
 class InkNet(nn.Module):
-    """image B1ZYX -> logits Byx. `prior` sets the last bias, so that it starts at the base rate.
+    """image B1ZYX -> logits Byx, by 2D convolutions where Z is 1. `prior` sets the last bias, so
+    that it starts at the base rate.
 
     `threshold` (a probability) belongs to the model: validation sets it, prediction uses it.
     """
@@ -42,9 +43,10 @@ class InkNet(nn.Module):
             raise ValueError(f"expected a cube that {coarse} divides, received {size}")
         style = style or Style("block", skip=True, norm="batch", mid="relu")
         self.size, self.coarse = tuple(size), coarse
-        self.encoder = CubeEncoder((1, *size), widths, style)
+        self.planar = planar((1, *size))
+        self.encoder = CubeEncoder((1, *(size[1:] if self.planar else size)), widths, style)
         self.head = nn.Sequential(
-            nn.Conv2d(2 * sum(widths), head, 1),
+            nn.Conv2d((1 if self.planar else 2) * sum(widths), head, 1),
             *normalisation(style.norm, head, 2),
             activation("relu"),
             nn.Conv2d(head, head, 3, 1, 1),
@@ -61,8 +63,9 @@ class InkNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         grid = (image.shape[-2] // self.coarse, image.shape[-1] // self.coarse)
         maps = []
-        for feature in self.encoder(image):
-            flat = torch.cat([feature.amax(2), feature.mean(2)], 1)
+        for feature in self.encoder(image.squeeze(2) if self.planar else image):
+            deep = not self.planar
+            flat = torch.cat([feature.amax(2), feature.mean(2)], 1) if deep else feature
             if flat.shape[-1] > grid[-1]:
                 flat = F.adaptive_avg_pool2d(flat, grid)
             elif flat.shape[-1] < grid[-1]:

@@ -253,7 +253,7 @@ class ScrollTask(Task):
             out = model(image)  # eval mode: the code itself, without noise
             shown, drawn = self._grey(out.raw[:, :1]), self._grey(image)
             middle = [n // 2 for n in image.shape[2:]]
-            for axis, name in enumerate("zyx"):
+            for axis, name in enumerate("zyx" if image.shape[2] > 1 else "z"):
                 a, b = (t.select(2 + axis, middle[axis]) for t in (drawn, shown))
                 rows = {"original": a, "reconstruction": b, "difference x 3": difference(b, a)}
                 rows = {label: strip(row) for label, row in rows.items()}
