@@ -1,5 +1,6 @@
 """Cubes from bricks against slices of the array that was written."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from tests.launch.tiny import complains, famulus
 
 from famulus.config.errors import DataError
-from famulus.data.bricks import Bricks, Flat, write_bricks
+from famulus.data.bricks import Bricks, Flat, Piece, write_bricks
 from famulus.data.volumes import open_fragment
 
 
@@ -33,6 +34,23 @@ def test_any_cube_is_the_slice(written):
         opened.read(start, out)
         z, y, x = (slice(a, a + n) for a, n in zip(start, size, strict=True))
         assert np.array_equal(out, array[z, y, x])
+
+
+def test_pieces_of_any_order_and_size_are_the_volume(tmp_path):
+    array, size = volume(), (3, 10, 7)  # no multiples of the bricks' sides
+    starts = [range(0, n, s) for n, s in zip(array.shape, size, strict=True)]
+    places = list(itertools.product(*starts))
+    np.random.default_rng(2).shuffle(places)
+    cut = [tuple(slice(a, a + n) for a, n in zip(p, size, strict=True)) for p in places]
+    pieces = [Piece(tuple(map(int, p)), array[c]) for p, c in zip(places, cut, strict=True)]
+    given = array.shape, array.dtype
+    opened = write_bricks(tmp_path / "p.bricks", pieces, *given, brick=(4, 8, 8))
+    planes = write_bricks(tmp_path / "q.bricks", array, *given, brick=(4, 8, 8))
+    assert opened.header == planes.header  # and with it every brick's checksum
+    with pytest.raises(DataError, match="expected 7 planes, received"):
+        write_bricks(tmp_path / "r.bricks", pieces[1:], *given)
+    with pytest.raises(DataError, match="plane 6: expected 7 planes"):
+        write_bricks(tmp_path / "s.bricks", [Piece((6, 0, 0), array[:2])], *given)
 
 
 @pytest.mark.parametrize("start", [(-1, 0, 0), (0, 0, 15), (5, 0, 0)])

@@ -71,6 +71,28 @@ def test_other_containers_hold_the_same(folder, tmp_path, how):
     assert "no mask found" in fragment.notes[0]
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "PNG"])
+def test_a_segments_slices_may_be_pictures(tmp_path, ending):
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 255, SHAPE).astype(np.uint8)
+    if ending == "jpg":
+        volume = np.broadcast_to(rng.integers(0, 255, (SHAPE[0], 1, 1)), SHAPE).astype(np.uint8)
+    (tmp_path / "layers").mkdir()
+    for z, plane in enumerate(volume):
+        Image.fromarray(plane).save(tmp_path / f"layers/{z:02d}.{ending}")
+    assert np.array_equal(whole(open_fragment(tmp_path).volume), volume)
+    assert np.array_equal(whole(open_fragment(tmp_path / "layers").volume), volume)
+    Image.fromarray(np.zeros((20, 12, 3), np.uint8)).save(tmp_path / f"layers/04.{ending}")
+    with pytest.raises(DataError, match=r"04\..*: expected a grey slice .* received RGB"):
+        open_fragment(tmp_path)
+    (tmp_path / f"layers/03.{ending}").unlink()
+    with pytest.raises(DataError, match=rf"slice 03\.{ending} is missing"):
+        open_fragment(tmp_path)
+    tifffile.imwrite(tmp_path / "layers/00.tif", volume[0])
+    with pytest.raises(DataError, match="slice 0 is there twice"):
+        open_fragment(tmp_path)
+
+
 def test_a_missing_slice_is_named(folder):
     path, _ = folder
     (path / "surface_volume/03.tif").unlink()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import DataError
-from famulus.data import cube_field, cubes
+from famulus.data import cube_field, cubes, volume_readers
 from famulus.data.block_pool import Blocks
 from famulus.data.volume_readers import Windows
 from famulus.data.volumes import convert, open_fragment
@@ -70,6 +70,21 @@ def test_it_becomes_bricks(tmp_path):
     assert np.array_equal(out, VOLUME)
     with pytest.raises(DataError, match="declared uint8, received uint16"):
         convert(tmp_path / "v.zarr", tmp_path / "w.bricks", dtype="uint8")
+
+
+@pytest.mark.parametrize("axes", [3, 5])
+@pytest.mark.parametrize("most", [1, 4_100, 1 << 20])  # bytes: a chunk, two of 2,048, a row
+def test_converting_holds_few_chunks_and_reads_each_once(tmp_path, monkeypatch, axes, most):
+    monkeypatch.setattr(volume_readers, "PIECE", most)
+    folder = by_library(tmp_path / "v.zarr", axes)
+    reader, met = volume_readers.Zarr(folder), np.zeros(VOLUME.shape, int)
+    for (z, y, x), part in reader.pieces():
+        assert part.nbytes <= max(most, 2 * np.prod(CHUNK))
+        met[z : z + part.shape[0], y : y + part.shape[1], x : x + part.shape[2]] += 1
+    assert (met == 1).all()
+    out = np.empty(VOLUME.shape, np.uint16)
+    convert(folder, tmp_path / "v.bricks").read((0, 0, 0), out)
+    assert np.array_equal(out, VOLUME)
 
 
 def test_blocks_are_read_from_it_without_the_rest(tmp_path):

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,13 @@ DTYPES = ("uint8", "uint16", "float32")
 SIDE, DEPTH = 128, 128
 MAX_BYTES = 1 << 44
 MAX_HEADER = 64 << 20
+
+
+class Piece(NamedTuple):
+    """Part of a volume: voxels ZYX, and where they begin."""
+
+    start: Sizes
+    voxels: np.ndarray
 
 
 class Flat:
@@ -75,9 +82,8 @@ class Bricks:
         """
         inside(start, out_ZYX.shape, self.shape)
         voxels, out_YXZ = self._voxels.view(np.ndarray), out_ZYX.transpose(1, 2, 0)
-        axes = [_met(*a) for a in zip(start, out_ZYX.shape, self.brick, strict=True)]
-        for (i, z, oz), (j, y, oy), (k, x, ox) in product(*axes):
-            out_YXZ[oy, ox, oz] = voxels[i, j, k, y, x, z]
+        for there, (z, y, x) in _bricks_met(start, out_ZYX.shape, self.brick):
+            out_YXZ[y, x, z] = voxels[there]
 
     def verify(self) -> None:
         """Raises DataError naming the first brick whose checksum differs from the header's."""
@@ -120,7 +126,7 @@ class Bricks:
 
 def write_bricks(
     folder: Path,
-    planes: Iterable[np.ndarray],
+    planes: Iterable[np.ndarray | Piece],
     shape: Sizes,
     dtype: np.dtype,
     *,
@@ -128,7 +134,7 @@ def write_bricks(
     extras: dict[str, np.ndarray | None] | None = None,
     notes: Iterable[str] = (),
 ) -> Bricks:
-    """Writes `planes` (YX each, z ascending) once and returns the opened volume.
+    """Writes `planes` (YX each, z ascending, or pieces of any order) once; the opened volume.
 
     Raises DataError if `folder` exists complete, or the planes do not match `shape` and `dtype`.
     """
@@ -145,22 +151,24 @@ def write_bricks(
     stored = dtype.newbyteorder("<")
     bz, by, bx = brick
     voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, by, bx, bz))
-    count = 0
-    padded = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored)
-    for z, plane in enumerate(planes):
-        if z >= shape[0] or plane.shape != shape[1:] or plane.dtype != dtype:
+    padded, seen = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored), 0
+    for start, part in _pieces(planes, folder, shape, dtype):
+        if dtype.kind == "f" and not np.isfinite(part).all():
             raise DataError(
-                f"{folder}: plane {z}: expected {shape[0]} planes of {shape[1:]} {dtype}, "
-                f"received {plane.shape} {plane.dtype}"
+                f"{folder}: plane {start[0]} holds NaN or infinite voxels: mend the source"
             )
-        if dtype.kind == "f" and not np.isfinite(plane).all():
-            raise DataError(f"{folder}: plane {z} holds NaN or infinite voxels: mend the source")
-        padded[: shape[1], : shape[2]] = plane
-        tiles = padded.reshape(grid[1], brick[1], grid[2], brick[2]).transpose(0, 2, 1, 3)
-        voxels[z // bz, ..., z % bz] = tiles
-        count = z + 1
-    if count != shape[0]:
-        raise DataError(f"{folder}: expected {shape[0]} planes, received {count}")
+        if part.shape[1:] == shape[1:]:
+            for z, plane in enumerate(part, start[0]):
+                padded[: shape[1], : shape[2]] = plane
+                tiles = padded.reshape(grid[1], brick[1], grid[2], brick[2]).transpose(0, 2, 1, 3)
+                voxels[z // bz, ..., z % bz] = tiles
+        else:
+            for there, here in _bricks_met(start, part.shape, brick):
+                voxels[there] = part[here].transpose(1, 2, 0)
+        seen += part.size
+    if seen != math.prod(shape):
+        count = seen / math.prod(shape[1:])
+        raise DataError(f"{folder}: expected {shape[0]} planes, received {count:g}")
     voxels.flush()
     for name, array in (extras or {}).items():
         if array is not None:
@@ -206,6 +214,32 @@ def inside(start: Sizes, size: Sizes, shape: Sizes) -> tuple[slice, slice, slice
 
 def _grid(shape: Sizes, brick: Sizes) -> Sizes:
     return tuple(-(-n // b) for n, b in zip(shape, brick, strict=True))  # type: ignore[return-value]
+
+
+def _bricks_met(start: Sizes, size: Sizes, brick: Sizes) -> Iterator[tuple[tuple, tuple]]:
+    """(index of a part of the file, slices of the cube ZYX) of each brick that a cube meets."""
+    axes = [_met(*a) for a in zip(start, size, brick, strict=True)]
+    for (i, z, oz), (j, y, oy), (k, x, ox) in product(*axes):
+        yield (i, j, k, y, x, z), (oz, oy, ox)
+
+
+def _pieces(
+    planes: Iterable[np.ndarray | Piece], folder: Path, shape: Sizes, dtype: np.dtype
+) -> Iterator[Piece]:
+    """Planes as pieces; raises DataError naming one of another shape or type."""
+    for z, given in enumerate(planes):
+        piece = given if isinstance(given, Piece) else Piece((z, 0, 0), given[None])
+        start, part = piece
+        ends = [a + n for a, n in zip(start, part.shape, strict=True)]
+        fits = all(end <= whole for end, whole in zip(ends, shape, strict=True))
+        if piece is not given:
+            fits = fits and part.shape[1:] == shape[1:]
+        if not fits or part.dtype != dtype:
+            raise DataError(
+                f"{folder}: plane {start[0]}: expected {shape[0]} planes of {shape[1:]} {dtype}, "
+                f"received {part.shape[1:]} {part.dtype}"
+            )
+        yield piece
 
 
 def _met(start: int, size: int, brick: int) -> list[tuple[int, slice, slice]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ import tifffile
 from PIL import Image
 
 from famulus.config.errors import DataError
-from famulus.data.bricks import DTYPES, SUFFIX, Flat, Sizes, empty_cubes, inside
+from famulus.data.bricks import DTYPES, SUFFIX, Flat, Piece, Sizes, empty_cubes, inside
 
 SLICES = ("surface_volume", "layers")
+NUMBERED = re.compile(r"(\d+)\.(?:tiff?|jpe?g|png)", re.IGNORECASE)
+TIFF = (".tif", ".tiff")
+GREYS = {"L": "uint8", "I;16": "uint16"}  # modes of pictures
 MAX_PIXELS = 4_000_000_000
+PIECE = 64 << 20  # bytes of a volume of chunks that are read at once
 MAX_RAM = 8 << 30  # bytes of a volume that is read into memory without conversion
 
 
@@ -49,6 +54,10 @@ class Reader:
     def planes(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
+    def pieces(self) -> "Iterator[np.ndarray | Piece]":
+        """All voxels once, in pieces that fit into memory whatever the size: planes, or others."""
+        return self.planes()
+
     def windows(self) -> "Flat | Windows":
         """The volume without reading it: for blocks of what no memory can hold."""
         raise DataError(
@@ -73,26 +82,34 @@ class Reader:
 
 
 class Slices(Reader):
-    """A folder of numbered TIFF slices."""
+    """A folder of numbered slices: TIFF, or 8-bit JPEG and PNG as some segments have them."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
         numbered = {}
         for file in folder.iterdir():
-            if match := re.fullmatch(r"(\d+)\.tiff?", file.name, re.IGNORECASE):
-                numbered[int(match[1])] = file
+            if match := NUMBERED.fullmatch(file.name):
+                at = int(match[1])
+                if at in numbered:
+                    raise DataError(
+                        f"{folder}: slice {at} is there twice: {numbered[at].name}, {file.name}"
+                    )
+                numbered[at] = file
         if not numbered:
-            raise DataError(f"{folder}: expected slices 00.tif, 01.tif, ..., received none")
+            raise DataError(
+                f"{folder}: expected slices 00.tif, 01.tif, ... (or .jpg, .png), received none"
+            )
         first = min(numbered)
         missing = sorted(set(range(first, max(numbered) + 1)) - set(numbered))
         if missing:
+            ending = numbered[first].suffix
             raise DataError(
-                f"{folder}: slice {missing[0]:02d}.tif is missing ({len(missing)} in all)"
+                f"{folder}: slice {missing[0]:02d}{ending} is missing ({len(missing)} in all)"
             )
         self.files = [numbered[i] for i in sorted(numbered)]
-        shape, self.dtype = _tiff_header(self.files[0])
+        shape, self.dtype = _header(self.files[0])
         for file in self.files[1:]:
-            other, dtype = _tiff_header(file)
+            other, dtype = _header(file)
             if other != shape or dtype != self.dtype:
                 raise DataError(
                     f"{file}: expected {shape} {self.dtype} as {self.files[0].name}, "
@@ -102,7 +119,10 @@ class Slices(Reader):
 
     def planes(self) -> Iterator[np.ndarray]:
         for file in self.files:
-            yield _tiff(lambda file=file: tifffile.imread(file), file)
+            if file.suffix.lower() in TIFF:
+                yield _tiff(lambda file=file: tifffile.imread(file), file)
+            else:
+                yield read_plane(file)
 
 
 class Pages(Reader):
@@ -187,6 +207,16 @@ class Zarr(Reader):
         for z in range(0, self.shape[0], deep):  # a chunk's planes together: each is read once
             yield from np.asarray(self.array[(*lead, slice(z, z + deep))])
 
+    def pieces(self) -> Iterator[Piece]:
+        """Runs of whole chunks along x, each chunk read once, `PIECE` bytes at a time."""
+        lead = (0,) * (len(self.array.shape) - 3)
+        deep, tall, wide = self.array.chunks[-3:]
+        run = max(1, PIECE // (deep * tall * wide * self.dtype.itemsize)) * wide
+        steps = zip(self.shape, (deep, tall, run), strict=True)
+        for z, y, x in product(*(range(0, n, step) for n, step in steps)):
+            part = self.array[(*lead, slice(z, z + deep), slice(y, y + tall), slice(x, x + run))]
+            yield Piece((z, y, x), np.asarray(part))
+
     def windows(self) -> "Windows":
         metadata = [self.path / n for n in ("zarr.json", ".zattrs", ".zarray", ".zgroup")]
         return Windows(self.array, _unread(self.path, self.shape, self.dtype, *metadata))
@@ -225,14 +255,28 @@ def reader_of(path: Path) -> Reader:
                 return Slices(path / name)
         if any((path / name).exists() for name in (".zattrs", ".zarray", "zarr.json", ".zgroup")):
             return Zarr(path)
-        if any(path.glob("[0-9]*.tif")):
+        if any(NUMBERED.fullmatch(file.name) for file in path.iterdir()):
             return Slices(path)
         raise DataError(f"{path}: expected surface_volume/ or layers/ with 00.tif, ...; found none")
-    if path.suffix.lower() in (".tif", ".tiff"):
+    if path.suffix.lower() in TIFF:
         return Pages(path)
     if path.suffix.lower() == ".npy":
         return Npy(path)
     raise DataError(f"{path}: expected a folder, .tif, .npy, .zarr or {SUFFIX}")
+
+
+def _header(file: Path) -> tuple[tuple[int, int], np.dtype]:
+    """(y, x) and type of a slice, without its voxels."""
+    if file.suffix.lower() in TIFF:
+        return _tiff_header(file)
+    try:
+        with Image.open(file, formats=("PNG", "JPEG")) as image:
+            mode, (wide, tall) = image.mode, image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: cannot be read ({error})") from error
+    if mode not in GREYS:
+        raise DataError(f"{file}: expected a grey slice of 8 or 16 bits, received {mode}")
+    return (tall, wide), np.dtype(GREYS[mode])
 
 
 def _tiff_header(file: Path) -> tuple[tuple[int, int], np.dtype]:

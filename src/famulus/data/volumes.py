@@ -151,7 +151,7 @@ def convert(
     mask: Path | None = None,
     dtype: str | None = None,
 ) -> Bricks:
-    """Writes `source` once as bricks, with its mask and labels; plane by plane, never all in RAM.
+    """Writes `source` once as bricks, with its mask and labels; piece by piece, never all in RAM.
 
     `dtype` is what the voxels are declared to be. Raises DataError as `open_fragment` does.
     """
@@ -164,7 +164,7 @@ def convert(
     checked = assemble(Path(source).name, hollow, found_mask, found_labels)
     extras = {"mask": checked.mask.astype(np.uint8), "labels": checked.labels}
     return write_bricks(
-        Path(out), reader.planes(), reader.shape, reader.dtype, extras=extras, notes=checked.notes
+        Path(out), reader.pieces(), reader.shape, reader.dtype, extras=extras, notes=checked.notes
     )
 
 
