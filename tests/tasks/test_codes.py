@@ -224,8 +224,18 @@ def test_apply_rebuilds_encodes_and_walks(tmp_path, letterboxed):
         task.apply(net, inputs, out, {})
     with pytest.raises(ConfigError, match="received zoom"):
         task.apply(net, inputs, out, {"zoom": 2})
-    with pytest.raises(ConfigError, match="option interpolate: expected a whole number >= 2"):
-        task.apply(net, inputs, out, {"interpolate": "x"})
+    for wrong, message in (
+        ({"interpolate": "x"}, "option interpolate: expected a whole number >= 2, received 'x'"),
+        ({"interpolate": 0}, "option interpolate: expected a whole number >= 2, received 0"),
+        ({"interpolate": 2.5}, "option interpolate: expected a whole number >= 2, received 2.5"),
+        ({"interpolate": 10**9}, "option interpolate: expected a whole number <= 1,000"),
+        ({"interpolate": 3, "format": "avi"}, "format grid, gif, mp4, received 'avi'"),
+        ({"format": "gif"}, "format goes with interpolate"),
+        ({"seed": 3}, "seed goes with sample"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            task.apply(net, inputs, tmp_path / "wrong", wrong)
+    assert not (tmp_path / "wrong").exists()
     raw_task, raw = make(data=letterboxed)
     with pytest.raises(ConfigError, match="ended before its codebook started"):
         raw_task.apply(raw.eval(), inputs, out, {"encode": True})
@@ -288,6 +298,29 @@ def test_a_vae_draws_samples_by_seed(tmp_path):
         task.apply(net, tmp_path, tmp_path / folder, {"sample": 2, "seed": seed})
     read = [(tmp_path / f / "sample-0001.png").read_bytes() for f in ("one", "again", "other")]
     assert read[0] == read[1] != read[2]
+    for wrong, message in (
+        ({"sample": "abc"}, "option sample: expected a whole number >= 1, received 'abc'"),
+        ({"sample": -1}, "option sample: expected a whole number >= 1, received -1"),
+        ({"sample": 2, "seed": "x"}, "option seed: expected a whole number >= 0, received 'x'"),
+        ({"sample": 10**9}, "option sample: expected a whole number <= 10,000"),
+        ({"sample": 2, "encode": True}, "expected it without encode"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            task.apply(net, tmp_path, tmp_path / "wrong", wrong)
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_many_samples_of_a_vae_are_those_of_the_seed(tmp_path, monkeypatch):
+    """Decoded in parts, they are the pictures that are decoded at once."""
+    task, net = make(model={"kind": "vae"})
+    task.apply(net, tmp_path, tmp_path / "whole", {"sample": 7})
+    monkeypatch.setattr("famulus.models.codes_apply.DECODED", 3)
+    task.apply(net, tmp_path, tmp_path / "parts", {"sample": 7})
+    pngs = [f"sample-{i:04d}.png" for i in range(7)]
+    for name in pngs:
+        with Image.open(tmp_path / "whole" / name) as a, Image.open(tmp_path / "parts" / name) as b:
+            assert np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1
+    assert sorted(path.name for path in (tmp_path / "parts").glob("*.png")) == pngs
 
 
 FAKE_FFMPEG = """#!/bin/sh

@@ -294,6 +294,10 @@ def test_apply_draws_and_completes(tmp_path):
         ({"label": "3"}, "data.conditional"),
         ({"zoom": 1}, "received zoom"),
         ({"sample": "many"}, "option sample: expected a whole number >= 1, received 'many'"),
+        ({"sample": -1}, "option sample: expected a whole number >= 1, received -1"),
+        ({"sample": 2.5}, "option sample: expected a whole number >= 1, received 2.5"),
+        ({"sample": 10_001}, "option sample: expected a whole number <= 10,000"),
+        ({"sample": 2, "complete": 0.5}, "expected one of sample and complete, received both"),
         ({"batch": 0}, "option batch: expected a whole number >= 1, received 0"),
         ({"complete": 1.0}, "option complete: expected a share"),
         ({"seed": "x"}, "option seed: expected a whole number >= 0, received 'x'"),
@@ -301,8 +305,10 @@ def test_apply_draws_and_completes(tmp_path):
         ({"top_k": 2.5}, "top_k as a whole number"),
         ({"top_p": "most"}, "top_p as a number"),
     ):
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(ConfigError, match=message) as refused:
             task.apply(net, own, tmp_path / "wrong", wrong)
+        assert str(refused.value).count("apply:") == 1
+        assert not (tmp_path / "wrong").exists()
 
 
 def grey_file(path, pixels):

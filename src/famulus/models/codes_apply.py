@@ -21,6 +21,8 @@ from famulus.models.vqvae import VAE
 from famulus.ops.strip import strip
 
 OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
+MOST_SAMPLES, DECODED = 10_000, 64  # draws that a call makes, and how many are decoded at once
+MOST_STEPS = 1_000  # frames between two pictures
 
 
 @torch.no_grad()
@@ -36,22 +38,25 @@ def apply_codes(
     frames between each picture and the next, as `format` grid, gif or mp4; with `sample` n draws
     of a vae's prior.
 
-    `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for an unknown
-    option.
+    `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for options that
+    don't fit, before anything is written.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
     model.eval()
     device = next(model.parameters()).device
-    out.mkdir(parents=True, exist_ok=True)
     if "sample" in options:
         _sample(model, draw, out, options)
         return
+    if "seed" in options:
+        raise ConfigError("apply: option seed goes with sample: expected both")
     encode, walk = flag(options, "encode"), None
     if encode and not isinstance(model, VAE) and not model.quantiser.started:
         raise ConfigError("apply: encode: this run ended before its codebook started")
+    if "format" in options and "interpolate" not in options:
+        raise ConfigError("apply: option format goes with interpolate: expected both")
     if "interpolate" in options:
-        steps = whole(options, "interpolate", 8, least=2)
+        steps = whole(options, "interpolate", 8, least=2, most=MOST_STEPS)
         walk = Walk(model, draw, steps, options.get("format", "grid"))
     names, codes = [], []
     for name, png, image, mask in pictures:
@@ -65,6 +70,8 @@ def apply_codes(
             codes.append(_coded(model, latent, mask))
         if walk is not None:
             walk.add(latent, mask)
+    if names:
+        out.mkdir(parents=True, exist_ok=True)
     if codes:
         _write_codes(model, names, np.concatenate(codes), out)
     if walk is not None and names:
@@ -110,10 +117,14 @@ def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Pat
 def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any]) -> None:
     if not isinstance(model, VAE):
         raise ConfigError("apply: sample needs model.kind vae; a vqvae is sampled by its prior")
-    count, seed = whole(options, "sample", 16, least=1), whole(options, "seed", 0)
+    if beside := sorted(set(options) - {"sample", "seed"}):
+        raise ConfigError(f"apply: sample takes no pictures: expected it without {beside[0]}")
+    count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+    seed = whole(options, "seed", 0)
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(count, model.mu.out_features, generator=stream)
-    drawn = draw(model, model.decode(z.to(model.mu.weight.device)).float())
-    for i, image in enumerate(drawn):
-        _save(image[None], out / f"sample-{i:04d}.png")
+    for first in range(0, count, DECODED):
+        part = z[first : first + DECODED].to(model.mu.weight.device)
+        for i, image in enumerate(draw(model, model.decode(part).float())):
+            _save(image[None], out / f"sample-{first + i:04d}.png")
     (out / "sampling.json").write_text(json.dumps({"seed": seed, "count": count}), "utf-8")

@@ -20,6 +20,7 @@ from famulus.models.sampler import Sampling, sample
 from famulus.ops.strip import strip
 
 OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
+MOST_SAMPLES = 10_000  # that a call draws
 Encode = Callable[[Tensor, Tensor, int], Tensor]  # codes of image_1CYX, mask_11YX, with a seed
 Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, image_1CYX, mask_11YX
 
@@ -34,27 +35,33 @@ def apply_prior(
     options: Mapping[str, Any],
 ) -> None:
     """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
-    each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch`.
+    each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch` (pictures drawn
+    at once, which changes none of them).
 
     Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again.
-    Raises ConfigError for options that don't fit, DataError if there is no picture to complete.
+    Raises ConfigError for options that don't fit, before anything is drawn, DataError if there is
+    no picture to complete.
     """
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
+    if {"sample", "complete"} <= set(options):
+        raise ConfigError("apply: expected one of sample and complete, received both")
+    seed, size = whole(options, "seed", 0), whole(options, "batch", 16, least=1)
     try:
         chosen = {k: options[k] for k in ("temperature", "top_k", "top_p") if k in options}
-        how = Sampling(whole(options, "seed", 0), **chosen)
-    except (TypeError, ValueError) as error:
+        how = Sampling(seed, **chosen)
+    except ValueError as error:
         raise ConfigError(f"apply: {error}") from None
     label = _label(classes, options)
+    if "complete" in options:
+        kept = share(options, "complete")
+        given, names, pngs = _given(model, encode, pictures, kept, seed)
+    else:
+        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+        kept, given, names = None, None, [f"sample-{i:04d}" for i in range(count)]
+        pngs = [f"{name}.png" for name in names]
+    codes = _draw(model, how, given, len(names), label, size)
     out.mkdir(parents=True, exist_ok=True)
-    count = whole(options, "sample", 16, least=1)
-    given, names = None, [f"sample-{i:04d}" for i in range(count)]
-    pngs = [f"{name}.png" for name in names]
-    kept = share(options, "complete") if "complete" in options else None
-    if kept is not None:
-        given, names, pngs = _given(model, encode, pictures, kept, how.seed)
-    codes = _draw(model, how, given, len(names), label, options)
     for png, one in zip(pngs, codes, strict=True):
         target = out / png
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +78,11 @@ def _draw(
     given: Tensor | None,
     count: int,
     label: int | None,
-    options: Mapping[str, Any],
+    size: int,
 ) -> Tensor:
     from rich.progress import Progress  # slow to import
 
-    device, size, drawn = next(model.parameters()).device, whole(options, "batch", 16, least=1), []
+    device, drawn = next(model.parameters()).device, []
     with Progress(transient=True) as bar:
         task = bar.add_task("sampling", total=count * model.places)
         for first in range(0, count, size):
