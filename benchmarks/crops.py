@@ -10,7 +10,8 @@ import torch
 
 from benchmarks import reference_crops
 from benchmarks.timing import interleaved, seconds
-from famulus.data.bricks import empty_cubes, write_bricks
+from famulus.data.brick_writer import write_bricks
+from famulus.data.bricks import empty_cubes
 from famulus.data.cube_field import make_field
 from famulus.data.cubes import CubeSource, Scale
 from famulus.data.feeder import Feeder

@@ -8,7 +8,8 @@ import pytest
 from tests.launch.tiny import complains, famulus
 
 from famulus.config.errors import DataError
-from famulus.data.bricks import Bricks, Flat, Piece, write_bricks
+from famulus.data.brick_writer import write_bricks
+from famulus.data.bricks import Bricks, Flat, Piece
 from famulus.data.volumes import open_fragment
 
 

@@ -10,9 +10,8 @@ Shapes: Z Y X voxels; a brick is (bz, by, bx); the file is (Zb, Yb, Xb, by, bx, 
 
 import json
 import math
-import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +25,6 @@ VERSION = 2
 SUFFIX = ".bricks"
 HEADER, VOXELS = "bricks.json", "voxels.raw"
 DTYPES = ("uint8", "uint16", "float32")
-SIDE, DEPTH = 128, 128
 MAX_BYTES = 1 << 44
 MAX_HEADER = 64 << 20
 
@@ -63,7 +61,7 @@ class Bricks:
         self.shape: Sizes = tuple(self.header["shape"])  # type: ignore[assignment]
         self.brick: Sizes = tuple(self.header["brick"])  # type: ignore[assignment]
         self.dtype = np.dtype(self.header["dtype"]).newbyteorder("<")
-        grid = _grid(self.shape, self.brick)
+        grid = grid_of(self.shape, self.brick)
         if len(self.header["crc32"]) != math.prod(grid):
             raise DataError(f"{self.folder}: {HEADER} lacks checksums of bricks: convert it again")
         want = math.prod(grid) * math.prod(self.brick) * self.dtype.itemsize
@@ -82,7 +80,7 @@ class Bricks:
         """
         inside(start, out_ZYX.shape, self.shape)
         voxels, out_YXZ = self._voxels.view(np.ndarray), out_ZYX.transpose(1, 2, 0)
-        for there, (z, y, x) in _bricks_met(start, out_ZYX.shape, self.brick):
+        for there, (z, y, x) in bricks_met(start, out_ZYX.shape, self.brick):
             out_YXZ[y, x, z] = voxels[there]
 
     def verify(self) -> None:
@@ -92,7 +90,7 @@ class Bricks:
 
     def verifying(self) -> Iterator[int]:
         """As `verify`, brick by brick: yields how many are sound so far."""
-        places = np.ndindex(*_grid(self.shape, self.brick))
+        places = np.ndindex(*grid_of(self.shape, self.brick))
         for done, (place, crc) in enumerate(zip(places, self.header["crc32"], strict=True), 1):
             if zlib.crc32(np.ascontiguousarray(self._voxels[place])) != crc:
                 raise DataError(
@@ -124,75 +122,6 @@ class Bricks:
         return found
 
 
-def write_bricks(
-    folder: Path,
-    planes: Iterable[np.ndarray | Piece],
-    shape: Sizes,
-    dtype: np.dtype,
-    *,
-    brick: Sizes | None = None,
-    extras: dict[str, np.ndarray | None] | None = None,
-    notes: Iterable[str] = (),
-) -> Bricks:
-    """Writes `planes` (YX each, z ascending, or pieces of any order) once; the opened volume.
-
-    Raises DataError if `folder` exists complete, or the planes do not match `shape` and `dtype`.
-    """
-    folder, dtype = Path(folder), np.dtype(dtype)
-    if folder.suffix != SUFFIX or (folder / HEADER).exists():
-        raise DataError(f"{folder}: expected the name of a new folder that ends in {SUFFIX}")
-    if dtype.name not in DTYPES:
-        raise DataError(f"{folder}: expected voxels of {', '.join(DTYPES)}, received {dtype}")
-    brick = brick or (min(shape[0], DEPTH), SIDE, SIDE)
-    grid = _grid(shape, brick)
-    if math.prod(grid) * math.prod(brick) * dtype.itemsize > MAX_BYTES:
-        raise DataError(f"{folder}: a volume of {shape} is over the limit of {MAX_BYTES} bytes")
-    folder.mkdir(parents=True, exist_ok=True)
-    stored = dtype.newbyteorder("<")
-    bz, by, bx = brick
-    voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, by, bx, bz))
-    padded, seen = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored), 0
-    for start, part in _pieces(planes, folder, shape, dtype):
-        if dtype.kind == "f" and not np.isfinite(part).all():
-            raise DataError(
-                f"{folder}: plane {start[0]} holds NaN or infinite voxels: mend the source"
-            )
-        if part.shape[1:] == shape[1:]:
-            for z, plane in enumerate(part, start[0]):
-                padded[: shape[1], : shape[2]] = plane
-                tiles = padded.reshape(grid[1], brick[1], grid[2], brick[2]).transpose(0, 2, 1, 3)
-                voxels[z // bz, ..., z % bz] = tiles
-        else:
-            for there, here in _bricks_met(start, part.shape, brick):
-                voxels[there] = part[here].transpose(1, 2, 0)
-        seen += part.size
-    if seen != math.prod(shape):
-        count = seen / math.prod(shape[1:])
-        raise DataError(f"{folder}: expected {shape[0]} planes, received {count:g}")
-    voxels.flush()
-    for name, array in (extras or {}).items():
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    crc = [zlib.crc32(np.ascontiguousarray(voxels[place])) for place in np.ndindex(*grid)]
-    header = {
-        "version": VERSION,
-        "shape": list(shape),
-        "dtype": dtype.name,
-        "brick": list(brick),
-        "crc32": crc,
-        "extras": {
-            name: zlib.crc32(np.ascontiguousarray(array))
-            for name, array in (extras or {}).items()
-            if array is not None
-        },
-        "notes": list(notes),
-    }
-    partial = folder / f".{HEADER}.partial"
-    partial.write_text(json.dumps(header), encoding="utf-8")
-    os.replace(partial, folder / HEADER)
-    return Bricks(folder)
-
-
 def empty_cubes(count: int, size: Sizes, dtype: np.dtype) -> np.ndarray:
     """Uninitialised cubes BDHW whose depth is innermost in memory, as it is in the bricks."""
     deep, tall, wide = size
@@ -212,34 +141,16 @@ def inside(start: Sizes, size: Sizes, shape: Sizes) -> tuple[slice, slice, slice
     return tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))  # type: ignore[return-value]
 
 
-def _grid(shape: Sizes, brick: Sizes) -> Sizes:
+def grid_of(shape: Sizes, brick: Sizes) -> Sizes:
+    """How many bricks along each axis."""
     return tuple(-(-n // b) for n, b in zip(shape, brick, strict=True))  # type: ignore[return-value]
 
 
-def _bricks_met(start: Sizes, size: Sizes, brick: Sizes) -> Iterator[tuple[tuple, tuple]]:
+def bricks_met(start: Sizes, size: Sizes, brick: Sizes) -> Iterator[tuple[tuple, tuple]]:
     """(index of a part of the file, slices of the cube ZYX) of each brick that a cube meets."""
     axes = [_met(*a) for a in zip(start, size, brick, strict=True)]
     for (i, z, oz), (j, y, oy), (k, x, ox) in product(*axes):
         yield (i, j, k, y, x, z), (oz, oy, ox)
-
-
-def _pieces(
-    planes: Iterable[np.ndarray | Piece], folder: Path, shape: Sizes, dtype: np.dtype
-) -> Iterator[Piece]:
-    """Planes as pieces; raises DataError naming one of another shape or type."""
-    for z, given in enumerate(planes):
-        piece = given if isinstance(given, Piece) else Piece((z, 0, 0), given[None])
-        start, part = piece
-        ends = [a + n for a, n in zip(start, part.shape, strict=True)]
-        fits = all(end <= whole for end, whole in zip(ends, shape, strict=True))
-        if piece is not given:
-            fits = fits and part.shape[1:] == shape[1:]
-        if not fits or part.dtype != dtype:
-            raise DataError(
-                f"{folder}: plane {start[0]}: expected {shape[0]} planes of {shape[1:]} {dtype}, "
-                f"received {part.shape[1:]} {part.dtype}"
-            )
-        yield piece
 
 
 def _met(start: int, size: int, brick: int) -> list[tuple[int, slice, slice]]:

@@ -16,32 +16,15 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image
 
 from famulus.config.errors import DataError
-from famulus.data.bricks import DTYPES, SUFFIX, Flat, Piece, Sizes, empty_cubes, inside
+from famulus.data.bricks import SUFFIX, Flat, Piece, Sizes, empty_cubes, inside
+from famulus.data.plane_files import TIFF, as_tiff, header, known, read_plane
 
 SLICES = ("surface_volume", "layers")
 NUMBERED = re.compile(r"(\d+)\.(?:tiff?|jpe?g|png)", re.IGNORECASE)
-TIFF = (".tif", ".tiff")
-GREYS = {"L": "uint8", "I;16": "uint16"}  # modes of pictures
-MAX_PIXELS = 4_000_000_000
 PIECE = 64 << 20  # bytes of a volume of chunks that are read at once
 MAX_RAM = 8 << 30  # bytes of a volume that is read into memory without conversion
-
-
-def read_plane(path: Path) -> np.ndarray:
-    """One picture as it is, YX. Raises DataError naming the file."""
-    try:
-        with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.size} is over the limit of {MAX_PIXELS} pixels")
-            array = np.asarray(image.convert("L") if image.mode in ("RGB", "RGBA", "P") else image)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: does not exist") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    return array
 
 
 class Reader:
@@ -107,9 +90,9 @@ class Slices(Reader):
                 f"{folder}: slice {missing[0]:02d}{ending} is missing ({len(missing)} in all)"
             )
         self.files = [numbered[i] for i in sorted(numbered)]
-        shape, self.dtype = _header(self.files[0])
+        shape, self.dtype = header(self.files[0])
         for file in self.files[1:]:
-            other, dtype = _header(file)
+            other, dtype = header(file)
             if other != shape or dtype != self.dtype:
                 raise DataError(
                     f"{file}: expected {shape} {self.dtype} as {self.files[0].name}, "
@@ -120,7 +103,7 @@ class Slices(Reader):
     def planes(self) -> Iterator[np.ndarray]:
         for file in self.files:
             if file.suffix.lower() in TIFF:
-                yield _tiff(lambda file=file: tifffile.imread(file), file)
+                yield as_tiff(lambda file=file: tifffile.imread(file), file)
             else:
                 yield read_plane(file)
 
@@ -130,13 +113,13 @@ class Pages(Reader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _tiff(lambda: tifffile.TiffFile(path), path) as file:
+        with as_tiff(lambda: tifffile.TiffFile(path), path) as file:
             page = file.pages[0]
             self.dtype, sizes = page.dtype, page.shape
             count = len(file.pages)
             if count == 1 and len(file.series[0].shape) == 3:  # one page that holds a stack
                 count, *sizes = file.series[0].shape
-        _known(self.dtype, path)
+        known(self.dtype, path)
         if len(sizes) != 2:
             raise DataError(f"{path}: expected grey pages (y, x), received {tuple(sizes)}")
         self.shape = (count, *sizes)
@@ -144,10 +127,10 @@ class Pages(Reader):
     def planes(self) -> Iterator[np.ndarray]:
         with tifffile.TiffFile(self.path) as file:
             if len(file.pages) == 1 and self.shape[0] > 1:
-                yield from _tiff(file.asarray, self.path)
+                yield from as_tiff(file.asarray, self.path)
                 return
             for page in file.pages:
-                plane = _tiff(page.asarray, self.path)
+                plane = as_tiff(page.asarray, self.path)
                 if plane.shape != self.shape[1:]:
                     raise DataError(
                         f"{self.path}: page {page.index}: expected {self.shape[1:]}, "
@@ -170,7 +153,7 @@ class Npy(Reader):
         if self.array.ndim != 3:
             raise DataError(f"{path}: expected 3 axes (z, y, x), received {self.array.shape}")
         self.shape, self.dtype = self.array.shape, self.array.dtype
-        _known(self.dtype, path)
+        known(self.dtype, path)
 
     def planes(self) -> Iterator[np.ndarray]:
         yield from self.array
@@ -199,7 +182,7 @@ class Zarr(Reader):
         self.shape, self.dtype = tuple(opened.shape[-3:]), np.dtype(opened.dtype)
         if any(n != 1 for n in opened.shape[:-3]) or len(self.shape) != 3:
             raise DataError(f"{path}: expected (z, y, x), received {opened.shape}")
-        _known(self.dtype, path)
+        known(self.dtype, path)
 
     def planes(self) -> Iterator[np.ndarray]:
         lead = (0,) * (len(self.array.shape) - 3)
@@ -263,47 +246,3 @@ def reader_of(path: Path) -> Reader:
     if path.suffix.lower() == ".npy":
         return Npy(path)
     raise DataError(f"{path}: expected a folder, .tif, .npy, .zarr or {SUFFIX}")
-
-
-def _header(file: Path) -> tuple[tuple[int, int], np.dtype]:
-    """(y, x) and type of a slice, without its voxels."""
-    if file.suffix.lower() in TIFF:
-        return _tiff_header(file)
-    try:
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
-            mode, (wide, tall) = image.mode, image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: cannot be read ({error})") from error
-    if mode not in GREYS:
-        raise DataError(f"{file}: expected a grey slice of 8 or 16 bits, received {mode}")
-    return (tall, wide), np.dtype(GREYS[mode])
-
-
-def _tiff_header(file: Path) -> tuple[tuple[int, int], np.dtype]:
-    with _tiff(lambda: tifffile.TiffFile(file), file) as opened:
-        page = opened.pages[0]
-        _known(page.dtype, file)
-        if len(page.shape) != 2:
-            raise DataError(f"{file}: expected a grey slice (y, x), received {page.shape}")
-        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        size = file.stat().st_size
-        if not ends or max(ends) > size:
-            raise DataError(
-                f"{file}: truncated: expected {max(ends, default=0)} bytes, found {size}"
-            )
-        return page.shape, page.dtype
-
-
-def _tiff(work, path: Path):
-    """What `work` returns; what tifffile raises becomes a DataError that names the file."""
-    try:
-        return work()
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as TIFF ({error})") from error
-
-
-def _known(dtype: np.dtype | None, path: Path) -> None:
-    if dtype is None or np.dtype(dtype).name not in DTYPES:
-        raise DataError(f"{path}: expected voxels of {', '.join(DTYPES)}, received {dtype}")
