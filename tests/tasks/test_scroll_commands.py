@@ -10,6 +10,8 @@ import tifffile
 from tests.launch.tiny import complains, famulus
 
 from famulus.data import papyrus, scroll_data
+from famulus.journal.record import read_run
+from famulus.journal.run_page import _run_scores
 from famulus.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,7 @@ def test_the_pages_commands_train_and_use_the_ink_net(small_phantoms, tmp_path, 
     told = [e["advice"] for e in run.events() if e["kind"] == "facts" and "advice" in e]
     assert told
     assert re.search(r"instead of 16 is worth|all noise", told[-1])
+    assert dict(_run_scores(read_run(run)))["advice"] == told[-1]
     wrong = [*lines[2], "--option", "threshold=high"]
     complains(famulus(*wrong), 2, "threshold", "'high'")
     complains(famulus(*lines[3], "--option", "labels=none.png"), 2, "labels", "brings its own")
