@@ -112,6 +112,26 @@ def test_what_cannot_be_measured_is_said(tmp_path):
     assert surface_apply.how_of({"margin": "auto", "stride": 4}, SIZE) == (surface.How(4), True)
 
 
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"z": 5}, "z: expected 0 to 4"),
+        ({"stride": 17}, "stride of 1 to 16"),
+        ({"flips": 3}, "flips 1, 2 or 4"),
+        ({"margin": 8}, "margin: expected 0 to 7"),
+    ],
+)
+def test_windows_that_cannot_be_laid_are_named_before_anything_is_measured(tmp_path, how, message):
+    def never(image):
+        raise AssertionError("computed")
+
+    flat = fragment(labels_of(fragment())[4])
+    with pytest.raises(ConfigError, match=message):
+        surface_apply.ink_map(use(flat, never, auto="margin" not in how, **how), tmp_path, 0.5)
+    with pytest.raises(ConfigError, match=message):
+        surface_apply.volume(use(flat, never, **how), tmp_path)
+
+
 def test_seams_along_depth_are_seen():
     rng = np.random.default_rng(1)
     made = rng.normal(0, 1, (60, 64, 64))

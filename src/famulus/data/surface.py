@@ -87,6 +87,11 @@ def predict_surface(
         yield row + 1, len(canvas.rows)
 
 
+def check(fragment: Fragment, size: Sizes, how: How, deep: bool = False) -> None:
+    """Raises ConfigError if windows can't be laid so: before anything is computed."""
+    _canvas(fragment, size, how, _layers(fragment, size, how, deep)[1])
+
+
 @dataclass(frozen=True)
 class Layer:
     """Windows of one depth: `z` in the volume, `first` plane of the result, weights of planes."""

@@ -56,7 +56,11 @@ class Use:
         return (whole - self.size[0]) // 2 if self.how.z is None else self.how.z
 
     def settled(self, *, deep: bool) -> tuple["Use", dict[str, Any]]:
-        """With the margin chosen if it is to be, and what was measured for it."""
+        """With the margin chosen if it is to be, and what was measured for it.
+
+        Raises ConfigError if windows can't be laid as asked.
+        """
+        surface.check(self.fragment, self.size, self.how, deep)
         if self.fragment.labels is None and not deep:
             if self.auto:
                 margin.needs_labels(self.fragment)
