@@ -15,7 +15,7 @@ from famulus.models.autoencoder import Reconstruction
 from famulus.models.cubes import CubeAutoencoder, Style
 from famulus.ops.ink import Terms, judged
 from famulus.tasks.base import Parent, Position
-from famulus.tasks.scroll import ScrollConfig, ScrollTask
+from famulus.tasks.scroll import ScrollConfig, ScrollTask, _some
 
 PHANTOM = {"shape": [12, 96, 96], "letter": 32}
 DATA = {"phantom": PHANTOM, "cube": [8, 16, 16], "validation": 1, "cover": 0.7}
@@ -93,6 +93,26 @@ def test_floors_are_what_a_constant_really_scores():
     torch.nn.init.constant_(net.head[-1].bias, 0.0)  # another constant costs more
     worse = t.scores(net, validation_batches(t.data().validation, 50, "cpu"))
     assert worse["bce"] > floors["best constant"].value + 0.1
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "vae"])
+def test_the_floor_of_a_reconstruction_is_what_a_constant_really_scores(kind):
+    t = task(model={"kind": kind})
+    trained = _some(t.data().train)["image"]  # the cubes that the floor is measured on
+    net, floors = t.build(), t.floors(t.data())
+    heads = [net.mu] if kind == "autoencoder" else [net.mu, net.log_sigma]  # kl 0
+    for layer in (*heads, net.decoder[-1].main[0]):
+        torch.nn.init.zeros_(layer.weight), torch.nn.init.zeros_(layer.bias)
+
+    def scored(constant):
+        torch.nn.init.constant_(net.decoder[-1].main[0].bias, constant)
+        return t.scores(net.eval(), validation_batches(t.data().validation, 50, "cpu"))["loss"]
+
+    floor = floors["best constant, loss"]
+    assert floor.score == "loss"
+    assert scored(trained.mean().item()) == pytest.approx(floor.value, rel=1e-5)
+    assert scored(trained.mean().item() + 3) > 2 * floor.value  # another constant costs more
+    assert "best constant, loss" not in task(model={"kind": "joint"}).floors(t.data())
 
 
 def test_a_perfect_map_scores_one():

@@ -217,6 +217,8 @@ class ScrollTask(Task):
                 middle = image.flatten(1).median(1).values[:, None, None, None, None]
                 own = (image - middle).abs().mean()
             floors["best constant"] = Floor("recon", float(best), "best constant")
+            if not m.inked:  # a constant's posterior is the prior: kl 0
+                floors["best constant, loss"] = Floor("loss", float(best), "best constant")
             floors["own level"] = Floor("recon", float(own), "each cube's own level")
         if m.inked:
             floors |= self._ink_floors(held)
