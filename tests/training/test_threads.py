@@ -26,6 +26,6 @@ def chosen(one_s, two_s):
 
 def test_the_faster_number_is_taken_and_nothing_is_left_set():
     before = torch.get_num_threads()
-    assert chosen(one_s=0.001, two_s=0.03) == 1
-    assert chosen(one_s=0.03, two_s=0.001) == 2
+    assert chosen(one_s=0.001, two_s=0.1) == 1
+    assert chosen(one_s=0.1, two_s=0.001) == 2
     assert torch.get_num_threads() == before
