@@ -1,4 +1,4 @@
-"""The most memory that a piece of work takes. Units: bytes.
+"""The most memory that a piece of work takes, and how much is left. Units: bytes.
 
 On a GPU it is what torch took there. Otherwise it is what this process held at once, with all that
 it held before: that is what a machine must have. Linux tells the peak of a stretch of time; where
@@ -13,6 +13,7 @@ from typing import Self
 import torch
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MACHINE = Path("/proc/meminfo")
 RESET_PEAK = "5"  # proc(5), clear_refs
 
 
@@ -42,6 +43,13 @@ class Peak:
             self.bytes = _most_resident() if self.fresh else _most_ever()
 
 
+def available(device: torch.device) -> int | None:
+    """What can still be taken there; None where nobody tells. A container's limit is not seen."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return _line(MACHINE, "MemAvailable:")
+
+
 def _reset() -> bool:
     """Whether the peak counts from now on."""
     try:
@@ -52,9 +60,14 @@ def _reset() -> bool:
 
 
 def _most_resident() -> int | None:
+    return _line(STATUS, "VmHWM:")
+
+
+def _line(file: Path, name: str) -> int | None:
+    """The line 'name  1234 kB' of a file of the kernel's."""
     try:
-        lines = STATUS.read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        lines = file.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
     except (OSError, StopIteration, ValueError, IndexError):
         return None
 

@@ -21,6 +21,7 @@ from famulus.diagnosis.controls.targets import Looks
 from famulus.launch.bench import inputs
 from famulus.launch.bench.trial import Net, Trial, part_of
 from famulus.tasks.base import Batch
+from famulus.training import memory
 
 MOVING = 3  # steps after which every weight must have moved
 FETCHED = 12  # batches timed for each number of threads
@@ -217,12 +218,18 @@ def layers(model: nn.Module) -> dict[str, int]:
 
 
 def sizes(trial: Trial, limit_s: float) -> Iterator[Size]:
-    """Half, one, two and four times the configured batch, while there is time."""
-    own, began = trial.training.batch, time.monotonic()
+    """A quarter, half, one, two and four times the configured batch, while there is time, and as
+    far as twice what the net keeps for its backward pass fits into the memory that is left."""
+    own, began, bytes_a_sample = trial.training.batch, time.monotonic(), 0.0
     for batch in dict.fromkeys((max(1, own // 4), max(1, own // 2), own, 2 * own, 4 * own)):
         if batch > len(trial.data.train) or time.monotonic() - began > limit_s:
             return
-        yield _size(trial, batch)
+        room = memory.available(trial.device)
+        if room is not None and 2 * bytes_a_sample * batch > room:
+            return
+        size = _size(trial, batch)
+        bytes_a_sample = size.memory_mb * 1e6 / batch
+        yield size
 
 
 def _size(trial: Trial, count: int) -> Size:
@@ -246,11 +253,11 @@ def _size(trial: Trial, count: int) -> Size:
         times.append(time.perf_counter() - began)
         if times[0] > 2.0:
             break
-    memory = sum(kept.values())
+    taken = sum(kept.values())
     if device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(device)
+        taken = torch.cuda.max_memory_allocated(device)
     power = power_w() if device.type == "cuda" else None
-    return Size(count, count / min(times), memory / 1e6, power)
+    return Size(count, count / min(times), taken / 1e6, power)
 
 
 def power_w() -> float | None:
