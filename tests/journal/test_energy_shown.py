@@ -63,6 +63,20 @@ def test_pages_say_whose_energy_it_is_and_of_how_many_runs():
     assert not [line for line in _run_margin(run(64)) if "W" in line]
 
 
+def test_what_a_child_goes_on_from_is_paid_for_once():
+    """A parent of 360 s, a child from its 300th second that ran for 200 more."""
+    known = {"inherited": {"seconds": 300.0, "energy_wh": 6.0}}
+    parent, child = run(64, 8.0), run(256, 11.0, seconds=500.0, facts=known)
+    entry = Entry("e", records=[parent, child])
+    _costs(entry, {"cost": {"per_hour": 3600.0}})
+    assert entry.seconds == 360.0 + 200.0
+    assert entry.price == (560.0, "EUR")
+    assert entry.energy == "13.0 Wh (whole GPU), 83.6 W in the mean"
+    assert told_energy([child]).startswith("5.00 Wh")
+    child.facts["inherited"] = {"seconds": "long", "energy_wh": None}  # a strange file: as if alone
+    assert child.own_seconds == 500.0
+
+
 def test_a_run_under_way_shows_its_power():
     going = run(64, status="running", done={}, last={"watts": 312.4})
     assert "312 W" in _run_margin(going)

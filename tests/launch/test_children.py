@@ -12,6 +12,7 @@ from safetensors.torch import load
 from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
+from famulus.journal.record import read_run
 from famulus.launch.plan import again, child, prepare
 from famulus.store.store import Store
 from tests.launch.tiny import ONE, TEXT, famulus, signalled, write
@@ -53,6 +54,18 @@ def test_a_child_goes_on_when_its_beginning_is_gone(folder):
     steps = [e["step"] for e in made.curve() if e["kind"] == "train"]
     assert steps == sorted(set(steps))
     assert steps[0] == 1
+
+
+def test_a_child_knows_what_was_spent_before_it(folder):
+    store, parent = interrupted(folder)
+    assert go_on(folder, parent, "--set", "training.batch=16") == 0
+    (made,) = [run for run in store.runs() if run != parent]
+    (facts,) = [e for e in made.events() if e["kind"] == "facts"]
+    spent = parent.open_checkpoint(6).state["progress"]["seconds"]
+    assert facts["inherited"]["seconds"] == spent > 0
+    records = [read_run(run) for run in (parent, made)]
+    assert records[1].own_seconds == pytest.approx(records[1].seconds - spent)
+    assert records[0].own_seconds == records[0].seconds  # control: it goes on from nothing
 
 
 def test_a_warm_start_goes_on_when_its_weights_are_gone(folder):

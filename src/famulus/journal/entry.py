@@ -274,8 +274,8 @@ def told_energy(records: list[Record]) -> str:
     metered = [r for r in records if r.energy_wh]
     if not metered:
         return ""
-    energy_wh = sum(r.energy_wh for r in metered)
-    seconds = sum(r.seconds or 0.0 for r in metered)
+    energy_wh = sum(r.own_energy_wh for r in metered)
+    seconds = sum(r.own_seconds for r in metered)
     devices = ", ".join(dict.fromkeys(r.energy_of for r in metered))
     mean = f", {figure(energy_wh * 3600 / seconds)} W in the mean" if seconds else ""
     some = f" of {len(metered)} of {len(records)} runs" if len(metered) < len(records) else ""
@@ -283,7 +283,7 @@ def told_energy(records: list[Record]) -> str:
 
 
 def _costs(entry: Entry, config: Mapping) -> None:
-    entry.seconds = sum(r.seconds or 0.0 for r in entry.records)
+    entry.seconds = sum(r.own_seconds for r in entry.records)
     entry.energy = told_energy(entry.records)
     cost = config.get("cost") or {}
     if cost.get("per_hour"):

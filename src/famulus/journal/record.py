@@ -98,6 +98,21 @@ class Record:
         return float(known) if number(known) else (self._newest("seconds") or None)
 
     @property
+    def own_seconds(self) -> float:
+        """Without the time of the run that this one goes on from; 0 where nothing is known."""
+        return max((self.seconds or 0.0) - self._inherited("seconds"), 0.0)
+
+    @property
+    def own_energy_wh(self) -> float:
+        """Without the energy of the run that this one goes on from; 0 where it is not known."""
+        return max((self.energy_wh or 0.0) - self._inherited("energy_wh"), 0.0)
+
+    def _inherited(self, what: str) -> float:
+        found = self.facts.get("inherited")
+        value = found.get(what) if isinstance(found, Mapping) else None
+        return float(value) if number(value) else 0.0
+
+    @property
     def rate(self) -> float | None:
         """Inputs a second of training."""
         rate = self.done.get("rate") or self.last.get("rate")

@@ -63,7 +63,7 @@ def _run_title(entry: Entry, record: Record) -> str:
 def _run_margin(record: Record) -> list[str]:
     lines = [record.id, record.started[:16].replace("T", " ")]
     lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
-    lines.append(duration(record.seconds) if record.seconds else "")
+    lines.append(duration(record.own_seconds) if record.own_seconds else "")
     power = f"{figure(record.watts)} W" if record.watts else ""
     lines.append(told_energy([record]) or power)
     lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")

@@ -149,6 +149,7 @@ def _emit_facts(
             "resized": getattr(cell.data, "resized", None),
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
+            "inherited": _inherited(cell, loop),
             **cell.task.facts(),
         }
     )
@@ -190,6 +191,14 @@ def _verdict(history: History) -> list[dict[str, Any]]:
     except Exception as error:
         text = f"the diagnosis broke: {type(error).__name__}: {error} (famulus diagnose repeats it)"
         return [{"kind": "mark", "what": "diagnosis", "text": text}]
+
+
+def _inherited(cell: Ready, loop: Loop) -> dict[str, float] | None:
+    """What a child's totals hold of its parent's time and energy: it was paid for there."""
+    if not cell.origin:
+        return None
+    at = loop.progress
+    return {"seconds": at.seconds, "energy_wh": (at.energy or {}).get("joules", 0.0) / 3600}
 
 
 def _energy(loop: Loop) -> dict[str, Any]:
