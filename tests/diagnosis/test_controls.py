@@ -10,6 +10,7 @@ from scipy import stats
 from famulus.diagnosis.controls import rate as rates
 from famulus.diagnosis.controls.duplicates import copies, duplicates
 from famulus.diagnosis.controls.floors import initial_loss
+from famulus.diagnosis.controls.input_use import Learned, input_use
 from famulus.diagnosis.controls.moves import Weight, moves
 from famulus.diagnosis.controls.noise_scale import gradient_noise
 from famulus.diagnosis.controls.overfit import Fit, overfit
@@ -221,3 +222,26 @@ def test_initial_loss_of_ten_classes():
     assert initial_loss("loss", theory, math.inf).cause == "loss-not-finite"
     assert initial_loss("loss", -0.5, 0.2).verdict == "ok"  # a likelihood: differences count
     assert initial_loss("loss", -0.5, 8.0).cause == "wrong-initial-loss"
+
+
+@pytest.mark.parametrize(
+    ("before", "true", "zeroed", "shuffled", "noise", "verdict"),
+    [
+        (1.1, 0.817, 0.8269, 0.8445, 0.8406, "skipped"),  # a slow net on a plateau reads its input
+        (1.9, 1.299, 1.426, 1.475, 1.227, "skipped"),  # noise regularises; true input helps
+        (0.3, 0.196, 0.1966, 0.1961, 0.1964, "failed"),  # a collapsed posterior
+        (0.5, 0.1946, 0.119, 0.194, 0.1496, "failed"),  # shapes broadcast
+    ],
+)
+def test_input_that_helps_against_zeroed_and_shuffled_is_not_called_unused(
+    before, true, zeroed, shuffled, noise, verdict
+):
+    """Held-out losses as recorded of sound and faulty nets; one frozen batch tells nothing."""
+    after = {"true": true, "zeroed": zeroed, "shuffled": shuffled, "noise": noise}
+    found = input_use(
+        lambda kind: Learned(before, after[kind], blind=before, steps=60),
+        lambda kind, factor: Fit(1.0, 0.5, 0.5, 60),
+        "recon",
+    )
+    assert found.verdict == verdict
+    assert found.cause == ("input-unused" if verdict == "failed" else "")

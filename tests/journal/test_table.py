@@ -61,6 +61,14 @@ def test_scores_that_the_file_promises_are_shown_beside_the_leading_one():
         assert {c.name for c in made.columns if c.name in scores and not c.shown} == hidden
 
 
+def test_memory_on_a_cpu_is_shown_where_a_page_has_room():
+    for axes, shown in ((["lr"], True), ([f"axis{n}" for n in range(7)], False)):
+        one = group({a: 1 for a in axes}, 0.5)
+        one.records[0].facts["memory_mb"] = 700.0
+        made = build([one], axes, "val/loss", ["val/loss"])
+        assert [c.shown for c in made.columns if c.name == "memory (MB)"] == [shown]
+
+
 def test_a_key_that_does_not_apply_is_a_blank_cell(table):
     lines = list(csv.DictReader(io.StringIO(render.as_csv(table))))
     blanks = [n for n, (axes, _, _) in enumerate(read()) if "aa" not in axes]

@@ -18,6 +18,7 @@ from famulus.journal.numbers import count
 from famulus.journal.record import Record
 
 PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
+WIDEST = 11  # columns that a page has room for
 METER = 20  # stars beyond the first
 
 
@@ -107,7 +108,8 @@ def build(
     columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
     on_gpu = any(str(r.facts.get("device")).startswith("cuda") for r in records)
     # between steps a process on a CPU holds little of what a step takes: its peak is worth a look
-    peaks = on_gpu or any(r.rehearsed_mb for r in records)
+    room = sum(c.shown for c in columns) < WIDEST
+    peaks = on_gpu or (room and any(r.rehearsed_mb for r in records))
     columns += [Column("memory (MB)", "number", shown=peaks)]
     metered = any(r.energy_wh for r in records)
     columns += [Column("Wh", "number", shown=False), Column("watts", "number", shown=False)]

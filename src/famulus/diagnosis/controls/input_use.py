@@ -15,6 +15,7 @@ NAME = "input"
 KINDS = ("zeroed", "shuffled", "noise")
 LITTLE = 0.05  # share of the first loss that must be learned before anything is said
 NEEDS = 0.05  # share of what was learned that must be owed to the input
+USED = 0.01  # of the loss, ahead of both zeroed and shuffled input: it is read, if to little gain
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def input_use(
         f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
         f" {factor:g} times the rate: as good without the input as with it"
     )
+    ahead = min(others["zeroed"], others["shuffled"]) - true.after
+    if ahead > USED * abs(true.after):
+        said = f"{text}; ahead of zeroed and shuffled input, but by too little to tell more"
+        return Control(NAME, "skipped", said, "", figures)
     level = max(abs(frozen.last), abs(blind.last), 1e-12)
     if not way > LITTLE * abs(frozen.first) or abs(frozen.last - blind.last) > AHEAD * level:
         return Control(
