@@ -72,9 +72,9 @@ def test_a_killed_writer_ends_its_lease_at_once(run):
 def test_a_frozen_writer_is_superseded_and_stops_when_it_wakes(run):
     with writer(run) as process:
         with pytest.raises(Busy):  # the control: it beats, so that its lease is never over
-            run.claim(lease_s=0.5, wait_s=1.0, poll_s=0.02)
+            run.claim(lease_s=3.0, wait_s=3.5, poll_s=0.05)
         process.send_signal(signal.SIGSTOP)
-        attempt = run.claim(lease_s=0.5, wait_s=20, poll_s=0.05)
+        attempt = run.claim(lease_s=1.0, wait_s=20, poll_s=0.05)
         assert (attempt.n, attempt.start_from) == (2, 1)
         process.send_signal(signal.SIGCONT)
         assert process.wait(20) == 1
