@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.reference_ndi import dipole_kernel_zyx, ndi, ndi_step
 from benchmarks.timing import interleaved, ratio
+from famulus.data.data_folder import data_folder
 from famulus.data.phantoms_qsm import Scan, Truth, brain, scan, shapes
-from famulus.data.sets import data_folder
 from famulus.data.streams import stream_seed
 from famulus.models.ndi import Grid, Ndi, referenced
 from famulus.models.qsm_baselines import invert

@@ -9,8 +9,8 @@ from PIL import Image
 
 from famulus.config.errors import DataError
 from famulus.data import files, splits
+from famulus.data.data_folder import data_folder
 from famulus.data.images import open_images
-from famulus.data.sets import data_folder
 
 
 def png(seed, shape=(8, 8, 3)):

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from famulus.config.errors import DataError
 from famulus.data import nifti
-from famulus.data.sets import require
+from famulus.data.data_folder import require
 from famulus.data.streams import stream_seed
 from famulus.ops.dipole import (
     Geometry,

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from famulus.config.errors import DataError
+from famulus.data.data_folder import file_digest
 from famulus.data.phantoms_qsm import TISSUE_HZ, Truth, shapes
-from famulus.data.sets import file_digest
 from famulus.data.streams import stream_seed
 from famulus.ops.dipole import Geometry, dipole_field
 

@@ -4,10 +4,10 @@ from functools import partial
 from pathlib import Path
 
 from famulus.config.errors import DataError
+from famulus.data.data_folder import data_folder, file_digest, require
 from famulus.data.phantoms_qsm import brain, shapes
 from famulus.data.qsm_records import open_records
 from famulus.data.qsm_source import Recipe, VolumeSource
-from famulus.data.sets import data_folder, file_digest, require
 from famulus.data.source import Splits
 from famulus.data.streams import stream_seed
 

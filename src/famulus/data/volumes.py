@@ -17,8 +17,8 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.data.brick_writer import write_bricks
 from famulus.data.bricks import SUFFIX, Bricks, Flat
+from famulus.data.data_folder import data_folder
 from famulus.data.progress import bar
-from famulus.data.sets import data_folder
 from famulus.data.volume_readers import Windows, read_plane, reader_of
 
 LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
