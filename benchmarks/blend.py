@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from famulus.data.papyrus import Recipe, make
-from famulus.models.ink import InkNet
-from famulus.ops import blend
+from famulus.tasks.scroll import blend
+from famulus.tasks.scroll.ink_net import InkNet
+from famulus.tasks.scroll.papyrus import Recipe, make
 
 CUBE = (16, 32, 32)
 

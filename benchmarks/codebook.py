@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.reference_codebook import VectorQuantizer
-from famulus.models.convolution import residual_decoder, residual_encoder
-from famulus.models.quantiser import AveragedCodebook
-from famulus.models.vqvae import VQVAE
-from famulus.ops.quantise import CodebookCount
+from famulus.tasks.codes.convolution import residual_decoder, residual_encoder
+from famulus.tasks.codes.quantisation import CodebookCount
+from famulus.tasks.codes.quantiser import AveragedCodebook
+from famulus.tasks.codes.vqvae import VQVAE
 
 SIZE, SIDE, WIDTHS, BATCH = 256, 32, [32, 64], 24
 DIM, DECAY = 4, 0.95  # of our codes
@@ -39,7 +39,7 @@ def cut(pictures: list[np.ndarray], count: int, seed: int) -> Tensor:
 def photographs() -> tuple[list[np.ndarray], list[np.ndarray], str]:
     """Training and held-out pictures HWC, and where they are from."""
     from famulus.config.errors import DataError
-    from famulus.data.sets import clothing
+    from famulus.images.datasets import clothing
 
     try:
         found = clothing(None)

@@ -5,8 +5,8 @@ import torch
 from benchmarks import reference_conv3d
 from benchmarks.timing import interleaved, ratio
 from famulus.config.schema import Optimizer
-from famulus.models.cubes import CubeAutoencoder
-from famulus.models.layers import parameters
+from famulus.nets.layers import parameters
+from famulus.tasks.scroll.cubes_net import CubeAutoencoder
 from famulus.training.optim import build_optimizer
 from famulus.training.precision import Precision, choose
 

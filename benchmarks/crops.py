@@ -10,13 +10,13 @@ import torch
 
 from benchmarks import reference_crops
 from benchmarks.timing import interleaved, seconds
-from famulus.data.brick_writer import write_bricks
-from famulus.data.bricks import empty_cubes
-from famulus.data.cube_field import make_field
-from famulus.data.cubes import CubeSource, Scale
-from famulus.data.feeder import Feeder
-from famulus.data.volumes import Fragment
-from famulus.models.cubes import CubeAutoencoder
+from famulus.feed.feeder import Feeder
+from famulus.tasks.scroll.cube_field import make_field
+from famulus.tasks.scroll.cubes import CubeSource, Scale
+from famulus.tasks.scroll.cubes_net import CubeAutoencoder
+from famulus.volumes.brick_writer import write_bricks
+from famulus.volumes.bricks import empty_cubes
+from famulus.volumes.open import Fragment
 
 SIDE = 64
 

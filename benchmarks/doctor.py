@@ -19,8 +19,8 @@ import torch
 
 from benchmarks.timing import interleaved, ratio
 from famulus.config.experiment import read
-from famulus.data.feeder import Feeder
-from famulus.diagnosis.probes import FIRST, Probe
+from famulus.diagnosis.probes.probe import FIRST, Probe
+from famulus.feed.feeder import Feeder
 from famulus.launch.cases import code_fingerprint
 from famulus.launch.plan import prepare
 from famulus.store.store import Store

@@ -1,8 +1,8 @@
 """How right forecasts at 5 to 10 % of finished runs were, by half. Nothing is trained here.
 
 Two halves of the experiments: the first was looked at while settings of the law were chosen
-(diagnosis/forecast.py), the second was only scored. Which one an experiment is in follows from its
-name, without `-healthy`, so that a case and its twin stay together.
+(diagnosis/foresight/forecast.py), the second was only scored. Which one an experiment is in
+follows from its name, without `-healthy`, so that a case and its twin stay together.
 """
 
 import hashlib
@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from famulus.journal.forecast import Judged, judge
-from famulus.journal.record import Record, read_run
+from famulus.journal.facts.forecast import Judged, judge
+from famulus.journal.facts.record import Record, read_run
 from famulus.launch.store import open_store
 
 HALVES = ("development", "scored")

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.reference_histogram import broadcast_histogram, broadcast_loss
 from benchmarks.timing import interleaved
-from famulus.ops.histogram import HistogramLoss, soft_histogram
+from famulus.tasks.tiles.histogram import HistogramLoss, soft_histogram
 
 BINS, SIGMA, SHAPE = 200, 100.0, (64, 3, 32, 32)
 

@@ -16,8 +16,8 @@ import torch
 from benchmarks import reference_loop as reference
 from benchmarks.timing import interleaved, ratio
 from famulus.config.experiment import read
-from famulus.data.feeder import Feeder, validation_batches
-from famulus.data.images import open_images
+from famulus.feed.feeder import Feeder, validation_batches
+from famulus.images.open import open_images
 from famulus.launch.plan import Ready, prepare
 from famulus.store.store import Store
 from famulus.tasks import load

@@ -11,15 +11,15 @@ import torch
 
 from benchmarks.reference_ndi import dipole_kernel_zyx, ndi, ndi_step
 from benchmarks.timing import interleaved, ratio
-from famulus.data.data_folder import data_folder
-from famulus.data.phantoms_qsm import Scan, Truth, brain, scan, shapes
-from famulus.data.streams import stream_seed
-from famulus.models.ndi import Grid, Ndi, referenced
-from famulus.models.qsm_baselines import invert
-from famulus.ops import descent
-from famulus.ops.dipole import Geometry, dipole_kernel, fast_sizes, frequency, padded
-from famulus.ops.map_scores import nrmse
-from famulus.ops.spectrum import Bins, Spectrum, noise_ratio
+from famulus.feed.data_folder import data_folder
+from famulus.feed.streams import stream_seed
+from famulus.tasks.qsm import descent
+from famulus.tasks.qsm.baselines import invert
+from famulus.tasks.qsm.dipole import Geometry, dipole_kernel, fast_sizes, frequency, padded
+from famulus.tasks.qsm.map_scores import nrmse
+from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
+from famulus.tasks.qsm.phantoms import Scan, Truth, brain, scan, shapes
+from famulus.tasks.qsm.spectrum import Bins, Spectrum, noise_ratio
 
 SNRS = (10.0, 30.0, 100.0)
 UNIT = Geometry.aligned((1.0, 1.0, 1.0))

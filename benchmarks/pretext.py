@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader
 from benchmarks.reference_pretext import MixupDataset
 from benchmarks.timing import ratio, seconds
 from famulus.config.errors import DataError
-from famulus.data.feeder import Feeder, validation_batches
-from famulus.data.sets import clothing
-from famulus.models.encoders import build_encoder
+from famulus.feed.feeder import Feeder, validation_batches
+from famulus.images.datasets import clothing
 from famulus.tasks.base import Position
-from famulus.tasks.pretext import Pretext, PretextConfig
+from famulus.tasks.pretext.encoders import build_encoder
+from famulus.tasks.pretext.pretext import Pretext, PretextConfig
 
 SIZE, BATCH, STEPS, LR = 32, 64, 600, 0.005
 ENCODER = {"kind": "conv", "channels": [32, 64, 128, 256], "stem": 2}

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from benchmarks import reference_sampler
-from famulus.models.pixelcnn import PixelCNN
-from famulus.models.sampler import cached_logits, sample
+from famulus.tasks.codes.pixelcnn import PixelCNN
+from famulus.tasks.codes.sampler import cached_logits, sample
 
 BATCH, SIZE, CODES = 8, 512, 2
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from benchmarks.forecast import figures, half, told
 
-from famulus.diagnosis.backtest import Curve, backtest
-from famulus.diagnosis.forecast import forecast
-from tests.journal.test_forecast_words import run
+from famulus.diagnosis.foresight.backtest import Curve, backtest
+from famulus.diagnosis.foresight.forecast import forecast
+from tests.journal.facts.test_forecast_words import run
 
 PAGE = Path(__file__).parents[1] / "docs/tiles.md"
 DEVELOPMENT, SCORED = "tiles/long-run", "tiles/first-light"

@@ -6,13 +6,13 @@ import warnings
 
 import pytest
 import torch
-from tests.launch.tiny import famulus
 from torch import nn
 from torch.nn import functional as F
 
 from famulus import Monitor
 from famulus.config.errors import ConfigError
 from famulus.store.store import Store
+from tests.launch.tiny import famulus
 
 X = torch.linspace(-2, 2, 96).reshape(48, 2)
 Y = (X.sum(1) > 0).long()

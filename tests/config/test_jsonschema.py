@@ -2,11 +2,10 @@
 
 import re
 
-from test_experiment import SMALL, TEXT, Config
-
 from famulus.config.jsonschema import json_schema
 from famulus.config.schema import Experiment
 from famulus.config.yaml import load
+from tests.config.test_experiment import SMALL, TEXT, Config
 
 SCHEMA = json_schema({"tiles": Config})
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}

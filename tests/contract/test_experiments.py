@@ -9,7 +9,7 @@ from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
 from famulus.launch.cases import faults
-from famulus.models.stacked import active_for
+from famulus.tasks.tiles.stacked_net import active_for
 
 ROOT = Path(__file__).parents[2] / "experiments"
 FILES = sorted(ROOT.rglob("*.yaml"))

@@ -1,5 +1,6 @@
-"""Imports point down: cli > bridges, launch, journal > training, casebook > tasks, diagnosis >
-data, models > ops, store > config > units. Packages of one level do not know each other."""
+"""Imports point down: cli > bridges, launch, journal > training > tasks > images, volumes,
+diagnosis > feed, nets, store > config > units. Packages of one level do not know each other, nor do
+the wings of tasks; and nothing outside tasks names a wing."""
 
 import ast
 import subprocess
@@ -12,8 +13,8 @@ import famulus
 
 PACKAGE = Path(famulus.__file__).parent
 LEVELS = (
-    *("cli", "bridges launch journal", "training casebook", "tasks diagnosis"),
-    *("data models", "ops store", "config", "units"),
+    *("cli", "bridges launch journal", "training", "tasks"),
+    *("images volumes diagnosis", "feed nets store", "config", "units"),
 )
 LEVEL = {name: depth for depth, names in enumerate(LEVELS) for name in names.split()}
 
@@ -38,6 +39,16 @@ def upward(part, text, package=""):
     return sorted(other for other in used - {part} if LEVEL[other] <= LEVEL[part])
 
 
+WINGS = {p.parent.name for p in (PACKAGE / "tasks").glob("*/__init__.py")}
+
+
+def wings(own, text, package=""):
+    """Wings of tasks that a module of wing `own` names, or one of none (`own` empty)."""
+    names = [n.split(".") for n in imported(text, package)]
+    used = {n[2] for n in names if n[:2] == ["famulus", "tasks"] and len(n) > 2}
+    return sorted((used & WINGS) - {own})
+
+
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LEVEL)
 
 
@@ -49,18 +60,21 @@ def test_imports_point_down(path):
     package = ".".join(["famulus", *inside.parts[:-1]])
     found = upward(part, path.read_text(encoding="utf-8"), package)
     assert not found, f"{part} imports {', '.join(found)}, which is not below it"
+    own = inside.parts[1] if part == "tasks" else ""
+    found = wings(own, path.read_text(encoding="utf-8"), package)
+    assert not found, f"{own or part} names the wing {', '.join(found)}"
 
 
 @pytest.mark.parametrize(
     ("part", "text", "found"),
     [
         ("store", "import famulus.training.loop", ["training"]),
-        ("store", "from famulus.ops import elbo", ["ops"]),  # same level
-        ("launch", "def f():\n    from famulus.journal.site import write", ["journal"]),
+        ("store", "from famulus.nets import elbo", ["nets"]),  # same level
+        ("launch", "def f():\n    from famulus.journal.pages.site import write", ["journal"]),
         ("launch", "from ..journal import site", ["journal"]),
         ("launch", "from famulus import journal", ["journal"]),
         ("cli", "from famulus.launch import actions", []),
-        ("tasks", "from famulus.ops import elbo\nimport torch, tasks.x", []),
+        ("tasks", "from famulus.nets import elbo\nimport torch, tasks.x", []),
         ("tasks", "from . import base", []),
     ],
 )
@@ -68,8 +82,18 @@ def test_a_wrong_import_is_seen(part, text, found):  # proof that the test can f
     assert upward(part, text, f"famulus.{part}") == found
 
 
+def test_a_wing_that_names_another_is_seen():
+    text = "from famulus.tasks.qsm.dipole import kernel\nfrom famulus.tasks import base"
+    assert wings("tiles", text) == wings("", text) == ["qsm"]
+    assert wings("qsm", text) == []
+
+
 LIGHT = ["famulus.cli", "famulus.config.experiment", "famulus.store.store", "famulus.store.index"]
-LIGHT += ["famulus.config.jsonschema", "famulus.journal.site", "famulus.journal.compare"]
+LIGHT += [
+    "famulus.config.jsonschema",
+    "famulus.journal.pages.site",
+    "famulus.journal.pages.compare",
+]
 SAYS = "import sys; {}; print(*[m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
 
 

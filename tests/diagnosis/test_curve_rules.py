@@ -4,7 +4,6 @@ are known in closed form."""
 import math
 
 import pytest
-from recorded import recorded
 
 from famulus.diagnosis.history import History
 from famulus.diagnosis.rules import (
@@ -20,6 +19,7 @@ from famulus.diagnosis.rules import (
     targets_redrawn,
     train_eval_gap,
 )
+from tests.diagnosis.recorded import recorded
 
 TWINS = [
     (codebook_collapsed, "codes-relu-on-z", "1 of 256 codes"),

@@ -1,7 +1,6 @@
 """Rules on layers, data and answers: recorded runs of the casebook, each beside a sound twin."""
 
 import pytest
-from tests.diagnosis.recorded import recorded
 
 from famulus.diagnosis.history import History
 from famulus.diagnosis.rules import (
@@ -20,6 +19,7 @@ from famulus.diagnosis.rules import (
     weights_do_not_move,
 )
 from famulus.diagnosis.verdict import diagnose, healthy
+from tests.diagnosis.recorded import recorded
 
 TILES, DEEP, TRANSFER = "tiles-plain-healthy", "tiles-deep-healthy", "transfer-plain-healthy"
 CASES = [  # rule, run that shows it, sound twin, words of its evidence

@@ -12,7 +12,12 @@ from pathlib import Path
 
 LOOKS_S = 0.1  # between two looks at cells that others hold
 LOADED = [
-    *("famulus.launch.actions", "famulus.tasks.tiles", "famulus.journal.site", "rich.live"),
+    *(
+        "famulus.launch.actions",
+        "famulus.tasks.tiles.tiles",
+        "famulus.journal.pages.site",
+        "rich.live",
+    ),
     *("sklearn.datasets", "torch._dynamo"),  # which a first run would load otherwise
 ]
 

@@ -1,7 +1,7 @@
 """Bare records and groups, without a store, for tests of pure functions."""
 
-from famulus.journal.group import Group
-from famulus.journal.record import Record
+from famulus.journal.facts.group import Group
+from famulus.journal.facts.record import Record
 
 
 def record(axes=None, score=None, status="finished", replicate=1, **more) -> Record:

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from famulus.config.schema import Strict, Training
-from famulus.data.source import Splits
-from famulus.data.streams import sample_seeds
+from famulus.feed.source import Splits
+from famulus.feed.streams import sample_seeds
 from famulus.launch.check import controls
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Floor, Task

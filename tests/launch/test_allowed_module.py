@@ -16,7 +16,7 @@ Shapes: as tiles. Source: none.
 from pathlib import Path
 
 from famulus.tasks.base import Floor
-from famulus.tasks.tiles import Tiles
+from famulus.tasks.tiles.tiles import Tiles
 
 Path(__file__).with_suffix(".imported").touch()
 

@@ -118,7 +118,7 @@ def test_a_file_alone_never_imports_a_faulty_twin():
 
 @pytest.mark.parametrize("module", faults())
 def test_every_twin_is_one_task_with_a_word_on_its_fault(module):
-    kind = tasks.load(module.rpartition(".")[2], [module])
+    kind = tasks.load(tasks.name_of(module), [module])
     assert len((__import__(module, fromlist=["x"]).__doc__ or "").split()) >= 6
     assert kind.__mro__[1].__module__ != "famulus.tasks.base"
 

@@ -3,7 +3,7 @@
 import torch
 
 from famulus.store.store import Store
-from famulus.tasks.tiles import Tiles
+from famulus.tasks.tiles.tiles import Tiles
 from tests.launch.tiny import TEXT, famulus, write
 
 CELLS = """\

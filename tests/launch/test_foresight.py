@@ -3,7 +3,7 @@
 import pytest
 
 from famulus.config.schema import Schedule
-from famulus.diagnosis.foresee import foresee, rate_of
+from famulus.diagnosis.foresight.run_forecast import foresee, rate_of
 from famulus.launch.board import describe
 from famulus.launch.foresight import Foresight
 from famulus.training.loop import Status

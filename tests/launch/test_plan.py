@@ -90,7 +90,7 @@ def test_a_reference_to_nothing(store, reference, error, told):
 
 
 def test_changed_data_are_not_gone_on_with(store, run, monkeypatch):
-    from famulus.data.images import ImageSplits
+    from famulus.images.open import ImageSplits
 
     monkeypatch.setattr(ImageSplits, "fingerprint", "other")
     with pytest.raises(DataError, match=f"run {run.id} can't go on: its data have changed"):

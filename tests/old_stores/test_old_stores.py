@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from famulus.journal.numbers import figure
+from famulus.journal.facts.numbers import figure
 from famulus.store.leases import this_process
 from famulus.store.store import Store
 from tests.launch.tiny import famulus, lost, tree

@@ -62,7 +62,7 @@ def processes():
     context = multiprocessing.get_context("forkserver")
     # What every life would import again, once.
     context.set_forkserver_preload(
-        ["famulus.launch.cell", "famulus.tasks.tiles", "sklearn.datasets"]
+        ["famulus.launch.cell", "famulus.tasks.tiles.tiles", "sklearn.datasets"]
     )
     return context
 

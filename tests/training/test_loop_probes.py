@@ -7,7 +7,7 @@ import torch
 
 from famulus.config.identity import run_id
 from famulus.diagnosis.history import from_events
-from famulus.diagnosis.probes import due
+from famulus.diagnosis.probes.probe import due
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.store.store import Store
 from famulus.training.precision import Precision

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from famulus.data.source import Splits
+from famulus.feed.source import Splits
 from famulus.store.store import Store
 from famulus.training import memory
 from famulus.training.memory import Peak

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from famulus.config.schema import Strict, Training
-from famulus.data.source import Splits
+from famulus.feed.source import Splits
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Floor, Picture, Task
 

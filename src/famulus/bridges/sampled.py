@@ -19,8 +19,14 @@ from torch.utils.hooks import RemovableHandle
 from famulus.bridges.watched import first_tensor, plain, tensors_of
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
-from famulus.diagnosis.probes import Probe
-from famulus.ops.loss_forms import constant_loss, left_over, matching, output_kind, target_kind
+from famulus.diagnosis.loss_forms import (
+    constant_loss,
+    left_over,
+    matching,
+    output_kind,
+    target_kind,
+)
+from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
@@ -155,7 +161,7 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
     targets: their kinds and shapes; accuracy, most (share of the most frequent class), left: see
-    `ops.loss_forms.left_over`.
+    `diagnosis.loss_forms.left_over`.
     """
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
         return {}

@@ -253,8 +253,8 @@ def _end(
 
 
 def _write_page(store: Any, experiment: str) -> Path:
-    from famulus.journal.names import folder
-    from famulus.journal.site import write
+    from famulus.journal.facts.names import folder
+    from famulus.journal.pages.site import write
 
     ending = f"{folder(experiment)}/index.html"
     return next(p for p in write(store, experiment) if p.as_posix().endswith(f"/{ending}"))

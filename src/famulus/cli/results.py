@@ -53,7 +53,7 @@ def compare(
     store: StoreOption = None,
 ) -> None:
     """The results table of an experiment, or runs side by side and what differs."""
-    from famulus.journal.compare import compare as table
+    from famulus.journal.pages.compare import compare as table
 
     chosen = "json" if as_json else form
     print(
@@ -100,7 +100,7 @@ def forecast(
     as_json: JsonOption = False,
 ) -> None:
     """Where the validation loss of runs under way will end; with --backtest, how right that was."""
-    from famulus.journal import forecast as ahead
+    from famulus.journal.facts import forecast as ahead
 
     records = ahead.chosen(open_store(store), refs or [])
     if backtest:
@@ -126,7 +126,7 @@ def journal(
 ) -> None:
     """Write the pages: HTML that opens offline, and Markdown beside it."""
     from famulus.config.experiment import name_of
-    from famulus.journal.site import write
+    from famulus.journal.pages.site import write
 
     opened = open_store(store)
     experiment = what

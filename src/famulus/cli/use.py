@@ -84,7 +84,7 @@ app.add_typer(data_app, name="data")
 @data_app.command("list")
 def data_list(as_json: JsonOption = False) -> None:
     """The sets that can be named, and whether their files are there."""
-    from famulus.data.catalog import sets
+    from famulus.images.catalog import sets
 
     rows = sets()
     if as_json:
@@ -103,12 +103,12 @@ def data_info(
     """Counts, shape, classes, fingerprint, and what was noticed while reading; of NAME.bricks the
     shape, type and whether every byte is as it was written."""
     if name.endswith(".bricks"):
-        from famulus.data.volumes import info as info_of_volume
-        from famulus.data.volumes import located
+        from famulus.volumes.open import info as info_of_volume
+        from famulus.volumes.open import located
 
         row = info_of_volume(located(name))
     else:
-        from famulus.data.catalog import info
+        from famulus.images.catalog import info
 
         row = info(name, size=size)
     if as_json:
@@ -127,7 +127,7 @@ def data_fetch(
     source: Annotated[str, typer.Option("--from", help="Folder or URL that holds the files.")],
 ) -> None:
     """Copy a set's files into the data folder ($FAMULUS_DATA) and read them once."""
-    from famulus.data.fetch import fetch
+    from famulus.images.fetch import fetch
 
     for line in fetch(name, source):
         print(line)
@@ -145,13 +145,13 @@ def data_convert(
     """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster; or, as .csv or
     .json, the index of a folder of pictures."""
     if out.suffix == ".bricks":
-        from famulus.data.volumes import convert as convert_volume
+        from famulus.volumes.open import convert as convert_volume
 
         made = convert_volume(Path(source), out, labels, mask, dtype)
         print(f"{out}: {'x'.join(map(str, made.shape))} {made.dtype}, with checksums")
         print("".join(f"note: {note}\n" for note in made.header["notes"]), end="")
         return
-    from famulus.data.catalog import convert, convert_to_index
+    from famulus.images.catalog import convert, convert_to_index
 
     if out.suffix in (".csv", ".json"):
         count, notes = convert_to_index(source, out)

@@ -6,7 +6,6 @@ cause counts as a finding: what never starts can't waste a night.
 """
 
 import hashlib
-import pkgutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 
 from rich.console import Console
 
-from famulus import casebook
 from famulus.config.errors import ConfigError, FamulusError, cause_of
 from famulus.config.experiment import Plan
 from famulus.config.matrix import same
@@ -30,6 +28,7 @@ from famulus.launch.board import Board
 from famulus.launch.local import run_cells
 from famulus.launch.plan import Ready, prepare
 from famulus.store.store import Store
+from famulus.tasks import faults
 
 FOLDER = Path("experiments/cases")
 OVERRIDES = ["training.threads=1"]  # small nets lose by sharing, and no time goes into measuring it
@@ -103,12 +102,6 @@ class Outcome:
             "seconds": round(self.seconds, 1),
             "error": self.error,
         }
-
-
-def faults() -> list[str]:
-    """Modules of faulty twins of tasks; each one becomes a task only when a case names it."""
-    found = sorted(m.name for m in pkgutil.iter_modules(casebook.__path__) if m.name[0] != "_")
-    return [f"{casebook.__name__}.{name}" for name in found]
 
 
 def files(names: Sequence[str], folder: Path = FOLDER) -> list[Path]:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from famulus.config.errors import FamulusError
-from famulus.data.feeder import Feeder
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.loader import loader
+from famulus.feed.feeder import Feeder
 from famulus.launch.bench.entries import ENTRIES, Entry
 from famulus.launch.bench.trial import Trial, threads
 from famulus.launch.board import cost, duration

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from famulus.diagnosis.forecast import Refusal
-from famulus.diagnosis.foresee import foresee, shape_of
+from famulus.diagnosis.foresight.forecast import Refusal
+from famulus.diagnosis.foresight.run_forecast import foresee, shape_of
 from famulus.store.run import Run
 from famulus.training.loop import Status
 

@@ -15,7 +15,7 @@ from famulus.config.experiment import Plan
 from famulus.config.identity import run_id
 from famulus.config.refill import refill
 from famulus.config.schema import Training
-from famulus.data.source import Splits
+from famulus.feed.source import Splits
 from famulus.launch.stages import first_stage
 from famulus.store import lineage
 from famulus.store.checkpoint import Checkpoint

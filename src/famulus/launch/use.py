@@ -40,7 +40,7 @@ def apply_method(
 ) -> None:
     """A method that needs no training, of whichever task has one of that name."""
     found = [tasks.load(name, allowed) for name in tasks.names()]
-    found += [tasks.load(module.rpartition(".")[2], allowed) for module in allowed]
+    found += [tasks.load(tasks.name_of(module), allowed) for module in allowed]
     of = {name: task for task in found for name in task.methods}
     if method not in of:
         raise ConfigError(f"--method {method}: {suggestion(method, sorted(of))}")

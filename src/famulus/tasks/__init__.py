@@ -1,11 +1,12 @@
-"""Tasks by name: a file here, an installed entry point, or a module that a person allows.
+"""Tasks by name: a file of a wing, an installed entry point, or a module that a person allows.
 
-An experiment file alone never causes an import: a name is looked up among the files of this
-package, then among the entry points of group `famulus.tasks`, then in the modules named with
-`--allow-module` on the command line.
+An experiment file alone never causes an import: a name is looked up among the files of the
+wings (one folder each), then among the entry points of group `famulus.tasks`, then in the modules
+named with `--allow-module` on the command line.
 """
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -22,22 +23,52 @@ GROUP = "famulus.tasks"
 
 def names() -> list[str]:
     """Every task that can be named without `--allow-module`."""
-    return sorted(_files() | {entry.name for entry in entry_points(group=GROUP)})
+    return sorted({*_files(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
-def _files() -> set[str]:
-    """The tasks of this package; a file `<task>_settings` holds a task's sections."""
-    found = {m.name for m in pkgutil.iter_modules(__path__)} - {"base"}
-    return {name for name in found if not name.endswith("_settings")}
+def _files() -> dict[str, str]:
+    """Module of each task of this package by its name: a file of a wing, named in its `TASKS`."""
+    return {
+        task: f"{wing}.{task}" for wing in _wings() for task in importlib.import_module(wing).TASKS
+    }
+
+
+def _wings() -> list[str]:
+    return [f"{__name__}.{m.name}" for m in pkgutil.iter_modules(__path__) if m.ispkg]
+
+
+def faults() -> list[str]:
+    """Modules of faulty twins: each is a sound task with one line broken, as in the journals.
+
+    They exist to be diagnosed. `famulus cases` allows them by itself; elsewhere one is allowed as
+    any module is: `famulus run experiments/cases/X.yaml --allow-module MODULE`.
+    """
+    found = []
+    for wing in _wings():
+        folder = f"{wing}.faults"
+        if importlib.util.find_spec(folder):
+            inside = pkgutil.iter_modules(importlib.import_module(folder).__path__)
+            found += sorted(f"{folder}.{m.name}" for m in inside)
+    return found
+
+
+def name_of(module: str) -> str:
+    """What `task:` calls a module: by its file, and a faulty twin by its task and its file."""
+    above, _, name = module.rpartition(".")
+    wing, _, folder = above.rpartition(".")
+    if folder != "faults" or wing not in _wings():
+        return name
+    own = importlib.import_module(wing).TASKS
+    return name if name.startswith(tuple(f"{task}_" for task in own)) else f"{own[0]}_{name}"
 
 
 def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
     """The one Task class of the named file. Raises ConfigError with the list of tasks."""
     for module in allowed:
-        if module.rpartition(".")[2] == name:
+        if name_of(module) == name:
             return _class_in(module)
     if name in _files():
-        return _class_in(f"{__name__}.{name}")
+        return _class_in(_files()[name])
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             return entry.load()

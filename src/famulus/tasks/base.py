@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from famulus.config.schema import Strict
-from famulus.data.source import Splits
+from famulus.feed.source import Splits
 
 Batch = dict[str, Tensor]
 

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from famulus.data.feeder import Feeder
+from famulus.feed.feeder import Feeder
 from famulus.training.progress import Progress
 
 

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from famulus.config.schema import Training
-from famulus.data.feeder import Feeder, fixed_batch, validation_batches
-from famulus.data.source import Splits
-from famulus.diagnosis.probes import Probe
+from famulus.diagnosis.probes.probe import Probe
+from famulus.feed.feeder import Feeder, fixed_batch, validation_batches
+from famulus.feed.source import Splits
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import Checkpoint
 from famulus.tasks.base import Position, Task

@@ -15,8 +15,8 @@ from torch import nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.config.schema import Every, Training
-from famulus.data.feeder import fixed_batch
-from famulus.data.source import Source, Splits
+from famulus.feed.feeder import fixed_batch
+from famulus.feed.source import Source, Splits
 from famulus.tasks.base import Batch, Position, Task
 from famulus.training import precision as arithmetic
 from famulus.training.loop import PICTURED, validated_at_once

@@ -63,7 +63,7 @@ class Calendar:
 
     @property
     def probe_every(self) -> int | None:
-        """Steps between two probes; 0: none, None: the schedule of `diagnosis.probes.due`."""
+        """Steps between two probes; 0: none, None: the schedule of `diagnosis.probes.probe.due`."""
         wanted = self.training.probes
         if isinstance(wanted, bool):
             return None if wanted else 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from famulus.data.streams import stream_seed
+from famulus.feed.streams import stream_seed
 
 BUILD, STEP, VALIDATION, DRY_RUN = range(1, 5)  # separate streams of one seed
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from famulus.diagnosis.controls import Control
-from famulus.ops.noise_scale import advice, noise_scale
+from famulus.nets.noise_scale import advice, noise_scale
 
 
 def gradient_noise(gradients: Sequence[tuple[Tensor, int]], batch: int) -> Control:

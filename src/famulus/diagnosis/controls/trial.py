@@ -1,6 +1,6 @@
 """One short training from a run's first weights, with a change, and how well its net answers.
 
-`left` is 1 for the best constant, 0 for a perfect net (`ops.loss_forms.left_over`).
+`left` is 1 for the best constant, 0 for a perfect net (`diagnosis.loss_forms.left_over`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from famulus.ops.loss_forms import candidates, decided, left_over, target_kind
+from famulus.diagnosis.loss_forms import candidates, decided, left_over, target_kind
 
 JUDGED = 4  # every fourth batch judges, if there are that many
 NOISE = 3.0  # standard errors of the difference of two nets on the same answers

@@ -6,7 +6,7 @@ a part of the batches is kept aside to judge. Only what at least halves the erro
 left, and that the same number of unchanged steps leaves, is named. Where no single change helps
 but all together do, each is taken back in turn: those without which it fails are named.
 
-`left` is 1 for the best constant, 0 for a perfect net (`ops.loss_forms.left_over`).
+`left` is 1 for the best constant, 0 for a perfect net (`diagnosis.loss_forms.left_over`).
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from famulus.data.feeder import Feeder, validation_seeds
-from famulus.data.source import Source
-from famulus.data.streams import sample_seeds
 from famulus.diagnosis.controls.duplicates import Copies, copies
 from famulus.diagnosis.controls.randomness import Drawn
+from famulus.feed.feeder import Feeder, validation_seeds
+from famulus.feed.source import Source
+from famulus.feed.streams import sample_seeds
 from famulus.launch.bench.trial import Trial, load
 from famulus.tasks.base import Batch
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from famulus.data.feeder import Feeder
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.input_use import Learned
 from famulus.diagnosis.controls.moves import Weight
@@ -18,6 +17,7 @@ from famulus.diagnosis.controls.outputs import descend, free_output
 from famulus.diagnosis.controls.rate import Tried
 from famulus.diagnosis.controls.sizes import Size
 from famulus.diagnosis.controls.targets import Looks
+from famulus.feed.feeder import Feeder
 from famulus.launch.bench import inputs
 from famulus.launch.bench.trial import Net, Trial, part_of
 from famulus.tasks.base import Batch

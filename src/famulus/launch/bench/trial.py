@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from famulus.data.feeder import Feeder, fixed_batch
-from famulus.data.source import Source
-from famulus.data.streams import sample_seeds
 from famulus.diagnosis.controls.overfit import Fit
 from famulus.diagnosis.controls.rate import STEPS, Sweep, sweep
+from famulus.feed.feeder import Feeder, fixed_batch
+from famulus.feed.source import Source
+from famulus.feed.streams import sample_seeds
 from famulus.launch.bench import inputs
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Batch, Floor, Position

@@ -1,0 +1,1 @@
+"""Where a curve is going, and how well that was foreseen before."""

@@ -1,0 +1,1 @@
+"""Sources and splits, the feeder, its order and its random streams."""

@@ -1,0 +1,1 @@
+"""Pictures: files, sets, class folders, index, decoding."""

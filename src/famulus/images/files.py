@@ -1,0 +1,160 @@
+"""Picture files in a folder or a zip, read one by one; nothing is ever extracted to disk."""
+
+import hashlib
+import os
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from famulus.config.errors import DataError
+from famulus.images.parts import Item
+from famulus.images.picture import FORMATS, decode
+
+T = TypeVar("T")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+MAX_FILE_BYTES = 256 << 20
+MAX_RATIO = 200  # unpacked over packed, for members of a zip over 1 MiB
+MAX_FILES = 5_000_000
+THREADS = min(8, os.cpu_count() or 1)
+
+
+class Files(Protocol):
+    """`names`: relative POSIX paths of the pictures, sorted; `digest`: hash of all raw bytes."""
+
+    path: Path
+    names: list[str]
+    digest: str
+
+    def open(self, name: str) -> BinaryIO: ...
+
+
+def _wanted(name: str) -> bool:
+    hidden = any(piece.startswith((".", "__MACOSX")) for piece in name.split("/"))
+    return name.lower().endswith(SUFFIXES) and not hidden
+
+
+class Folder:
+    """Pictures below a folder; links to other folders are not followed."""
+
+    def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
+        self.path, self._digest_of = path, digest
+        found = (Path(top) / name for top, _, names in os.walk(path) for name in names)
+        relative = (file.relative_to(path).as_posix() for file in found)
+        self.names = sorted(name for name in relative if _wanted(name))
+
+    @cached_property
+    def digest(self) -> str:
+        whole = hashlib.sha256()
+        for name in self.names:
+            whole.update(f"{name}\0{self._digest_of(self.path / name)}\n".encode())
+        return whole.hexdigest()
+
+    def open(self, name: str) -> BinaryIO:
+        size = (self.path / name).stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise DataError(f"{size} bytes, limit {MAX_FILE_BYTES}")
+        return open(self.path / name, "rb")
+
+
+class Zip:
+    """Pictures inside a zip; several threads may read at once."""
+
+    def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
+        self.path, self._digest_of = path, digest
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: cannot be read as a zip ({error})") from error
+        infos = self._zip.infolist()
+        if len(infos) > MAX_FILES:
+            raise DataError(f"{path}: expected at most {MAX_FILES} files, received {len(infos)}")
+        self._infos = {info.filename: info for info in infos if _wanted(info.filename)}
+        self.names = sorted(self._infos)
+
+    @cached_property
+    def digest(self) -> str:
+        return self._digest_of(self.path)
+
+    def open(self, name: str) -> BinaryIO:
+        info = self._infos[name]
+        ratio = info.file_size / max(info.compress_size, 1)
+        if info.file_size > MAX_FILE_BYTES:
+            raise DataError(f"{info.file_size} bytes unpacked, limit {MAX_FILE_BYTES}")
+        if info.file_size > 1 << 20 and ratio > MAX_RATIO:
+            raise DataError(f"unpacks to {ratio:.0f} times its size, limit {MAX_RATIO}")
+        return self._zip.open(info)  # type: ignore[return-value]
+
+
+def read(files: Files, name: str) -> bytes:
+    """The bytes of one file. Raises DataError with the reason."""
+    try:
+        with files.open(name) as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except DataError:
+        raise
+    except Exception as error:  # encrypted, bad checksum, unknown compression, gone
+        raise DataError(str(error) or type(error).__name__) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise DataError(f"more than {MAX_FILE_BYTES} bytes")
+    return raw
+
+
+def in_order(work: Callable[[str], T], names: Iterable[str], ahead: int = 64) -> Iterator[T]:
+    """`map` by threads, in order, at most `ahead` results waiting to be taken."""
+    names = iter(names)
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
+    try:
+        pending = deque(pool.submit(work, name) for name in islice(names, ahead))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(work, name) for name in islice(names, 1))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """A split whose samples are files; less opaque ones than the share `min_alpha` are left out."""
+
+    label: str
+    files: Files
+    names: list[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+    min_alpha: float = 0.0
+
+    @cached_property
+    def digest(self) -> str:
+        text = "\0".join([self.files.digest, str(self.min_alpha), *self.names])
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def pixels(self, name: str) -> np.ndarray:
+        """uint8 HW or HWC. Raises DataError with the reason, without the name."""
+        return decode(read(self.files, name), self.min_alpha)
+
+    def items(self) -> Iterator[Item]:
+        return in_order(partial(_item, self), self.names)
+
+    def header(self, name: str) -> tuple[int, int] | str:
+        """(height, width) from the first bytes of a file, or the reason why there is none."""
+        try:
+            with self.files.open(name) as file, Image.open(file, formats=FORMATS) as image:
+                return image.height, image.width
+        except Exception as error:  # as in `decode`
+            return str(error).split("<")[0].strip() or type(error).__name__
+
+
+def _item(part: FilePart, name: str) -> Item:
+    try:
+        return part.pixels(name)
+    except DataError as error:
+        return str(error)

@@ -1,0 +1,102 @@
+"""Sets of pictures as `Splits`: `open_images("mnist", size=32, filter="bilinear", channels=1)`.
+
+A batch holds `image` float32 BCHW in 0..1, `index` int64 B, `label` int64 B where there are labels,
+and `mask` float32 B1HW (1 = picture, 0 = padding) after a letterbox. Nothing is decoded before it
+is asked for; the fingerprint needs the raw bytes only.
+"""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from famulus.feed.source import Splits
+from famulus.images import datasets as sets
+from famulus.images.duplicates import duplicate_notes, find_duplicates
+from famulus.images.file_source import FileSource
+from famulus.images.files import FilePart
+from famulus.images.image_source import Choice, ImageSource, box_mask, finish_images
+from famulus.images.parts import Part
+from famulus.images.picture import Recipe, recipe
+
+__all__ = ["FileSource", "ImageSource", "ImageSplits", "box_mask", "finish_images", "open_images"]
+RESIDENT_BYTES = 4 << 30  # a part that takes more when decoded is read from its files each time
+
+
+class ImageSplits(Splits):
+    """`Splits` whose notes wait until they are asked for, since they need the pixels."""
+
+    train: ImageSource | FileSource
+    validation: ImageSource | FileSource
+
+    def __init__(
+        self,
+        train: ImageSource | FileSource,
+        validation: ImageSource | FileSource,
+        first: list[str],
+    ) -> None:
+        object.__setattr__(self, "train", train)
+        object.__setattr__(self, "validation", validation)
+        object.__setattr__(self, "_first", first)
+
+    def __repr__(self) -> str:  # the dataclass's own would decode everything for `notes`
+        return f"ImageSplits({self.train.part.label}, {self.validation.part.label})"
+
+    @cached_property
+    def notes(self) -> list[str]:  # type: ignore[override]
+        """Files left out and why; validation pictures that are in training too, or nearly."""
+        train, validation = self.train, self.validation
+        notes = [*self._first, *train.notes, *validation.notes]  # type: ignore[attr-defined]
+        if isinstance(train, FileSource) or isinstance(validation, FileSource):
+            return [*notes, "validation: copies in training not looked for: read from files"]
+        found = find_duplicates(train.images, validation.images)
+        if not found.complete:
+            notes.append("validation: only exact copies in training looked for: too many pairs")
+        return notes + duplicate_notes(found, train.names, validation.names)
+
+    @property
+    def resized(self) -> bool:
+        """Whether any picture was interpolated; if not, pixels are those of the files."""
+        return self.train.resized or self.validation.resized
+
+
+def _source(part: Part, how: Recipe, choice: Choice, resident: int) -> ImageSource | FileSource:
+    if isinstance(part, FilePart):
+        how = replace(how, channels=how.channels or 3)  # one grey file among colours is no reason
+        shape = how.size or part.header(part.names[0])
+        pixels = 0 if isinstance(shape, str) else shape[0] * shape[1]
+        if pixels * how.channels * len(part.names) > resident:
+            return FileSource(part, how, choice)
+    return ImageSource(part, how, choice)
+
+
+def open_images(
+    name: str,
+    size: Any = None,
+    filter: str = "bilinear",
+    channels: int | None = None,
+    subset: Any = None,
+    validation: Any = None,
+    seed: int = 0,
+    fit: str = "stretch",
+    resident_bytes: int = RESIDENT_BYTES,
+) -> ImageSplits:
+    """The training and validation pictures of a set: a name of `sets.NAMED`, or a path.
+
+    `size` None keeps the files' size, else pixels (square) or [height, width]; `filter` and `fit`
+    as in `picture`; `channels` 1 (luma), 3 or None (arrays as they are, files 3).
+    `subset` takes a count, a share or class names of the training part only, so that scores stay
+    comparable. `validation` takes a count or a share of the validation part; of a set without a
+    split of its own, a share is what is held out (default .05, by hash of the file name). `seed`
+    draws subsets.
+    Raises ConfigError for a wrong argument, DataError for missing or damaged files.
+    """
+    how = recipe(size, filter, channels, fit)
+    share = validation if isinstance(validation, float) and 0 < validation < 1 else None
+    found = sets.find(name, share)
+    if share is not None and not found.own_split:
+        validation = None  # spent on the split
+    return ImageSplits(
+        _source(found.train, how, Choice(subset, seed, "data.subset"), resident_bytes),
+        _source(found.validation, how, Choice(validation, seed, "data.validation"), resident_bytes),
+        found.notes,
+    )

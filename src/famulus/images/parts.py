@@ -1,0 +1,160 @@
+"""One split of a set before and after decoding.
+
+A `Part` knows its digest, its sample names and labels without decoding anything; `decoded` turns it
+into one uint8 array. What a part decodes to is kept between the cells of a process, bounded.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from famulus.config.errors import DataError
+from famulus.images.cache import ByteCache
+from famulus.images.picture import Recipe, render
+
+LISTED = 20  # files named one by one for one reason
+SIZES = 5  # stored sizes that a note names
+Item = np.ndarray | str  # pixels HW or HWC, or the reason why there are none
+_pictures = ByteCache(1 << 30)  # by digest: a list of Item, before any resize
+_rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
+
+
+class Part(Protocol):
+    """`label`: what messages call it; `digest`: hex hash of its raw bytes."""
+
+    label: str
+    digest: str
+    names: Sequence[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+
+    def items(self) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True)
+class ArrayPart:
+    """Pictures that are an array already; `load` gives uint8 BHW or BHWC."""
+
+    label: str
+    digest: str
+    names: Sequence[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+    load: Callable[[], np.ndarray]
+
+    def items(self) -> Iterator[Item]:
+        return iter(self.load())
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`images` uint8 BCHW; `kept` which of the part's samples they are; `boxes` (top, left, height,
+    width) of each picture inside its frame, int64 B4; `notes` what was left out and
+    why, and what was resized."""
+
+    images: np.ndarray
+    kept: np.ndarray
+    boxes: np.ndarray
+    resized: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def decoded(part: Part, how: Recipe) -> Decoded:
+    """All readable pictures of `part` in the form `how`.
+
+    Raises DataError if none can be read, or if they differ in shape and no size is named.
+    """
+    key = (part.digest, how)
+    result = _rendered.get(key)
+    if result is None:
+        result = _decode(part, how)
+        _rendered.put(key, result, result.images.nbytes)
+    return result
+
+
+def _decode(part: Part, how: Recipe) -> Decoded:
+    known = _pictures.get(part.digest)
+    remembered: list[Item] | None = [] if known is None else None
+    size = 0
+    images = np.empty(0, np.uint8)
+    kept, boxes, stored = [], [], Counter[tuple[int, int]]()
+    left_out: dict[str, list[str]] = {}
+    for index, item in enumerate(part.items() if known is None else known):
+        if remembered is not None:
+            remembered.append(item)
+            size += len(item) if isinstance(item, str) else item.nbytes
+            if size > _pictures.limit:
+                remembered = None
+        if isinstance(item, str):
+            left_out.setdefault(item, []).append(part.names[index])
+            continue
+        pixels, box, changed = render(item, how)
+        if not kept:
+            images = np.empty((len(part.names), *pixels.shape), np.uint8)
+        elif pixels.shape != images.shape[1:]:
+            raise DataError(
+                f"{part.label}: pictures of different shape: {part.names[kept[0]]} has "
+                f"{images.shape[1:]}, {part.names[index]} {pixels.shape}: name data.size and "
+                "data.channels"
+            )
+        images[len(kept)] = pixels
+        kept.append(index)
+        boxes.append(box)
+        if changed:
+            stored[item.shape[:2]] += 1
+    notes = left_out_notes(part.label, left_out)
+    if not kept:
+        reason = f": {notes[0]}" if notes else ""
+        raise DataError(f"{part.label}: expected at least 1 readable picture, received 0{reason}")
+    if remembered is not None:
+        _pictures.put(part.digest, remembered, size)
+    notes += resized_notes(part.label, stored, len(kept), how.filter)
+    images = images[: len(kept)]
+    return Decoded(images, np.array(kept), np.array(boxes, np.int64), bool(stored), notes)
+
+
+def originals(part: Part, positions: np.ndarray) -> list[Item]:
+    """The pictures at these positions as they are stored; what was decoded is not decoded again."""
+    known = _pictures.get(part.digest)
+    if known is not None:
+        return [known[i] for i in positions]
+    wanted = {int(i): None for i in positions}
+    last = max(wanted, default=-1)
+    for index, item in enumerate(part.items() if wanted else ()):
+        if index in wanted:
+            wanted[index] = item
+        if index >= last:
+            break
+    return [wanted[int(i)] for i in positions]
+
+
+def left_out_notes(label: str, left_out: dict[str, list[str]]) -> list[str]:
+    """One line a file; one for all of them where more than `LISTED` share a reason."""
+    notes = []
+    for reason, names in left_out.items():
+        if len(names) > LISTED:
+            shown = ", ".join(names[:3])
+            notes.append(f"{label}: left out {len(names)} files: {reason} (as {shown})")
+        else:
+            notes.extend(f"{label}: left out {name}: {reason}" for name in names)
+    return notes
+
+
+def resized_notes(
+    label: str, stored: Counter[tuple[int, int]], count: int, filter: str
+) -> list[str]:
+    """One line: how many of `count` pictures were interpolated, and their (height, width) as
+    stored, the most frequent first. Nothing where none was."""
+    if not stored:
+        return []
+    rows = sorted(stored.items(), key=lambda row: (-row[1], row[0]))
+    sizes = [f"{wide}x{high} ({n:,})" for (high, wide), n in rows[:SIZES]]
+    more = f" and {len(rows) - SIZES} other sizes" if len(rows) > SIZES else ""
+    shown = ", ".join(sizes)
+    return [
+        f"{label}: {stored.total():,} of {count:,} resized, {filter}; stored as width x height "
+        f"{shown}{more}"
+    ]

@@ -1,0 +1,1 @@
+"""What runs say, without a word of HTML."""

@@ -1,0 +1,129 @@
+"""What differs between filled configurations: cells of one experiment, or its earlier version."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from famulus.journal.facts.group import token
+from famulus.journal.facts.numbers import plain
+from famulus.journal.facts.record import Record
+
+SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
+OPERATIONAL = ("training.device", "training.workers", "training.threads", "training.probes")
+
+
+def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
+    """Dotted path -> leaf; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, path + ".")
+        else:
+            found[path] = value
+    return found
+
+
+def levels(records: Iterable[Record]) -> dict[str, list[Any]]:
+    """Dotted path -> its distinct values over the runs, in order of appearance."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        config = {k: v for k, v in record.config.items() if k not in SILENT}
+        for path, value in flat(config).items():
+            if path not in OPERATIONAL:
+                found.setdefault(path, {}).setdefault(token(value), value)
+    return {path: list(values.values()) for path, values in found.items()}
+
+
+def varying(records: list[Record]) -> list[str]:
+    """Dotted paths whose values differ between the runs."""
+    return [path for path, values in levels(records).items() if len(values) > 1]
+
+
+def show(value: Any) -> str:
+    """A setting in a sentence: null stays visible, long values are cut."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else plain(value)
+    text = "null" if value is None else text
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def differences(old: list[Record], new: list[Record]) -> list[str]:
+    """One line a difference: values of the matrix, then settings of the cells that both have.
+
+    Where no cell is in both, the values of each setting over all cells are compared.
+    """
+    lines = [f"matrix {line}" for line in _told(_axes(old), _axes(new))]
+    shared = {_cell(r) for r in old} & {_cell(r) for r in new}
+    if shared:
+        old = [r for r in old if _cell(r) in shared]
+        new = [r for r in new if _cell(r) in shared]
+    before, after = levels(old), levels(new)
+    if before.pop("expect", None) != after.pop("expect", None):
+        lines.append("expect: the promises were changed")
+    seeds = [{token(v) for v in side.get("training.seed", [])} for side in (before, after)]
+    if seeds[0] & seeds[1]:
+        old_n, new_n = _replicates(old), _replicates(new)
+        lines += [f"replicates: {old_n} → {new_n}"] if old_n != new_n else []
+        before.pop("training.seed")
+        after.pop("training.seed")
+    return lines + _told(before, after)
+
+
+def _replicates(records: list[Record]) -> int:
+    """Most runs that any cell has."""
+    counts = Counter(_cell(r) for r in records if not r.heir)
+    return max(counts.values(), default=0)
+
+
+def _cell(record: Record) -> str:
+    return json.dumps([[k, token(v)] for k, v in sorted(record.axes.items())])
+
+
+def _axes(records: list[Record]) -> dict[str, list[Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for axis, value in record.axes.items():
+            found.setdefault(axis, {})[token(value)] = value
+    return {axis: list(values.values()) for axis, values in found.items()}
+
+
+def _told(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> list[str]:
+    """One line for each name whose set of values differs: 'training.batch: 64 → 128'."""
+    lines = []
+    for path in sorted(before.keys() | after.keys()):
+        a = {token(v): v for v in before.get(path, [])}
+        b = {token(v): v for v in after.get(path, [])}
+        more = ", ".join(show(v) for k, v in b.items() if k not in a)
+        less = ", ".join(show(v) for k, v in a.items() if k not in b)
+        if not a:
+            lines.append(f"{path}: new, {more}")
+        elif not b:
+            lines.append(f"{path}: no longer set, was {less}")
+        elif more and less:
+            lines.append(f"{path}: {less} → {more}")
+        elif more or less:
+            lines.append(f"{path}: {more} added" if more else f"{path}: {less} dropped")
+    return lines
+
+
+def signature(record: Record) -> str:
+    """Equal for the cells of one version of a file: what does not come from its matrix."""
+    own = {token(v) for v in (record.config.get("matrix") or {}).values()}
+    leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
+    fixed = {
+        k: v
+        for k, v in leaves.items()
+        if k not in (*OPERATIONAL, "training.seed") and token(v) not in own
+    }
+    axes = sorted(k for k in record.config.get("matrix") or {})
+    return json.dumps([axes, fixed], sort_keys=True, default=str)
+
+
+def last_version(others: list[Record]) -> list[Record]:
+    """Of runs that the present plan does not contain: those of the newest earlier version."""
+    others = [r for r in others if not r.heir]
+    if not others:
+        return []
+    newest = signature(max(others, key=lambda r: (r.started, r.id)))
+    return [r for r in others if signature(r) == newest]

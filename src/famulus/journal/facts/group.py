@@ -1,0 +1,118 @@
+"""Replicates together: one group is one cell of the matrix, run with one or more seeds."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from famulus.journal.facts.numbers import plain
+from famulus.journal.facts.record import Record
+from famulus.journal.facts.unused_axes import idle, without
+
+OUTSIDE = (
+    "why",
+    "expect",
+    "cost",
+    "replicates",
+    "matrix",
+)  # of a configuration: no replicate differs
+
+
+@dataclass
+class Group:
+    """Runs that differ in their seed alone. `key` is the colour and the link of all its traces."""
+
+    key: int
+    axes: dict[str, Any]
+    records: list[Record] = field(default_factory=list)
+    child_of: str = ""  # id of the run that this one goes on from, with other settings
+
+    def values(self, score: str, finished: bool = False) -> list[float]:
+        """The score of each replicate that has one."""
+        runs = [r for r in self.records if not finished or r.status == "finished"]
+        return [r.scores[score] for r in runs if score in r.scores]
+
+    def mean(self, score: str, finished: bool = False) -> float | None:
+        values = self.values(score, finished)
+        return math.fsum(values) / len(values) if values else None
+
+    def spread(self, score: str, finished: bool = False) -> float | None:
+        """Standard deviation (n - 1) over replicates; None for a single one."""
+        values = self.values(score, finished)
+        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+    @property
+    def status(self) -> str:
+        """finished when all are; else the state that asks most for attention."""
+        states = {r.status for r in self.records}
+        for state in ("failed", "interrupted", "running", "planned"):
+            if state in states:
+                return state
+        return "finished"
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will come: finished or failed."""
+        return all(r.status in ("finished", "failed") for r in self.records)
+
+
+def axis_names(records: Iterable[Record]) -> list[str]:
+    """Matrix keys in the order in which the file gives them."""
+    names: dict[str, None] = {}
+    for record in records:
+        names |= dict.fromkeys(record.axes)
+    return list(names)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal values of equal kind: 1, 1.0, true and "1" are four values."""
+    return type(a) is type(b) and a == b
+
+
+def token(value: Any) -> str:
+    """A text that two matrix values share only if they are the same."""
+    return f"{type(value).__name__}:{json.dumps(value, sort_keys=True, default=str)}"
+
+
+def domain(groups: Iterable[Group], axis: str) -> list[Any]:
+    """Distinct values of an axis, in order of appearance; None (no such key) left out."""
+    seen: dict[str, Any] = {}
+    for group in groups:
+        value = group.axes.get(axis)
+        if value is not None:
+            seen.setdefault(token(value), value)
+    return list(seen.values())
+
+
+def gather(records: Iterable[Record]) -> list[Group]:
+    """Groups in order of appearance; children of the same experiment follow as their own."""
+    records = list(records)
+    ids = {r.id for r in records}
+    groups: dict[str, Group] = {}
+    for record in records:
+        rest = without(record.config, [*OUTSIDE, "training.seed", *idle(record.facts)])
+        parent = record.parent.get("run", "")
+        heir = parent if parent in ids and record.heir else ""
+        key = json.dumps([record.axes, rest, heir], sort_keys=True, default=str)
+        group = groups.setdefault(key, Group(0, record.axes, child_of=heir))
+        group.records.append(record)
+    ordered = sorted(groups.values(), key=lambda g: bool(g.child_of))
+    for key, group in enumerate(ordered):
+        group.key = key
+        group.records.sort(key=lambda r: (r.replicate, r.id))
+    return ordered
+
+
+def title(axes: dict, names: Iterable[str], separator: str = " · ") -> str:
+    """'mnist · bilinear · 20': the values of the axes named, with a name where a value is bare."""
+    parts = []
+    for name in names:
+        value = axes.get(name)
+        if value is None:
+            continue
+        bare = isinstance(value, bool | int | float)
+        parts.append(f"{name} {plain(value)}" if bare else plain(value))
+    return separator.join(parts)

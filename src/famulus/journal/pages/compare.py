@@ -1,0 +1,100 @@
+"""`famulus compare`: the results table of an experiment, or runs side by side."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from famulus.config.errors import ConfigError
+from famulus.journal.facts import table as tables
+from famulus.journal.facts.changes import levels, show, varying
+from famulus.journal.facts.entry import collect, main_score
+from famulus.journal.facts.group import Group, axis_names
+from famulus.journal.facts.layers_compare import layer_rows, layer_table
+from famulus.journal.facts.record import Record, higher_is_better, read_run
+from famulus.journal.facts.table import average_over, build, select, with_extremes
+from famulus.journal.pages.render import render, rows
+
+
+def compare(
+    store: Any,
+    refs: list[str],
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    sort: Iterable[str] = (),
+    average: Iterable[str] = (),
+    score: str | None = None,
+    format: str = "text",
+) -> str:
+    """Table of one experiment (`refs` = its name) or of runs, which also lists what differs.
+
+    include, exclude: parts of columns' names; sort: keys, `-` before or after descends;
+    average: axes to average away, with min, max and std; score: the leading one.
+    Raises ConfigError for an unknown column, StoreError for an unknown run.
+    """
+    if not refs:
+        raise ConfigError("expected an experiment or runs, received nothing: see famulus status")
+    runs = not (len(refs) == 1 and refs[0] in store.experiments())
+    if not runs:
+        entry = collect(store, refs[0])
+        groups, axes, differing = entry.groups, entry.axes, []
+        promised = entry.promised
+        records = entry.records
+    else:
+        records = [read_run(store.find(ref)) for ref in refs]
+        groups = [Group(n, r.axes, [r]) for n, r in enumerate(records)]
+        differing, promised = varying(records), set()
+        axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
+    for column in average:
+        groups, axes = average_over(groups, axes, column)
+    scores = list(dict.fromkeys(s for r in records for s in r.scores))
+    config = records[0].config if records else {}
+    score = _known(score, scores) if score else main_score(config, scores)
+    table = build(groups, axes, score, scores, higher_is_better(score, config), promised)
+    if list(average):
+        table = with_extremes(table)
+    if differing:
+        include = [*include, "run"]
+    table = tables.sort(select(table, include, exclude), sort)
+    if format == "json":
+        extra = {"differences": _differences(records, differing)} if differing else {}
+        if runs and (layers := layer_rows(records)):
+            extra["layers"] = layers
+        body = {"columns": table.names, "rows": rows(table)} | extra
+        return json.dumps(body, indent=1, default=str) + "\n"
+    text = render(table, format) + (_said(records, differing, format) if differing else "")
+    return text + (_layers(records, format) if runs else "")
+
+
+def _known(score: str, scores: list[str]) -> str:
+    found = [s for s in scores if s == score] or [s for s in scores if score in s]
+    if not found:
+        raise ConfigError(
+            f"expected a score of {', '.join(scores) or 'none yet'}, received {score!r}"
+        )
+    return found[0]
+
+
+def _differences(records: list[Record], paths: list[str]) -> dict[str, dict[str, Any]]:
+    """Dotted path -> run id -> value, where the runs differ."""
+    return {p: {r.id: (levels([r]).get(p) or [None])[0] for r in records} for p in paths}
+
+
+def _said(records: list[Record], paths: list[str], form: str) -> str:
+    """The differences as lines; nothing for CSV and LaTeX, which hold one table only."""
+    if form not in ("text", "markdown"):
+        return ""
+    lines = []
+    for path, values in _differences(records, paths).items():
+        told = ", ".join(f"{run[:6]} {show(v)}" for run, v in values.items())
+        lines.append(f"- `{path}`: {told}" if form == "markdown" else f"{path}: {told}")
+    return (
+        "\nSettings that differ\n" + ("\n" if form == "markdown" else "") + "\n".join(lines) + "\n"
+    )
+
+
+def _layers(records: list[Record], form: str) -> str:
+    """The layers side by side; nothing where one table is all that fits, or without probes."""
+    heading, table = layer_table(records)
+    if table is None or form not in ("text", "markdown"):
+        return ""
+    return f"\n{heading}\n\n" + render(table, form)

@@ -1,0 +1,91 @@
+"""Pages as HTML: one file each, CSS and script inside, nothing loaded from anywhere else.
+
+Values are escaped by the template engine, always; SVG and JSON that we make ourselves are marked as
+safe here and escaped where they are made. A content security policy allows exactly our own style
+and script by their hashes, so that nothing that slipped in could run.
+"""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from famulus.journal.facts.headline import Strong
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8").strip()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.tests["strong"] = lambda part: isinstance(part, Strong)
+    return made
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@cache
+def policy() -> str:
+    """The content security policy of every page (also fit for a server's header)."""
+    return (
+        "default-src 'none'; "
+        f"style-src {_hash(_asset('style.css'))}; script-src {_hash(_asset('script.js'))}; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def page(template: str, home: str, **values: Any) -> str:
+    """A whole page of `assets/<template>`; `home` leads to the journal's folder."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=policy(),
+            style=Markup(_asset("style.css")),
+            script=Markup(_asset("script.js")),
+            home=home,
+            **values,
+        )
+    )
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def notes_html(text: str) -> Markup:
+    """A person's Markdown; raw HTML stays text, headings step down below the page's own."""
+    tokens = _markdown().parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + 2)}"
+    return Markup(_markdown().renderer.render(tokens, _markdown().options, {}))
+
+
+def json_block(value: Any) -> Markup:
+    """JSON for a script element: no character can end the element."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

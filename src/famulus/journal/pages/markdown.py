@@ -1,0 +1,106 @@
+"""The Markdown twin of an entry, with its curves and pictures linked."""
+
+from famulus.journal.facts import names
+from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.group import title
+from famulus.journal.facts.headline import Strong, sentences
+from famulus.journal.facts.numbers import count
+from famulus.journal.facts.table import select
+from famulus.journal.pages.entry_page import entry_margin, entry_table, finding_facts, floor_facts
+from famulus.journal.pages.pictures import chosen, newest, picture_name
+from famulus.journal.pages.render import markdown
+
+STATES = {"kept": "✓ kept", "broken": "✗ broken", "not yet": "… not yet"}
+SPECIAL = "\\`*_[]<>|#"
+
+
+def escape(text: str) -> str:
+    """`text` as one line that Markdown shows as it is."""
+    return "".join("\\" + c if c in SPECIAL else c for c in " ".join(str(text).split()))
+
+
+def _sentence(parts: list[str]) -> str:
+    return "".join(f"**{escape(p)}**" if isinstance(p, Strong) else _keep(p) for p in parts)
+
+
+def _keep(text: str) -> str:
+    """Escaped, with the spaces at its ends kept."""
+    left = " " if text[:1] == " " else ""
+    right = " " if text[-1:] == " " and text.strip() else ""
+    return left + escape(text) + right
+
+
+def entry_markdown(entry: Entry, curves: bool) -> str:
+    """The whole entry; `curves`: curves.svg lies beside it."""
+    parts = [f"# {escape(entry.why or entry.experiment)}"]
+    parts.append(f"`{entry.experiment}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
+    parts.append("\n".join(f"- {_sentence(s)}" for s in sentences(entry)))
+    if entry.promises:
+        lines = (
+            f"- {STATES[p.state]}: {escape(p.says)} — {escape(p.measured)}" for p in entry.promises
+        )
+        parts += ["## Promises", "\n".join(lines)]
+    if curves:
+        parts += ["## Curves", f"![{escape(entry.score)} over inputs](curves.svg)"]
+    if entry.groups:
+        parts += ["## Results", markdown(select(entry_table(entry))).rstrip()]
+    parts += _pictures(entry)
+    if entry.findings:
+        parts.append("## Findings")
+        for finding in entry.findings:
+            facts = finding_facts(finding, entry, "runs/")
+            where = f" ({escape(facts['where'])})" if facts["where"] else ""
+            where += f", explained by {escape(finding.under)}" if finding.under else ""
+            parts.append(f"**{escape(finding.cause)}**, {escape(finding.severity)}{where}")
+            parts.append(escape(finding.evidence))
+            if finding.remedy:
+                parts.append(f"To do: {escape(finding.remedy)}")
+    if entry.edges:
+        lines = [
+            f"- `{e.child}` {e.kind.replace('_', ' ')} from `{e.parent}`"
+            + (f" at step {e.checkpoint}" if e.checkpoint else "")
+            for e in entry.edges
+        ]
+        parts += ["## Lineage", "\n".join(lines)]
+    if entry.notes:
+        parts.append("## Notes")
+        for where, text in entry.notes:
+            parts += [f"### {escape(where)}", text.strip()]
+    parts += _settings(entry)
+    return "\n\n".join(parts) + "\n"
+
+
+def _pictures(entry: Entry) -> list[str]:
+    front, rest = chosen(entry)
+    lines = []
+    for group in [*front, *rest]:
+        record = next((r for r in group.records if r.pictures), None)
+        for picture in newest(record) if record else ():
+            name = title(group.axes, entry.naming) or record.slug
+            rows = ", ".join(picture.labels)
+            at = f"{picture.name} at {count(picture.inputs)} inputs: {rows}"
+            path = f"pictures/{picture_name(record, picture)}"
+            lines.append(f"{escape(name)}, {escape(at)}\n\n![{escape(name)}]({path})")
+    return ["## Pictures", *lines] if lines else []
+
+
+def _settings(entry: Entry) -> list[str]:
+    parts = ["## Settings"]
+    if entry.varies:
+        parts.append("What differs between cells: " + ", ".join(f"`{v}`" for v in entry.varies))
+    if entry.changed_since:
+        lines = entry.changed or ["nothing differs"]
+        parts.append(f"Against the last version of this file ({entry.changed_since}):")
+        parts.append("\n".join(f"- {escape(line)}" for line in lines))
+    floors = floor_facts(entry)
+    if floors:
+        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in floors))
+    if entry.text:
+        fence = "```"
+        while fence in entry.text:
+            fence += "`"
+        parts.append(f"{fence}yaml\n{entry.text.rstrip()}\n{fence}")
+    runs = [
+        f"- [{escape(r.name)}](runs/{names.run_page(r)}): {r.status}" for r in entry.records[:500]
+    ]
+    return [*parts, "## Runs", "\n".join(runs)] if runs else parts

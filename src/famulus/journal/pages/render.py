@@ -1,0 +1,159 @@
+"""A results table as text, Markdown, CSV, JSON or LaTeX.
+
+Text, Markdown and LaTeX round by the spread; CSV and JSON give every digit.
+"""
+
+import csv
+import io
+import json
+from typing import Any
+
+from famulus.config.errors import ConfigError
+from famulus.journal.facts.numbers import figure, plain, pm
+from famulus.journal.facts.table import Column, Measured, Table
+
+
+def shown(cell: Any, column: Column) -> str:
+    """A cell as a person reads it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, Measured):
+        return pm(cell.mean, cell.std)
+    if column.kind == "meter":
+        return "*" * int(cell)
+    if column.kind == "number" and isinstance(cell, int | float):
+        whole = column.name in WHOLE or column.name.endswith("(n)")
+        return f"{cell:,.0f}" if whole else figure(cell)
+    return plain(cell)
+
+
+WHOLE = ("parameters", "inputs", "steps", "inputs/s")
+
+
+def numeric(column: Column, table: Table) -> bool:
+    """Is a column set flush right?"""
+    if column.kind in ("score", "number"):
+        return True
+    cells = [r.cells.get(column.name) for r in table.rows]
+    filled = [c for c in cells if c is not None]
+    numbers = [isinstance(c, int | float) and not isinstance(c, bool) for c in filled]
+    return column.kind == "axis" and bool(filled) and all(numbers)
+
+
+def text(table: Table) -> str:
+    """Columns aligned by spaces."""
+    grid = [[shown(r.cells.get(c.name), c) for c in table.columns] for r in table.rows]
+    widths = [max(map(len, (c.name, *(g[n] for g in grid)))) for n, c in enumerate(table.columns)]
+    right = [numeric(c, table) for c in table.columns]
+
+    def line(cells: list[str]) -> str:
+        parts = (
+            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)
+        )
+        return "  ".join(parts).rstrip()
+
+    rule = "  ".join("-" * w for w in widths)
+    return "\n".join([line(table.names), rule, *map(line, grid)]) + "\n"
+
+
+def markdown(table: Table) -> str:
+    """A pipe table; pipes and line ends inside cells are escaped."""
+
+    def cell(value: str) -> str:
+        value = " ".join(value.split()).replace("\\", "\\\\").replace("|", "\\|")
+        return value.replace("<", "&lt;")
+
+    head = " | ".join(cell(n) for n in table.names)
+    rule = "|".join("---:" if numeric(c, table) else ":---" for c in table.columns)
+    lines = [f"| {head} |", f"|{rule}|"]
+    for row in table.rows:
+        cells = (
+            shown(row.cells.get(c.name), c).replace("*", "\\*")
+            if c.kind != "meter"
+            else (f"`{m}`" if (m := shown(row.cells.get(c.name), c)) else "")
+            for c in table.columns
+        )
+        lines.append("| " + " | ".join(c if c.startswith("`") else cell(c) for c in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    """Plain dicts; a score also as `name (std)` and `name (n)` where runs were averaged."""
+    several = any(isinstance(c, Measured) and c.n > 1 for r in table.rows for c in r.cells.values())
+    found = []
+    for row in table.rows:
+        line: dict[str, Any] = {}
+        for column in table.columns:
+            cell = row.cells.get(column.name)
+            if column.kind != "score":
+                line[column.name] = cell
+                continue
+            line[column.name] = cell.mean if cell else None
+            if several:
+                line.setdefault(f"{column.name} (std)", cell.std if cell else None)
+                line.setdefault(f"{column.name} (n)", cell.n if cell else None)
+        found.append(line)
+    return found
+
+
+def as_csv(table: Table) -> str:
+    """RFC 4180 with plain line ends; a text that a spreadsheet would run is quoted with '."""
+    lines = rows(table)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = list(lines[0]) if lines else table.names
+    writer.writerow(map(_inert, names))
+    for line in lines:
+        writer.writerow([_inert(line[n]) for n in names])
+    return out.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    if isinstance(cell, float):
+        return repr(cell)
+    if isinstance(cell, list | tuple | dict | bool):
+        cell = plain(cell)
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + cell
+    return cell
+
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: "\\" + c for c in "&%$#_{}"
+}
+
+
+def latex(table: Table) -> str:
+    """A booktabs table; the meter is left out, as no printed table needs it."""
+    columns = [c for c in table.columns if c.kind != "meter"]
+
+    def escape(value: str) -> str:
+        return "".join(LATEX.get(c, c) for c in value)
+
+    def cell(value: Any, column: Column) -> str:
+        text = shown(value, column)
+        if isinstance(value, Measured):
+            return "$" + text.replace("±", r"\pm").replace(",", "{,}") + "$"
+        return escape(text)
+
+    spec = "".join("r" if numeric(c, table) else "l" for c in columns)
+    lines = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+    lines.append(" & ".join(escape(c.name) for c in columns) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        lines.append(" & ".join(cell(row.cells.get(c.name), c) for c in columns) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def as_json(table: Table) -> str:
+    return json.dumps({"columns": table.names, "rows": rows(table)}, indent=1, default=str) + "\n"
+
+
+FORMATS = {"text": text, "markdown": markdown, "csv": as_csv, "json": as_json, "latex": latex}
+
+
+def render(table: Table, form: str) -> str:
+    """The table in one of `FORMATS`. ConfigError for another name."""
+    if form not in FORMATS:
+        raise ConfigError(f"expected a format of {', '.join(FORMATS)}, received {form!r}")
+    return FORMATS[form](table)

@@ -1,0 +1,165 @@
+"""The page of one run: settings, curves, pictures over time, findings, lineage, provenance."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from famulus.config.yaml import dump
+from famulus.journal.facts import forecast, names
+from famulus.journal.facts.entry import Edge, Entry, Finding, lineage_of, main_score, told_energy
+from famulus.journal.facts.group import title
+from famulus.journal.facts.numbers import count, duration, figure, plain
+from famulus.journal.facts.record import Record
+from famulus.journal.pages import lineage
+from famulus.journal.pages.entry_page import TONES, chart, namer
+from famulus.journal.pages.figures import run_figure
+from famulus.journal.pages.html import notes_html, page
+from famulus.journal.pages.layers_page import rows as layer_rows
+from famulus.journal.pages.pictures import Gallery, over_time
+
+
+def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
+    """(HTML of one run, pictures that lie beside the entry's page)."""
+    gallery = Gallery("../pictures/", {})
+    score = main_score(record.config, list(record.scores))
+    own = [f for f in entry.findings if record in f.runs]
+    newest = next((line for line in reversed(record.lineage) if line), {})
+    text = page(
+        "run.html.j2",
+        "../" + names.home(entry.experiment),
+        title=_run_title(entry, record),
+        record=record,
+        margin=_run_margin(record),
+        chips=_run_chips(entry, record),
+        reason=_reason(record),
+        ahead=_ahead(record),
+        scores=_run_scores(record),
+        chart=chart(run_figure(record, score), None, "thick: validation, thin: training"),
+        layers=layer_rows(record.layers) if record.layers else None,
+        findings=[_own_finding(f, record) for f in own],
+        pictures=over_time(record, gallery),
+        notes=notes_html(record.notes) if record.notes.strip() else "",
+        lineage=Markup(lineage.draw(_family(entry, record), namer(entry, ""))),
+        events=_run_events(record),
+        provenance=_provenance(record, newest),
+        packages="\n".join(f"{k} {v}" for k, v in (newest.get("packages") or {}).items()),
+        code_diff=str((newest.get("code") or {}).get("diff") or "")[:100_000],
+        settings=dump(record.config),
+    )
+    return text, gallery.files
+
+
+def _ahead(record: Record) -> str:
+    """Where a run under way will end, or why that can't be said."""
+    if record.status in ("finished", "failed") or not record.last:
+        return ""
+    said = forecast.said(forecast.ahead(record))
+    return f"val/loss {said}." if not said.startswith("no") else f"{said[:1].upper()}{said[1:]}."
+
+
+def _run_title(entry: Entry, record: Record) -> str:
+    return title(record.axes, entry.naming) or record.slug
+
+
+def _run_margin(record: Record) -> list[str]:
+    lines = [record.id, record.started[:16].replace("T", " ")]
+    lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
+    lines.append(duration(record.own_seconds) if record.own_seconds else "")
+    power = f"{figure(record.watts)} W" if record.watts else ""
+    lines.append(told_energy([record]) or power)
+    lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
+    lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
+    device = record.facts.get("device")
+    precision = record.facts.get("precision")
+    precision = precision.get("name") if isinstance(precision, dict) else precision
+    lines.append(" · ".join(plain(v) for v in (device, precision) if v))
+    return [line for line in lines if line]
+
+
+def _run_chips(entry: Entry, record: Record) -> list[tuple[str, str]]:
+    chips = [(TONES.get(record.status, "good"), record.status)]
+    chips += [("soft", "stopped early")] if record.done.get("status") == "stopped" else []
+    chips += [("soft", f"{len(record.attempts)} attempts")] if len(record.attempts) > 1 else []
+    chips += [("warn", "other code than the newest run")] if record.id in entry.stale else []
+    chips += [("soft", "earlier version of the file")] if record in entry.earlier else []
+    if record.heir:
+        chips.append(("soft", f"goes on from {record.parent['run'][:6]}"))
+    return chips
+
+
+def _reason(record: Record) -> str:
+    if record.status not in ("failed", "interrupted") and record.done.get("status") != "stopped":
+        return ""
+    return str(record.done.get("reason") or "")
+
+
+def _run_scores(record: Record) -> list[tuple[str, str]]:
+    lines = [(name, figure(v, 4)) for name, v in record.scores.items()]
+    best = record.done.get("best") or {}
+    if best.get("value") is not None:
+        at = f" at step {best['step']:,}" if isinstance(best.get("step"), int) else ""
+        lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
+    for floor in record.floors:
+        lines.append((f"{floor.get('means')} ({floor.get('score')})", figure(floor["value"], 4)))
+    if advice := record.facts.get("advice"):
+        lines.append(("advice", plain(advice)))
+    return lines
+
+
+def _own_finding(finding: Finding, record: Record) -> dict:
+    own = [f for f in record.findings if f.get("cause") == finding.cause][-1]
+    at = f"step {own['step']:,}" if isinstance(own.get("step"), int) else ""
+    return {"cause": finding.cause, "severity": str(own.get("severity") or "info"), "where": at,
+            "evidence": str(own.get("evidence") or ""), "remedy": str(own.get("remedy") or ""),
+            "links": [], "more": 0, "under": str(own.get("under") or "")}  # fmt: skip
+
+
+def _family(entry: Entry, record: Record) -> list[Edge]:
+    """Edges of a run's ancestors and descendants; its own parents in other experiments too."""
+    edges = entry.edges if record in entry.records else lineage_of(record)
+    near, grown = {record.id}, True
+    while grown:
+        more = {
+            n for e in edges if e.child in near or e.parent in near for n in (e.child, e.parent)
+        }
+        grown, near = not more <= near, near | more
+    return [e for e in edges if e.child in near]
+
+
+def _run_events(record: Record) -> list[tuple[str, str]]:
+    lines = []
+    for n, attempt in enumerate(record.attempts, start=1):
+        ended = f", ended: {attempt['ended']}" if attempt.get("ended") else ""
+        start = attempt.get("start_from")
+        begun = f"attempt {n} from step {start:,}" if isinstance(start, int) else f"attempt {n}"
+        lines.append((str(attempt.get("time") or "")[:16].replace("T", " "), begun + ended))
+    for mark in record.marks:
+        text = str(mark.get("text") or mark.get("what"))
+        lines.append((f"step {int(mark.get('step') or 0):,}", text))
+    return lines
+
+
+def _provenance(record: Record, newest: dict) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
+    command = newest.get("command")
+    command = " ".join(map(str, command)) if isinstance(command, list) else command
+    for name, item in (
+        ("command", command),
+        ("overrides", ", ".join(map(str, newest.get("overrides") or []))),
+        ("code", record.code),
+        ("data", newest.get("data")),
+    ):
+        if item:
+            lines.append((name, str(item)))
+    machine = newest.get("machine")
+    if isinstance(machine, dict):
+        lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
+    skipped = ("time", "step", "inputs", "advice")  # advice stands beside the scores
+    lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
+    return lines
+
+
+def _bytes(name: str, item: Any) -> str:
+    if str(name).endswith("_bytes") and isinstance(item, int):
+        return f"{item / 2**30:.1f} GiB"
+    return plain(item)

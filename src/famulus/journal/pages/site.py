@@ -1,0 +1,101 @@
+"""The journal as a folder: index, a page for each experiment and for each run.
+
+    journal/index.html
+    journal/<experiment>/index.html  index.md  curves.svg  results.csv|.tex|.json
+    journal/<experiment>/runs/<slug>-<id>.html  pictures/<id>-<name>.png
+
+Files are written atomically, and only if their content changed.
+"""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from famulus.config.errors import StoreError
+from famulus.journal.facts import names
+from famulus.journal.facts.entry import Entry, collect
+from famulus.journal.facts.table import select
+from famulus.journal.pages.entry_page import entry_figure, entry_page, entry_table
+from famulus.journal.pages.index_page import index_page, lab_notes
+from famulus.journal.pages.markdown import entry_markdown
+from famulus.journal.pages.panels import layout
+from famulus.journal.pages.render import render
+from famulus.journal.pages.run_page import run_page
+from famulus.journal.pages.standalone import svg_file
+
+
+def write(store: Any, experiment: str | None = None, out: str | Path | None = None) -> list[Path]:
+    """Writes the pages (of one experiment, and the index) and returns their paths, sorted.
+
+    `out` defaults to `<store>/journal`; a remote store needs it. Raises StoreError for an
+    experiment that the store does not have.
+    """
+    folder = _folder(store, out)
+    have = store.experiments()
+    if experiment is not None and experiment not in have:
+        known = ", ".join(have[:8]) or "none yet"
+        raise StoreError(
+            f"expected an experiment of {store.root}, received {experiment!r}: {known}"
+        )
+    entries = [collect(store, name) for name in have]
+    files: dict[str, bytes] = {}
+    for entry in entries:
+        if experiment in (None, entry.experiment):
+            base = names.folder(entry.experiment)
+            files |= {f"{base}/{name}": data for name, data in entry_files(entry).items()}
+    files["index.html"] = index_page(entries, *lab_notes(store)).encode()
+    return sorted(_put(folder / name, data) for name, data in files.items())
+
+
+def _folder(store: Any, out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if store.local is None:
+        raise StoreError(f"{store.root} is remote: expected a folder for the pages (--out)")
+    return Path(store.local) / "journal"
+
+
+def entry_files(entry: Entry) -> dict[str, bytes]:
+    """All files of one experiment, by their names inside its folder."""
+    html, pictures = entry_page(entry)
+    files = {"index.html": html.encode()}
+    curves = svg_file(entry_figure(entry, layout(entry)))
+    if curves:
+        files["curves.svg"] = curves.encode()
+    files["index.md"] = entry_markdown(entry, bool(curves)).encode()
+    table = select(entry_table(entry))
+    for name, form in (("csv", "csv"), ("tex", "latex"), ("json", "json")):
+        files[f"results.{name}"] = render(table, form).encode()
+    for record in [*entry.records, *entry.earlier]:
+        text, more = run_page(entry, record)
+        files[f"runs/{names.run_page(record)}"] = text.encode()
+        pictures |= more
+    return files | {f"pictures/{name}": data for name, data in pictures.items()}
+
+
+def _put(path: Path, data: bytes) -> Path:
+    """Writes a file whole or not at all; leaves an equal one as it is."""
+    try:
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
+            return path
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreError(
+            f"could not write {path}: {(error.strerror or str(error)).lower()};"
+            " free space, or see --out"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # what stood in the way is told already
+            temporary.unlink(missing_ok=True)
+    return path

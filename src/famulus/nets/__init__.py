@@ -1,0 +1,1 @@
+"""What several wings build on: layers, autoencoder, elbo, views."""

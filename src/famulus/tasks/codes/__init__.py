@@ -1,0 +1,3 @@
+"""Codes: pictures as discrete codes, and a prior over them."""
+
+TASKS = ("codes", "prior")

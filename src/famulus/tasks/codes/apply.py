@@ -1,0 +1,130 @@
+"""Using a trained code autoencoder: rebuild a folder, write its codes, walk between pictures.
+
+Shapes: image_BCYX in grey ranges, codes B Y' X' H. Every picture is placed in the model's frame as
+in training, and drawn with the scaling that the model carries; there is no other way to draw.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from famulus.config.apply_options import flag, whole
+from famulus.config.errors import ConfigError
+from famulus.images.strip import strip
+from famulus.tasks.codes.vqvae import VAE
+from famulus.tasks.codes.walk import Draw, Walk
+
+OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
+MOST_SAMPLES, DECODED = 10_000, 64  # draws that a call makes, and how many are decoded at once
+MOST_STEPS = 1_000  # frames between two pictures
+
+
+@torch.no_grad()
+def apply_codes(
+    model: nn.Module,
+    draw: Draw,
+    pictures: Iterable[tuple[str, str, Tensor, Tensor]],
+    out: Path,
+    options: Mapping[str, Any],
+) -> None:
+    """PNGs of the model's size under the pictures' own names; with `encode` codes.npz (or z) and
+    codes.json, where `padding` is the code of places without a real pixel; with `interpolate` n
+    frames between each picture and the next, as `format` grid, gif or mp4; with `sample` n draws
+    of a vae's prior.
+
+    `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for options that
+    don't fit, before anything is written.
+    """
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
+    model.eval()
+    device = next(model.parameters()).device
+    if "sample" in options:
+        _sample(model, draw, out, options)
+        return
+    if "seed" in options:
+        raise ConfigError("apply: option seed goes with sample: expected both")
+    encode, walk = flag(options, "encode"), None
+    if encode and not isinstance(model, VAE) and not model.quantiser.started:
+        raise ConfigError("apply: encode: this run ended before its codebook started")
+    if "format" in options and "interpolate" not in options:
+        raise ConfigError("apply: option format goes with interpolate: expected both")
+    if "interpolate" in options:
+        steps = whole(options, "interpolate", 8, least=2, most=MOST_STEPS)
+        walk = Walk(model, draw, steps, options.get("format", "grid"))
+    names, codes = [], []
+    for name, png, image, mask in pictures:
+        image, mask = image.to(device), mask.to(device)
+        if walk is None and not encode:
+            _save(_rebuilt(model, draw, image, mask), out / png)
+            continue
+        latent = _latent(model, image, mask)
+        names.append(name)
+        if encode:
+            codes.append(_coded(model, latent, mask))
+        if walk is not None:
+            walk.add(latent, mask)
+    if names:
+        out.mkdir(parents=True, exist_ok=True)
+    if codes:
+        _write_codes(model, names, np.concatenate(codes), out)
+    if walk is not None and names:
+        walk.write(out)
+
+
+def _rebuilt(model: nn.Module, draw: Draw, image: Tensor, mask: Tensor) -> Tensor:
+    scaled = model.scaling(image, mask)
+    raw = (model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)).recon.float()
+    own = scaled.inverse(raw) if model.scaling.name == "per-sample" else draw(model, raw)
+    return own.clamp(0, 1) * mask
+
+
+def _save(image_1CYX: Tensor, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(strip(image_1CYX)).save(target)
+
+
+def _latent(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
+    """What lies before the quantiser (vqvae), or mu (vae)."""
+    x = model.scaling(image, mask).x
+    return model.posterior(x)[0] if isinstance(model, VAE) else model.latent(x)
+
+
+def _coded(model: nn.Module, latent: Tensor, mask: Tensor) -> np.ndarray:
+    """int32 codes 1...H of a vqvae's latent, K in the padding, or the z 1D of a vae itself."""
+    if isinstance(model, VAE):
+        return latent.cpu().numpy()
+    return model.codes_of(latent, mask).to(torch.int32).cpu().numpy()
+
+
+def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Path) -> None:
+    if isinstance(model, VAE):
+        np.savez_compressed(out / "codes.npz", z=codes)
+        about = {"names": names, "width": codes.shape[1]}
+    else:
+        np.savez_compressed(out / "codes.npz", codes=codes)
+        about = {"names": names, "grid": list(model.grid), "size": model.quantiser.size}
+        about |= {"codes_per_position": model.quantiser.per_place, "padding": about["size"]}
+    (out / "codes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any]) -> None:
+    if not isinstance(model, VAE):
+        raise ConfigError("apply: sample needs model.kind vae; a vqvae is sampled by its prior")
+    if beside := sorted(set(options) - {"sample", "seed"}):
+        raise ConfigError(f"apply: sample takes no pictures: expected it without {beside[0]}")
+    count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+    seed = whole(options, "seed", 0)
+    stream = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, model.mu.out_features, generator=stream)
+    for first in range(0, count, DECODED):
+        part = z[first : first + DECODED].to(model.mu.weight.device)
+        for i, image in enumerate(draw(model, model.decode(part).float())):
+            _save(image[None], out / f"sample-{first + i:04d}.png")
+    (out / "sampling.json").write_text(json.dumps({"seed": seed, "count": count}), "utf-8")

@@ -1,0 +1,37 @@
+"""A source whose finished batches pass through one function: where most faults of data sit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from famulus.feed.source import Source
+
+Change = Callable[[dict[str, Tensor], np.ndarray], dict[str, Tensor]]  # batch, seeds
+
+
+class Changed:
+    """`source`, but for `change` at the end of `finish`. `fault` makes it other data."""
+
+    def __init__(self, source: Source, change: Change, fault: str) -> None:
+        self.source, self.change, self.fault = source, change, fault
+        self.fingerprint = f"{source.fingerprint}-{fault}"
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("source", "__setstate__", "__deepcopy__"):  # while it is being copied
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        return self.source.gather(indices, seeds)
+
+    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+        return self.change(self.source.finish(batch, seeds), seeds)
+
+    def to(self, device: torch.device) -> "Changed":
+        return Changed(self.source.to(device), self.change, self.fault)

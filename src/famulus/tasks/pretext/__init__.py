@@ -1,0 +1,3 @@
+"""Pretext: questions without labels, and what they help."""
+
+TASKS = ("pretext", "transfer")

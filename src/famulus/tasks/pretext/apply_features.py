@@ -1,0 +1,53 @@
+"""Features of a person's own pictures, written as one `.npz` without pickle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from famulus.config.errors import DataError
+from famulus.images.input_pictures import loose_pictures
+from famulus.images.picture import Recipe
+
+BATCH = 64
+
+
+def in_batches(inputs: Path, how: Recipe, device: torch.device, unread: list[str]):
+    """(names, images BCYX in 0..1 on `device`); what can't be read is told in `unread`."""
+    names: list[str] = []
+    images: list[Tensor] = []
+    for name, pixels in loose_pictures(inputs, how):
+        if isinstance(pixels, DataError):
+            unread.append(f"{name} ({pixels})")
+            continue
+        names.append(name)
+        images.append(torch.from_numpy(pixels))
+        if len(names) == BATCH:
+            yield names, torch.stack(images).to(device) / 255
+            names, images = [], []
+    if names:
+        yield names, torch.stack(images).to(device) / 255
+
+
+def told(unread: list[str]) -> None:
+    """Raises DataError if anything was left out."""
+    if unread:
+        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
+
+
+def write_features(
+    features: Callable[[Tensor], Tensor], device: torch.device, inputs: Path, out: Path, how: Recipe
+) -> None:
+    """`features.npz` in `out`: `names` (text) and `features` float32. Raises DataError."""
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    unread: list[str] = []
+    for some, images in in_batches(inputs, how, device, unread):
+        names += some
+        rows.append(features(images).float().cpu().numpy())
+    if rows:
+        out.mkdir(parents=True, exist_ok=True)
+        np.savez(out / "features.npz", names=np.array(names), features=np.concatenate(rows))
+    told(unread)

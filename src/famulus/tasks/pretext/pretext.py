@@ -1,0 +1,377 @@
+"""Pretext: can pictures teach an encoder without labels, and how much of the score is a shortcut?
+
+Shapes: B batch, N slots, K classes or candidates, C channels, Y X pixels, D features.
+Units: `loss` in nats for bce, soft_label, cross_entropy and info_nce, else in the target's unit.
+`accuracy` is the share of wholly right answers (all slots of a set). `without_x` is that accuracy
+on the same pictures with a shortcut taken away, `x_share` the part of it above chance that was
+lost. `feature_*` and `knn` are of plain pictures: labels are looked at, never learned.
+Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
+"""
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.feed.feeder import validation_seeds
+from famulus.feed.source import Splits
+from famulus.images.strip import strip
+from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.pretext import constant_baseline as constant
+from famulus.tasks.pretext import contrastive as losses
+from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
+from famulus.tasks.pretext.apply_features import write_features
+from famulus.tasks.pretext.data import open_questions
+from famulus.tasks.pretext.pretext_settings import PretextConfig
+from famulus.tasks.pretext.questions import SLOTTED
+from famulus.tasks.pretext.representation import health
+from famulus.tasks.pretext.shortcuts import CONTROLS, take_away
+from famulus.tasks.pretext.source import PretextSource
+
+HEALTH = 1024  # validation pictures for rank, spread and neighbours
+CONTROLLED = 512  # validation samples that are scored again for each control
+PROBED = 2000  # samples of the pixel probe
+
+
+class Pretext(Task):
+    Config = PretextConfig
+
+    def __init__(self, config: PretextConfig, parents: Mapping[str, Any]) -> None:
+        super().__init__(config, parents)
+        self._splits: Splits | None = None
+        self.question = config.data.question()
+
+    # -- what is trained on what -------------------------------------------------------------
+
+    def data(self) -> Splits:
+        if self._splits is None:
+            self._splits = open_questions(self.config.data)
+        return self._splits
+
+    def build(self) -> nn.Module:
+        c, train = self.config.model, self.data().train
+        colours, *size = train.shape
+        if self.config.data.pretext == "rotation" and size[0] != size[1]:
+            raise ConfigError(f"pretext rotation: expected square pictures, received {size}")
+        bce = self.config.loss.kind == "bce"
+        return c.build(colours, size, self.question.classes, self._base_rate() if bce else None)
+
+    def _base_rate(self) -> float:
+        d = self.config.data
+        chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
+        return min(max(chosen / d.sources, 0.01), 0.99)
+
+    def facts(self) -> dict[str, Any]:
+        d = self.config.data
+        facts = {"pretext": d.pretext, "loss": f"{self.config.loss.kind}"}
+        facts["targets"] = "frozen" if d.frozen else "drawn anew in every epoch"
+        if d.pretext in SLOTTED:
+            facts["answer"] = f"{d.target}: {d.mixed} of {d.sources} sources"
+        if self.config.model.encoder.weights:
+            facts["encoder_weights"] = self.config.model.encoder.weights
+        return facts
+
+    # -- answers and losses ----------------------------------------------------------------------
+
+    def _target(self, batch: Batch) -> Tensor:
+        return batch["weights"] if self.config.data.target == "weights" else batch["target"]
+
+    def _answer(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Logits BN or BK; for contrastive BB cosines over T."""
+        if self.config.data.pretext == "contrastive":
+            return self._contrast(model, batch)[0]
+        return model(batch["image"], batch.get("sources")).float()
+
+    def _contrast(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(logits BB of each image, mixed or not, with every other view; soft labels BB)."""
+        image, other, own_B = batch["image"], batch["sources"][:, 0], batch["weights"][:, 0]
+        partner_B = torch.arange(len(image), device=image.device).roll(1)
+        if self.config.data.mixed == 2:
+            w = own_B[:, None, None, None]
+            image = w * image + (1 - w) * image[partner_B]
+        z = model(torch.cat([image, other])).float()
+        target = losses.mixing_targets(own_B, partner_B)
+        cosine = losses.cosine_similarities(z[: len(image)], z[len(image) :])
+        return cosine / self.config.loss.temperature, target
+
+    def _loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(scalar loss, logits)."""
+        c = self.config.loss
+        if self.config.data.pretext == "contrastive":
+            logits, target = self._contrast(model, batch)
+            loss = losses.soft_label(logits, target)
+            if self.config.data.mixed == 1:  # both directions
+                loss = (loss + losses.soft_label(logits.T, target.T)) / 2
+            return loss, logits
+        logits, target = self._answer(model, batch), self._target(batch)
+        match c.kind:
+            case "cross_entropy":
+                return nn.functional.cross_entropy(logits, target), logits
+            case "bce":
+                return losses.multi_label(logits, target), logits
+            case "soft_label":
+                return losses.soft_label(logits, target, c.temperature), logits
+            case "margin":
+                return losses.margin_loss(-logits, target, c.margin), logits
+        answer = self._activated(logits)
+        losses.same_shape(answer, target)
+        if c.kind == "l1":
+            return (answer - target).abs().mean(), logits
+        if c.kind == "l2":
+            return (answer - target).square().mean(), logits
+        return losses.pairwise_distance(answer, target), logits
+
+    def _activated(self, logits: Tensor) -> Tensor:
+        kind = self.config.loss.kind
+        how = {"bce": "sigmoid", "soft_label": "softmax", "margin": "none"}.get(kind)
+        how = how or self.config.loss.activation
+        if how == "softmax":
+            return losses.smooth_softmax(logits, self.config.loss.temperature or 1.0)
+        return logits.sigmoid() if how == "sigmoid" else logits
+
+    def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
+        return {"total": self._loss(model, batch)[0]}
+
+    # -- scores ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Means over the validation set; controls and health on its first samples."""
+        sums: dict[str, float] = {}
+        seen, controlled = 0, 0
+        indices, result = [], {}
+        names = self._controls()
+        for batch in self._portions(batches):
+            part, count = self._scored(model, batch), len(batch["image"])
+            if controlled < CONTROLLED:
+                part |= {"controlled": part["accuracy"]}
+                part |= {f"without_{n}": self._accuracy_without(model, batch, n) for n in names}
+                controlled += count
+            if not seen:
+                result["train_mode_gap"] = self._gap(model, batch)
+            for name, value in part.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * count
+            seen += count
+            indices.append(batch["index"].cpu())
+        if not seen:
+            raise DataError("expected at least one validation sample, received none")
+        on_some = {"controlled", *(f"without_{n}" for n in names)}
+        mean = {n: v / (controlled if n in on_some else seen) for n, v in sums.items()}
+        whole = mean.pop("controlled")
+        chance = self._chance()
+        for name in names:
+            gained = whole - chance
+            lost = whole - mean[f"without_{name}"]
+            mean[f"{name}_share"] = min(1.0, max(0.0, lost / gained)) if gained > 0.02 else 0.0
+        return mean | result | self._health(model, torch.cat(indices)[:HEALTH].numpy())
+
+    def _portions(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Contrastive: whole groups of `candidates`, so that chance does not depend on batches."""
+        group = self.config.data.candidates
+        first = True
+        for batch in batches:
+            if group is None:
+                yield batch
+                continue
+            count = len(batch["image"])
+            for start in range(0, count, group):
+                if start + group <= count or (first and start == 0):
+                    piece = slice(start, start + group)
+                    yield {name: value[piece] for name, value in batch.items()}
+            first = False
+
+    def _scored(self, model: nn.Module, batch: Batch) -> dict[str, float]:
+        loss, logits = self._loss(model, batch)
+        part = {"loss": float(loss), "accuracy": float(self._right(logits, batch).double().mean())}
+        if self.config.data.pretext in SLOTTED:
+            answer = self._activated(logits)
+            part["spread"] = float(answer.std(0, correction=0).mean())
+            if self.config.data.target == "weights":
+                part["mae"] = float((answer - batch["weights"]).abs().mean())
+        elif self.question.classes:
+            part["spread"] = float(logits.softmax(1).std(0, correction=0).mean())
+        return part
+
+    def _right(self, logits: Tensor, batch: Batch) -> Tensor:
+        """bool B."""
+        if self.config.data.pretext in SLOTTED:
+            return accuracy_of_sets(logits, batch["target"])
+        if self.config.data.pretext == "contrastive":
+            return logits.argmax(1) == torch.arange(len(logits), device=logits.device)
+        return logits.argmax(1) == batch["target"]
+
+    def _controls(self) -> list[str]:
+        d = self.config.data
+        grey = self.data().train.shape[0] == 1
+        return [
+            name
+            for name in CONTROLS
+            if name not in d.without
+            and not (name == "seam" and d.pretext != "patchwork")
+            and not (name == "colour" and grey)
+        ]
+
+    def _accuracy_without(self, model: nn.Module, batch: Batch, name: str) -> float:
+        less = dict(batch)
+        less["image"] = take_away(name, batch["image"], batch.get("box"))
+        if "sources" in batch:
+            less["sources"] = take_away(name, batch["sources"], batch.get("box"))
+        return float(self._right(self._answer(model, less), less).double().mean())
+
+    def _chance(self) -> float:
+        d = self.config.data
+        if d.pretext in SLOTTED:
+            chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
+            return constant.set_chance(d.sources, chosen)
+        if d.pretext == "patchwork":
+            return max(d.positive, 1 - d.positive)
+        return 1 / (d.candidates or self.question.classes)
+
+    def _gap(self, model: nn.Module, batch: Batch) -> float:
+        """Loss in eval mode minus loss in train mode on one batch: large = norms not settled."""
+        twin = copy.deepcopy(model).train()
+        return float(self._loss(model, batch)[0]) - float(self._loss(twin, batch)[0])
+
+    def _plain(self, indices: np.ndarray, device: torch.device) -> Batch:
+        base = self.data().validation.base
+        seeds = validation_seeds(indices)
+        batch = base.finish(base.gather(indices, seeds), seeds)
+        return {name: value.to(device) for name, value in batch.items()}
+
+    def _health(self, model: nn.Module, indices: np.ndarray) -> dict[str, float]:
+        device = next(model.parameters()).device
+        parts, labels = [], []
+        for chosen in np.array_split(indices, max(1, len(indices) // 256)):
+            batch = self._plain(chosen, device)
+            parts.append(model.features(batch["image"]).float())
+            if "label" in batch:
+                labels.append(batch["label"])
+        classes = self.data().validation.classes
+        known = torch.cat(labels) if labels and classes is not None else None
+        return health(torch.cat(parts), known, len(classes or ()))
+
+    # -- what nothing learned scores ---------------------------------------------------------------
+
+    def floors(self, data: Splits) -> dict[str, Floor]:
+        d, c = self.config.data, self.config.loss
+        everything = np.arange(len(data.validation))
+        drawn = data.validation.answers(everything, validation_seeds(everything))
+        floors = {"chance": Floor("accuracy", self._chance(), "chance")}
+        if d.pretext == "contrastive":
+            count = min(d.candidates, len(data.validation))
+            floors["uniform"] = Floor("loss", math.log(count), "best constant")
+            if d.mixed == 2:
+                own = drawn.double()
+                best = constant.entropy(torch.cat([own, 1 - own], 1)) / len(own)
+                floors["best possible"] = Floor("loss", best, "entropy of the targets")
+            return floors
+        if d.pretext not in SLOTTED:
+            value = constant.classes(drawn, self.question.classes)
+            floors["best constant"] = Floor("loss", value, "best constant")
+            start = math.log(self.question.classes)
+            floors["initial loss"] = Floor("loss", start, "initial loss")
+            if probed := self._pixel_probe(data):
+                floors["pixels"] = Floor("accuracy", probed, "8x8 pixel probe")
+            return floors
+        target = drawn if d.target == "weights" else (drawn > 0).float()
+        value = constant.of_loss(c.kind, target, c.margin)
+        floors["best constant"] = Floor("loss", value, "best constant")
+        if d.target == "weights":
+            floors["constant weights"] = Floor("mae", constant.absolute(drawn), "best constant")
+        if c.kind == "soft_label":
+            share = target.double() / target.double().sum(1, keepdim=True).clamp(min=1e-12)
+            best = constant.entropy(share) / len(share)
+            floors["best possible"] = Floor("loss", best, "best possible")
+        return floors
+
+    def _pixel_probe(self, data: Splits) -> float | None:
+        """Accuracy of a linear classifier on 8x8 thumbnails of the questions."""
+        if self.config.data.control != "none":
+            return None
+        sets = []
+        for source in (data.train, data.validation):
+            count = min(PROBED, len(source))
+            chosen = np.arange(count)
+            seeds = validation_seeds(chosen)
+            batch = source.gather(chosen, seeds)
+            batch = source.finish(batch, seeds)
+            sets.append((batch["image"].cpu(), batch["target"].cpu()))
+        return pixel_probe(*sets[0], *sets[1], self.question.classes)
+
+    # -- to look at, and to use --------------------------------------------------------------------
+
+    def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
+        logits = self._answer(model, fixed)
+        right = self._right(logits, fixed).tolist()
+        rows = {"question": strip(fixed["image"])}
+        if "sources" in fixed:
+            for n in range(fixed["sources"].shape[1]):
+                rows[f"source {n + 1}"] = strip(fixed["sources"][:, n])
+        told = [
+            f"{i + 1}: {'right' if good else 'WRONG'}, {self._words(logits, fixed, i)}"
+            for i, good in enumerate(right)
+        ]
+        pictures = {"questions": Picture(rows, "; ".join(told))}
+        if worst := self._worst(model):
+            pictures["mistakes"] = worst
+        return pictures
+
+    def _words(self, logits: Tensor, batch: Batch, i: int) -> str:
+        kind = self.config.data.pretext
+        if kind in SLOTTED:
+            said = ", ".join(f"{v:.2f}" for v in self._activated(logits)[i].tolist())
+            return f"said {said}; is " + ", ".join(
+                f"{v:.2g}" for v in self._target(batch)[i].tolist()
+            )
+        if kind == "contrastive":
+            return f"nearest {int(logits[i].argmax()) + 1}"
+        return f"said {int(logits[i].argmax())}; is {int(batch['target'][i])}"
+
+    def _worst(self, model: nn.Module, shown: int = 12) -> Picture | None:
+        """The validation questions with the largest loss among the first, with file names."""
+        if self.config.data.pretext == "contrastive":
+            return None
+        source = self.data().validation
+        device = next(model.parameters()).device
+        count = min(len(source), CONTROLLED)
+        found: list[tuple[float, int]] = []
+        for chosen in np.array_split(np.arange(count), max(1, count // 128)):
+            batch = self._batch(source, chosen, device)
+            logits = self._answer(model, batch)
+            if self.config.data.pretext in SLOTTED:
+                error = (self._activated(logits) - self._target(batch)).abs().mean(1)
+            else:
+                error = nn.functional.cross_entropy(logits, batch["target"], reduction="none")
+            found += zip(error.tolist(), chosen.tolist(), strict=True)
+        worst = sorted(found, key=lambda pair: -pair[0])[:shown]
+        index = np.array([i for _, i in worst])
+        batch = self._batch(source, index, device)
+        rows = {"question": strip(batch["image"])}
+        if "sources" in batch:
+            for n in range(batch["sources"].shape[1]):
+                rows[f"source {n + 1}"] = strip(batch["sources"][:, n])
+        files = "; ".join(f"{source.names[i]} ({e:.2f})" for e, i in worst)
+        return Picture(rows, f"Largest error of the first {count} questions: {files}")
+
+    @staticmethod
+    def _batch(source: PretextSource, chosen: np.ndarray, device: torch.device) -> Batch:
+        seeds = validation_seeds(chosen)
+        batch = {k: v.to(device) for k, v in source.gather(chosen, seeds).items()}
+        return source.finish(batch, seeds)
+
+    @torch.no_grad()
+    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """`features.npz` in `out`: `names` and `features` (one row a picture) of a file, folder or
+        zip. Raises ConfigError for an option, DataError naming what could not be read."""
+        if options:
+            raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
+        train = self.data().train
+        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)

@@ -1,0 +1,3 @@
+"""QSM: susceptibility maps out of phase, by unrolled iteration."""
+
+TASKS = ("qsm",)

@@ -1,0 +1,107 @@
+"""A person's own scan in, a map in ppm out: read and checked, inverted, written whole.
+
+Shapes: 1 Z Y X voxels. Units: rad going in, ppm coming out.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from famulus.config.errors import ConfigError, DataError
+from famulus.config.nearest import suggestion
+from famulus.tasks.qsm.dipole import fast_sizes
+from famulus.tasks.qsm.input_files import (
+    B0_KNOWN,
+    FIELD_OPTIONS,
+    OPTIONS,
+    Scanned,
+    field_of,
+    read_scan,
+)
+from famulus.tasks.qsm.phase import weights, wrapped_steps
+from famulus.tasks.qsm.spectrum import noise_ratio
+from famulus.volumes import nifti
+
+Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
+
+
+def invert_file(
+    run: Inversion,
+    inputs: Path,
+    out: Path,
+    options: Mapping[str, Any],
+    use: str,
+    *,
+    te_s: float | None = None,
+    linear: bool = False,
+) -> None:
+    """`run` makes (chi rad, facts) of (scan, phase, weight, rho); nothing is written if it fails.
+
+    `use`: none, mask or magnitude as W. `linear`: whether a wrapped phase can't be understood.
+    Raises DataError or ConfigError, one line each.
+    """
+    _known(options, OPTIONS)
+    nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
+    found = read_scan(Path(inputs), options, te_s)
+    for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
+        if found.facts[fact] not in silent:
+            value = found.facts[fact.removesuffix("From")]
+            _note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
+    phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
+    facts = {"Weights": use}
+    weight: Tensor | None = None
+    if use == "magnitude":
+        if found.magnitude is None:
+            raise DataError("expected --magnitude: this net was trained with magnitude weights")
+        weight = weights(torch.from_numpy(found.magnitude)[None], mask)
+    elif use == "mask":
+        weight = mask
+    if found.magnitude is not None and use != "magnitude":
+        _note(f"the magnitude is not used: W is {use} here")
+    wraps = wrapped_steps(phase, mask) if linear and found.facts["InputUnits"] == "rad" else 0
+    if wraps:
+        facts["WrappedSteps"] = wraps
+        _note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
+    rho = noise_ratio(phase, found.geometry)
+    chi, how = run(found, phase, weight, rho)
+    inside = found.mask > 0
+    chi = (chi / found.rad_per_ppm)[0].numpy()
+    chi = np.where(inside, chi - chi[inside].mean(dtype=np.float64), 0).astype(np.float32)
+    if not np.isfinite(chi).all():
+        raise DataError(f"{inputs}: the inversion diverged: lower tau or the number of steps")
+    facts |= {
+        "SignalToNoisePower": float(rho[0]),
+        "PaddedTo": list(fast_sizes(found.phase_rad.shape)[::-1]),
+    }
+    nifti.write(Path(out), chi, found.like, {**how, **found.facts, **facts})
+
+
+def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+    """A folder of echoes in, the field map in Hz (in ppm with `field_strength`) out."""
+    _known(options, FIELD_OPTIONS)
+    nifti.may_be_written(out, [options.get("mask")])
+    values, like, facts = field_of(Path(inputs), options)
+    nifti.write(Path(out), values, like, facts)
+
+
+def positive(name: str, value: Any) -> float:
+    """Raises ConfigError unless `value` is a finite number above 0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < float("inf"):
+        raise ConfigError(f"--{name}: expected a number above 0, received {value!r}")
+    return float(value)
+
+
+def _known(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise ConfigError(f"--{unknown[0]}: {suggestion(unknown[0], names)}")
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

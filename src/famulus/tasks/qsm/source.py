@@ -1,0 +1,156 @@
+"""Pairs of phase and susceptibility as samples: volumes, or their spectra over d.
+
+Shapes: B batch, Z Y X voxels, K bins of a spectrum. Units: rad, ppm.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from famulus.feed.streams import stream_seed
+from famulus.images.cache import ByteCache
+from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes, frequency, padded
+from famulus.tasks.qsm.phantoms import Scan, Truth, scan
+from famulus.tasks.qsm.spectrum import Bins, Spectrum, noise_ratio
+
+Weights = Literal["none", "mask", "magnitude"]
+_TRUTHS = ByteCache(2 << 30)  # maps and their fields; noise is drawn anew
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How samples are made of maps: sample i has the SNR number i mod len(snr)."""
+
+    b0_t: float = 3.0
+    te_ms: float = 25.0
+    snr: tuple[float | None, ...] = (50.0,)
+    weights: Weights = "mask"
+    fresh_noise: bool = True  # new noise in every epoch, or the same one
+
+    def scan(self, index: int) -> Scan:
+        return Scan(self.b0_t, self.te_ms, self.snr[index % len(self.snr)])
+
+
+class VolumeSource:
+    """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and `rho` B, `snr` B."""
+
+    slow = True
+
+    def __init__(
+        self, make: Callable[[int], Truth], seeds: list[int], recipe: Recipe, identity: str
+    ) -> None:
+        """`make` is a function of a seed; `identity` says which, and of what files."""
+        self.make, self.seeds, self.recipe, self.identity = make, seeds, recipe, identity
+
+    @cached_property
+    def fingerprint(self) -> str:
+        form = {"of": self.identity, "seeds": self.seeds, "recipe": asdict(self.recipe)}
+        return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def truth(self, index: int) -> Truth:
+        key = (self.identity, self.seeds[index])
+        found = _TRUTHS.get(key)
+        if found is None:
+            found = self.make(self.seeds[index])
+            _TRUTHS.put(
+                key, found, sum(v.nbytes for v in vars(found).values() if hasattr(v, "nbytes"))
+            )
+        return found
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        return self.truth(0).geometry
+
+    @cached_property
+    def shape(self) -> Sizes:
+        return self.truth(0).mask.shape
+
+    def sample(self, index: int, seed: int) -> dict[str, np.ndarray]:
+        truth, how = self.truth(index), self.recipe.scan(index)
+        fixed = stream_seed(self.seeds[index], 2)
+        found = scan(truth, how, seed if self.recipe.fresh_noise else fixed)
+        if self.recipe.weights != "magnitude":
+            found["weight"] = (
+                truth.mask if self.recipe.weights == "mask" else np.ones_like(truth.mask)
+            )
+        labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
+        return {**found, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
+        batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
+        batch["rho"] = noise_ratio(batch["phase"], self.geometry)
+        return batch
+
+    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+        return batch
+
+    def to(self, device: torch.device) -> "VolumeSource":
+        return self
+
+
+class SpectrumSource:
+    """The same samples for filters: `a`, `b` BK, `c`, `rho` B in float64; W = 1, small phase.
+
+    `b0` and `te` fall out: spectra are those of the field in ppm. Noise is drawn once.
+    """
+
+    slow = False
+
+    def __init__(self, volumes: VolumeSource, bands: bool) -> None:
+        """`bands`: bins of d and |k|, for a preconditioned net; else the distinct d."""
+        self.volumes, self.bands = volumes, bands
+        self.fingerprint = f"{volumes.fingerprint}-{'dk' if bands else 'd'}"
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    @cached_property
+    def bins(self) -> Bins:
+        sizes = fast_sizes(self.volumes.shape)
+        kernel = dipole_kernel(sizes, self.volumes.geometry)
+        k = frequency(sizes, self.volumes.geometry) if self.bands else None
+        return Bins.of(kernel, sizes[2], k)
+
+    @cached_property
+    def _columns(self) -> dict[str, Tensor]:
+        rows: list[tuple[Spectrum, Tensor]] = []
+        sizes = fast_sizes(self.volumes.shape)
+        for index in range(len(self)):
+            found = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
+            q = self.volumes.recipe.scan(index).rad_per_ppm
+            phase, chi = (torch.from_numpy(found[n])[None] for n in ("phase_whole", "chi"))
+            pair = padded(phase / q, sizes), padded(chi, sizes)
+            rho = noise_ratio(torch.from_numpy(found["phase"])[None], self.volumes.geometry)
+            rows.append((self.bins.spectrum(*pair), rho))
+        columns = {
+            "a": torch.cat([s.a_K for s, _ in rows]),
+            "b": torch.cat([s.b_K for s, _ in rows]),
+            "c": torch.cat([s.c for s, _ in rows]),
+            "rho": torch.cat([rho for _, rho in rows]).double(),
+        }
+        return columns
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        index = torch.from_numpy(np.asarray(indices, np.int64)).to(self._columns["a"].device)
+        return {name: column.index_select(0, index) for name, column in self._columns.items()}
+
+    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+        return batch
+
+    def to(self, device: torch.device) -> Self:
+        return self
+
+    def spectrum(self, batch: dict[str, Tensor]) -> Spectrum:
+        d, k = self.bins.d_K.to(batch["a"]), self.bins.k_K
+        return Spectrum(d, batch["a"], batch["b"], batch["c"], None if k is None else k.to(d))

@@ -1,0 +1,3 @@
+"""Scroll: cubes of a scanned volume, and ink on its surface."""
+
+TASKS = ("scroll",)

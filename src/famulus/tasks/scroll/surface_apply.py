@@ -1,0 +1,182 @@
+"""What `famulus apply` writes of a whole fragment: a map of ink, or the volume rebuilt.
+
+Shapes: Z Y X the volume, D H W the window, Y X a map. Voxels leave in the units of the input.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+
+from famulus.config.apply_options import whole
+from famulus.config.errors import ConfigError
+from famulus.feed.progress import bar
+from famulus.tasks.scroll import surface
+from famulus.tasks.scroll import surface_margin as margin
+from famulus.tasks.scroll.cubes import Scale
+from famulus.tasks.scroll.data import PHANTOM, ScrollPhantom, phantom
+from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuilt, seams
+from famulus.volumes.bricks import Sizes
+from famulus.volumes.open import Fragment, located, open_fragment
+
+OPTIONS = (
+    *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
+    "format",
+)
+FORMATS = ("tif", "npy")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What predicts, on what: all that a map and a volume have in common.
+
+    `identity` says which net it is; `period`: voxels after which its output lies alike in its
+    grids; `auto`: measure the margin first.
+    """
+
+    fragment: Fragment
+    size: Sizes
+    scale: Scale
+    predict: surface.Predict
+    how: surface.How
+    auto: bool
+    identity: str
+    period: int
+    device: torch.device
+
+    @property
+    def first(self) -> int:
+        """Plane at which windows of a map begin."""
+        whole = self.fragment.volume.shape[0]
+        return (whole - self.size[0]) // 2 if self.how.z is None else self.how.z
+
+    def settled(self, *, deep: bool) -> tuple["Use", dict[str, Any]]:
+        """With the margin chosen if it is to be, and what was measured for it.
+
+        Raises ConfigError if windows can't be laid as asked.
+        """
+        surface.check(self.fragment, self.size, self.how, deep)
+        if self.fragment.labels is None and not deep:
+            if self.auto:
+                margin.needs_labels(self.fragment)
+            return self, {}
+        given = self.fragment, self.size, self.scale, self.predict, self.device, self.how.z
+        found = margin.by_distance(*given, deep=deep)
+        if not self.auto:
+            return self, found
+        how, why = margin.settled(self.how, found, self.size[1])
+        return replace(self, how=how), found | {"margin chosen": why}
+
+    def run(self, predict: surface.Predict, out: Path, *, deep: bool) -> None:
+        """Predicts all rows of windows, with a bar of progress."""
+        out.mkdir(parents=True, exist_ok=True)
+        given = self.fragment, self.size, self.scale, predict, self.how, out, self.identity
+        with bar("rows of windows") as show:
+            for done, total in surface.predict_surface(*given, self.device, deep):
+                show(done, total)
+
+
+def opened(path: Path, recipe: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
+    """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
+    name, _, seed = path.name.partition("-")
+    if not path.exists() and name == PHANTOM and seed.isdigit():
+        if idle := [k for k in ("labels", "mask") if options.get(k)]:
+            raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
+        return phantom(recipe.recipe(int(seed))).fragment()
+    files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
+    return open_fragment(located(str(path)), *files)
+
+
+def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
+    """How windows are laid, and whether the margin is to be measured.
+
+    Raises ConfigError naming an option that there is not, or a value of the wrong kind.
+    """
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise ConfigError(f"apply: expected {', '.join(OPTIONS)}, received {unknown[0]}")
+    if options.get("format", "tif") not in FORMATS:
+        raise ConfigError(f"apply: format: expected tif or npy, received {options['format']}")
+    auto = options.get("margin") == "auto"
+    given = {k: v for k, v in options.items() if v is not None and not (auto and k == "margin")}
+    least = {"stride": 1, "margin": 0, "flips": 1, "z": 0, "batch": 1}
+    found = {k: whole(given, k, 0, n) for k, n in least.items() if k in given}
+    found = {"stride": max(1, size[1] // 2), **found}
+    return surface.How(window=str(options.get("window", "hann")), **found), auto
+
+
+def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
+    """`prediction.tif` (float32, share of ink), `prediction.png`, `overlay.png`; the report.
+
+    Labels ZYX are compared in the plane in the middle of the windows, as in training.
+    """
+    fragment, plane = use.fragment, use.first + use.size[0] // 2
+    if (
+        fragment.labels is not None
+        and fragment.labels.ndim == 3
+        and 0 <= plane < len(fragment.labels)
+    ):
+        fragment = replace(fragment, labels=fragment.labels[plane])
+    use, found = replace(use, fragment=fragment).settled(deep=False)
+    use.run(lambda image: use.predict(image)[:, None], out, deep=False)
+    made = surface.finished(out, (1, *fragment.volume.shape[1:]))
+    tifffile.imwrite(out / "prediction.tif", made[0], compression="zlib")
+    surface.png(made[0]).save(out / "prediction.png")
+    grey = surface.middle_plane(fragment, plane)
+    surface.overlay(grey, made[0], fragment.mask).save(out / "overlay.png")
+    report = {"averaged": "probabilities", **vars(use.how), "plane": plane}
+    report |= seams(profiles(made), (1, use.how.stride, use.how.stride), use.period)
+    if fragment.labels is not None:
+        report |= against_labels(fragment, made[0], threshold)
+    return _closed(out, report | found)
+
+
+def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
+    """`prediction.tif` or `.npy`: the rebuilt voxels, ZYX, in the type and units of the input
+    (the planes of one window if `how.z` says which); its middle plane as `prediction.png`.
+    """
+    use, found = use.settled(deep=True)
+    how, fragment, size = use.how, use.fragment, use.size
+    use.run(use.predict, out, deep=True)
+    deep = fragment.volume.shape[0] if how.z is None else size[0]
+    made = surface.finished(out, (deep, *fragment.volume.shape[1:]))
+    dtype = fragment.volume.dtype.newbyteorder("=")
+    _write(out / f"prediction.{kind}", _restored(made, use.scale, dtype), made.shape, dtype)
+    surface.png(0.5 + surface.SHOWN_SD * made[deep // 2]).save(out / "prediction.png")
+    strides = (min(how.stride, size[0]), how.stride, how.stride)
+    report = {"averaged": "values", **vars(how), **seams(profiles(made), strides, use.period)}
+    report |= rebuilt(fragment, made, use.scale, how.z or 0)
+    return _closed(out, report | found)
+
+
+def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """Planes in the units of the input; whole numbers are rounded and held to their range."""
+    for plane in made_ZYX:
+        voxels = plane.astype(np.float64) * scale.sd + scale.mean
+        if dtype.kind != "f":
+            limits = np.iinfo(dtype)
+            voxels = np.clip(np.round(voxels), limits.min, limits.max)
+        yield voxels.astype(dtype)
+
+
+def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dtype) -> None:
+    """Plane by plane: the volume need not fit into memory."""
+    if path.suffix == ".npy":
+        whole = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        for z, plane in enumerate(planes):
+            whole[z] = plane
+        whole.flush()
+        return
+    big = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > 3 << 30
+    with tifffile.TiffWriter(path, bigtiff=big) as file:
+        file.write(planes, shape=shape, dtype=dtype, photometric="minisblack", compression="zlib")
+
+
+def _closed(out: Path, report: dict[str, Any]) -> dict[str, Any]:
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    surface.clear(out)
+    return report

@@ -1,0 +1,3 @@
+"""Tiles: autoencoders of small pictures, and their losses."""
+
+TASKS = ("tiles",)

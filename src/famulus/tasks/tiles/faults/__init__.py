@@ -1,0 +1,1 @@
+"""Faulty twins, one broken line each; see `famulus.tasks.faults`."""

@@ -1,0 +1,47 @@
+"""Pictures as stored beside the same after each resize filter, without stretching any."""
+
+import numpy as np
+
+from famulus.images.image_source import PartSource
+from famulus.images.parts import originals
+from famulus.images.picture import Recipe, render, with_channels
+
+PAPER = 128  # grey around pictures that are smaller than their frame
+
+
+def before_after(source: object, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Row name -> uint8 (Y, B * X, 3): stored, nearest, bilinear, and the filter in use.
+
+    Empty where nothing was resized, or where stored pictures are too large to stand beside.
+    """
+    if not isinstance(source, PartSource) or not getattr(source, "resized", False):
+        return {}
+    how: Recipe = source.recipe
+    stored = originals(source.part, source.kept[source._chosen][indices])
+    stored = [with_channels(item, how.channels) for item in stored if not isinstance(item, str)]
+    if not stored or how.size is None or max(max(i.shape[:2]) for i in stored) > 4 * max(how.size):
+        return {}
+    filters = dict.fromkeys(["nearest", "bilinear", how.filter])
+    rows = {"stored": stored}
+    for name in filters:
+        recipe = Recipe(how.size, name, how.channels, how.fit)
+        rows[f"{name} {how.size[0]}"] = [_last(render(item, recipe)[0]) for item in stored]
+    tall = max(image.shape[0] for row in rows.values() for image in row)
+    wide = max(image.shape[1] for row in rows.values() for image in row)
+    return {
+        name: np.concatenate([_framed(image, tall, wide) for image in row], axis=1)
+        for name, row in rows.items()
+    }
+
+
+def _last(image_CYX: np.ndarray) -> np.ndarray:
+    return image_CYX.transpose(1, 2, 0)
+
+
+def _framed(image: np.ndarray, tall: int, wide: int) -> np.ndarray:
+    """In the middle of a grey frame (Y, X, 3)."""
+    frame = np.full((tall, wide, 3), PAPER, np.uint8)
+    top, left = (tall - image.shape[0]) // 2, (wide - image.shape[1]) // 2
+    shown = image[..., None] if image.ndim == 2 else image
+    frame[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+    return frame

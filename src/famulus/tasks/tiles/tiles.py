@@ -1,0 +1,322 @@
+"""Tiles: how well does a small code rebuild a small picture, with and without a Gaussian posterior?
+
+Shapes: B batch, C channels, Y X pixels, D code, P = C*Y*X numbers of one image.
+Units: grey ranges (0..1) for l1, grey ranges squared for l2, nats per pixel for bce, laplace and
+gaussian, pixels per bin for histogram; `kl` is nats per image. `loss` = recon + kl_weight * kl
+where recon is l1, l2 or histogram, and recon + kl_weight * kl / P where recon is a likelihood, so
+that weight 1 is the negative ELBO. A price on the code is added as it stands.
+Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.13202.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from famulus.config.apply_options import whole
+from famulus.config.errors import ConfigError, DataError
+from famulus.feed.source import Splits
+from famulus.images.picture import recipe
+from famulus.images.rebuild import rebuild, save
+from famulus.images.strip import difference, strip
+from famulus.nets import elbo
+from famulus.nets.autoencoder import Autoencoder, Reconstruction
+from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.tiles import code_price
+from famulus.tasks.tiles import constant_baseline as constant
+from famulus.tasks.tiles import grey_levels as levels
+from famulus.tasks.tiles.datasets import open_tiles, resized
+from famulus.tasks.tiles.histogram import HistogramLoss
+from famulus.tasks.tiles.reconstruction import Term
+from famulus.tasks.tiles.resize_comparison import before_after
+from famulus.tasks.tiles.settings import CONV_ONLY, TilesConfig
+from famulus.tasks.tiles.stacked_net import (
+    SpaceToDepthAutoencoder,
+    StackedAutoencoder,
+    counts,
+    grown_after,
+    growth,
+)
+
+NOISE_ROWS = 4096  # validation noise is drawn once; sample i meets row i mod 4096
+MOST_SAMPLES, DECODED = 10_000, 256  # draws that `apply` makes, and how many are decoded at once
+
+
+class Tiles(Task):
+    Config = TilesConfig
+
+    def __init__(self, config: TilesConfig, parents: Mapping[str, Any]) -> None:
+        super().__init__(config, parents)
+        self._splits: Splits | None = None
+        self._noise: Tensor | None = None
+        loss, h = config.loss, config.loss.histogram
+        compare = HistogramLoss(h.bins, *h.range, h.sigma, h.norm, h.distance)
+        which = compare if loss.reconstruction == "histogram" else None
+        self._term = Term(loss.reconstruction, loss.scale, which)
+
+    # -- what is trained on what -------------------------------------------------------------
+
+    def data(self) -> Splits:
+        if self._splits is None:
+            self._splits = open_tiles(**dict(self.config.data))
+        return self._splits
+
+    @cached_property
+    def _shape(self) -> tuple[int, int, int]:
+        first = levels.pictures(self.data().train, np.arange(1))
+        if not (first.min() >= 0 and first.max() <= 1):
+            raise DataError(
+                f"data.name {self.config.data.name}: expected images in 0..1, "
+                f"received {float(first.min()):.3g} to {float(first.max()):.3g}"
+            )
+        return tuple(first.shape[1:])
+
+    def build(self) -> nn.Module:
+        m, shape = self.config.model, self._shape
+        try:
+            if m.kind == "stacked":
+                model = StackedAutoencoder(shape, m.widths[0], m.depth or 25, m.code, m.tied)
+                model.set_active(1 if m.grow else model.layers)
+                return model
+            if m.kind == "space-to-depth":
+                return SpaceToDepthAutoencoder(shape, m.widths[0], m.depth or 3, m.code)
+            return Autoencoder(
+                shape,
+                m.widths,
+                m.code,
+                variational=m.kind == "vae",
+                learned_scale=self._term.scaled and self.config.loss.scale == "learned",
+                **{name: getattr(m, name) for name in CONV_ONLY},
+            )
+        except ValueError as error:
+            raise ConfigError(f"model: {error}") from None
+
+    def on_inputs(self, model: nn.Module, at: Position) -> str | None:
+        """Layers join a stacked net as it grows; what joined, for the curve."""
+        if not self.config.model.grow:
+            return None
+        return growth(model, at.inputs, self._grow_every(), self.config.model.grow.layers)
+
+    def _grow_every(self) -> int:
+        grow = self.config.model.grow
+        return grow.inputs or max(1, round(grow.epochs * len(self.data().train)))
+
+    def facts(self) -> dict[str, Any]:
+        """What the scores mean, to stand beside every result."""
+        c, m = self.config.loss, self.config.model
+        vae = m.kind == "vae" and c.kl != "none"
+        per = " / pixels" if self._term.likelihood else ""
+        priced = f" + {c.kl_weight:g} * {c.kl} KL{per}" if vae else ""
+        if c.code:
+            priced += f" + {c.code.weight:g} * (|{c.code.sd:g} - sd| + |{c.code.mean:g} - mean|)"
+            priced += " of the code"
+        facts: dict[str, Any] = {"loss": f"{self._term.unit}{priced}"}
+        if c.input_noise:
+            where = "input and target" if c.input_noise.target else "the input"
+            facts["input_noise"] = f"sd {c.input_noise.sd:g} on {where}, in training only"
+            if c.input_noise.target:
+                facts["noisy_targets"] = True
+        if self._term.scaled and isinstance(c.scale, str):  # ln b or ln sigma and a constant
+            facts["loss_scale"] = "log"
+        if vae and c.kl == "legacy":
+            facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
+        facts |= {"numbers": math.prod(self._shape), "resized": resized(self.data())}
+        if not facts["resized"]:  # a table shows no filter where none was at work
+            facts["without_effect"] = ["data.filter"]
+        if m.kind == "stacked":
+            with torch.device("meta"):  # to count, nothing more
+                model = self.build()
+            facts |= counts(model)
+            if m.grow:
+                whole = grown_after(model, self._grow_every(), m.grow.layers)
+                facts["changes"] = {"what": "growth", "until_inputs": whole}
+        return facts
+
+    # -- loss and scores ---------------------------------------------------------------------
+
+    def _kl_weight(self, numbers: int) -> float:
+        """Factor on nats per image; `numbers` P of one image."""
+        return self.config.loss.kl_weight / (numbers if self._term.likelihood else 1)
+
+    def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
+        c, image = self.config.loss, batch["image"]
+        given, target = self._noisy(image)
+        out: Reconstruction = model(given)
+        recon = self._term.value(self._term.batch_mean(out.raw, target), out.log_scale)
+        parts, total = {"recon": recon}, recon
+        if out.mu is not None and c.kl != "none":
+            kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
+            parts["kl"] = kl_BD.sum() / len(kl_BD)
+            priced = elbo.free_bits(kl_BD, c.free_bits) if c.free_bits else parts["kl"]
+            weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
+            total = total + weight * priced
+        if c.code:
+            parts["code"] = code_price.of_batch(out.code, c.code.sd, c.code.mean)
+            total = total + c.code.weight * parts["code"]
+        return parts | {"total": total}
+
+    def _noisy(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """What a training step gives to the net, and what it expects of it."""
+        noise = self.config.loss.input_noise
+        if not noise:
+            return image, image
+        noisy = image + noise.sd * torch.randn_like(image)
+        return noisy, noisy if noise.target else image
+
+    @torch.no_grad()
+    def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Sums stay on the device until the end. Full KL weight, no free bits, fixed noise."""
+        c, term = self.config.loss, self._term
+        sums: dict[str, Tensor] = {}
+        seen, numbers = 0, 1
+        for batch in batches:
+            image = batch["image"]
+            noise = [self._noise_for(batch["index"])] if self.config.model.kind == "vae" else []
+            out: Reconstruction = model(image, *noise)
+            l1 = (term.to_image(out.raw) - image.float()).abs().flatten(1).mean(1)
+            parts = {
+                "error": term.per_sample(out.raw, image).double().sum(),
+                "l1": l1.double().sum(),
+            }
+            if out.mu is not None:
+                kl_BD = elbo.KL.get(c.kl, elbo.gaussian_kl)(out.mu, out.log_sigma)
+                parts["kl"] = kl_BD.double().sum()
+                parts |= elbo.posterior_sums(out.mu, out.log_sigma)
+            if c.code:
+                parts |= code_price.sums(out.code)
+            sums = {name: sums[name] + v for name, v in parts.items()} if sums else parts
+            seen, numbers = seen + len(image), image[0].numel()
+        if not seen:
+            raise DataError("expected at least one validation image, received none")
+        mean = {name: value / seen for name, value in sums.items()}
+        recon = term.value(mean["error"], out.log_scale)
+        result = {"loss": recon, "recon": recon, "l1": mean["l1"]}
+        if "kl" in mean:
+            if c.kl != "none":
+                result["loss"] = recon + self._kl_weight(numbers) * mean["kl"]
+            result |= {"kl": mean["kl"], **elbo.posterior_scores(mean)}
+        if c.code:
+            spread, middle = code_price.moments(mean)
+            price = code_price.of_moments(spread, middle, c.code.sd, c.code.mean)
+            result["loss"] = result["loss"] + c.code.weight * price
+            result |= {"code_sd": spread, "code_mean": middle}
+        values = torch.stack([v.double() for v in result.values()]).tolist()
+        found = dict(zip(result, values, strict=True))
+        if self.config.model.grow:  # losses at different sizes of the code don't compare
+            found["code_numbers"] = float(out.code.shape[1])
+        return found
+
+    def _noise_for(self, index_B: Tensor) -> Tensor:
+        if self._noise is None or self._noise.device != index_B.device:
+            self._noise = elbo.noise_table(NOISE_ROWS, self.config.model.code).to(index_B.device)
+        return elbo.fixed_noise(index_B, self._noise)
+
+    # -- what nothing learned scores -----------------------------------------------------------
+
+    def floors(self, data: Splits) -> dict[str, Floor]:
+        term, name = self._term, self.config.loss.reconstruction
+        train, _ = levels.level_counts(data.train)
+        held_out, own_median = levels.level_counts(data.validation)
+
+        def of(kind: str) -> float:
+            constant_P = constant.best_constant(kind, train)
+            return constant.error_of_constant(kind, held_out, constant_P)
+
+        blank = 0.5 if self.config.model.output == "sigmoid" or name == "bce" else 0.0
+        if term.histogram is not None:
+            start, best = levels.histogram_floors(data, term.histogram, blank)
+        else:
+            blank_P = torch.full((held_out.shape[1],), blank, dtype=torch.float64)
+            start = term.of_constant(constant.error_of_constant(name, held_out, blank_P))
+            best = term.of_constant(of(name))
+        means = "best constant" if term.histogram is None else "best constant histogram"
+        start += self._kl_at_start(len(train[0])) + self._code_price_at_start()
+        floors = {
+            "best constant": Floor("loss", best, means),
+            "best constant, recon": Floor("recon", best, means),
+            "initial loss": Floor("loss", start, "initial loss"),
+        }
+        if term.histogram is None:  # which says nothing of where a grey value stands
+            floors["best constant, l1"] = Floor("l1", of("l1"), "best constant")
+            floors["image median, l1"] = Floor("l1", own_median, "image median")
+        if name == "bce":
+            least = constant.entropy_of_targets(held_out)
+            floors["perfect"] = Floor("recon", least, "entropy of the targets")
+        return floors
+
+    def _kl_at_start(self, numbers: int) -> float:
+        """At mu 0, sigma 1: 0, or .359 nats a unit for the legacy formula."""
+        c, m = self.config.loss, self.config.model
+        if m.kind != "vae" or c.kl == "none":
+            return 0.0
+        zero = torch.zeros(1, m.code, dtype=torch.float64)
+        return self._kl_weight(numbers) * float(elbo.KL[c.kl](zero, zero).sum())
+
+    def _code_price_at_start(self) -> float:
+        """Of a code near 0, as that of a new net is."""
+        price = self.config.loss.code
+        return price.weight * (price.sd + abs(price.mean)) if price else 0.0
+
+    # -- to look at, and to use ------------------------------------------------------------------
+
+    def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
+        image = fixed["image"]
+        shown = self._rebuild(model, image)
+        rows = {
+            "original": strip(image),
+            "reconstruction": strip(shown),
+            "difference x 3": strip(difference(shown, image)),
+        }
+        pictures = {"reconstructions": Picture(rows, "The same validation images every time.")}
+        if self.config.model.kind == "vae":
+            drawn = strip(self.sample(model, len(image), seed=0))
+            pictures["samples"] = Picture({"prior": drawn}, "Decoded from the same z ~ N(0, 1).")
+        if "index" in fixed and (
+            rows := before_after(self.data().validation, fixed["index"].cpu().numpy())
+        ):
+            pictures["resize"] = Picture(rows, "As stored, and what each filter makes of it.")
+        return pictures
+
+    @torch.no_grad()
+    def _rebuild(self, model: nn.Module, image: Tensor) -> Tensor:
+        raw = model.decode(model.encode(image))
+        return self._term.to_image(raw)
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module, count: int, seed: int) -> Tensor:
+        """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges."""
+        z = elbo.noise_table(count, self.config.model.code, seed)
+        z = z.to(next(model.parameters()).device)
+        return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
+
+    @torch.no_grad()
+    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """PNGs of the model's size in `out`: a reconstruction for each picture of a file, folder
+        or zip, under its own name; with option `sample` n draws from the prior (`seed` s).
+
+        Raises ConfigError for an option that does not fit, DataError naming what could not be read.
+        """
+        if unknown := sorted(set(options) - {"sample", "seed"}):
+            raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
+        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+        seed = whole(options, "seed", 0)
+        model.eval()
+        if "sample" in options:
+            if self.config.model.kind != "vae":
+                raise ConfigError(
+                    f"apply: sample needs model.kind vae, received {self.config.model.kind}"
+                )
+            drawn = self.sample(model, count, seed)
+            out.mkdir(parents=True, exist_ok=True)
+            for i, image in enumerate(drawn):
+                save(out / f"sample-{i:04d}.png", image[None])
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        device, d = next(model.parameters()).device, self.config.data
+        how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
+        rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))

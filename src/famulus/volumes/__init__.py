@@ -1,0 +1,1 @@
+"""Volumes: bricks, readers, NIfTI."""

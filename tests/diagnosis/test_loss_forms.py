@@ -1,0 +1,115 @@
+"""Which loss gave a value, what outputs and targets are: against torch's own losses."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from famulus.diagnosis.loss_forms import (
+    constant_loss,
+    decided,
+    left_over,
+    matching,
+    output_kind,
+    target_kind,
+)
+
+G = torch.Generator().manual_seed(0)
+O = torch.randn(12, 4, generator=G)  # noqa: E741
+IDS = torch.randint(0, 4, (12,), generator=G)
+ONE = F.one_hot(IDS, 4).float()
+YES = (torch.rand(12, 1, generator=G) > 0.4).float()
+REAL = torch.randn(12, 4, generator=G)
+
+CASES = {
+    "cross_entropy": (lambda: F.cross_entropy(O, IDS), O, IDS, 1.0),
+    "nll": (lambda: F.nll_loss(O, IDS), O, IDS, 1.0),
+    "nll_of_probabilities": (
+        lambda: F.nll_loss(O.softmax(1).log(), IDS, reduction="sum"), O.softmax(1), IDS, 12.0,
+    ),
+    "mse_one_hot": (lambda: F.mse_loss(O, ONE), O, IDS, 1.0),
+    "mse": (lambda: F.mse_loss(O, REAL, reduction="sum"), O, REAL, 48.0),
+    "l1": (lambda: F.l1_loss(O, REAL), O, REAL, 1.0),
+    "bce_with_logits": (
+        lambda: F.binary_cross_entropy_with_logits(O[:, :1], YES), O[:, :1], YES, 1.0,
+    ),
+    "bce": (lambda: F.binary_cross_entropy(O[:, :1].sigmoid(), YES), O[:, :1].sigmoid(), YES, 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_loss_is_recognised_by_its_value(name):
+    loss, outputs, targets, factor = CASES[name]
+    assert matching(float(loss()), outputs, targets) == (name, factor)
+
+
+def test_another_value_is_no_standard_loss():
+    assert matching(float(F.cross_entropy(O, IDS)) * 1.01, O, IDS) is None
+    assert matching(float(F.cross_entropy(O, IDS, label_smoothing=0.1)), O, IDS) is None
+    assert matching(math.nan, O, IDS) is None
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [
+        (IDS, ("classes", 4)),
+        (IDS.float()[:, None], ("classes", 4)),
+        (YES, ("binary", 2)),
+        (ONE, ("one-hot", 4)),
+        (REAL, ("real", 0)),
+        (torch.tensor([0.0, 1.0, 2.5]), ("real", 0)),
+        (torch.tensor([5.0, 40.0, 300.0]), ("real", 0)),
+    ],
+)
+def test_kinds_of_targets(targets, kind):
+    assert target_kind(targets) == kind
+
+
+def test_kinds_of_outputs():
+    assert output_kind(O) == "real"
+    assert output_kind(O.softmax(1)) == "probabilities"
+    assert output_kind(O.log_softmax(1)) == "log-probabilities"
+    assert output_kind(O.sigmoid()) == "unit"
+
+
+def test_what_is_left_is_one_for_the_best_constant_and_none_for_the_truth():
+    most = F.one_hot(IDS.bincount().argmax().expand(12), 4).float()
+    assert left_over(most, IDS)["left"] == pytest.approx(1.0)
+    assert left_over(ONE, IDS)["left"] == 0.0
+    assert left_over(REAL.mean().expand_as(REAL), REAL)["left"] == pytest.approx(1.0)
+    assert left_over(REAL, REAL)["left"] == 0.0
+    assert left_over(O, torch.zeros(12, dtype=torch.long)) is None
+
+
+def test_one_column_is_cut_where_its_loss_cuts_it():
+    column = torch.tensor([[-1.0], [0.3], [2.0]])
+    truth = torch.tensor([[0.0], [1.0], [1.0]])
+    assert decided(column, truth, "bce_with_logits")[0].tolist() == [0, 1, 1]
+    assert decided(column, truth, "mse")[0].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "targets", "loss"),
+    [
+        ("cross_entropy", IDS, lambda c: F.cross_entropy(c.expand(12, 4), IDS)),
+        ("mse_one_hot", IDS, lambda c: F.mse_loss(c.expand(12, 4), ONE)),
+        ("mse", REAL, lambda c: F.mse_loss(c.expand(12, 4), REAL)),
+        ("bce_with_logits", YES, lambda c: F.binary_cross_entropy_with_logits(
+            c[:, :1].expand(12, 1), YES)),
+    ],
+)  # fmt: skip
+def test_the_best_constant_is_what_an_optimizer_finds(name, targets, loss):
+    constant = torch.zeros(1, 4, requires_grad=True)
+    optimizer = torch.optim.LBFGS([constant], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(constant)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    assert constant_loss(name, targets, 4) == pytest.approx(
+        float(loss(constant.detach())), rel=1e-3
+    )

@@ -1,0 +1,66 @@
+"""Copying a set's files into the data folder."""
+
+import fsspec
+import numpy as np
+import pytest
+
+from famulus.config.errors import DataError
+from famulus.images import npz
+from famulus.images.fetch import fetch
+from famulus.images.idx import write_idx
+from famulus.images.open import open_images
+
+PARTS = ("train", "t10k")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAMULUS_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def idx_files(where):
+    """A tiny mnist of 8 and 8 random pictures."""
+    where.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for part in PARTS:
+        images = random.integers(0, 256, (8, 28, 28), dtype=np.uint8)
+        write_idx(where / f"{part}-images-idx3-ubyte.gz", images)
+        write_idx(where / f"{part}-labels-idx1-ubyte.gz", np.arange(8, dtype=np.uint8))
+
+
+def test_a_folder_is_copied_and_read(folder, tmp_path):
+    idx_files(tmp_path / "there")
+    lines = list(fetch("mnist", str(tmp_path / "there")))
+    assert lines[-1] == "mnist: 8 training, 8 validation samples"
+    assert len(open_images("mnist").train) == 8
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_what_is_missing_is_named(folder, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="nowhere"):
+        list(fetch("mnist", str(tmp_path / "nowhere")))
+    monkeypatch.delenv("FAMULUS_DATA")
+    with pytest.raises(DataError, match="FAMULUS_DATA"):
+        list(fetch("mnist", str(tmp_path)))
+
+
+def test_nothing_lands_outside_the_folder(folder, monkeypatch):
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/set/a.gz", b"x")
+    monkeypatch.setattr(type(files), "find", lambda self, path: ["/set/../../evil.gz"])
+    with pytest.raises(DataError, match="outside"):
+        list(fetch("mnist", "memory://set"))
+    assert not folder.exists()
+
+
+def test_an_npz_is_read_by_its_known_keys_within_a_limit(tmp_path, monkeypatch):
+    path = tmp_path / "set.npz"
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    labels = np.zeros(40, np.uint8)
+    np.savez(path, images=images, labels=labels, huge=np.zeros(1 << 20, np.uint8))
+    monkeypatch.setattr(npz, "MAX_BYTES", 1 << 20)
+    assert len(open_images(str(path)).train) > 30  # `huge` is no key of ours
+    monkeypatch.setattr(npz, "MAX_BYTES", images.nbytes)  # labels are too much
+    with pytest.raises(DataError, match="expected at most"):
+        open_images(str(path), size=9)

@@ -1,0 +1,133 @@
+"""Promises: kept, broken, not yet, each with its figure."""
+
+import pytest
+
+from famulus.journal.facts.expect import check, tolerance
+from tests.journal.runs import group
+
+
+def cells(bilinear=(0.03, 0.04), nearest=(0.05, 0.06), **more):
+    made = []
+    for name, values in (("bilinear", bilinear), ("nearest", nearest)):
+        for size, value in zip((20, 28), values, strict=True):
+            made.append(group({"filter": name, "size": size}, value, **more))
+    return made
+
+
+def state(promise, groups, complete=True):
+    found = check([promise], groups, ["filter", "size"], complete)[0]
+    return found.state, found.measured
+
+
+SCORE = {"score": "val/loss", "where": {"filter": "nearest", "size": 20}, "value": 0.052}
+ORDER = {"order": "val/loss", "by": "filter", "says": "bilinear < nearest"}
+
+
+@pytest.mark.parametrize(("within", "wanted"), [("10%", "kept"), ("3%", "broken"), (0.01, "kept")])
+def test_a_score_within_its_tolerance(within, wanted):
+    assert state(SCORE | {"within": within}, cells())[0] == wanted
+
+
+def test_the_tolerance_is_a_share_or_a_number():
+    assert tolerance("10%", 0.5) == pytest.approx(0.05)
+    assert tolerance(0.01, 0.5) == 0.01
+
+
+def test_the_replicate_mean_is_compared():
+    one = [group({"filter": "nearest", "size": 20}, 0.04, 0.064)]  # mean 0.052, each far off
+    assert state(SCORE | {"within": "1%"}, one)[0] == "kept"
+
+
+def test_the_farthest_of_several_cells_decides():
+    said = state({"score": "val/loss", "where": {}, "value": 0.04, "within": "30%"}, cells())
+    assert said == ("broken", "0.0600, the farthest of 4 cells")
+
+
+def test_nothing_is_judged_before_it_is_there():
+    going = cells(status="running")
+    assert state(SCORE | {"within": "50%"}, going, complete=False)[0] == "not yet"
+    assert state(ORDER, going, complete=False) == ("not yet", "no pair")
+    assert state({"finding": "none"}, going, complete=False) == ("not yet", "none so far")
+
+
+def test_a_failed_cell_breaks_what_was_promised_of_it():
+    dead = [group({"filter": "nearest", "size": 20}, None, status="failed")]
+    assert state(SCORE | {"within": "50%"}, dead)[0] == "broken"
+
+
+def test_every_pair_is_counted():
+    assert state(ORDER, cells()) == ("kept", "2 of 2")
+    assert state(ORDER, cells(bilinear=(0.03, 0.07))) == ("broken", "1 of 2")
+    turned = ORDER | {"says": "nearest > bilinear"}
+    assert state(turned, cells()) == ("kept", "2 of 2")
+
+
+def test_one_bad_pair_breaks_an_unfinished_promise():
+    groups = [*cells(bilinear=(0.03, 0.07))[:4], group({"filter": "bilinear", "size": 32}, None)]
+    assert state(ORDER, groups, complete=False)[0] == "broken"
+
+
+def test_three_values_are_three_pairs():
+    groups = [group({"s": s}, v) for s, v in (("a", 1.0), ("b", 2.0), ("c", 1.5))]
+    found = check([{"order": "val/loss", "by": "s", "says": "a < b < c"}], groups, ["s"], True)
+    assert (found[0].state, found[0].measured) == ("broken", "2 of 3")
+
+
+def test_the_mean_forgives_a_single_pair():
+    uneven = cells(bilinear=(0.01, 0.07))
+    assert state(ORDER | {"in": "mean"}, uneven)[0] == "kept"
+    assert state(ORDER | {"in": "mean", "says": "nearest < bilinear"}, uneven)[0] == "broken"
+
+
+def test_numbers_of_an_axis_are_named_as_the_file_names_them():
+    groups = [group({"lr": v}, s) for v, s in ((0.0003, 2.0), (0.001, 1.0))]
+    promise = {"order": "val/loss", "by": "lr", "says": "0.001 < 0.0003"}
+    assert check([promise], groups, ["lr"], True)[0].state == "kept"
+
+
+@pytest.mark.parametrize(
+    ("cause", "least", "wanted"),
+    [("none", "warning", "broken"), ("none", "error", "kept"), ("too-high", "info", "kept"),
+     ("posterior-unused", "info", "broken")],
+)  # fmt: skip
+def test_findings(cause, least, wanted):
+    groups = [group({"a": 1}, 0.1, findings=[{"cause": "too-high", "severity": "warning"}])]
+    promise = {"finding": cause, "severity": least}
+    assert check([promise], groups, ["a"], True)[0].state == wanted
+
+
+def test_a_cell_that_does_not_exist():
+    promise = SCORE | {"where": {"filter": "cubic"}, "within": "10%"}
+    assert state(promise, cells(), complete=False) == ("not yet", "no such cell")
+    assert state(promise, cells()) == ("broken", "no such cell")
+
+
+def named(*rows):
+    return [
+        group({"name": name, "width": width, "depth": depth}, v) for name, width, depth, v in rows
+    ]
+
+
+AXES = ["name", "width", "depth"]
+BY_NAME = {"order": "val/loss", "by": "name", "says": "white < yellow", "in": "mean"}
+
+
+def test_what_follows_from_a_name_is_no_hindrance():
+    groups = named(("white", 32, 3, 0.07), ("yellow", 32, 25, 0.13), ("purple", 128, 25, 0.12))
+    kept = check([BY_NAME], groups, AXES, True)[0]
+    assert (kept.state, kept.measured) == ("kept", "white 0.0700, yellow 0.130")
+    turned = check([BY_NAME | {"says": "yellow < white"}], groups, AXES, True)[0]
+    assert turned.state == "broken"
+
+
+def test_two_settings_that_always_change_together_are_not_compared():
+    both = [group({"lr": 0.1, "decay": 0}, 0.2), group({"lr": 0.01, "decay": 1}, 0.3)]
+    promise = {"order": "val/loss", "by": "lr", "says": "0.1 < 0.01", "in": "mean"}
+    found = check([promise], both, ["lr", "decay"], True)[0]
+    assert (found.state, found.measured) == ("broken", "no set of cells that can be compared")
+
+
+def test_a_name_that_stands_for_several_cells_compares_like_with_like():
+    groups = named(("a", 8, 3, 0.1), ("a", 16, 3, 0.2), ("b", 8, 5, 0.15), ("c", 16, 3, 0.1))
+    promise = {"order": "val/loss", "by": "name", "says": "a < b"}
+    assert check([promise], groups, AXES, True)[0].measured == "1 of 1"  # at width 8

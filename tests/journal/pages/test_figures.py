@@ -1,0 +1,174 @@
+"""Curves: what is drawn is where it belongs, and spikes survive decimation."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from famulus.journal.facts.decimate import lttb, min_max
+from famulus.journal.facts.entry import collect
+from famulus.journal.facts.record import Series
+from famulus.journal.pages import figures
+from famulus.journal.pages.entry_page import entry_figure
+from famulus.journal.pages.panels import colour_axes, layout
+from famulus.journal.pages.standalone import svg_file
+from tests.journal.runs import group, record
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(4, 60))
+def test_decimation_keeps_ends_extremes_and_order(values, n):
+    y = np.array(values)
+    few, smooth = min_max(y, n), lttb(np.arange(len(y), dtype=float), y, n)
+    for kept in (few, smooth):
+        assert len(kept) <= n
+        assert (kept[0], kept[-1]) == (0, len(y) - 1)
+        assert np.all(np.diff(kept) > 0)
+    assert (y[few].min(), y[few].max()) == (y.min(), y.max())
+
+
+def test_every_nth_point_would_lose_a_spike():  # why min-max
+    y = np.zeros(1000)
+    y[503] = 9.0
+    assert y[min_max(y, 50)].max() == 9.0
+    assert y[::20].max() == 0.0
+
+
+RANGES = [
+    (0.02, 0.16, True),
+    (0, 1, False),
+    (-3, 7, False),
+    (0.0301, 0.0302, True),
+    (1e-6, 10, True),
+]
+
+
+@pytest.mark.parametrize(("low", "high", "log"), RANGES)
+def test_ticks_are_inside_and_few(low, high, log):
+    found = figures.ticks(low, high, log)
+    assert 2 <= len(found) <= 11
+    assert all(low <= t * (1 + 1e-9) and t <= high * (1 + 1e-9) for t in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.05, "0.05"),
+        (0.00032, "3.2e-4"),
+        (0.0005, "0.0005"),
+        (1500, "1.5 k"),
+        (0, "0"),
+        (-3, "-3"),
+    ],
+)
+def test_tick_labels_fit_the_margin(value, text):
+    assert figures.tick_label(value) == text
+
+
+def test_small_multiples_of_the_laboratory(laboratory):
+    plan = layout(collect(laboratory, "tiles/compare-datasets"))
+    assert len(plan.panels) == 9
+    assert [name for _, name in plan.legend][:2] == ["bilinear · lr 0.0003", "bilinear · lr 0.001"]
+    assert plan.panels[0].title == "mnist · size 20"
+    for panel in plan.panels:  # a colour means one thing in a panel
+        own = [plan.colour[g.key] for g in panel.groups if not g.child_of]
+        assert len(own) == len(set(own)) == 4
+
+
+def test_few_cells_share_a_panel():
+    groups = [group({"lr": k}, 0.1, key=k) for k in range(5)]
+    assert colour_axes(groups, ["lr"]) == ["lr"]
+    many = [group({"lr": k}, 0.1, key=k) for k in range(20)]
+    assert colour_axes(many, ["lr"]) == []
+
+
+def made(values, **more):
+    x = np.arange(1, len(values) + 1, dtype=float) * 100
+    series = Series(x / 10, x, x / 50, np.array(values, dtype=float))
+    trace = figures.Trace(0, 0, 0, "val", "a", "runs/a.html", series)
+    return figures.Figure(["p"], [trace], score="val/loss", **more)
+
+
+def test_a_point_is_drawn_at_its_place():
+    figure = made([1.0, 2.0, 3.0])
+    svg = figures.render_panels(figure)[0][1]
+    d = re.search(r'class="v c0" data-s="0" data-g="0" d="M([^"]+)"', svg)[1]
+    points = [tuple(map(float, p.split())) for p in d.split("L")]
+    width, tall = figures.LARGE
+    inside = width - figures.LEFT - figures.RIGHT
+    want = [figures.LEFT + inside * k / 3 for k in (1, 2, 3)]
+    assert [x for x, _ in points] == pytest.approx(want, abs=0.06)
+    low, high = figures.y_range(figure, 0)
+    height = tall - figures.TOP - figures.BOTTOM
+    tops = [figures.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
+    assert [y for _, y in points] == pytest.approx(tops, abs=0.06)
+
+
+def test_outliers_are_clipped_unless_asked_for():
+    values = [1.0] * 300 + [1000.0]
+    clipped = figures.y_range(made(values), 0)
+    assert clipped[1] <= 2
+    assert figures.y_range(made(values), 0, clip=False)[1] >= 1000
+
+
+def test_a_floor_is_inside_the_range_and_hostile_words_are_escaped():
+    figure = made([1.0, 2.0], floors={0: [(5.0, "<b>zero</b>")]})
+    figure.marks.append(figures.Mark(0, 0, 0, (100.0, 10.0, 2.0), "<script>x</script>"))
+    svg = figures.render_panels(figure)[0][1]
+    assert figures.y_range(figure, 0)[1] > 5
+    ElementTree.fromstring(svg)
+    assert "<script" not in svg
+    assert "<b>" not in svg
+
+
+@pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [-1.0, -2.0], [1e-9, 1e9], [3.0]])
+def test_strange_values_make_a_chart(values):
+    svg = figures.render_panels(made(values))[0][1]
+    ElementTree.fromstring(svg)
+    assert "nan" not in svg.lower()
+
+
+def test_data_hold_the_same_curve():
+    data = figures.figure_data(made([1.0, 2.0, 3.0]))["series"][0]
+    assert (data["x"], data["y"], data["r"]) == ([100, 200, 300], [1.0, 2.0, 3.0], 10.0)
+
+
+def test_the_file_for_papers_is_one_document(laboratory):
+    entry = collect(laboratory, "tiles/compare-datasets")
+    text = svg_file(entry_figure(entry, layout(entry)))
+    root = ElementTree.fromstring(text)
+    inner = root.findall("{http://www.w3.org/2000/svg}svg")
+    assert len(inner) == 9
+    assert len(text) < 150_000
+
+
+def test_many_marks_are_all_drawn_and_few_have_words():
+    frame = figures.Frame(figures.LARGE, 2600.0, (0.0, 1.0), False)
+    marks = [figures.Mark(0, 0, 0, (100.0 * n, n, n), f"layer {n}") for n in range(1, 26)]
+    drawn = figures._marks(marks, frame, [])
+    assert len(drawn) == 25
+    worded = [n for n, text in enumerate(drawn, 1) if f">layer {n}</text>" in text]
+    assert worded == [1, 2, 3, 4, 25]
+    assert all(f"<title>layer {n}</title>" in text for n, text in enumerate(drawn, 1))
+    few = figures._marks(marks[:5], frame, [])
+    assert all(f">layer {n}</text>" in text for n, text in enumerate(few, 1))
+
+
+def test_a_run_under_way_has_the_band_of_its_forecast(monkeypatch):
+    """Drawn from its last validation to the end of its budget; nothing once it has finished."""
+    at = np.linspace(2_000, 80_000, 40)
+    series = Series(at / 64, at, at / 1000, 0.02 + 0.5 * (1 + at / 2000) ** -0.5)
+    config = {"training": {"inputs": 1_000_000, "optimizer": {"lr": 0.001}, "batch": 64,
+                           "schedule": {"name": "cosine"}}}  # fmt: skip
+    known = {"config": config, "series": {"val/loss": series, "train/total": series}}
+    one = record(status="running", **known)
+    made = figures.run_figure(one, "val/loss")
+    assert len(made.bands) == 1
+    band = made.bands[0][2]
+    assert (band["inputs"][0], band["inputs"][-1]) == (80_000, 1_000_000)
+    assert band["low"][0] == band["high"][0] == series.value[-1]
+    assert band["low"][-1] < band["high"][-1] < series.value[-1]
+    assert 'class="b c0"' in figures.render_panels(made)[0][1]
+    assert not figures.run_figure(record(status="finished", **known), "val/loss").bands

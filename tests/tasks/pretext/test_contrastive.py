@@ -1,0 +1,136 @@
+"""Losses against float64 loops and torch's own; health of features against closed forms."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from famulus.tasks.pretext import contrastive as c
+from famulus.tasks.pretext import representation as r
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_smooth_softmax_limits():
+    logits = random(4, 5)
+    assert torch.allclose(c.smooth_softmax(logits), logits.softmax(-1))
+    assert c.smooth_softmax(logits, 0.01).max(-1).values.min() > 0.9
+    assert (c.smooth_softmax(logits, 1e4) - 0.2).abs().max() < 1e-3
+    assert torch.allclose(c.smooth_softmax(logits, 2.0, log=True).exp(), (logits / 2).softmax(-1))
+    with pytest.raises(ValueError, match="temperature"):
+        c.smooth_softmax(logits, 0.0)
+
+
+def test_cosines_under_temperature_root_three_are_capped():
+    """Of three cosines the softmax reaches at most .61 there, as the journal's head."""
+    best = torch.tensor([1.0, -1.0, -1.0])
+    assert float(c.smooth_softmax(best, math.sqrt(3)).max()) == pytest.approx(0.6135, abs=1e-3)
+
+
+def test_soft_labels_of_one_class_are_cross_entropy():
+    logits, label = random(6, 4), torch.tensor([0, 3, 1, 2, 2, 0])
+    hard = torch.nn.functional.one_hot(label, 4).double()
+    assert torch.allclose(c.soft_label(logits, hard), cross_entropy(logits, label))
+    assert torch.allclose(c.soft_label(logits, 5 * hard), cross_entropy(logits, label))
+
+
+def test_soft_labels_are_best_at_their_logarithm():
+    target = random(6, 4).softmax(-1)
+    best = c.soft_label(target.log(), target)
+    entropy = -(target * target.log()).sum(-1).mean()
+    assert torch.allclose(best, entropy)
+    assert c.soft_label(target.log() + 0.3 * random(6, 4, seed=1), target) > best
+
+
+def test_multi_label_refuses_class_numbers_and_broadcasting():
+    with pytest.raises(ValueError, match="floats"):
+        c.multi_label(random(3, 2), torch.ones(3, 2, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"shape \(3, 1\), received \(3,\)"):
+        c.multi_label(random(3, 1), torch.ones(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_margin_loss_by_hand(reduction):
+    d, t = random(5, 3).abs(), torch.rand(5, 3, dtype=torch.float64)
+    rows = []
+    for i in range(5):
+        row = [
+            float(t[i, n]) * float(d[i, n]) ** 2
+            + (1 - float(t[i, n])) * max(0.0, 1.5 - float(d[i, n])) ** 2
+            for n in range(3)
+        ]
+        rows.append(sum(row) / 3)
+    expected = {"none": rows, "mean": sum(rows) / 5, "sum": sum(rows)}[reduction]
+    found = c.margin_loss(d, t, 1.5, reduction)
+    assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_pairwise_distance_is_not_squared_and_has_a_slope_at_zero():
+    a = random(4, 3)
+    assert torch.allclose(c.pairwise_distance(a, a + 2), torch.tensor(math.sqrt(12.0)).double())
+    x = a.clone().requires_grad_()
+    c.pairwise_distance(x, a).backward()
+    assert x.grad.isfinite().all()
+
+
+def test_info_nce_by_hand_and_its_chance():
+    a, b = random(5, 8).float(), random(5, 8, seed=1).float()
+    unit = [x / x.norm(dim=1, keepdim=True) for x in (a, b)]
+    logits = unit[0] @ unit[1].T / 0.2
+    expected = -logits.log_softmax(1).diagonal().mean()
+    assert torch.allclose(c.info_nce(a, b, symmetric=False), expected, atol=1e-5)
+    same = torch.ones(5, 8)
+    assert c.info_nce(same, same).item() == pytest.approx(math.log(5), abs=1e-5)  # collapsed
+    assert c.info_nce(a, a, 0.05) < 0.1
+
+
+def test_targets_of_mixtures():
+    w, partner = torch.tensor([0.7, 0.6, 1.0]), torch.tensor([2, 0, 1])
+    target = c.mixing_targets(w, partner)
+    assert torch.allclose(target.sum(1), torch.ones(3))
+    assert target[0].tolist() == pytest.approx([0.7, 0, 0.3])
+    alone = c.mixing_targets(torch.tensor([0.7]), torch.tensor([0]))
+    assert alone.tolist() == [[1.0]]
+
+
+# -- health --------------------------------------
+
+
+def test_effective_rank():
+    basis = torch.linalg.qr(random(64, 64)).Q
+    spread = basis[:, :8] - basis[:, :8].mean(0)
+    assert r.effective_rank(spread) == pytest.approx(8, rel=0.1)
+    assert r.effective_rank(spread + 100) == pytest.approx(r.effective_rank(spread), rel=1e-3)
+    line = random(64, 1) * random(1, 8, seed=1)
+    assert r.effective_rank(line) == pytest.approx(1.0, abs=1e-6)
+    assert r.effective_rank(torch.ones(64, 8)) == 0.0
+
+
+def test_spread_of_features():
+    assert r.feature_std(random(4000, 32)) == pytest.approx(1.0, abs=0.03)
+    assert r.feature_std(torch.ones(50, 32)) < 1e-9
+    assert r.cosine_of_others(random(400, 32)) == pytest.approx(0.0, abs=0.02)
+    assert r.cosine_of_others(random(400, 32) + 20) > 0.99
+
+
+def test_neighbours_against_a_loop():
+    bank, label = random(40, 6), torch.arange(40) % 3
+    query, own = random(15, 6, seed=1), torch.arange(15) % 3
+    hits = 0
+    for q, y in zip(query, own, strict=True):
+        cosine = (bank @ q) / bank.norm(dim=1) / q.norm()
+        near = cosine.argsort(descending=True)[:5]
+        votes = torch.zeros(3, dtype=torch.float64)
+        for n in near:
+            votes[label[n]] += math.exp(float(cosine[n]) / 0.07)
+        hits += int(votes.argmax() == y)
+    assert r.nearest_accuracy(query, own, bank, label, 3, k=5) == pytest.approx(hits / 15)
+
+
+def test_leaving_oneself_out():
+    features, label = random(30, 6), torch.randint(3, (30,))
+    assert r.nearest_accuracy(features, label, features, label, 3, k=1) == 1.0  # oneself
+    assert r.leave_one_out(features, label, 3, k=1) < 0.8

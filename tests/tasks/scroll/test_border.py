@@ -1,0 +1,71 @@
+"""Loss by distance to a window's border: pixels are compared with themselves."""
+
+import numpy as np
+import pytest
+
+from famulus.tasks.scroll.border import Margin, inner, margin, paired, ring
+
+SIZE, STEP, AREA = 32, 4, 64
+CORNERS = [(y, x) for y in range(0, AREA - SIZE + 1, STEP) for x in range(0, AREA - SIZE + 1, STEP)]
+
+
+def measured(border, seed=0, noise=0.02):
+    """Windows on content whose own loss varies tenfold, times 1 + border(distance)."""
+    rng = np.random.default_rng(seed)
+    content = np.kron(rng.choice([0.2, 2.0], (8, 8)), np.ones((8, 8)))
+    worse = 1 + border(ring(SIZE))
+    loss = np.stack([content[y : y + SIZE, x : x + SIZE] * worse for y, x in CORNERS])
+    loss *= 1 + noise * rng.normal(size=loss.shape)
+    return loss, paired(loss, np.array(CORNERS), np.ones((AREA, AREA), bool), 16)
+
+
+def test_the_border_is_found_whatever_the_content():
+    loss, excess = measured(lambda r: np.where(r < 5, 0.5, 0.0))
+    curve = excess.curve()
+    assert np.allclose(curve[:5], 0.5, atol=0.02)
+    assert np.allclose(curve[5:], 0.0, atol=0.02)
+    found = margin(excess, SIZE)
+    assert (found.value, found.low, found.high) == (5, 5, 5)
+    assert "margin=5" in found.words(SIZE)
+    assert "+50%" in found.words(SIZE)
+    # side by side, content would decide: rings of a few windows differ more than the border does
+    apart = [loss[CORNERS.index((y, x))] for y in (0, 32) for x in (0, 32)]
+    plain = np.bincount(ring(SIZE).ravel(), np.mean(apart, 0).ravel())
+    plain = plain / np.bincount(ring(SIZE).ravel())
+    assert np.ptp(plain[5:]) / plain[5:].mean() > 0.2
+
+
+def test_without_an_effect_no_margin():
+    _, excess = measured(lambda r: 0.0 * r)
+    found = margin(excess, SIZE)
+    assert (found.value, found.high) == (0, 0)
+    assert found.words(SIZE).startswith("no margin needed")
+
+
+def test_only_valid_pixels_count():
+    loss, _ = measured(lambda r: 0.0 * r, noise=0.0)
+    valid = np.zeros((AREA, AREA), bool)
+    valid[20:44, 20:44] = True
+    spoilt = loss.copy()
+    for window, (y, x) in zip(spoilt, CORNERS, strict=True):
+        window[~valid[y : y + SIZE, x : x + SIZE]] = 99.0
+    assert np.allclose(np.nan_to_num(paired(spoilt, np.array(CORNERS), valid, 16).curve()), 0)
+
+
+def test_two_areas_are_one_measurement():
+    one, other = (measured(lambda r: np.where(r < 5, 0.5, 0.0), seed)[1] for seed in (1, 2))
+    both = one + other
+    assert len(both.there_KR) == len(one.there_KR) + len(other.there_KR)
+    assert margin(both, SIZE).value == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (Margin(4, 0, 20, 0.1), "cannot tell: between 0 and 20"),
+        (Margin(inner(SIZE), inner(SIZE), inner(SIZE), 0.4), "no place is free"),
+        (Margin(3, 2, 4, 0.4), "margin=3 (2 to 4)"),
+    ],
+)
+def test_words(found, says):
+    assert says in found.words(SIZE)
