@@ -1,51 +1,15 @@
-"""Rates against torch's own schedulers, and every optimizer's state through bytes and back."""
+"""Every optimizer's state through bytes and back."""
 
 import pytest
 import torch
 from torch import nn
 
 from famulus.config.errors import ConfigError, StoreError
-from famulus.config.schema import Optimizer, Schedule
+from famulus.config.schema import Optimizer
 from famulus.training import checkpoint as pack
-from famulus.training.optim import Place, build_optimizer, optimizer_class, scheduled_rate
+from famulus.training.optim import build_optimizer, optimizer_class
 
 CPU = torch.device("cpu")
-STEPS, BATCH = 50, 16
-
-
-def rates(**schedule):
-    spec = Schedule.model_validate(schedule)
-    places = [Place(step * BATCH, STEPS * BATCH, BATCH, 100) for step in range(STEPS)]
-    return [scheduled_rate(spec, 0.1, place) for place in places]
-
-
-def torchs(make):
-    """Rates of a scheduler of torch's at the same steps."""
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler = make(optimizer)
-    found = []
-    for _ in range(STEPS):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return found
-
-
-def test_shapes_are_those_of_torch():
-    library = torch.optim.lr_scheduler
-    cosine = torchs(lambda o: library.CosineAnnealingLR(o, STEPS, eta_min=0.01))
-    assert rates(name="cosine", final_lr=0.01) == pytest.approx(cosine, rel=1e-6)
-    linear = torchs(lambda o: library.LinearLR(o, 1.0, 0.1, STEPS))
-    assert rates(name="linear", final_lr=0.01) == pytest.approx(linear, rel=1e-6)
-    stairs = torchs(lambda o: library.StepLR(o, 20, 0.5))
-    assert rates(name="step", factor=0.5, every={"steps": 20}) == pytest.approx(stairs)
-    assert rates(name="cosine") != pytest.approx(linear, rel=0.1)  # the comparison can fail
-
-
-def test_a_warm_up_rises_in_a_line_to_the_base():
-    found = rates(name="constant", warmup_inputs=10 * BATCH)
-    assert found[:10] == pytest.approx([0.1 * (k + 1) / 10 for k in range(10)])
-    assert set(found[10:]) == {0.1}
 
 
 def net(channels_last):

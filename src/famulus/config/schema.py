@@ -29,6 +29,7 @@ MARK = "famulus-identity"  # key of the mark in a field's JSON Schema
 OPERATIONAL, ADDED = "operational", "added"
 
 Direction = Literal["min", "max"]
+Shape = Literal["constant", "cosine", "step", "plateau", "linear"]  # formulas: schedule.SHAPES
 Severity = Literal["info", "warning", "error"]
 
 
@@ -101,9 +102,7 @@ class Optimizer(Strict):
 class Schedule(Sparse):
     """Learning rate over inputs: a linear warm-up, then the named shape."""
 
-    name: Literal["constant", "cosine", "step", "plateau", "linear"] = Field(
-        "constant", description="shape after the warm-up"
-    )
+    name: Shape = Field("constant", description="shape after the warm-up")
     final_lr: float = Field(0.0, ge=0, description="lowest rate: reached at the end by a shape")
     warmup_inputs: int = Field(0, ge=0, description="examples of linear warm-up from 0 to lr")
     every: Every | None = Field(None, description="step: interval between two reductions")

@@ -28,6 +28,7 @@ from famulus.config.schema import Training
 from famulus.diagnosis.probes.probe import Probe
 from famulus.feed.feeder import Feeder, fixed_batch, validation_batches
 from famulus.feed.source import Splits
+from famulus.schedule import Place, learning_rate
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import Checkpoint
 from famulus.tasks.base import Position, Task
@@ -36,14 +37,7 @@ from famulus.training.average import Average
 from famulus.training.clock import Clock
 from famulus.training.energy import Meter
 from famulus.training.guard import Alarm, inspect
-from famulus.training.optim import (
-    Patience,
-    Place,
-    build_optimizer,
-    clip_gradients,
-    scheduled_rate,
-    set_rate,
-)
+from famulus.training.optim import Patience, build_optimizer, clip_gradients, set_rate
 from famulus.training.pictures import png
 from famulus.training.precision import Precision
 from famulus.training.progress import Calendar, Progress
@@ -223,7 +217,7 @@ class Loop:
         at, calendar = self.progress, self.calendar
         place = Place(at.inputs, calendar.budget, calendar.per_step, calendar.samples)
         training = self.training
-        return scheduled_rate(training.schedule, training.optimizer.lr, place, at.lr_factor)
+        return learning_rate(training.schedule, training.optimizer.lr, place, at.lr_factor)
 
     def _add(self, parts: dict[str, Tensor]) -> None:
         if not self.sums:

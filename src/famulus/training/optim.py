@@ -1,11 +1,4 @@
-"""Optimizer and learning rate.
-
-The rate is a pure function of the position in the data, counted in inputs (examples seen), so
-that resuming, changing the batch size and extending a run need no scheduler state. Only `plateau`
-remembers something: its `Plateau` counters, which a checkpoint carries.
-
-Source: cosine, Loshchilov & Hutter 2017, arXiv 1608.03983.
-"""
+"""Optimizer, patience and clipping; the learning rate itself is `famulus.schedule`."""
 
 import inspect
 import math
@@ -18,7 +11,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
-from famulus.config.schema import Every, Optimizer, Schedule
+from famulus.config.schema import Optimizer
 
 FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # one kernel for all parameters of a device
 
@@ -73,50 +66,6 @@ def build_optimizer(
         return kind([dict(group) for group in groups], lr=spec.lr, **options)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"training.optimizer: {kind.__name__} refuses this: {error}") from error
-
-
-@dataclass(frozen=True)
-class Place:
-    """A position in the data, with what converts the units of an interval."""
-
-    inputs: int  # seen before this step
-    budget: int  # inputs in all
-    per_step: int  # inputs of one step
-    per_epoch: int  # training samples
-
-    def period(self, every: Every) -> float:
-        """The interval in inputs."""
-        if every.inputs is not None:
-            return every.inputs
-        if every.steps is not None:
-            return every.steps * self.per_step
-        return every.epochs * self.per_epoch
-
-
-def scheduled_rate(schedule: Schedule, base: float, at: "Place", factor: float = 1.0) -> float:
-    """Learning rate of the step that starts at `at`.
-
-    `factor` multiplies the base rate: what a plateau or a roll-back has left of it.
-    """
-    inputs = at.inputs
-    base = base * factor
-    if inputs < schedule.warmup_inputs:
-        return base * min(1.0, (inputs + at.per_step) / schedule.warmup_inputs)
-    final = schedule.final_lr
-    done = (inputs - schedule.warmup_inputs) / max(1, at.budget - schedule.warmup_inputs)
-    done = min(1.0, max(0.0, done))
-    match schedule.name:
-        case "constant":
-            return base
-        case "cosine":
-            return final + (base - final) * (1 + math.cos(math.pi * done)) / 2
-        case "linear":
-            return base + (final - base) * done
-        case "step":
-            return max(final, base * schedule.factor ** int(inputs / at.period(schedule.every)))
-        case "plateau":
-            return max(final, base)
-    raise ConfigError(f"training.schedule.name: unknown schedule {schedule.name!r}")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -4,17 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate
 
 from famulus.config.schema import Schedule
 from famulus.diagnosis.foresight.backtest import Backtest, Curve, backtest
 from famulus.diagnosis.foresight.forecast import Forecast, Refusal, Settings, forecast
-from famulus.diagnosis.rates import schedule_rate
 from famulus.images.open import open_images
+from famulus.schedule import Place, rate_to_come
 
 N = 1_000_000
-COSINE = schedule_rate({"name": "cosine"}, 1e-3, N)
-CONSTANT = schedule_rate({"name": "constant"}, 1e-3, N)
+
+
+def scheduled(lr=1e-3, budget=N, **schedule):
+    return rate_to_come(Schedule(**schedule), lr, Place(0, budget, 1, 0))
+
+
+COSINE, CONSTANT = scheduled(name="cosine"), scheduled(name="constant")
 
 
 def law(rate, share, points=60, floor=0.02, a=0.5, noise=0.0):
@@ -41,7 +45,7 @@ def test_a_law_in_the_summed_rate(rate, floor, a):
 def test_the_schedule_is_used():
     """The same points under a rate that soon stops must end higher."""
     seen = law(CONSTANT, 0.08)
-    soon = schedule_rate({"name": "step", "factor": 1e-6}, 1e-3, N, every_inputs=0.1 * N)
+    soon = scheduled(name="step", factor=1e-6, every={"inputs": N // 10})
     assert forecast(seen, soon, N).value > 1.2 * forecast(seen, CONSTANT, N).value
 
 
@@ -156,26 +160,13 @@ def test_values_that_are_not_finite_are_left_out():
     )
 
 
-def test_rates_of_the_schedules():
-    area = integrate.quad(schedule_rate({"name": "cosine", "final_lr": 0.2}, 1.0, 10), 0, 10)[0]
-    assert area == pytest.approx(6)
-    warm = schedule_rate(Schedule(name="linear", warmup_inputs=4), 1.0, 10)
-    assert [warm(n) for n in (0, 2, 4, 7, 10, 12)] == pytest.approx([0, 0.5, 1, 0.5, 0, 0])
-    step = schedule_rate({"name": "step", "factor": 0.5}, 1.0, 10, every_inputs=3)
-    assert [step(n) for n in (0, 2.9, 3, 6, 9)] == pytest.approx([1, 1, 0.5, 0.25, 0.125])
-    with pytest.raises(ValueError, match="received 'plateau'"):
-        schedule_rate({"name": "plateau"}, 1.0, 10)
-    with pytest.raises(ValueError, match="every_inputs"):
-        schedule_rate({"name": "step"}, 1.0, 10)
-
-
 def regression(lr, name, seed, steps=600, batch=32):
     """A real run: softmax regression on the scanned digits, momentum, in NumPy."""
     splits = open_images("digits")
     sets = splits.train, splits.validation
     train, held_out = ((s.images.reshape(-1, 64) / 255, s.labels) for s in sets)
     random = np.random.default_rng(seed)
-    rate = schedule_rate({"name": name}, lr, steps * batch)
+    rate = scheduled(lr, steps * batch, name=name)
     weights, speed = np.zeros((65, 10)), np.zeros((65, 10))
 
     def loss(x, labels):

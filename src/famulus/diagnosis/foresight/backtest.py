@@ -18,7 +18,7 @@ from famulus.diagnosis.foresight.forecast import (
     clean,
     forecast,
 )
-from famulus.diagnosis.rates import Rate
+from famulus.schedule import Rate
 
 SHARES = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1)  # of a budget, at which a backtest asks
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from famulus.diagnosis.rates import Rate
+from famulus.schedule import Rate
 
 Points = Sequence[tuple[float, float]]  # (inputs, value), ascending
 

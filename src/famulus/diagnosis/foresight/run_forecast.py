@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from famulus.config.schema import Schedule
 from famulus.diagnosis.foresight.backtest import SHARES, Curve
 from famulus.diagnosis.foresight.forecast import Forecast, Points, Refusal, forecast
-from famulus.diagnosis.rates import Rate, schedule_rate
+from famulus.schedule import Place, Rate, rate_to_come
 
 CONSTANTS = ("best constant", "best constant histogram", "zero image", "unigram")
 
@@ -33,21 +34,13 @@ def rate_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Rate | Refus
     schedule, lr = training.get("schedule"), (training.get("optimizer") or {}).get("lr")
     if not schedule or lr is None:  # a watched loop of a person's own
         return Refusal("no schedule is recorded")
-    if schedule["name"] == "plateau":
-        return Refusal("a plateau schedule follows scores that are still to come")
+    per_step = training.get("batch", 1) * training.get("accumulate", 1)
+    samples = int(facts.get("train_samples") or 0)
+    start = Place(0, budget_of(config, facts), per_step, samples)
     try:
-        every = _inputs(schedule.get("every") or {}, training, facts)
-        return schedule_rate(schedule, lr, budget_of(config, facts), every)
+        return rate_to_come(Schedule.model_validate(schedule), lr, start)
     except ValueError as error:
         return Refusal(str(error))
-
-
-def _inputs(every: Mapping[str, Any], training: Mapping[str, Any], facts: Mapping) -> float | None:
-    if every.get("steps"):
-        return every["steps"] * training["batch"] * training.get("accumulate", 1)
-    if every.get("epochs"):
-        return every["epochs"] * float(facts.get("train_samples") or 0) or None
-    return every.get("inputs")
 
 
 def shape_of(values: Mapping[str, float]) -> float | None:

@@ -16,8 +16,9 @@ from famulus.feed.source import Source
 from famulus.feed.streams import sample_seeds
 from famulus.launch.bench import inputs
 from famulus.launch.plan import Ready
+from famulus.schedule import Place, learning_rate
 from famulus.tasks.base import Batch, Floor, Position
-from famulus.training.optim import Place, build_optimizer, clip_gradients, scheduled_rate, set_rate
+from famulus.training.optim import build_optimizer, clip_gradients, set_rate
 from famulus.training.progress import Calendar
 from famulus.training.randomness import Streams
 
@@ -191,7 +192,7 @@ class Trial:
         updates = max(1, -(-calendar.budget // calendar.per_step))
         points = np.unique(np.linspace(0, updates - 1, 2000).astype(np.int64))
         rates = [
-            scheduled_rate(
+            learning_rate(
                 training.schedule,
                 training.optimizer.lr,
                 Place(
