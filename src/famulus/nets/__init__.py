@@ -1,1 +1,1 @@
-"""What several wings build on: layers, autoencoder, elbo, views."""
+"""What several wings build on: layers, autoencoder, elbo, rank, noise scale."""

@@ -12,7 +12,6 @@ from famulus.diagnosis.probes import layers as probe_layers
 from famulus.diagnosis.probes import outputs as probe_outputs
 from famulus.diagnosis.probes import tensors as probe_tensors
 from famulus.diagnosis.probes.probe import Probe, due
-from famulus.tasks.pretext.representation import effective_rank
 
 
 class Small(nn.Module):
@@ -195,13 +194,16 @@ def test_an_update_too_small_to_change_a_bit_has_moved_nothing():
     assert layers["first"]["update"] == 0
 
 
-def test_rank_of_the_narrowest_layer_is_that_of_ops():
+def test_rank_of_the_narrowest_layer_is_that_of_its_singular_values():
     model, x, y = made()
     model.drop.p = 0.0
     seen = []
     model.hidden.register_forward_hook(lambda *call: seen.append(call[2].detach()))
     event, _ = probed(model, torch.optim.SGD(model.parameters(), lr=0.1), x, y)
-    expected = pytest.approx(effective_rank(seen[0]), rel=2e-3)
+    features = seen[0].double().numpy()
+    values = np.linalg.svd(features - features.mean(0), compute_uv=False)
+    share = values / values.sum()
+    expected = pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=2e-3)
     assert event["rank"] == {"layer": "hidden", "of": 5, "effective": expected}
     with torch.no_grad():  # two directions only, far from the origin
         model.hidden.weight.copy_(torch.randn(5, 2) @ torch.randn(2, 64))

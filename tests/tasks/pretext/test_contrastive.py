@@ -1,4 +1,4 @@
-"""Losses against float64 loops and torch's own; health of features against closed forms."""
+"""Losses against float64 loops and torch's own."""
 
 import math
 
@@ -7,7 +7,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from famulus.tasks.pretext import contrastive as c
-from famulus.tasks.pretext import representation as r
 
 
 def random(*shape, seed=0):
@@ -94,43 +93,3 @@ def test_targets_of_mixtures():
     assert target[0].tolist() == pytest.approx([0.7, 0, 0.3])
     alone = c.mixing_targets(torch.tensor([0.7]), torch.tensor([0]))
     assert alone.tolist() == [[1.0]]
-
-
-# -- health --------------------------------------
-
-
-def test_effective_rank():
-    basis = torch.linalg.qr(random(64, 64)).Q
-    spread = basis[:, :8] - basis[:, :8].mean(0)
-    assert r.effective_rank(spread) == pytest.approx(8, rel=0.1)
-    assert r.effective_rank(spread + 100) == pytest.approx(r.effective_rank(spread), rel=1e-3)
-    line = random(64, 1) * random(1, 8, seed=1)
-    assert r.effective_rank(line) == pytest.approx(1.0, abs=1e-6)
-    assert r.effective_rank(torch.ones(64, 8)) == 0.0
-
-
-def test_spread_of_features():
-    assert r.feature_std(random(4000, 32)) == pytest.approx(1.0, abs=0.03)
-    assert r.feature_std(torch.ones(50, 32)) < 1e-9
-    assert r.cosine_of_others(random(400, 32)) == pytest.approx(0.0, abs=0.02)
-    assert r.cosine_of_others(random(400, 32) + 20) > 0.99
-
-
-def test_neighbours_against_a_loop():
-    bank, label = random(40, 6), torch.arange(40) % 3
-    query, own = random(15, 6, seed=1), torch.arange(15) % 3
-    hits = 0
-    for q, y in zip(query, own, strict=True):
-        cosine = (bank @ q) / bank.norm(dim=1) / q.norm()
-        near = cosine.argsort(descending=True)[:5]
-        votes = torch.zeros(3, dtype=torch.float64)
-        for n in near:
-            votes[label[n]] += math.exp(float(cosine[n]) / 0.07)
-        hits += int(votes.argmax() == y)
-    assert r.nearest_accuracy(query, own, bank, label, 3, k=5) == pytest.approx(hits / 15)
-
-
-def test_leaving_oneself_out():
-    features, label = random(30, 6), torch.randint(3, (30,))
-    assert r.nearest_accuracy(features, label, features, label, 3, k=1) == 1.0  # oneself
-    assert r.leave_one_out(features, label, 3, k=1) < 0.8

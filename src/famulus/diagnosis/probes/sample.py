@@ -20,8 +20,8 @@ from famulus.diagnosis.probes.outputs import Outputs
 from famulus.diagnosis.probes.tensors import (
     Sheet,
     batch_figures,
-    effective_rank,
     norms,
+    rank_of_gram,
     readable,
 )
 
@@ -115,7 +115,7 @@ class Sample:
         if found := self.outputs.rank():
             layer, of, gram = found
             self.rank = rank = {"layer": layer.name, "of": of}
-            self.sheet.put(gram, lambda v: rank.__setitem__("effective", effective_rank(v)))
+            self.sheet.put(gram, lambda v: rank.__setitem__("effective", rank_of_gram(v)))
         device = next((p.device for _, p in self.owners), torch.device("cpu"))
         self.memory_mb = memory_mb(device)
         self.sheet.close()

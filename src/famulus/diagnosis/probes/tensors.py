@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import UninitializedTensorMixin
 
+from famulus.nets.rank import effective_rank
+
 SAMPLE = 16_384  # values that moments and shares are taken from
 CONSTANT = 1e-6  # a unit whose values span less than this share of their size is constant
 RANKED = (128, 4096)  # samples and units, at most, that a rank is taken from
@@ -143,8 +145,8 @@ def gram(features_BU: Tensor) -> Tensor:
     return centred @ centred.T if len(centred) <= centred.shape[1] else centred.T @ centred
 
 
-def effective_rank(gram_flat: np.ndarray) -> float | None:
-    """Effective rank of the features behind a `gram`; None if not finite."""
+def rank_of_gram(gram_flat: np.ndarray) -> float | None:
+    """Effective rank of the features behind a `gram`: 0 if all are the same, None if not finite."""
     if not np.isfinite(gram_flat).all():
         return None
     size = math.isqrt(gram_flat.size)
@@ -152,10 +154,7 @@ def effective_rank(gram_flat: np.ndarray) -> float | None:
     values = np.sqrt(np.clip(eigenvalues, 0.0, None))
     # float32 features are known to some 1e-7 of the largest: below is rounding, not a direction
     values = values[values > 1e-6 * max(values.max(), 1e-12)]
-    if not values.size:
-        return 0.0
-    share = values / values.sum()
-    return math.exp(-float((share * np.log(share)).sum()))
+    return effective_rank(torch.from_numpy(values)) if values.size else 0.0
 
 
 def norms(tensors: Sequence[Tensor], order: float = 2) -> Tensor:

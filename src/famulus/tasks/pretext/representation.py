@@ -1,8 +1,8 @@
 """What can be said of features without labels, and with the labels of neighbours only.
 
 Shapes: B samples, D features, K classes.
-Source: effective rank: Garrido et al. 2023 (RankMe), arXiv 2210.02885; spread: lightly's collapse
-level, after Chen & He 2021, arXiv 2011.10566.
+Source: effective rank: nets/rank.py; spread: lightly's collapse level, after Chen & He 2021,
+arXiv 2011.10566.
 """
 
 import math
@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
+from famulus.nets.rank import effective_rank
 
-def effective_rank(features_BD: Tensor) -> float:
-    """exp(entropy of the singular values' shares): 1 .. min(B, D); 1 when all lie on a line.
+
+def feature_rank(features_BD: Tensor) -> float:
+    """Effective rank: 1 .. min(B, D); 1 when all lie on a line, 0 when all are the same.
 
     Centred first: features that differ only by an offset carry nothing.
     """
     centred = features_BD.double() - features_BD.double().mean(0)
     values = torch.linalg.svdvals(centred)
-    if values.sum() <= 1e-12:
-        return 0.0
-    share = values / values.sum()
-    return math.exp(float(-torch.special.xlogy(share, share).sum()))
+    return 0.0 if values.sum() <= 1e-12 else effective_rank(values)
 
 
 def feature_std(features_BD: Tensor) -> float:
@@ -90,7 +89,7 @@ def health(features_BD: Tensor, label_B: Tensor | None, classes: int) -> dict[st
     """`feature_rank`, `feature_std`, `feature_cosine`, and with labels `knn`; what is no number is
     left out."""
     found = {
-        "feature_rank": effective_rank(features_BD),
+        "feature_rank": feature_rank(features_BD),
         "feature_std": feature_std(features_BD),
         "feature_cosine": cosine_of_others(features_BD),
     }
