@@ -10,7 +10,6 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.images.class_folders import class_notes, match_labels, with_unlabelled
 from famulus.images.labelled_source import PictureData, Views, open_labelled
 from famulus.images.open import open_images
-from famulus.tasks.pretext.data import PretextData, open_questions
 
 
 def save(path, value, size=(8, 8), mode="RGB"):
@@ -55,15 +54,12 @@ def test_a_class_that_is_never_trained_is_an_error(wang):
         open_labelled(PictureData(name=str(wang)), Views().view())
 
 
-def test_unlabelled_pictures_train_a_pretext(wang):
+def test_unlabelled_pictures_are_joined_to_the_others(wang):
     train = open_images(str(wang), channels=3).train
     more = with_unlabelled(train)
     assert len(more) == len(train) + 4
     assert (more.labels == -1).sum() == 4
     assert more.fingerprint != train.fingerprint
-    for used in (False, True):  # what is trained on is no longer called unused
-        settings = PretextData(name=str(wang), unlabelled=used)
-        assert any("unused: unsup" in note for note in open_questions(settings).notes) != used
     (wang / "unsup").rename(wang / "other")
     without = open_images(str(wang), channels=3).train
     with pytest.raises(ConfigError, match="expected a folder unsup"):

@@ -1,8 +1,5 @@
 """The index and its filters: on files made here, against sets worked out by hand."""
 
-import json
-from pathlib import PurePosixPath
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,28 +14,7 @@ from famulus.images.image_index import (
     read_index,
     write_index,
 )
-from famulus.tasks.codes.data import CodedData
 from tests.launch.tiny import famulus
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Twenty pictures in two folders, portrait or landscape; one of them truncated."""
-    random = np.random.default_rng(0)
-    for part, count in (("train", 16), ("validation", 4)):
-        for i in range(count):
-            kind = ("standing", "sitting")[i % 2]
-            size = (12, 8) if i % 4 < 2 else (8, 12)  # height, width
-            path = tmp_path / part / kind / f"figure-{i:03d}_nude.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(random.integers(0, 255, (*size, 3), np.uint8)).save(path)
-    broken = tmp_path / "train" / "standing" / "figure-002_nude.png"
-    broken.write_bytes(broken.read_bytes()[:40])
-    return tmp_path
-
-
-def open_(folder, **how):
-    return CodedData(name=str(folder), size=16, **how).picked()
 
 
 def test_tags_are_folders_and_words_of_the_name():
@@ -91,42 +67,6 @@ def test_filters_against_sets_by_hand():
     assert kept(orientation="square") == ["c"]
 
 
-def test_a_folder_becomes_an_index_that_filters_it(folder):
-    """The command writes what the filter reads; a broken header is left out and named."""
-    (folder / "train" / "standing" / "figure-000_nude.png").write_bytes(b"no picture")
-    out = folder.parent / "index.csv"
-    said = famulus("data", "convert", str(folder), str(out))
-    assert said.code == 0, said
-    assert "note: train/standing/figure-000_nude.png: left out" in said.out
-    entries = read_index(out)
-    assert len(entries) == 18  # of twenty, one had been cut off already
-    one = next(e for e in entries if e.file == "train/sitting/figure-001_nude.png")
-    assert (one.height, one.width) == (12, 8)
-    assert one.tags == {"train", "sitting", "figure", "nude"}
-    kept = open_(folder, index=str(out), include=["sitting"], orientation="portrait")
-    assert kept.train.names == [f"train/sitting/figure-{i:03d}_nude.png" for i in (1, 5, 9, 13)]
-    assert famulus("data", "convert", str(folder), str(out)).code == 3  # never overwritten
-    assert famulus("data", "convert", "digits", str(folder.parent / "x.json")).code == 3
-
-
-def test_a_subset_is_drawn_from_what_the_filter_keeps(folder):
-    some = open_(folder, include=["sitting"], subset=5, validation=1)
-    assert (len(some.train), len(some.validation)) == (5, 1)
-    assert all("sitting" in name for name in some.train.names)
-    assert len(open_(folder, include=["sitting"], subset=0.5).train) == 4
-    other = open_(folder, include=["sitting"], subset=5, seed=1)
-    assert other.train.names != some.train.names
-    assert other.train.fingerprint != some.train.fingerprint
-
-
-def test_an_index_without_sizes_asks_the_files(folder, tmp_path):
-    index = tmp_path / "index.csv"
-    index.write_text("file,tags\n" + "".join(f"figure-{i:03d}_nude.png,\n" for i in range(4)))
-    kept = open_(folder, index=str(index), orientation="portrait")
-    names = sorted(PurePosixPath(name).name for name in kept.train.names)
-    assert names == ["figure-000_nude.png", "figure-001_nude.png"]  # 2 is cut off, 3 lies
-
-
 def test_contradictions_and_unknown_orientations_are_errors():
     with pytest.raises(ConfigError, match="'x' is both in include and in exclude"):
         Filter(frozenset({"x"}), frozenset({"x"}))
@@ -134,45 +74,32 @@ def test_contradictions_and_unknown_orientations_are_errors():
         Filter(orientation="upright")
 
 
-def test_tags_of_folders_filter_both_parts(folder):
-    splits = open_(folder, include=["standing"])
-    assert len(splits.train) == 7  # eight, one of them truncated
-    assert len(splits.validation) == 2
-    assert all("standing" in name for name in splits.train.names)
-    assert any("figure-002" in note for note in splits.notes)
-    assert any("filtered out" in note for note in splits.notes)
-    batch = splits.train.gather(np.arange(3), np.zeros(3, np.uint64))
-    assert batch["image"].shape == (3, 3, 16, 16)
-    assert batch["box"][:, 2:].tolist()[0] in ([16, 11], [11, 16])
+def test_a_folder_becomes_an_index(tmp_path):
+    """The command names what it leaves out: a header that is none, a picture that is cut off."""
+    for part, count in (("train", 6), ("validation", 2)):
+        for i in range(count):
+            path = tmp_path / "set" / part / ("standing", "sitting")[i % 2] / f"figure-{i}_nude.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(i).integers(0, 255, (12, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(path)
+    no_header, cut_off = (tmp_path / f"set/train/standing/figure-{i}_nude.png" for i in (0, 2))
+    no_header.write_bytes(b"no picture")
+    cut_off.write_bytes(cut_off.read_bytes()[:40])
+    out = tmp_path / "index.csv"
+    said = famulus("data", "convert", tmp_path / "set", out)
+    assert said.code == 0, said
+    assert "note: train/standing/figure-0_nude.png: left out" in said.out
+    entries = read_index(out)
+    assert len(entries) == 6
+    one = next(e for e in entries if e.file == "train/sitting/figure-1_nude.png")
+    assert (one.height, one.width) == (12, 8)
+    assert one.tags == {"train", "sitting", "figure", "nude"}
+    assert famulus("data", "convert", tmp_path / "set", out).code == 3  # never overwritten
+    assert famulus("data", "convert", "digits", tmp_path / "x.json").code == 3
 
 
-def test_orientation_is_read_from_the_files(folder):
-    upright = open_(folder, orientation="portrait").train
-    batch = upright.finish(upright.gather(np.arange(len(upright)), None), None)
-    real = batch["mask"].sum((1, 2, 3))
-    assert (real == 16 * 11).all()
-    assert (batch["mask"][:, 0, :, 0] == 0).all()  # padded at the sides, not above
-
-
-def test_a_filter_that_leaves_nothing_says_what_there_is(folder):
-    with pytest.raises(DataError, match=r"leaves none of 15 pictures.*tags there are: .*sitting"):
-        len(open_(folder, include=["nobody"]).train)
-
-
-def test_the_fingerprint_follows_filter_and_index(folder, tmp_path):
-    entries, notes = make_index(
-        [f"train/standing/figure-{i:03d}_nude.png" for i in range(0, 16, 2)],
-        lambda name: (12, 8) if "002" not in name else "truncated",
-    )
-    assert len(entries) == 7
-    assert notes == ["train/standing/figure-002_nude.png: left out: truncated"]
-    index = tmp_path / "index.json"
-    write_index(index, entries)
-    prints = {open_(folder).train.fingerprint, open_(folder, include=["sitting"]).train.fingerprint}
-    indexed = open_(folder, index=str(index))
-    prints.add(indexed.train.fingerprint)
-    index.write_text(json.dumps([{"file": e.file} for e in entries]))
-    prints.add(open_(folder, index=str(index)).train.fingerprint)
-    assert len(prints) == 4
-    assert open_(folder).train.fingerprint in prints
-    assert len(indexed.train) == 7
+def test_what_cannot_be_read_is_not_in_an_index():
+    sizes = {"a/1.png": (3, 4), "a/2.png": "truncated"}  # height, width
+    entries, notes = make_index(list(sizes), sizes.get)
+    assert entries == [Entry("a/1.png", frozenset({"a"}), width=4, height=3)]
+    assert notes == ["a/2.png: left out: truncated"]

@@ -1,5 +1,7 @@
 """Questions as a source: the same for any number of workers, new in every epoch, or frozen."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,19 @@ def test_too_few_pictures():
     source = open_questions(settings("unmix", sources=5, subset=4)).train
     with pytest.raises(DataError, match="unmix: expected at least 5 pictures, received 4"):
         source.gather(np.arange(2), sample_seeds(0, 0, np.arange(2)))
+
+
+def test_unlabelled_pictures_train_too(folder, tmp_path):
+    """What is trained on is no longer called unused, and asks questions like the others."""
+    shutil.copytree(folder, tmp_path / "set")
+    shutil.copytree(folder / "val/a", tmp_path / "set/unsup")
+    found = {}
+    for used in (False, True):
+        data = settings("unmix", name=str(tmp_path / "set"), subset=None, unlabelled=used)
+        questions = open_questions(data)
+        found[used] = len(questions.train)
+        assert any("unused: unsup" in note for note in questions.notes) != used
+    assert found == {False: 40, True: 44}
 
 
 def test_repeated_pictures_are_reported(tmp_path):
