@@ -92,6 +92,18 @@ def test_oblique_scans(at):
     assert found.geometry.b0_zyx == pytest.approx((0.8, 0.6, 0), abs=1e-6)
 
 
+def test_b0_follows_the_scanner_and_not_a_template(at):
+    """An sform of a template is not the way to the scanner if the qform is."""
+    for name, values in (("phase.nii", PHASE), ("mask.nii", MASK)):
+        image = nibabel.Nifti1Image(values.astype(np.float32), np.eye(4))
+        image.set_sform(np.eye(4), code=4)
+        image.set_qform(OBLIQUE @ np.diag([2, 2, 2, 1]), code=1)
+        nibabel.save(image, name)
+    found = read_scan(at, GIVEN)
+    assert found.geometry.b0_zyx == pytest.approx((0.8, 0.6, 0.0), abs=1e-5)
+    assert found.geometry.voxel_zyx_mm == pytest.approx((2, 2, 2))
+
+
 def changed(**options):
     return lambda at: {**GIVEN, **options}
 

@@ -11,6 +11,7 @@ from famulus.tasks.scroll import cube_field, cubes
 from famulus.tasks.scroll.block_pool import SPARE, BlockOrder, BlockPool, Blocks
 from famulus.volumes.bricks import Flat
 from famulus.volumes.open import Fragment, open_fragment
+from famulus.volumes.readers import Windows
 
 SHAPE, SIZE = (9, 70, 90), (4, 8, 8)
 BLOCKS = Blocks(count=3, side=24, draws=5)
@@ -111,6 +112,21 @@ def test_a_mapped_file_is_not_read(tmp_path, fragment):
     z, y, x = s.places(index, seeds)[3]
     cube = s.gather(index, seeds)["voxels"][3]
     assert np.array_equal(cube, fragment.volume.array[z : z + 4, y : y + 8, x : x + 8])
+
+
+def test_blocks_are_read_from_zarr_without_the_rest(tmp_path, fragment):
+    zarr = pytest.importorskip("zarr", reason="needs the extra zarr")
+    group = zarr.open_group(str(tmp_path / "v.zarr"), mode="w", zarr_format=2)
+    array = group.create_array("0", shape=SHAPE, chunks=(4, 16, 16), dtype="uint16")
+    array[:] = fragment.volume.array
+    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]
+    opened = open_fragment(tmp_path / "v.zarr", windows=True)
+    assert isinstance(opened.volume, Windows)
+    s = source(opened, Blocks(2, 16, 4))
+    index, seeds = s.order(0).batch(0, 20)
+    corners = s.places(index, seeds)
+    for (z, y, x), cube in zip(corners, s.gather(index, seeds)["voxels"], strict=True):
+        assert np.array_equal(cube, fragment.volume.array[z : z + 4, y : y + 8, x : x + 8])
 
 
 def test_what_cannot_work_is_said(tmp_path, fragment):
