@@ -2,8 +2,8 @@
 
 import torch
 
+from famulus import tasks
 from famulus.store.store import Store
-from famulus.tasks.tiles.tiles import Tiles
 from tests.launch.tiny import TEXT, famulus, write
 
 CELLS = """\
@@ -52,7 +52,8 @@ def test_alone_as_after_another(tmp_path):
 
 def test_a_leak_is_seen(tmp_path, monkeypatch):
     """Negative control: a task that remembers in its class how often it has built a net."""
-    true, built = Tiles.build, []
+    task = tasks.load("tiles")
+    true, built = task.build, []
 
     def build(self):
         model = true(self)
@@ -62,7 +63,7 @@ def test_a_leak_is_seen(tmp_path, monkeypatch):
                 next(model.parameters()).mul_(1 + 0.01 * len(built))
         return model
 
-    monkeypatch.setattr(Tiles, "build", build)
+    monkeypatch.setattr(task, "build", build)
     alone = trained(tmp_path / "alone", "b")
     built.clear()
     both = trained(tmp_path / "both", "a", "b")

@@ -13,7 +13,6 @@ from famulus.tasks.qsm.dipole import (
     padded,
 )
 from famulus.tasks.qsm.field_tests import adjoint_gap, residual, sphere_error, verdicts
-from famulus.tasks.scroll import seams
 
 ANISOTROPIC = Geometry.aligned((1.5, 1.0, 0.8))
 
@@ -91,15 +90,3 @@ def test_residual_of_noise_alone():
     phase, chi, mask, shape, geometry = sample(32, 3.0)
     left = residual(operator(shape, geometry), chi, phase, mask)
     assert left == pytest.approx(1 / np.sqrt(10), rel=0.05)
-
-
-@pytest.mark.parametrize("size", [16, 17])
-def test_a_constant_through_blending(size, monkeypatch):
-    for kind in ("hann", "gaussian", "linear", "constant"):
-        assert seams.constant_error(size, size // 2, kind) < 1e-12
-
-    def undivided(length, starts_N, window_P):
-        return np.stack([window_P for _ in starts_N])
-
-    monkeypatch.setattr("famulus.tasks.scroll.blend.partition", undivided)
-    assert seams.constant_error(size, size // 2) > 0.1
