@@ -8,7 +8,7 @@ from benchmarks.forecast import figures, half, told
 
 from famulus.diagnosis.foresight.backtest import Curve, backtest
 from famulus.diagnosis.foresight.forecast import forecast
-from tests.journal.facts.test_forecast_words import run
+from tests.journal.facts.test_forecast import run
 
 PAGE = Path(__file__).parents[1] / "docs/tiles.md"
 DEVELOPMENT, SCORED = "tiles/long-run", "tiles/first-light"
