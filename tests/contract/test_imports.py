@@ -1,6 +1,6 @@
 """Imports point down: cli > bridges, launch, journal > training > tasks > images, volumes,
 diagnosis > feed, nets, store > config > units. Packages of one level do not know each other, nor do
-the wings of tasks; and nothing outside tasks names a wing."""
+the wings of tasks; and nothing outside tasks names a wing, in the package as in its tests."""
 
 import ast
 import subprocess
@@ -45,7 +45,7 @@ WINGS = {p.parent.name for p in (PACKAGE / "tasks").glob("*/__init__.py")}
 def wings(own, text, package=""):
     """Wings of tasks that a module of wing `own` names, or one of none (`own` empty)."""
     names = [n.split(".") for n in imported(text, package)]
-    used = {n[2] for n in names if n[:2] == ["famulus", "tasks"] and len(n) > 2}
+    used = {n[2] for n in names if n[0] in ("famulus", "tests") and n[1:2] == ["tasks"] and n[2:]}
     return sorted((used & WINGS) - {own})
 
 
@@ -86,6 +86,45 @@ def test_a_wing_that_names_another_is_seen():
     text = "from famulus.tasks.qsm.dipole import kernel\nfrom famulus.tasks import base"
     assert wings("tiles", text) == wings("", text) == ["qsm"]
     assert wings("qsm", text) == []
+
+
+TESTS = Path(__file__).parents[1]
+END_TO_END = {"contract", "launch", "faults", "old_stores"}  # their tests may name any wing
+
+
+def foreign(inside, text):
+    """Wings that a file of tests names though it does not stand with theirs; `inside` tests/."""
+    part, *rest = Path(inside).parts
+    if part in END_TO_END:
+        return []
+    own = rest[0] if part == "tasks" and len(rest) > 1 else ""
+    return wings(own, text, ".".join(["tests", *Path(inside).parts[:-1]]))
+
+
+def test_only_a_wings_own_tests_import_it():
+    files = {p.relative_to(TESTS).as_posix(): p for p in sorted(TESTS.rglob("*.py"))}
+    assert len(files) > 100
+    found = {name: foreign(name, path.read_text(encoding="utf-8")) for name, path in files.items()}
+    assert {name: named for name, named in found.items() if named} == {}
+
+
+@pytest.mark.parametrize(
+    ("inside", "text", "found"),
+    [
+        ("images/test_open.py", "from famulus.tasks.codes.data import CodedData", ["codes"]),
+        ("test_cli.py", "def f():\n    import famulus.tasks.qsm.dipole", ["qsm"]),
+        ("tasks/test_base.py", "from famulus.tasks import tiles, base", ["tiles"]),
+        ("tasks/qsm/test_dipole.py", "from famulus.tasks.scroll import seams", ["scroll"]),
+        ("tasks/qsm/test_dipole.py", "from tests.tasks.scroll.test_seams import x", ["scroll"]),
+        ("tasks/qsm/test_dipole.py", "from ..scroll.test_seams import x", ["scroll"]),
+        ("tasks/qsm/test_dipole.py", "from famulus.tasks.qsm import ndi\nimport torch", []),
+        ("tasks/qsm/test_dipole.py", "from famulus.tasks import base", []),
+        ("launch/test_cells.py", "from famulus.tasks.tiles.tiles import Tiles", []),
+        ("images/test_open.py", "from famulus import tasks\nfrom tests.launch import tiny", []),
+    ],
+)
+def test_a_wing_in_foreign_tests_is_seen(inside, text, found):  # proof that the test can fail
+    assert foreign(inside, text) == found
 
 
 LIGHT = ["famulus.cli", "famulus.config.experiment", "famulus.store.store", "famulus.store.index"]
