@@ -78,7 +78,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
 
 @contextlib.contextmanager
 def _loop(text: str) -> Iterator[tuple[Loop, Feeder, str]]:
-    cell = prepare(Store.open("memory://doctor"), read(text, (), lambda n: load(n).Config))[0]
+    cell = prepare(Store.open("memory://doctor"), read(text, (), load))[0]
     precision = Precision("fp32")
     if cell.training.precision == "auto":
         precision = choose_precision(cell.task, cell.data, cell.training, CPU)

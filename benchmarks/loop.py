@@ -71,7 +71,7 @@ def _data() -> str:
 
 
 def _cell(inputs: int, precision: str, seed: int = 0) -> Ready:
-    plan = read(FILE % (_data(), inputs, precision, seed), (), lambda name: load(name).Config)
+    plan = read(FILE % (_data(), inputs, precision, seed), (), load)
     return prepare(Store.open("memory://benchmark"), plan)[0]
 
 

@@ -131,7 +131,7 @@ def test_new_writes_a_file_that_checks(tmp_path):
     said = famulus("new", "tiles", "-o", path)
     assert (said.code, said.out) == (0, f"{path}\n")
     assert famulus("new", "tiles").out == path.read_text()
-    plan = read(path, ["why=Does it read?"], lambda name: cli_config(name))
+    plan = read(path, ["why=Does it read?"], lambda name: cli_task(name))
     assert plan.name == "mine"
     before = path.read_bytes()
     complains(famulus("new", "tiles", "-o", path), 2, "mine.yaml", "exists already")
@@ -139,10 +139,10 @@ def test_new_writes_a_file_that_checks(tmp_path):
     complains(famulus("new", "tlies"), 2, "tlies", "'tiles'")
 
 
-def cli_config(name):
+def cli_task(name):
     from famulus import tasks
 
-    return tasks.load(name).Config
+    return tasks.load(name)
 
 
 def test_check_runs_its_controls(trained):

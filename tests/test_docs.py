@@ -161,7 +161,7 @@ def check_yaml(block: Block) -> None:
     value = load(block.text, block.where).value
     whole = value if "task" in value else {**FRAGMENT, **value}
     text = block.text if whole is value else _text(whole)
-    read(text, (), lambda name: tasks.load(name).Config)
+    read(text, (), tasks.load)
 
 
 def _text(value: dict) -> str:

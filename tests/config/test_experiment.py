@@ -71,14 +71,19 @@ class Config(Strict):
     loss: Loss = Loss()
 
 
-def task_config(name):
+class Tiles:
+    Config = Config
+    SCORES: ClassVar = {}
+
+
+def find_task(name):
     if name != "tiles":
         raise ConfigError(f"unknown task '{name}', expected one of tiles")
-    return Config
+    return Tiles
 
 
 def plan(text=TEXT, *overrides):
-    return read(text, list(overrides), task_config)
+    return read(text, list(overrides), find_task)
 
 
 def test_the_whole_file():
@@ -308,15 +313,15 @@ def test_names_come_from_the_last_folder_of_experiments(tmp_path):
     file = tmp_path / "experiments" / "x" / "y.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(SMALL)
-    assert read(file, [], task_config).name == read(str(file), [], task_config).name == "x/y"
+    assert read(file, [], find_task).name == read(str(file), [], find_task).name == "x/y"
 
 
 def test_files_that_can_not_be_read(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: can't read the experiment: no such file"):
-        read(tmp_path / "none.yaml", [], task_config)
+        read(tmp_path / "none.yaml", [], find_task)
     (tmp_path / "latin.yaml").write_bytes(b"why: \xe9\n")
     with pytest.raises(ConfigError, match="expected UTF-8"):
-        read(tmp_path / "latin.yaml", [], task_config)
+        read(tmp_path / "latin.yaml", [], find_task)
     with pytest.raises(ConfigError, match="expected an experiment"):
         plan("- a\n- b\n")
 

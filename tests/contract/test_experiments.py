@@ -18,7 +18,7 @@ OFFICIAL = (
 
 
 def plan(path):
-    return read(path, (), lambda name: tasks.load(name, faults()).Config)
+    return read(path, (), lambda name: tasks.load(name, faults()))
 
 
 def refused(path) -> str:

@@ -1,13 +1,19 @@
 """What every task must keep, whoever wrote it."""
 
 import inspect
+import itertools
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
 from famulus.config.schema import Strict
+from famulus.config.scores import find
+from famulus.feed.feeder import validation_batches
 from famulus.launch.template import template
 from famulus.tasks.base import Task
 
@@ -63,7 +69,7 @@ class TestEveryTask:
             assert not extra, method
 
     def test_a_file_that_says_nothing_is_filled_in(self, name):
-        cell = read(text(name), (), config_of).cells[0]
+        cell = read(text(name), (), tasks.load).cells[0]
         for section in sections(config_of(name)):
             asked = config_of(name).model_fields[section].annotation.model_fields
             assert set(cell.config[section]) == {f.alias or key for key, f in asked.items()}
@@ -71,9 +77,9 @@ class TestEveryTask:
     def test_refuses_unknown_keys(self, name):
         for section in sections(config_of(name)):
             with pytest.raises(ConfigError, match=rf"text:\d+:\d+: {section}\.zzz: unknown key"):
-                read(text(name, f"{section}: {{zzz: 1}}\n"), (), config_of)
+                read(text(name, f"{section}: {{zzz: 1}}\n"), (), tasks.load)
         with pytest.raises(ConfigError, match="zzz: unknown key"):
-            read(text(name, "zzz: 1\n"), (), config_of)
+            read(text(name, "zzz: 1\n"), (), tasks.load)
 
     def test_says_what_each_number_means(self, name):
         """A field is described, unless its own name and its choices say all."""
@@ -84,7 +90,7 @@ class TestEveryTask:
                 assert not bare, f"{section}.{key} has no description"
 
     def test_its_template_is_a_valid_experiment(self, name):
-        plan = read(template(name, config_of(name)), (), config_of)
+        plan = read(template(name, config_of(name)), (), tasks.load)
         assert plan.why
         assert [cell.axes for cell in plan.cells] == [{"lr": 0.001}, {"lr": 0.0003}]
 
@@ -99,3 +105,49 @@ class TestEveryTask:
 def test_an_unknown_task_gets_the_nearest_name():
     with pytest.raises(ConfigError, match="no task is named 'tile'; did you mean 'tiles'"):
         tasks.load("tile")
+
+
+SMALL = {
+    "tiles": "data: {name: digits}\nmodel: {kind: vae, channels: [4], code: 2}\n"
+    "loss: {code: {weight: 0.1}}\n",
+    "codes": "data: {name: digits, channels: 1, subset: 64, validation: 32}\n"
+    "model: {widths: [4, 4], quantiser: {size: 8, dim: 2, pool: 0}}\n",
+    "prior": "data: {name: digits, levels: 2, subset: 64, validation: 32}\n"
+    "model: {width: 4, layers: 1, first_kernel: 3}\n",
+    "pretext": "data: {name: digits}\n",
+    "transfer": "data: {name: digits}\n",
+    "qsm": "",
+    "scroll": "model: {kind: joint, widths: [4, 8], code: 4}\n",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestScores:
+    def test_every_score_is_declared(self, name):
+        """What a task measures and does not declare could be ranked by nobody."""
+        kind = tasks.load(name)
+        head = f"why: x\ntask: {name}\ntraining: {{epochs: 1}}\n"
+        settings = read(head + SMALL[name], (), tasks.load).cells[0].settings
+        task = kind(settings.task_config, {})
+        data = task.data()
+        torch.manual_seed(0)
+        model = task.build().eval()
+        batches = validation_batches(data.validation, 4, torch.device("cpu"), 0)
+        with torch.no_grad():
+            measured = task.scores(model, itertools.islice(batches, 1))
+        undeclared = [n for n in measured if n != "loss" and find(n, kind.SCORES) is None]
+        assert not undeclared, f"{name} does not declare {', '.join(undeclared)}"
+        assert find("undeclared_score", kind.SCORES) is None  # the comparison can fail
+        loss = find("loss", kind.SCORES)
+        assert loss.comparable or "loss" in task.facts(), "what the loss means is told"
+
+    def test_what_scores_mean_is_known_without_torch(self, name):
+        """Pages of runs that did not record it ask here, and pages start at once."""
+        assert tasks.scores(name) is tasks.load(name).SCORES
+        said = f"from famulus import tasks; assert tasks.scores({name!r})"
+        code = f"import sys; {said}; assert 'torch' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_some_score_compares(self, name):
+        scores = tasks.load(name).SCORES
+        assert next(n for n, s in scores.items() if s.comparable and s.better)

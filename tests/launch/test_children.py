@@ -73,7 +73,7 @@ def test_a_warm_start_goes_on_when_its_weights_are_gone(folder):
     plan = read(
         TEXT,
         [f"start_from={parent.id}@6", *ONE[1:]],
-        lambda name: tasks.load(name).Config,
+        tasks.load,
         name="tiny",
     )
     warm = prepare(store, plan)[0]
@@ -84,9 +84,7 @@ def test_a_warm_start_goes_on_when_its_weights_are_gone(folder):
 
 def test_weights_that_were_averaged_are_what_a_second_stage_gets(folder):
     store, parent = interrupted(folder, "--set", "training.ema=0.9")
-    plan = read(
-        TEXT, [f"start_from={parent.id}@best"], lambda name: tasks.load(name).Config, name="tiny"
-    )
+    plan = read(TEXT, [f"start_from={parent.id}@best"], tasks.load, name="tiny")
     cell = prepare(store, plan)[0]
     files = parent.manifest(cell.warm.step)["files"]
     assert cell.config["start_from"]["sha256"] == files["average.safetensors"]["sha256"]

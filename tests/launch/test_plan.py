@@ -29,7 +29,7 @@ def run(store):
 
 
 def cells(store, *overrides):
-    plan = read(TEXT, overrides, lambda name: tasks.load(name).Config, name="tiny")
+    plan = read(TEXT, overrides, tasks.load, name="tiny")
     return prepare(store, plan)
 
 

@@ -70,7 +70,7 @@ def trained(store, text, experiment, seed, stop=9):
 
 
 def cell(store, *overrides, text=PRIOR, name="prior"):
-    plan = read(text + TRAINING, overrides, lambda name: tasks.load(name).Config, name=name)
+    plan = read(text + TRAINING, overrides, tasks.load, name=name)
     return prepare(store, plan)[0]
 
 

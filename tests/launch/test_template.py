@@ -1,5 +1,6 @@
 """What `famulus new` prints, for schemas made here."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 from pydantic import Field
@@ -27,7 +28,8 @@ class Config(Strict):
 
 
 def test_every_default_is_written_and_read_back():
-    plan = read(template("mine", Config), (), lambda name: Config)
+    mine = SimpleNamespace(Config=Config, SCORES={})
+    plan = read(template("mine", Config), (), lambda name: mine)
     for cell in plan.cells:
         assert cell.config["data"] == {"name": "no: yes", "share": None, "sizes": [1, 2]}
         assert cell.config["loss"] == {}

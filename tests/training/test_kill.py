@@ -38,7 +38,7 @@ MACHINE = Machine(torch.device("cpu"), Precision("fp32"), 1)
 
 
 def cell(root, kind):
-    plan = read(FILE.replace("KIND", kind), (), lambda name: tasks.load(name).Config)
+    plan = read(FILE.replace("KIND", kind), (), tasks.load)
     return prepare(Store.open(root), plan)[0]
 
 

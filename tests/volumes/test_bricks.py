@@ -9,7 +9,7 @@ import pytest
 from famulus.config.errors import DataError
 from famulus.volumes.brick_writer import write_bricks
 from famulus.volumes.bricks import Bricks, Flat, Piece
-from famulus.volumes.open import open_fragment
+from famulus.volumes.open import open_volume
 from tests.launch.tiny import complains, famulus
 
 
@@ -93,26 +93,26 @@ def flip(path, at=-1):
 def test_another_mask_or_labels_are_not_taken(inked, name):
     file = inked / f"{name}.npy"
     whole = file.read_bytes()
-    assert open_fragment(inked).labels.sum() == 1
+    assert open_volume(inked).labels.sum() == 1
     flip(file)  # one bit of the last pixel
     with pytest.raises(DataError, match=rf"{name}\.npy: damaged or replaced"):
-        open_fragment(inked)
+        open_volume(inked)
     file.write_bytes(whole[:40])
     with pytest.raises(DataError, match=rf"{name}\.npy: damaged or replaced"):
-        open_fragment(inked)
+        open_volume(inked)
     file.unlink()
     with pytest.raises(DataError, match=rf"{name}\.npy: missing"):
-        open_fragment(inked)
+        open_volume(inked)
     file.write_bytes(whole)
-    assert open_fragment(inked).labels.sum() == 1
+    assert open_volume(inked).labels.sum() == 1
 
 
 def test_labels_put_there_afterwards_are_not_taken_for_converted_ones(written):
     _, opened = written
-    assert open_fragment(opened.folder).labels is None
+    assert open_volume(opened.folder).labels is None
     np.save(opened.folder / "labels.npy", np.ones((21, 18), np.uint8))
     with pytest.raises(DataError, match=r"labels\.npy: not converted with this volume"):
-        open_fragment(opened.folder)
+        open_volume(opened.folder)
 
 
 def test_info_reads_every_byte(inked):
@@ -123,7 +123,7 @@ def test_info_reads_every_byte(inked):
     assert row["checksums"].startswith("sound")
     assert "mask and labels" in row["checksums"]
     flip(inked / "voxels.raw", 4000)
-    open_fragment(inked)  # voxels are too many to be read for that
+    open_volume(inked)  # voxels are too many to be read for that
     complains(famulus("data", "info", inked), 3, "brick (0, 0, 0) is damaged", "convert again")
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from famulus.config.errors import DataError
 from famulus.volumes.bricks import Bricks
-from famulus.volumes.open import convert, open_fragment
+from famulus.volumes.open import convert, open_volume
 
 SHAPE = (5, 12, 20)  # not square: swapped axes show
 
@@ -36,7 +36,7 @@ def whole(volume):
 
 def test_a_fragment_folder_is_read_with_mask_and_labels(folder):
     path, volume = folder
-    fragment = open_fragment(path)
+    fragment = open_volume(path)
     assert np.array_equal(whole(fragment.volume), volume)
     assert fragment.mask.sum() == 10 * 20
     assert np.argwhere(fragment.labels).tolist() == [[7, 3]]
@@ -45,7 +45,7 @@ def test_a_fragment_folder_is_read_with_mask_and_labels(folder):
 def test_bricks_hold_the_same(folder, tmp_path):
     path, volume = folder
     convert(path, tmp_path / "f.bricks", dtype="uint16").verify()
-    fragment = open_fragment(tmp_path / "f.bricks")
+    fragment = open_volume(tmp_path / "f.bricks")
     assert isinstance(fragment.volume, Bricks)
     assert np.array_equal(whole(fragment.volume), volume)
     assert np.argwhere(fragment.labels).tolist() == [[7, 3]]
@@ -65,7 +65,7 @@ def test_other_containers_hold_the_same(folder, tmp_path, how):
         with tifffile.TiffWriter(path) as file:
             for plane in volume:
                 file.write(plane)
-    fragment = open_fragment(path)
+    fragment = open_volume(path)
     assert np.array_equal(whole(fragment.volume), volume)
     assert fragment.mask.all()
     assert "no mask found" in fragment.notes[0]
@@ -80,24 +80,24 @@ def test_a_segments_slices_may_be_pictures(tmp_path, ending):
     (tmp_path / "layers").mkdir()
     for z, plane in enumerate(volume):
         Image.fromarray(plane).save(tmp_path / f"layers/{z:02d}.{ending}")
-    assert np.array_equal(whole(open_fragment(tmp_path).volume), volume)
-    assert np.array_equal(whole(open_fragment(tmp_path / "layers").volume), volume)
+    assert np.array_equal(whole(open_volume(tmp_path).volume), volume)
+    assert np.array_equal(whole(open_volume(tmp_path / "layers").volume), volume)
     Image.fromarray(np.zeros((20, 12, 3), np.uint8)).save(tmp_path / f"layers/04.{ending}")
     with pytest.raises(DataError, match=r"04\..*: expected a grey slice .* received RGB"):
-        open_fragment(tmp_path)
+        open_volume(tmp_path)
     (tmp_path / f"layers/03.{ending}").unlink()
     with pytest.raises(DataError, match=rf"slice 03\.{ending} is missing"):
-        open_fragment(tmp_path)
+        open_volume(tmp_path)
     tifffile.imwrite(tmp_path / "layers/00.tif", volume[0])
     with pytest.raises(DataError, match="slice 0 is there twice"):
-        open_fragment(tmp_path)
+        open_volume(tmp_path)
 
 
 def test_a_missing_slice_is_named(folder):
     path, _ = folder
     (path / "surface_volume/03.tif").unlink()
     with pytest.raises(DataError, match=r"slice 03\.tif is missing"):
-        open_fragment(path)
+        open_volume(path)
 
 
 def test_a_truncated_slice_is_named(folder):
@@ -105,14 +105,14 @@ def test_a_truncated_slice_is_named(folder):
     file = path / "surface_volume/02.tif"
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(DataError, match=r"02\.tif: truncated"):
-        open_fragment(path)
+        open_volume(path)
 
 
 def test_a_slice_of_another_size_is_named(folder):
     path, _ = folder
     tifffile.imwrite(path / "surface_volume/04.tif", np.zeros((20, 12), np.uint16))
     with pytest.raises(DataError, match=r"04\.tif: expected \(12, 20\) uint16 as 00\.tif"):
-        open_fragment(path)
+        open_volume(path)
 
 
 def test_8_bit_where_16_is_declared(folder, tmp_path):
@@ -136,7 +136,7 @@ def test_mask_and_labels_must_fit(folder, name, array, message):
     path, _ = folder
     Image.fromarray(array.astype(np.uint8)).save(path / name)
     with pytest.raises(DataError, match=message):
-        open_fragment(path)
+        open_volume(path)
 
 
 def test_nan_in_a_float_volume_and_a_foreign_type(tmp_path):
@@ -144,13 +144,13 @@ def test_nan_in_a_float_volume_and_a_foreign_type(tmp_path):
     array[4, 0, 0] = np.nan
     np.save(tmp_path / "n.npy", array)
     with pytest.raises(DataError, match="plane 4 holds NaN"):
-        open_fragment(tmp_path / "n.npy")
+        open_volume(tmp_path / "n.npy")
     np.save(tmp_path / "d.npy", array.astype(np.float64))
     with pytest.raises(DataError, match="expected voxels of"):
-        open_fragment(tmp_path / "d.npy")
+        open_volume(tmp_path / "d.npy")
 
 
 def test_objects_are_never_unpickled(tmp_path):
     np.save(tmp_path / "o.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(DataError, match=r"expected a \.npy array of numbers"):
-        open_fragment(tmp_path / "o.npy")
+        open_volume(tmp_path / "o.npy")

@@ -7,7 +7,7 @@ import pytest
 
 from famulus.config.errors import DataError
 from famulus.volumes import readers as volume_readers
-from famulus.volumes.open import convert, open_fragment
+from famulus.volumes.open import convert, open_volume
 from famulus.volumes.readers import Windows
 
 zarr = pytest.importorskip("zarr", reason="needs the extra zarr")
@@ -53,13 +53,13 @@ def by_hand(folder):
 @pytest.mark.parametrize("axes", [3, 5])
 @pytest.mark.parametrize("version", [2, 3])
 def test_the_finest_level_is_read(tmp_path, axes, version):
-    opened = open_fragment(by_library(tmp_path / "v.zarr", axes, version))
+    opened = open_volume(by_library(tmp_path / "v.zarr", axes, version))
     assert opened.volume.dtype == np.uint16
     assert np.array_equal(opened.volume.array, VOLUME)
 
 
 def test_chunks_written_by_hand(tmp_path):
-    assert np.array_equal(open_fragment(by_hand(tmp_path / "v.zarr")).volume.array, VOLUME)
+    assert np.array_equal(open_volume(by_hand(tmp_path / "v.zarr")).volume.array, VOLUME)
 
 
 def test_it_becomes_bricks(tmp_path):
@@ -88,21 +88,21 @@ def test_converting_holds_few_chunks_and_reads_each_once(tmp_path, monkeypatch, 
 
 def test_windows_are_read_from_it_without_the_rest(tmp_path):
     folder = by_hand(tmp_path / "v.zarr")
-    opened = open_fragment(folder, windows=True)
+    opened = open_volume(folder, windows=True)
     assert isinstance(opened.volume, Windows)
     for z, y, x in np.random.default_rng(0).integers(0, (5, 32, 42), (20, 3)):
         out = np.empty((4, 8, 8), np.uint16)
         opened.volume.read((z, y, x), out)
         assert np.array_equal(out, VOLUME[z : z + 4, y : y + 8, x : x + 8])
-    assert opened.fingerprint == open_fragment(folder, windows=True).fingerprint
+    assert opened.fingerprint == open_volume(folder, windows=True).fingerprint
 
 
 def test_what_is_no_volume_is_named(tmp_path):
     (tmp_path / "empty.zarr").mkdir()
     (tmp_path / "empty.zarr/.zgroup").write_text('{"zarr_format": 2}')
     with pytest.raises(DataError, match=r"empty\.zarr: cannot be read as OME-Zarr"):
-        open_fragment(tmp_path / "empty.zarr")
+        open_volume(tmp_path / "empty.zarr")
     flat = zarr.open_array(str(tmp_path / "flat.zarr"), mode="w", shape=(8, 8), dtype="uint16")
     flat[:] = 1
     with pytest.raises(DataError, match=r"expected \(z, y, x\), received \(8, 8\)"):
-        open_fragment(tmp_path / "flat.zarr")
+        open_volume(tmp_path / "flat.zarr")

@@ -23,7 +23,7 @@ VALIDATION = ("val/", "val_", "valid/", "valid_", "validation/", "validation_") 
 
 
 class FamulusCallback(Callback):
-    """`options` are those of `famulus.Monitor`: settings, why, log_every, controls_s."""
+    """`options` are those of `famulus.Monitor`: settings, scores, why, log_every, controls_s."""
 
     def __init__(self, store: str = "runs", name: str = "mine", **options: Any) -> None:
         self.store, self.name, self.options = store, name, options

@@ -28,6 +28,7 @@ from famulus.bridges import watched
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
+from famulus.config.scores import Scores, as_json
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.trial import Subject
@@ -68,6 +69,8 @@ class Monitor:
 
     store: folder or URL. name: the experiment; runs of one name share a page and a table.
     settings: what distinguishes this run there. why: the question. log_every: steps.
+    scores: what the names given to `validate` mean, as {"accuracy": Score(better="higher")}; runs
+    are ranked by those that are declared, and by `loss`, of which lower is better.
     controls_s: seconds, at most, that short trial trainings on a copy of the net may take at the
     end of a run that learned little; 0 for none. They need inputs, outputs and targets.
     Raises ConfigError for what is no model, optimizer or name, StoreError for a store out of reach.
@@ -81,6 +84,7 @@ class Monitor:
         name: str = "mine",
         *,
         settings: Mapping[str, Any] | None = None,
+        scores: Scores | None = None,
         why: str = "",
         log_every: int = LOG_EVERY,
         controls_s: float = 10.0,
@@ -92,6 +96,7 @@ class Monitor:
         if controls_s < 0:
             raise ConfigError(f"Monitor: expected controls_s >= 0, received {controls_s}")
         self.log_every, self.controls_s = log_every, controls_s
+        self.declared = watched.checked_scores(scores or {})
         self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
         self.run = watched.new_run(Store.open(store), name, self.config)
         self.steps = self.inputs = 0
@@ -128,7 +133,8 @@ class Monitor:
         self._lap_inputs = 0
         device = next((str(p.device) for p in self.model.parameters()), "cpu")
         threads = torch.get_num_threads()
-        self._emit("facts", parameters=self._numbers(), device=device, threads=threads)
+        facts = {"parameters": self._numbers(), "device": device, "threads": threads}
+        self._emit("facts", **facts, scores=as_json(self.declared))
         self._sampled = Sampled(self.model, self.optimizers, keep=self.controls_s > 0)
         self._hooks = [self.optimizers[0].register_step_pre_hook(self._before)]
         self._hooks += [o.register_step_post_hook(self._after) for o in self.optimizers]

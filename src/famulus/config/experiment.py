@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,10 +18,20 @@ from famulus.config.matrix import MAX_CELLS, expand, slugs, substitute
 from famulus.config.nearest import suggestion
 from famulus.config.problems import explain
 from famulus.config.schema import Cost, Expect, Experiment, Strict, Training
+from famulus.config.scores import Scores, directed
 from famulus.config.yaml import MAX_BYTES, Document, load
 
 SECTIONS = identity.SECTIONS
-TaskConfig = Callable[[str], type[Strict]]
+
+
+class TaskSchema(Protocol):
+    """What a file is checked against: a `Task` class has both."""
+
+    Config: ClassVar[type[Strict]]
+    SCORES: ClassVar[Scores]
+
+
+FindTask = Callable[[str], TaskSchema]
 
 
 @dataclass(frozen=True)
@@ -95,18 +105,18 @@ def name_of(path: Path) -> str:
 def read(
     source: str | Path,
     overrides: Iterable[str] = (),
-    task_config: TaskConfig | None = None,
+    task: FindTask | None = None,
     name: str | None = None,
 ) -> Plan:
     """The plan of a file, or of a text (a `str` with a line break).
 
-    `task_config` gives the Config of a task's name, or raises ConfigError with the names it knows.
+    `task` gives the task class of a name, or raises ConfigError with the names it knows.
     Raises ConfigError, one line: `file:line:column: dotted.path: problem`.
     """
     written, shown = _open(source)
     title = name or (name_of(Path(source)) if shown != "text" else "experiment")
     document = load(written, shown)
-    return _Reader(document, list(overrides), task_config).plan(title, written)
+    return _Reader(document, list(overrides), task).plan(title, written)
 
 
 def _open(source: str | Path) -> tuple[str, str]:
@@ -127,15 +137,14 @@ def _open(source: str | Path) -> tuple[str, str]:
 class _Reader:
     """One document on its way to a plan."""
 
-    def __init__(
-        self, document: Document, given: list[str], task_config: TaskConfig | None
-    ) -> None:
+    def __init__(self, document: Document, given: list[str], find_task: FindTask | None) -> None:
         self.document = document
         self.given = given
         if not isinstance(document.value, dict):
             raise ConfigError(f"{document.where(())}: expected an experiment: why, task, training")
         self.raw, self.overridden = overrides.apply(document.value, given)
-        self.task_config = task_config
+        self.find_task = find_task
+        self.schema: TaskSchema | None = None
         self.models: dict[tuple[type, str], Any] = {}
         self.texts: dict[tuple[type, str], tuple[str, str]] = {}
 
@@ -189,14 +198,15 @@ class _Reader:
     def task(self) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
         """The task's Config and the names of its first stages."""
         task = self.raw.get("task")
-        if not isinstance(task, str) or self.task_config is None:
+        if not isinstance(task, str) or self.find_task is None:
             return None, ()
         try:
-            config = self.task_config(task)
+            self.schema = self.find_task(task)
         except SettingError:
             raise
         except ConfigError as error:
             raise SettingError(("task",), str(error).removeprefix("task: ")) from None
+        config = self.schema.Config
         parents = tuple(getattr(config, "parents", ()))
         known = [*Experiment.model_fields, *parents]
         for key in self.raw:
@@ -239,6 +249,9 @@ class _Reader:
                 given["training"] = {**training, "seed": seed + replicate}
         stages = {key: _stage(key, given.pop(key, None)) for key in parents}
         experiment = self.validate(Experiment, {**given, **fixed, "matrix": axes})
+        if self.schema:
+            training = directed(experiment.training, self.schema.SCORES)
+            experiment = experiment.model_copy(update={"training": training})
         trained, essence = self.written(experiment.training, given["training"])
         task = {key: given.get(key) or {} for key in SECTIONS}
         if config is None:

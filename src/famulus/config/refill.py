@@ -8,16 +8,18 @@ from pydantic import BaseModel, ValidationError
 
 from famulus.config import overrides
 from famulus.config.errors import ConfigError, SettingError
+from famulus.config.experiment import TaskSchema
 from famulus.config.identity import SECTIONS
 from famulus.config.nearest import suggestion
 from famulus.config.problems import explain
 from famulus.config.schema import Training
+from famulus.config.scores import directed
 
 
-def refill(
-    config: Mapping[str, Any], given: Iterable[str], model: type[BaseModel]
-) -> dict[str, Any]:
-    """`config` with each `a.b=v` of `given` applied; `model` is the task's Config.
+def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) -> dict[str, Any]:
+    """`config` with each `a.b=v` of `given` applied, checked against the task's schema.
+
+    A stored direction was filled in from a score; another score brings its own.
 
     Raises ConfigError, one line, for a key that is unknown or a value that does not fit.
     """
@@ -28,10 +30,14 @@ def refill(
             problem = f"unknown key {first}, {suggestion(first, config)}"
             raise ConfigError(f"--set {one}: {problem}", cause="unknown-setting")
     value, sources = overrides.apply(dict(config), given)
+    model = task.Config
     try:
-        value["training"] = _filled(Training, value["training"], ("training",))
+        training = _undirected(value["training"], sources)
+        value["training"] = _plain(
+            directed(_checked(Training, training, ("training",)), task.SCORES)
+        )
         sections = {key: value[key] for key in SECTIONS if key in model.model_fields}
-        value.update(_filled(model, sections, ()))
+        value.update(_plain(_checked(model, sections, ())))
     except SettingError as error:
         from_ = next((o for path, o in sources.items() if error.path[: len(path)] == path), None)
         named = from_ or ", ".join(given)
@@ -39,10 +45,26 @@ def refill(
     return value
 
 
-def _filled(model: type[BaseModel], data: Any, path: tuple[str, ...]) -> dict[str, Any]:
+def _undirected(
+    training: Mapping[str, Any], changed: Iterable[tuple[str | int, ...]]
+) -> dict[str, Any]:
+    """Without the directions of scores that were changed, unless one was given with them."""
+    found, paths = dict(training), list(changed)
+    for section, score in (("keep", "best"), ("stop", "score"), ("schedule", "score")):
+        renamed = any(path[:3] == ("training", section, score) for path in paths)
+        given = any(path[:3] == ("training", section, "direction") for path in paths)
+        if renamed and not given and found.get(section):
+            found[section] = {k: v for k, v in found[section].items() if k != "direction"}
+    return found
+
+
+def _checked(model: type[BaseModel], data: Any, path: tuple[str, ...]) -> BaseModel:
     try:
-        made = model.model_validate_json(json.dumps(data), strict=True)
+        return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         problem = explain(error, model, data)
         raise SettingError((*path, *problem.path), problem.problem, problem.cause) from None
-    return json.loads(made.model_dump_json(by_alias=True))
+
+
+def _plain(section: BaseModel) -> dict[str, Any]:
+    return json.loads(section.model_dump_json(by_alias=True))

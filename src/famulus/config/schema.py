@@ -108,7 +108,9 @@ class Schedule(Sparse):
     every: Every | None = Field(None, description="step: interval between two reductions")
     factor: float | None = Field(None, gt=0, lt=1, description="step, plateau: lr times this (0.1)")
     score: str | None = Field(None, description="plateau: score that is watched (val/loss)")
-    direction: Direction | None = Field(None, description="plateau: which way is better (min)")
+    direction: Direction | None = Field(
+        None, description="plateau: min or max, of no declared score"
+    )
     patience: int | None = Field(
         None, ge=0, description="plateau: validations without progress that are borne (10)"
     )
@@ -142,7 +144,7 @@ OWN_OPTIONS: dict[str, dict[str, Any]] = {
     "step": {"every": None, "factor": 0.1},
     "plateau": {
         "score": "val/loss",
-        "direction": "min",
+        "direction": None,
         "factor": 0.1,
         "patience": 10,
         "min_delta": 0.0,
@@ -170,14 +172,14 @@ class Keep(Strict):
     last: int = Field(2, ge=1, description="number of newest checkpoints")
     milestones: Every | None = Field(None, description="interval of checkpoints that stay for good")
     best: str | None = Field("val/loss", description="score whose best checkpoint stays")
-    direction: Direction = Field("min", description="which way `best` is better")
+    direction: Direction | None = Field(None, description="min or max, of no declared score")
 
 
 class Stop(Strict):
     """Early stop."""
 
     score: str = Field("val/loss", description="score that is watched")
-    direction: Direction = Field("min", description="which way is better")
+    direction: Direction | None = Field(None, description="min or max, of no declared score")
     patience: int = Field(10, ge=1, description="validations without progress before the stop")
     min_delta: float = Field(0.0, ge=0, description="smallest change that counts as progress")
 

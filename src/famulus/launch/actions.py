@@ -24,7 +24,7 @@ UNITS = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> Plan:
     """The file, understood. Raises ConfigError with the place of a mistake."""
-    plan = read(file, overrides, lambda name: tasks.load(name, allowed).Config)
+    plan = read(file, overrides, lambda name: tasks.load(name, allowed))
     for cell in plan.cells:
         try:
             check_options(cell.settings.training.optimizer)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from famulus.config.errors import FamulusError, StoreError
+from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.launch.plan import ORIGIN, Ready
@@ -150,6 +151,7 @@ def _emit_facts(
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             "inherited": _inherited(cell, loop),
+            "scores": as_json(cell.task.SCORES),
             **cell.task.facts(),
         }
     )

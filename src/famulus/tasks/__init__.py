@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
+from famulus.config.scores import Scores
 
 if TYPE_CHECKING:
     from famulus.tasks.base import Task
@@ -60,6 +61,17 @@ def name_of(module: str) -> str:
         return name
     own = importlib.import_module(wing).TASKS
     return name if name.startswith(tuple(f"{task}_" for task in own)) else f"{own[0]}_{name}"
+
+
+def scores(name: str) -> Scores:
+    """What the scores of a task of this package mean, without importing the task (or torch).
+
+    {} of any other: a run records what its task declares; this serves runs older than that record.
+    """
+    module = _files().get(name)
+    if module is None:
+        return {}
+    return getattr(importlib.import_module(f"{module.rpartition('.')[0]}.scores"), name.upper())
 
 
 def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from famulus.config.schema import Strict
+from famulus.config.scores import Score
 from famulus.feed.source import Splits
 
 Batch = dict[str, Tensor]
@@ -70,6 +71,7 @@ class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
     Config: ClassVar[type[Strict]]
+    SCORES: ClassVar[Mapping[str, Score]] = {}  # by name as in `scores`; `loss` is known: lower
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
@@ -90,7 +92,10 @@ class Task(ABC):
 
     @abstractmethod
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Means over the whole validation set, weighted by sample; the model is in eval mode."""
+        """Means over the whole validation set, weighted by sample; the model is in eval mode.
+
+        Each is declared in `SCORES`: one that is not is never ranked, nor watched without a word.
+        """
 
     @abstractmethod
     def floors(self, data: Splits) -> dict[str, Floor]:

@@ -290,7 +290,7 @@ class Loop:
         keep, at = self.training.keep, self.progress
         if keep.best is None:
             return False
-        value, sign = at.scores[keep.best], 1 if keep.direction == "min" else -1
+        value, sign = at.scores[keep.best], -1 if keep.direction == "max" else 1
         if not math.isfinite(value):
             return False
         if at.best is not None and not sign * value < sign * at.best["value"]:

@@ -78,7 +78,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 class Patience:
     """Validations since a score was last better: for early stopping and for plateaus."""
 
-    direction: str  # min | max
+    direction: str | None  # min (None too) | max
     patience: int  # validations without a better score that are borne
     min_delta: float = 0.0  # improvement below this does not count
     score: str = ""  # whose values these are
@@ -92,7 +92,7 @@ class Patience:
 
     def exhausted(self, value: float) -> bool:
         """Takes a new score: `over` with it. NaN and infinities are never better."""
-        sign = 1 if self.direction == "min" else -1
+        sign = -1 if self.direction == "max" else 1
         first = self.best is None
         if math.isfinite(value) and (first or sign * (self.best - value) > self.min_delta):
             self.best, self.bad = value, 0

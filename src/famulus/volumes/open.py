@@ -45,7 +45,7 @@ class Fragment:
         return whole.hexdigest()[:16]
 
 
-def open_fragment(
+def open_volume(
     path: Path,
     labels: Path | str | None = None,
     mask: Path | str | None = None,
@@ -90,7 +90,7 @@ def info(path: Path) -> dict[str, Any]:
     Raises DataError naming what is missing or damaged.
     """
     opened = Bricks(path)
-    fragment = open_fragment(path)
+    fragment = open_volume(path)
     bricks = len(opened.header["crc32"])
     with bar(path.name) as show:
         for done in opened.verifying():
@@ -154,7 +154,7 @@ def convert(
 ) -> Bricks:
     """Writes `source` once as bricks, with its mask and labels; piece by piece, never all in RAM.
 
-    `dtype` is what the voxels are declared to be. Raises DataError as `open_fragment` does.
+    `dtype` is what the voxels are declared to be. Raises DataError as `open_volume` does.
     """
     reader = reader_of(Path(source))
     if dtype is not None and reader.dtype != np.dtype(dtype):

@@ -10,7 +10,7 @@ import pytest
 from famulus.journal.facts.changes import differences
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.headline import _floors, sentences, text
-from famulus.journal.facts.record import higher_is_better
+from famulus.journal.facts.ranking import Ranking
 from tests.journal import conftest as lab
 from tests.journal.runs import group as cell
 from tests.journal.runs import record
@@ -120,18 +120,6 @@ def test_costs(entry):
     assert entry.price == (pytest.approx(0.4 * hours), "EUR")
 
 
-@pytest.mark.parametrize(
-    ("score", "up"), [("val/loss", False), ("val/psnr", True), ("val/mae", False), ("val/ap", True)]
-)
-def test_which_way_is_better(score, up):
-    assert higher_is_better(score, {}) is up
-
-
-def test_the_file_says_which_way_is_better():
-    config = {"training": {"keep": {"best": "val/loss", "direction": "max"}}}
-    assert higher_is_better("val/loss", config)
-
-
 def test_a_planned_experiment_has_an_entry(empty):
     empty.plan("new/one", "why: x\n", {"a": {"id": "0" * 12}, "b": {"id": "1" * 12}})
     entry = collect(empty, "new/one")
@@ -178,7 +166,7 @@ def test_floors_that_are_missed_are_told_apart():
     groups = [cell({"lr": lr}, loss) for lr, loss in ((1, 2.0), (0.1, 0.45), (2, 0.41), (3, 0.3))]
     for one in groups:
         one.records[0].floors.extend(floors)
-    shown = SimpleNamespace(upwards=False, own=groups, score="val/loss", naming=["lr"])
+    shown = SimpleNamespace(ranking=Ranking(), own=groups, score="val/loss", naming=["lr"])
     found = _floors(shown)
     assert [text(s) for s in found] == [
         "lr 1 scored no better than zero image (1.00): nothing was learned there.",

@@ -10,6 +10,7 @@ from benchmarks.reference_rows import read
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.expect import scores_of
+from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.table import average_over, build, meter, select, sort, with_extremes
 from famulus.journal.pages import render
 from tests.journal.runs import group, record
@@ -20,7 +21,7 @@ AXES = ["ds", "aa", "res", "lr"]
 @pytest.fixture
 def table():
     groups = [group(axes, loss, key=n) for n, (axes, loss, _) in enumerate(read())]
-    return build(groups, AXES, "val/loss", ["val/loss"])
+    return build(groups, AXES, Ranking(), ["val/loss"])
 
 
 def test_the_meter_gives_all_36_rows(table):
@@ -40,7 +41,7 @@ def test_a_meter_of_equal_values_is_one_star():
 
 def test_an_axis_may_have_the_name_of_a_column():
     groups = [group({"steps": n, "seed": 7}, 0.1 * n, key=n) for n in (26, 200)]
-    made = build(groups, ["steps", "seed"], "val/loss", ["val/loss"])
+    made = build(groups, ["steps", "seed"], Ranking(), ["val/loss"])
     assert [r.cells["steps"] for r in made.rows] == [26, 200]
     assert [r.cells["seed"] for r in made.rows] == [7, 7]
     assert [c.name for c in made.columns if c.name == "steps"] == ["steps"]
@@ -57,7 +58,7 @@ def test_scores_that_the_file_promises_are_shown_beside_the_leading_one():
     assert scores_of(None) == set()
     scores = ["val/loss", "val/auc", "val/dice"]
     for promised, hidden in ((scores_of(expect), {"val/dice"}), ((), {"val/auc", "val/dice"})):
-        made = build([group({"lr": 1}, 0.5)], ["lr"], "val/loss", scores, promised=promised)
+        made = build([group({"lr": 1}, 0.5)], ["lr"], Ranking(), scores, promised=promised)
         assert {c.name for c in made.columns if c.name in scores and not c.shown} == hidden
 
 
@@ -65,7 +66,7 @@ def test_memory_on_a_cpu_is_shown_where_a_page_has_room():
     for axes, shown in ((["lr"], True), ([f"axis{n}" for n in range(7)], False)):
         one = group({a: 1 for a in axes}, 0.5)
         one.records[0].facts["memory_mb"] = 700.0
-        made = build([one], axes, "val/loss", ["val/loss"])
+        made = build([one], axes, Ranking(), ["val/loss"])
         assert [c.shown for c in made.columns if c.name == "memory (MB)"] == [shown]
 
 
@@ -99,7 +100,7 @@ def test_the_budget_in_a_title_is_no_part_of_its_name():
     groups = [group({"lr": n}, 0.1 * n, key=n) for n in (1, 2)]
     for one in groups:
         one.records[0].done["inputs"] = 25_600
-    table = build(groups, ["lr"], "val/loss", ["val/loss"])
+    table = build(groups, ["lr"], Ranking(), ["val/loss"])
     shown = select(table, exclude=["inputs"]).names
     assert "val/loss (25.6 k inputs)" in shown
     assert "inputs/s" not in shown
@@ -109,7 +110,7 @@ def test_the_budget_in_a_title_is_no_part_of_its_name():
 def test_an_axis_is_averaged_away_with_its_extremes():
     groups = [group(axes, loss, key=n) for n, (axes, loss, _) in enumerate(read())]
     merged, axes = average_over(groups, AXES, "lr")
-    table = with_extremes(build(merged, axes, "val/loss", ["val/loss"]))
+    table = with_extremes(build(merged, axes, Ranking(), ["val/loss"]))
     line = next(
         r.cells for r in table.rows
         if (r.cells["ds"], r.cells["aa"], r.cells["res"]) == ("mnist", None, 28)
@@ -126,14 +127,14 @@ def test_a_count_of_parameters_stands_only_where_all_runs_share_it():
     groups = [group({"size": 12}, 0.1, key=0), group({"size": 16}, 0.2, key=1)]
     for one, parameters in zip(groups, (27_261, 58_941), strict=True):
         one.records[0].facts["parameters"] = parameters
-    alone = build(groups, ["size"], "val/loss", ["val/loss"])
+    alone = build(groups, ["size"], Ranking(), ["val/loss"])
     assert [r.cells["parameters"] for r in alone.rows] == [27_261, 58_941]
-    merged = build(*average_over(groups, ["size"], "size"), "val/loss", ["val/loss"])
+    merged = build(*average_over(groups, ["size"], "size"), Ranking(), ["val/loss"])
     assert merged.rows[0].cells["parameters"] is None
 
 
 def test_replicates_give_mean_and_spread():
-    table = build([group({"a": 1}, 0.030, 0.034, 0.032)], ["a"], "val/loss", ["val/loss"])
+    table = build([group({"a": 1}, 0.030, 0.034, 0.032)], ["a"], Ranking(), ["val/loss"])
     cell = table.rows[0].cells["val/loss"]
     assert (cell.mean, cell.std, cell.n) == pytest.approx((0.032, 0.002, 3))
     assert "0.032 ± 0.002" in render.text(table)
@@ -141,12 +142,12 @@ def test_replicates_give_mean_and_spread():
 
 def test_an_unfinished_cell_does_not_stretch_the_meter():
     groups = [group({"a": 1}, 0.1), group({"a": 2}, 0.2), group({"a": 3}, 9.0, status="failed")]
-    table = build(groups, ["a"], "val/loss", ["val/loss"])
+    table = build(groups, ["a"], Ranking(), ["val/loss"])
     assert [r.cells["meter"] for r in table.rows] == [1, 21, None]
 
 
 def test_markdown_and_latex_escape_what_would_break_them():
-    table = build([group({"a|b": "x|y_1 & 100%"}, 0.5)], ["a|b"], "val/loss", ["val/loss"])
+    table = build([group({"a|b": "x|y_1 & 100%"}, 0.5)], ["a|b"], Ranking(), ["val/loss"])
     marked = render.markdown(select(table)).splitlines()
     assert r"x\|y" in marked[2]
     unescaped = [line.replace(r"\|", "").count("|") for line in marked]
@@ -156,7 +157,7 @@ def test_markdown_and_latex_escape_what_would_break_them():
 
 def test_csv_keeps_every_digit_and_runs_nothing():
     groups = [group({"a": "=HYPERLINK(1)"}, 0.1 + 0.2)]
-    out = render.as_csv(build(groups, ["a"], "val/loss", ["val/loss"]))
+    out = render.as_csv(build(groups, ["a"], Ranking(), ["val/loss"]))
     line = next(csv.DictReader(io.StringIO(out)))
     assert line["a"] == "'=HYPERLINK(1)"
     assert float(line["val/loss"]) == 0.1 + 0.2
@@ -174,6 +175,6 @@ def test_the_budget_is_in_the_title_only_if_all_agree():
     one.done["inputs"] = two.done["inputs"] = 1_000_000
     groups = [group({"a": 1}, 0.1), group({"a": 2}, 0.2)]
     groups[0].records, groups[1].records = [one], [two]
-    assert "val/loss (1 M inputs)" in build(groups, ["a"], "val/loss", []).names
+    assert "val/loss (1 M inputs)" in build(groups, ["a"], Ranking(), []).names
     two.done["inputs"] = 5
-    assert "val/loss" in build(groups, ["a"], "val/loss", []).names
+    assert "val/loss" in build(groups, ["a"], Ranking(), []).names

@@ -10,6 +10,7 @@ import pytest
 
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.group import title
+from famulus.journal.facts.ranking import Ranking
 from famulus.journal.pages.entry_page import entry_page
 from famulus.journal.pages.panels import COLOURS, IN_ONE, layout
 from tests.journal.runs import group
@@ -61,7 +62,7 @@ def planned(*sizes):
     axes = [f"axis{n}" for n in range(len(sizes))]
     cells = itertools.product(*map(range, sizes))
     groups = [group(dict(zip(axes, c, strict=True)), 0.1, key=k) for k, c in enumerate(cells)]
-    return layout(SimpleNamespace(groups=groups, naming=axes, score="val/loss", upwards=False))
+    return layout(SimpleNamespace(groups=groups, naming=axes, score="val/loss", ranking=Ranking()))
 
 
 @pytest.mark.parametrize("sizes", [(1,), (2,), (5,), (2, 3), (IN_ONE,), (7,), (COLOURS,)])

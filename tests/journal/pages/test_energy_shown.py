@@ -5,6 +5,7 @@ import pytest
 from famulus.journal.facts import table as tables
 from famulus.journal.facts.entry import Entry, _costs, told_energy
 from famulus.journal.facts.group import Group
+from famulus.journal.facts.ranking import Ranking
 from famulus.journal.pages.entry_page import entry_margin
 from famulus.journal.pages.run_page import _run_margin
 from tests.journal.runs import record
@@ -20,7 +21,7 @@ def run(batch, energy_wh=None, inputs=2_000, seconds=360.0, **more):
 
 def table_of(*records):
     groups = [Group(n, r.axes, [r]) for n, r in enumerate(records)]
-    return tables.build(groups, ["batch"], "val/loss", ["val/loss"])
+    return tables.build(groups, ["batch"], Ranking(), ["val/loss"])
 
 
 def test_the_batch_with_the_least_energy_an_input_leads():
@@ -41,7 +42,7 @@ def test_a_table_of_unmeasured_runs_has_no_such_column():
 
 def test_replicates_are_averaged_over_those_that_were_measured():
     runs = [run(64, 8.0), run(64, 6.0), run(64)]
-    table = tables.build([Group(0, {"batch": 64}, runs)], ["batch"], "val/loss", ["val/loss"])
+    table = tables.build([Group(0, {"batch": 64}, runs)], ["batch"], Ranking(), ["val/loss"])
     assert table.rows[0].cells[tables.PER_INPUTS] == pytest.approx(3.5)
     assert table.rows[0].cells["Wh"] == pytest.approx(7.0)
 

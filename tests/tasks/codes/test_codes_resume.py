@@ -51,7 +51,7 @@ def train(root, text, stop_after=()):
     store = Store.open(root)
 
     def ready():
-        plan = read(text + TRAINING, (), lambda name: tasks.load(name).Config)
+        plan = read(text + TRAINING, (), tasks.load)
         return prepare(store, plan)[0]
 
     for count in stop_after:

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
 from famulus.config.identity import run_id
@@ -81,7 +82,7 @@ def test_other_weights_in_the_same_file_are_another_run(tmp_path):
     def id_():
         text = f"why: x\ntask: pretext\nmodel: {{encoder: {{weights: {file}}}}}\n"
         text += "training: {epochs: 1}\n"
-        cell = read(text, (), lambda name: PretextConfig).cells[0]
+        cell = read(text, (), tasks.load).cells[0]
         return run_id(cell.config, PretextConfig, "data"), cell.config["model"]["encoder"]
 
     file = tmp_path / "w.safetensors"

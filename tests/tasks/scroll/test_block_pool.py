@@ -10,7 +10,7 @@ from famulus.feed.feeder import Feeder
 from famulus.tasks.scroll import cube_field, cubes
 from famulus.tasks.scroll.block_pool import SPARE, BlockOrder, BlockPool, Blocks
 from famulus.volumes.bricks import Flat
-from famulus.volumes.open import Fragment, open_fragment
+from famulus.volumes.open import Fragment, open_volume
 from famulus.volumes.readers import Windows
 
 SHAPE, SIZE = (9, 70, 90), (4, 8, 8)
@@ -105,7 +105,7 @@ def test_rehearsals_share_the_blocks(fragment):
 
 def test_a_mapped_file_is_not_read(tmp_path, fragment):
     np.save(tmp_path / "v.npy", fragment.volume.array)
-    opened = open_fragment(tmp_path / "v.npy", windows=True)
+    opened = open_volume(tmp_path / "v.npy", windows=True)
     assert isinstance(opened.volume.array, np.memmap)
     s = source(opened)
     index, seeds = s.order(0).batch(0, 8)
@@ -120,7 +120,7 @@ def test_blocks_are_read_from_zarr_without_the_rest(tmp_path, fragment):
     array = group.create_array("0", shape=SHAPE, chunks=(4, 16, 16), dtype="uint16")
     array[:] = fragment.volume.array
     group.attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]
-    opened = open_fragment(tmp_path / "v.zarr", windows=True)
+    opened = open_volume(tmp_path / "v.zarr", windows=True)
     assert isinstance(opened.volume, Windows)
     s = source(opened, Blocks(2, 16, 4))
     index, seeds = s.order(0).batch(0, 20)

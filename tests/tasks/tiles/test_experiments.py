@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3] / "experiments/tiles"
 
 
 def plan(name):
-    return read(ROOT / name, (), lambda task: tasks.load(task).Config)
+    return read(ROOT / name, (), tasks.load)
 
 
 def test_the_comparison_is_the_journals_matrix():

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from famulus.config.errors import FamulusError
@@ -14,7 +15,8 @@ from famulus.journal.facts.effects import naming
 from famulus.journal.facts.expect import Promise, check, scores_of
 from famulus.journal.facts.group import Group, axis_names, domain, gather
 from famulus.journal.facts.numbers import figure
-from famulus.journal.facts.record import SEVERITIES, Record, higher_is_better, read_run
+from famulus.journal.facts.ranking import DEFAULT, Ranking, better, ranking
+from famulus.journal.facts.record import SEVERITIES, Record, read_run
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,8 @@ class Entry:
     axes: list[str] = field(default_factory=list)  # that vary between cells
     naming: list[str] = field(default_factory=list)  # those that tell cells apart, for labels
     fixed: dict[str, Any] = field(default_factory=dict)  # matrix keys with one value
-    score: str = "val/loss"
+    ranking: Ranking = DEFAULT
     scores: list[str] = field(default_factory=list)
-    upwards: bool = False  # a higher score is better
     promised: set[str] = field(default_factory=set)  # scores that `expect` speaks of
     planned: int = 0
     missing: list[str] = field(default_factory=list)  # planned cells without a run
@@ -74,6 +75,11 @@ class Entry:
     price: tuple[float, str] | None = None  # amount, currency
     stale: list[str] = field(default_factory=list)  # ids of runs with older code than the newest
     notes: list[tuple[str, str]] = field(default_factory=list)  # (where, Markdown)
+
+    @property
+    def score(self) -> str:
+        """The score that leads: of the headline, the table, the curves."""
+        return self.ranking.score
 
     @property
     def states(self) -> dict[str, int]:
@@ -118,12 +124,12 @@ def collect(store: Any, experiment: str) -> Entry:
     entry.naming = naming(entry.groups, entry.axes)
     entry.fixed = {a: records[0].axes.get(a) for a in names if a not in entry.axes}
     entry.scores = list(dict.fromkeys(s for r in records for s in r.scores))
-    entry.score = main_score(config, entry.scores)
-    entry.upwards = higher_is_better(entry.score, config)
+    entry.ranking = ranking(records, entry.scores)
     entry.findings = grouped_findings(records)
     entry.floors = distinct_floors(records)
     expect = config.get("expect") or []
-    entry.promises = check(expect, entry.groups, names, entry.complete)
+    of = partial(better, records=records)
+    entry.promises = check(expect, entry.groups, names, entry.complete, of)
     entry.promised = scores_of(expect)
     entry.edges = [e for r in records for e in lineage_of(r)]
     entry.varies = [p for p in varying(records) if p != "training.seed"]
@@ -180,13 +186,6 @@ def _readable(runs: Iterable[Any]) -> Iterator[Record]:
             yield read_run(run)
         except FamulusError:
             continue
-
-
-def main_score(config: Mapping, scores: list[str]) -> str:
-    """The score that the table leads with: keep.best of the file, val/loss, or the first."""
-    keep = (config.get("training") or {}).get("keep") or {}
-    wanted = [keep.get("best"), "val/loss", *scores]
-    return next((s for s in wanted if s and (s in scores or not scores)), "val/loss")
 
 
 def grouped_findings(records: list[Record]) -> list[Finding]:

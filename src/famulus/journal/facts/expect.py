@@ -5,7 +5,7 @@ on with other settings never settles its parent's promise.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -29,14 +29,21 @@ class Promise:
 
 
 def check(
-    expect: list[Mapping], groups: list[Group], axes: list[str], complete: bool
+    expect: list[Mapping],
+    groups: list[Group],
+    axes: list[str],
+    complete: bool,
+    better: Callable[[str], str | None] = lambda score: None,
 ) -> list[Promise]:
-    """Each promise's state. `complete`: every planned cell has finished or failed."""
+    """Each promise's state. `complete`: every planned cell has finished or failed.
+
+    `better`: lower or higher, of a score's name; None where nobody said.
+    """
     own = [g for g in groups if not g.child_of]
     found = []
     for promise in expect or []:
         if "score" in promise:
-            found.append(_score(promise, own, axes, complete))
+            found.append(_score(promise, own, axes, complete, better(promise["score"])))
         elif "order" in promise:
             found.append(_order(promise, own, axes, complete))
         elif "finding" in promise:
@@ -89,7 +96,9 @@ def _waiting(complete: bool, what: str) -> tuple[str, str]:
     return (BROKEN, what) if complete else (OPEN, what)
 
 
-def _score(promise: Mapping, groups: list[Group], axes: list[str], complete: bool) -> Promise:
+def _score(
+    promise: Mapping, groups: list[Group], axes: list[str], complete: bool, better: str | None
+) -> Promise:
     score, value = promise["score"], float(promise["value"])
     within = promise.get("within", "10%")
     where = _where(promise.get("where"))
@@ -112,6 +121,8 @@ def _score(promise: Mapping, groups: list[Group], axes: list[str], complete: boo
     elif not kept and value:
         change = mean / value - 1
         measured += f" ({'+' if change > 0 else MINUS}{abs(change) * 100:.0f} %)"
+    if not kept and better:  # it broke all the same: what was promised was another figure
+        measured += ", better" if (mean > value) == (better == "higher") else ", worse"
     return Promise(says, KEPT if kept else BROKEN, measured)
 
 

@@ -12,6 +12,7 @@ from famulus.diagnosis.foresight.backtest import Backtest, backtest
 from famulus.diagnosis.foresight.forecast import Forecast, Refusal
 from famulus.diagnosis.foresight.run_forecast import budget_of, finished_curve, foresee
 from famulus.journal.facts.numbers import figure, percent
+from famulus.journal.facts.ranking import better
 from famulus.journal.facts.record import Record, read_run
 
 BAND = 24  # points of the drawn band
@@ -35,6 +36,8 @@ def ahead(record: Record, noise_floor: float | None = None) -> Forecast | Refusa
     """Where val/loss of a run will end; the reason where that can't be said."""
     if record.status in ("finished", "failed"):
         return Refusal(f"the run has {record.status}")
+    if better("val/loss", [record]) == "higher":  # the law is that of a loss that falls
+        return Refusal("a loss of which higher is better follows no law that is known here")
     return foresee(record.config, record.facts, *_curves(record), noise_floor, record.floors)
 
 

@@ -67,7 +67,7 @@ def _state(entry: Entry) -> Sentence | None:
 def _finished(entry: Entry) -> list[Group]:
     score = entry.score
     own = [g for g in entry.own if g.mean(score, finished=True) is not None]
-    return sorted(own, key=lambda g: g.mean(score, finished=True), reverse=entry.upwards)
+    return entry.ranking.sorted(own, lambda g: g.mean(score, finished=True))
 
 
 def _best(entry: Entry) -> list[Sentence]:
@@ -80,6 +80,8 @@ def _best(entry: Entry) -> list[Sentence]:
         budget = f" after {count(best.records[0].inputs)} inputs" if best.records[0].inputs else ""
         floor = _baseline(best, score)
         return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}{floor}."]]
+    if not entry.ranking.better:
+        return [[f"The cells are not ranked: {entry.ranking.because}."]]
     second = ranked[1]
     beyond = distinguishable(best, second, score, entry.groups)
     next_one = (
@@ -92,6 +94,8 @@ def _best(entry: Entry) -> list[Sentence]:
         parts += [f", ahead of {next_one} by more than the noise between replicates."]
     else:
         parts += [f"; {next_one} can't be told apart from it by these replicates."]
+    if why := entry.ranking.because:
+        parts += [f" By {entry.score}, since {why}."]
     return [parts]
 
 
@@ -108,12 +112,13 @@ def _so_far(entry: Entry) -> list[Sentence]:
     running = [g for g in entry.own if g.mean(entry.score) is not None]
     if not running:
         return []
-    pick = max if entry.upwards else min
-    best = pick(running, key=lambda g: g.mean(entry.score))
+    best = entry.ranking.sorted(running, lambda g: g.mean(entry.score))[0]
     at = count(max(r.inputs for r in best.records))
     if len(entry.own) + len(entry.missing) == 1:
         value = Strong(figure(best.mean(entry.score)))
         return [[f"{score_name(entry).capitalize()} is ", value, f" so far, at {at} inputs."]]
+    if not entry.ranking.better:
+        return []
     return [
         ["So far ", Strong(label(entry, best)), f" leads with a {score_name(entry)} of ",
          Strong(figure(best.mean(entry.score))), f" at {at} inputs; no cell has finished."]
@@ -160,6 +165,8 @@ def _shares(entry: Entry) -> list[Sentence]:
 
 
 def _effects(entry: Entry) -> list[Sentence]:
+    if not entry.ranking.better:  # of what does not compare, no axis explains a share
+        return []
     score = entry.score
     groups = [g for g in entry.own if g.mean(score, True) is not None]
 
@@ -189,8 +196,6 @@ def _floors(entry: Entry) -> list[Sentence]:
 
     The first floor of a score is what a net that has learned nothing gets; the others are rivals.
     """
-    if entry.upwards:
-        return []
     missed: dict[str, list[Group]] = {}  # of each cell the first floor that it misses
     known: dict[str, tuple[float, bool]] = {}
     for group in entry.own:
@@ -199,7 +204,7 @@ def _floors(entry: Entry) -> list[Sentence]:
         floors = [f for f in group.records[0].floors if str(f.get("score")) in names]
         floors = [f for f in floors if f.get("means") not in ("initial loss", "best possible")]
         for n, floor in enumerate(floors):
-            if mean is not None and mean >= float(floor["value"]):
+            if mean is not None and entry.ranking.beaten(mean, float(floor["value"])):
                 means = str(floor["means"])
                 missed.setdefault(means, []).append(group)
                 known.setdefault(means, (float(floor["value"]), n == 0))

@@ -3,6 +3,7 @@
 Units: step = optimizer updates, inputs = examples seen, seconds = training time of all attempts.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from famulus import tasks
+from famulus.config.scores import PREFIX, Scores, find, from_json
 from famulus.journal.facts.layers import Layers, read
 from famulus.journal.facts.unused_axes import applying
 from famulus.store.lineage import CONTINUED
 
-BETTER_UPWARDS = (
-    *("acc", "accuracy", "psnr", "ssim", "auc", "f1", "dice", "iou", "usage", "snr"),
-    *("perplexity", "precision", "recall", "r2", "ap", "correlation"),
-)
 SEVERITIES = ("info", "warning", "error")
 
 
@@ -182,6 +181,23 @@ class Record:
         return self.parent.get("kind") in CONTINUED
 
     @property
+    def declared(self) -> Scores:
+        """What the scores mean. A run recorded it; of an older one, its task still knows."""
+        if "scores" in self.facts:
+            return from_json(self.facts["scores"])
+        return tasks.scores(str(self.config.get("task")))
+
+    def meaning(self, score: str) -> str:
+        """What a score is, where it may be something else in another run: as its task said."""
+        name, known = score.removeprefix(PREFIX), find(score, self.declared)
+        means = self.facts.get("means")
+        if isinstance(means, Mapping) and name in means:
+            return str(means[name])
+        if known and known.comparable:
+            return ""
+        return str(self.facts.get("loss") or json.dumps(self.config.get("loss"), sort_keys=True))
+
+    @property
     def code(self) -> str:
         """Which code the newest attempt ran, as text that differs if the code does; '' unknown."""
         for line in reversed(self.lineage):
@@ -201,20 +217,6 @@ def number(value: Any) -> bool:
     """Is `value` a finite number (no bool)?"""
     kind = isinstance(value, int | float) and not isinstance(value, bool)
     return kind and math.isfinite(value)
-
-
-def higher_is_better(score: str, config: Mapping) -> bool:
-    """The way a score improves: as the file's keep or stop says, else by its name."""
-    training = config.get("training") or {}
-    keep, stop = training.get("keep") or {}, training.get("stop") or {}
-    for declared, given in ((keep.get("best"), keep), (stop.get("score"), stop)):
-        if declared == score and given.get("direction"):
-            return given["direction"] == "max"
-    return any(part in BETTER_UPWARDS for part in words(score))
-
-
-def words(score: str) -> list[str]:
-    return score.lower().replace("/", " ").replace("_", " ").replace("-", " ").split()
 
 
 def read_run(run: Any) -> Record:

@@ -6,8 +6,8 @@ does not apply. Renderers are in `render.py`.
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.group import Group, token
 from famulus.journal.facts.numbers import count
+from famulus.journal.facts.ranking import DEFAULT, Ranking
 from famulus.journal.facts.record import Record
 
 PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
@@ -58,6 +59,7 @@ class Table:
     columns: list[Column]
     rows: list[Row]
     score: str = ""  # name of the column that the meter shows
+    ranking: Ranking = DEFAULT
 
     @property
     def names(self) -> list[str]:
@@ -87,9 +89,8 @@ def score_title(score: str, records: list[Record]) -> str:
 def build(
     groups: list[Group],
     axes: list[str],
-    score: str,
+    ranking: Ranking,
     scores: list[str],
-    upwards: bool = False,
     promised: Collection[str] = (),
 ) -> Table:
     """All columns that the groups can fill; `select` then narrows them.
@@ -97,10 +98,11 @@ def build(
     `promised`: scores that the file's `expect` speaks of; they are shown beside the leading one.
     """
     records = [r for g in groups for r in g.records]
+    score = ranking.score
     main = score_title(score, records)
     others = [s for s in scores if s != score]
     columns = [Column(a, "axis") for a in axes]
-    columns += [Column(main, "score"), Column("meter", "meter")]
+    columns += [Column(main, "score"), *([Column("meter", "meter")] if ranking.better else [])]
     columns += [Column(s, "score", shown=s in promised) for s in others]
     columns += [Column(f"best {score}", "score", shown=False)]
     columns += [Column("parameters", "number"), Column("minutes", "number")]
@@ -120,22 +122,19 @@ def build(
     for column in columns:
         named.setdefault(column.name, column)  # an axis may be named steps, inputs or seed
     columns = list(named.values())
-    pick = max if upwards else min
-    rows = [_row(g, axes, main, score, others, pick) for g in groups]
-    table = Table(columns, rows, main)
+    rows = [_row(g, axes, main, ranking, others) for g in groups]
+    table = Table(columns, rows, main, ranking)
     add_meter(table)
     return table
 
 
-def _row(
-    group: Group, axes: list[str], main: str, score: str, others: list[str], pick: Callable
-) -> Row:
-    runs = group.records
+def _row(group: Group, axes: list[str], main: str, ranking: Ranking, others: list[str]) -> Row:
+    runs, score = group.records, ranking.score
     cells: dict[str, Any] = {a: group.axes.get(a) for a in axes}
     done = any(r.status == "finished" for r in runs)  # else what is known so far
     cells[main] = measured(group.values(score, done))
     cells |= {s: measured(group.values(s, done)) for s in others}
-    cells[f"best {score}"] = measured(v for r in runs if (v := best(r, score, pick)) is not None)
+    cells[f"best {score}"] = measured(v for r in runs if (v := best(r, ranking)) is not None)
     sizes = {r.parameters for r in runs if r.parameters}
     cells["parameters"] = sizes.pop() if len(sizes) == 1 else None  # blank where nets differ
     cells["minutes"] = average([r.seconds / 60 for r in runs if r.seconds])
@@ -167,13 +166,18 @@ def _status(group: Group) -> str:
     return text + (f", goes on from {group.child_of[:6]}" if group.child_of else "")
 
 
-def best(record: Record, score: str, pick: Callable) -> float | None:
-    """The best validation of a run: as its done.json says, else from its curve."""
+def best(record: Record, ranking: Ranking) -> float | None:
+    """The best validation of a run: as its done.json says, else from its curve.
+
+    A run that kept its worst as the best (0.1.0 did where nobody gave a direction) is not believed.
+    """
     stored = record.done.get("best") or {}
-    if stored.get("score") == score and stored.get("value") is not None:
+    keep = (record.config.get("training") or {}).get("keep") or {}
+    believed = (keep.get("direction") == "max") == (ranking.better == "higher")
+    if believed and stored.get("score") == ranking.score and stored.get("value") is not None:
         return float(stored["value"])
-    series = record.series.get(score)
-    return float(pick(series.value)) if series is not None and len(series) else None
+    series = record.series.get(ranking.score)
+    return ranking.best(series.value.tolist()) if series is not None else None
 
 
 def average(values: list[float]) -> float | None:
@@ -193,12 +197,13 @@ def settled(row: Row) -> bool:
 
 
 def add_meter(table: Table) -> None:
-    """Fills the column `meter` with 1 to 21, over all rows with a score of a finished run."""
+    """Fills the column `meter` with 1, the best of the finished rows, to 21, the worst."""
+    sign = table.ranking.sign
     scores = {id(r): value(r.cells.get(table.score)) for r in table.rows if settled(r)}
-    found = [v for v in scores.values() if v is not None]
+    found = {row: sign * v for row, v in scores.items() if v is not None}
     for row in table.rows:
-        v = scores.get(id(row))
-        row.cells["meter"] = None if v is None else meter(v, min(found), max(found))
+        v = found.get(id(row))
+        row.cells["meter"] = v if v is None else meter(v, min(found.values()), max(found.values()))
 
 
 def select(table: Table, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> Table:
@@ -212,7 +217,7 @@ def select(table: Table, include: Iterable[str] = (), exclude: Iterable[str] = (
         if (c.shown or any(i in _bare(c) for i in include))
         and not any(e in _bare(c) for e in exclude)
     ]
-    return Table(columns, table.rows, table.score)
+    return replace(table, columns=columns)
 
 
 def _bare(column: Column) -> str:
@@ -242,7 +247,7 @@ def sort(table: Table, keys: Iterable[str]) -> Table:
         blank = [r for r in rows if r.cells.get(column.name) in (None, "")]
         filled.sort(key=lambda r, name=column.name: order(r.cells[name]), reverse=down)
         rows = filled + blank
-    return Table(table.columns, rows, table.score)
+    return replace(table, rows=rows)
 
 
 def order(cell: Any) -> tuple:
@@ -285,4 +290,4 @@ def with_extremes(table: Table) -> Table:
             for row in table.rows:
                 cell = row.cells.get(column.name)
                 row.cells[name] = getattr(cell, field_name) if cell is not None else None
-    return Table(columns, table.rows, table.score)
+    return replace(table, columns=columns)

@@ -7,10 +7,11 @@ from typing import Any
 from famulus.config.errors import ConfigError
 from famulus.journal.facts import table as tables
 from famulus.journal.facts.changes import levels, show, varying
-from famulus.journal.facts.entry import collect, main_score
+from famulus.journal.facts.entry import collect
 from famulus.journal.facts.group import Group, axis_names
 from famulus.journal.facts.layers_compare import layer_rows, layer_table
-from famulus.journal.facts.record import Record, higher_is_better, read_run
+from famulus.journal.facts.ranking import ranking
+from famulus.journal.facts.record import Record, read_run
 from famulus.journal.facts.table import average_over, build, select, with_extremes
 from famulus.journal.pages.render import render, rows
 
@@ -47,9 +48,8 @@ def compare(
     for column in average:
         groups, axes = average_over(groups, axes, column)
     scores = list(dict.fromkeys(s for r in records for s in r.scores))
-    config = records[0].config if records else {}
-    score = _known(score, scores) if score else main_score(config, scores)
-    table = build(groups, axes, score, scores, higher_is_better(score, config), promised)
+    ranked = ranking(records, scores, _known(score, scores) if score else "")
+    table = build(groups, axes, ranked, scores, promised)
     if list(average):
         table = with_extremes(table)
     if differing:
@@ -59,9 +59,13 @@ def compare(
         extra = {"differences": _differences(records, differing)} if differing else {}
         if runs and (layers := layer_rows(records)):
             extra["layers"] = layers
-        body = {"columns": table.names, "rows": rows(table)} | extra
+        ranked_by = {"score": ranked.score, "better": ranked.better, "because": ranked.because}
+        body = {"columns": table.names, "rows": rows(table), "ranked_by": ranked_by} | extra
         return json.dumps(body, indent=1, default=str) + "\n"
-    text = render(table, format) + (_said(records, differing, format) if differing else "")
+    text = render(table, format)
+    if format in ("text", "markdown") and len(groups) > 1:
+        text += f"\n{ranked.legend}\n"
+    text += _said(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
 
 

@@ -93,14 +93,13 @@ def _entry_chart(entry: Entry, plan: Layout) -> dict | None:
 
 def entry_table(entry: Entry) -> Table:
     """The results of an entry; `select` it before it is shown."""
-    return build(entry.groups, entry.axes, entry.score, entry.scores, entry.upwards, entry.promised)
+    return build(entry.groups, entry.axes, entry.ranking, entry.scores, entry.promised)
 
 
 def _rows(table: Table, entry: Entry, plan: Layout) -> list[dict]:
     scores = [value(r.cells.get(table.score)) for r in table.rows if settled(r)]
     found = [v for v in scores if v is not None]
-    pick = max if entry.upwards else min
-    top = pick(found) if len(found) > 1 else None
+    top = entry.ranking.best(found) if len(found) > 1 else None
     lines = []
     for row in table.rows:
         cells = [_cell(row.cells.get(c.name), c, table) for c in table.columns]
@@ -140,11 +139,12 @@ TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "
 
 
 def _below(entry: Entry) -> str:
+    legend = f" · {entry.ranking.legend}" if len(entry.own) > 1 else ""
     replicates = {len(g.records) for g in entry.own}
     if max(replicates, default=0) > 1:
         n = plain(min(replicates)) if len(replicates) == 1 else "several"
-        return f" · mean ± standard deviation of {n} replicates"
-    return ""
+        return f" · mean ± standard deviation of {n} replicates{legend}"
+    return legend
 
 
 def entry_margin(entry: Entry) -> list[str]:

@@ -44,6 +44,7 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
         parts += ["## Curves", f"![{escape(entry.score)} over inputs](curves.svg)"]
     if entry.groups:
         parts += ["## Results", markdown(select(entry_table(entry))).rstrip()]
+        parts += [escape(entry.ranking.legend)] * (len(entry.own) > 1)
     parts += _pictures(entry)
     if entry.findings:
         parts.append("## Findings")

@@ -63,7 +63,7 @@ def _drawn(entry: Entry) -> tuple[list[Group], int]:
 
     def badness(group: Group) -> float:
         mean = group.mean(entry.score)
-        return math.inf if mean is None else (-mean if entry.upwards else mean)
+        return math.inf if mean is None else entry.ranking.sign * mean
 
     chosen = {g.key for g in sorted(entry.groups, key=badness)[:keep]}
     return [g for g in entry.groups if g.key in chosen], len(entry.groups) - len(chosen)

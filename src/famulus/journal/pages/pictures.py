@@ -74,7 +74,7 @@ def chosen(entry: Entry) -> tuple[list[Group], list[Group]]:
     if len(with_pictures) <= IN_FRONT:
         return with_pictures, []
     scored = [g for g in with_pictures if g.mean(entry.score) is not None]
-    scored.sort(key=lambda g: g.mean(entry.score), reverse=entry.upwards)
+    scored = entry.ranking.sorted(scored, lambda g: g.mean(entry.score))
     first = entry.axes[0] if entry.axes else ""
     best: dict[str, Group] = {}
     for group in scored:

@@ -6,9 +6,10 @@ from markupsafe import Markup
 
 from famulus.config.yaml import dump
 from famulus.journal.facts import forecast, names
-from famulus.journal.facts.entry import Edge, Entry, Finding, lineage_of, main_score, told_energy
+from famulus.journal.facts.entry import Edge, Entry, Finding, lineage_of, told_energy
 from famulus.journal.facts.group import title
 from famulus.journal.facts.numbers import count, duration, figure, plain
+from famulus.journal.facts.ranking import ranking
 from famulus.journal.facts.record import Record
 from famulus.journal.pages import lineage
 from famulus.journal.pages.entry_page import TONES, chart, namer
@@ -21,7 +22,7 @@ from famulus.journal.pages.pictures import Gallery, over_time
 def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
     """(HTML of one run, pictures that lie beside the entry's page)."""
     gallery = Gallery("../pictures/", {})
-    score = main_score(record.config, list(record.scores))
+    score = ranking([record], list(record.scores)).score
     own = [f for f in entry.findings if record in f.runs]
     newest = next((line for line in reversed(record.lineage) if line), {})
     text = page(
@@ -154,7 +155,8 @@ def _provenance(record: Record, newest: dict) -> list[tuple[str, str]]:
     machine = newest.get("machine")
     if isinstance(machine, dict):
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
-    skipped = ("time", "step", "inputs", "advice")  # advice stands beside the scores
+    # advice stands beside the scores, what they mean in the tables
+    skipped = ("time", "step", "inputs", "advice", "scores", "means")
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 

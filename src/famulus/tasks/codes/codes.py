@@ -28,6 +28,7 @@ from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import build_coded
 from famulus.tasks.codes.quantisation import CodebookCount
 from famulus.tasks.codes.scaling import Moments
+from famulus.tasks.codes.scores import CODES
 from famulus.tasks.codes.settings import CodesConfig
 from famulus.tasks.codes.vqvae import VAE
 
@@ -42,6 +43,7 @@ ROUNDING = 1e-4  # grey ranges: what scaling and going back may lose in float32
 
 class Codes(Task):
     Config = CodesConfig
+    SCORES = CODES
 
     def __init__(self, config: CodesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)

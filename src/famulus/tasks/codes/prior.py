@@ -39,12 +39,14 @@ from famulus.tasks.codes.prior_apply import apply_prior
 from famulus.tasks.codes.prior_net import Prior as PriorNet
 from famulus.tasks.codes.prior_settings import PriorConfig
 from famulus.tasks.codes.sampler import Sampling, TooSlow, forecast_s, sample
+from famulus.tasks.codes.scores import PRIOR
 from famulus.tasks.codes.transformer import Transformer
 from famulus.tasks.codes.vqvae import VQVAE, encode_pictures
 
 
 class Prior(Task):
     Config = PriorConfig
+    SCORES = PRIOR
     NETS: ClassVar[dict[str, type[PriorNet]]] = {"pixelcnn": PixelCNN, "transformer": Transformer}
 
     def __init__(self, config: PriorConfig, parents: Mapping[str, Parent]) -> None:
@@ -172,7 +174,9 @@ class Prior(Task):
         return self._measured
 
     def facts(self) -> dict[str, Any]:
-        return {"loss": "nats a code, padding left out"}
+        stage = self.parents.get("codes")
+        of = f" of run {stage.run}" if stage else f" of {self.config.data.levels} grey levels"
+        return {"loss": f"nats a code{of}, padding left out"}
 
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """Flips of codes, and what a sampling will cost."""

@@ -32,6 +32,7 @@ from famulus.tasks.pretext.data import open_questions
 from famulus.tasks.pretext.pretext_settings import PretextConfig
 from famulus.tasks.pretext.questions import SLOTTED
 from famulus.tasks.pretext.representation import health
+from famulus.tasks.pretext.scores import PRETEXT
 from famulus.tasks.pretext.shortcuts import CONTROLS, take_away
 from famulus.tasks.pretext.source import PretextSource
 
@@ -42,6 +43,7 @@ PROBED = 2000  # samples of the pixel probe
 
 class Pretext(Task):
     Config = PretextConfig
+    SCORES = PRETEXT
 
     def __init__(self, config: PretextConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -74,6 +76,8 @@ class Pretext(Task):
         facts["targets"] = "frozen" if d.frozen else "drawn anew in every epoch"
         if d.pretext in SLOTTED:
             facts["answer"] = f"{d.target}: {d.mixed} of {d.sources} sources"
+        asked = " ".join(str(facts[key]) for key in ("pretext", "answer") if key in facts)
+        facts["means"] = {"accuracy": asked}  # of the question: other questions don't compare
         if self.config.model.encoder.weights:
             facts["encoder_weights"] = self.config.model.encoder.weights
         return facts

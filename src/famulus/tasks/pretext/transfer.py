@@ -34,6 +34,7 @@ from famulus.tasks.pretext.examiner import Examiner, table_picture
 from famulus.tasks.pretext.freezing import frozen_parts
 from famulus.tasks.pretext.heads import class_head
 from famulus.tasks.pretext.representation import nearest_accuracy
+from famulus.tasks.pretext.scores import TRANSFER
 from famulus.tasks.pretext.transfer_net import TransferNet
 from famulus.tasks.pretext.transfer_settings import TransferConfig
 
@@ -44,6 +45,7 @@ EXAMINED = 4096  # validation pictures looked through for mistakes, at most
 
 class Transfer(Task):
     Config = TransferConfig
+    SCORES = TRANSFER
 
     def __init__(self, config: TransferConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)

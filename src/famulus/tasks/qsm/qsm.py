@@ -28,6 +28,7 @@ from famulus.tasks.qsm.dipole import apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
 from famulus.tasks.qsm.input_files import Scanned
 from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
+from famulus.tasks.qsm.scores import QSM
 from famulus.tasks.qsm.settings import QsmConfig
 from famulus.tasks.qsm.slices import kernel_slices, three_slices
 from famulus.tasks.qsm.source import Recipe, SpectrumSource, VolumeSource
@@ -43,6 +44,7 @@ METHODS = (*baselines.PARAMETERS, "field")
 
 class Qsm(Task):
     Config = QsmConfig
+    SCORES = QSM
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
 
     # -- what is trained on what -------------------------------------------------------------
@@ -87,6 +89,12 @@ class Qsm(Task):
         )
 
     # -- loss and scores ---------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        over = " over |truth|^2" if self.config.loss.error == "relative" else ", ppm^2"
+        whole = isinstance(self._splits.validation, SpectrumSource)
+        where = "of the whole volume" if whole else "in the mask"
+        return {"loss": f"mean squared error {where}{over}"}
 
     def _invert(self, model: nn.Module, batch: Batch) -> Tensor:
         """chi_BZYX ppm with mean 0 in the mask, and 0 outside."""

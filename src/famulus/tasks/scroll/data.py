@@ -20,7 +20,7 @@ from famulus.tasks.scroll.cube_field import describe, make_field
 from famulus.tasks.scroll.papyrus import Phantom, Recipe, make
 from famulus.tasks.scroll.validation_split import Held
 from famulus.volumes.bricks import Sizes
-from famulus.volumes.open import Fragment, located, open_fragment
+from famulus.volumes.open import Fragment, located, open_volume
 
 PHANTOM = "papyrus"
 
@@ -190,7 +190,7 @@ def _fragment(
     if name == PHANTOM:
         return _drawn(d.phantom.recipe(seed))
     files = (located(labels) if labels else None, located(mask) if mask else None)
-    return open_fragment(located(name), *files, windows=d.blocks is not None)
+    return open_volume(located(name), *files, windows=d.blocks is not None)
 
 
 def _others(d: ScrollData) -> list[Fragment]:

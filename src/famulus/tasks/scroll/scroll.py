@@ -38,6 +38,7 @@ from famulus.tasks.scroll.cubes_net import layer_table
 from famulus.tasks.scroll.data import Scroll, open_scroll
 from famulus.tasks.scroll.ink_net import InkNet
 from famulus.tasks.scroll.net import build, ink_of, period_of
+from famulus.tasks.scroll.scores import SCROLL
 from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
@@ -49,6 +50,7 @@ NOISE_BATCH = 4  # cubes of one small gradient
 
 class ScrollTask(Task):
     Config = ScrollConfig
+    SCORES = SCROLL
 
     def __init__(self, config: ScrollConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
@@ -92,6 +94,7 @@ class ScrollTask(Task):
         with torch.random.fork_rng(devices=[]):
             table = layer_table(self.build(), (1, *size))
         facts: dict[str, Any] = {
+            "loss": self.config.loss.meaning(self.config.model),
             "layers": [f"{name}: {shape}, {count:,}" for name, shape, count in table],
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,

@@ -22,7 +22,7 @@ from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.data import PHANTOM, ScrollPhantom, phantom
 from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuilt, seams
 from famulus.volumes.bricks import Sizes
-from famulus.volumes.open import Fragment, located, open_fragment
+from famulus.volumes.open import Fragment, located, open_volume
 
 OPTIONS = (
     *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
@@ -89,7 +89,7 @@ def opened(path: Path, recipe: ScrollPhantom, options: Mapping[str, Any]) -> Fra
             raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
         return phantom(recipe.recipe(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
-    return open_fragment(located(str(path)), *files)
+    return open_volume(located(str(path)), *files)
 
 
 def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:

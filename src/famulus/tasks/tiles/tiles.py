@@ -34,6 +34,7 @@ from famulus.tasks.tiles.datasets import open_tiles, resized
 from famulus.tasks.tiles.histogram import HistogramLoss
 from famulus.tasks.tiles.reconstruction import Term
 from famulus.tasks.tiles.resize_comparison import before_after
+from famulus.tasks.tiles.scores import TILES
 from famulus.tasks.tiles.settings import CONV_ONLY, TilesConfig
 from famulus.tasks.tiles.stacked_net import (
     SpaceToDepthAutoencoder,
@@ -49,6 +50,7 @@ MOST_SAMPLES, DECODED = 10_000, 256  # draws that `apply` makes, and how many ar
 
 class Tiles(Task):
     Config = TilesConfig
+    SCORES = TILES
 
     def __init__(self, config: TilesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)

@@ -1,0 +1,107 @@
+"""By which score cells are ranked, which way is better, and why not, where they are not.
+
+The file's own score (`training.keep.best`) leads, then `val/loss`, then what the task declares as
+comparable, in its order. A score ranks only if somebody said which way is better, and if it means
+the same in every cell: a loss with other terms or other weights is another quantity.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from famulus.config.scores import PREFIX, find
+from famulus.journal.facts.record import Record
+
+Better = Literal["lower", "higher"]
+WATCHING = (("keep", "best"), ("stop", "score"), ("schedule", "score"))
+Cell = TypeVar("Cell")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """`better` is None where nothing may be ranked.
+
+    `because`: why not by the file's own score, as half a sentence; '' where it is by that.
+    """
+
+    score: str = "val/loss"
+    better: Better | None = "lower"
+    because: str = ""
+
+    @property
+    def sign(self) -> int:
+        """Times a value: the smaller, the better."""
+        return -1 if self.better == "higher" else 1
+
+    def sorted(self, cells: Iterable[Cell], value: Callable[[Cell], float]) -> list[Cell]:
+        """The best first; in the order given where nothing is ranked."""
+        return sorted(cells, key=lambda c: self.sign * value(c)) if self.better else list(cells)
+
+    def best(self, values: Iterable[float]) -> float | None:
+        found = [self.sign * v for v in values] if self.better else []
+        return self.sign * min(found) if found else None
+
+    @property
+    def legend(self) -> str:
+        """'val/auc: higher is better'; why nothing is ranked, where nothing is."""
+        if self.better is None:
+            return f"not ranked: {self.because}"
+        return f"{self.score}: {self.better} is better" + (f"; {self.because}" * bool(self.because))
+
+    def beaten(self, value: float, other: float) -> bool:
+        """Is `value` no better than `other`? False where nothing is ranked."""
+        return bool(self.better) and self.sign * value >= self.sign * other
+
+
+DEFAULT = Ranking()
+
+
+def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -> Ranking:
+    """How these runs are ranked, by the score that is `asked` for or by the first that may.
+
+    `scores`: what any of them measured, as val/loss.
+    """
+    training = (records[0].config.get("training") or {}) if records else {}
+    own = (training.get("keep") or {}).get("best")
+    leading = [s for s in (own, "val/loss") if s and (s in scores or not scores)]
+    declared = [PREFIX + n for r in records for n, s in r.declared.items() if s.comparable]
+    candidates = [asked] if asked else [*leading, *(s for s in declared if s in scores)]
+    first = next(iter([*candidates, *scores]), "val/loss")
+    because = ""
+    for score in dict.fromkeys(candidates or [first]):
+        if reason := _unranked(score, records):
+            because = because or reason
+        else:
+            return Ranking(score, better(score, records), because)
+    return Ranking(first, None, because)
+
+
+def better(score: str, records: Iterable[Record]) -> Better | None:
+    """Which way a score is better, where all runs that have it agree."""
+    records = list(records)
+    measured = [r for r in records if score in r.scores] or records
+    ways = {_better(score, r) for r in measured}
+    return ways.pop() if len(ways) == 1 else None
+
+
+def _better(score: str, record: Record) -> Better | None:
+    if known := find(score, record.declared):
+        return known.better
+    training = record.config.get("training")
+    for section, key in WATCHING if isinstance(training, Mapping) else ():
+        given = training.get(section) or {}
+        if given.get(key) == score and given.get("direction") == "max":
+            return "higher"
+        # Version 0.1.0 filled in `min` where nobody had said anything.
+        if given.get(key) == score and given.get("direction") and "scores" in record.facts:
+            return "lower"
+    return None
+
+
+def _unranked(score: str, records: Sequence[Record]) -> str:
+    """Why these runs are not ranked by `score`; '' if they may be."""
+    if len({r.meaning(score) for r in records if r.facts}) > 1:
+        return f"{score} does not mean the same in all of them"
+    if records and better(score, records) is None:
+        return f"nobody declared which way {score} is better"
+    return ""

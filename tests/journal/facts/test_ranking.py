@@ -1,0 +1,165 @@
+"""Nothing is ranked by a guess: not by a word in a name, nor by losses that are not the same."""
+
+import pytest
+
+from famulus.config.scores import Score, as_json
+from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.expect import check
+from famulus.journal.facts.group import Group
+from famulus.journal.facts.headline import sentences, text
+from famulus.journal.facts.ranking import Ranking, better, ranking
+from famulus.journal.facts.table import build
+from tests.journal.runs import record
+
+DECLARED = {"accuracy": Score(better="higher"), "prevalence": Score()}
+
+
+def run(lr=1.0, facts=None, keep=None, task="mine", loss=None, replicate=1, **scores):
+    """A finished run with the given scores; `facts` None: of a run of 0.1.0, which had no such."""
+    config = {"task": task, "training": {"keep": keep or {"best": "val/loss", "direction": "min"}}}
+    config |= {"loss": loss} if loss else {}
+    done = {"scores": {f"val/{k}": v for k, v in scores.items()}}
+    return record({"lr": lr}, None, "finished", replicate, config=config, done=done,
+                  facts={} if facts is None else facts)  # fmt: skip
+
+
+def new(declared=DECLARED, **more):
+    return {"scores": as_json(declared), **more}
+
+
+def entry_of(*runs):
+    scores = list(dict.fromkeys(s for r in runs for s in r.scores))
+    groups = [Group(n, r.axes, [r]) for n, r in enumerate(runs)]
+    return Entry("e", records=list(runs), groups=groups, axes=["lr"], naming=["lr"], scores=scores,
+                 ranking=ranking(runs, scores))  # fmt: skip
+
+
+def headline(*runs):
+    return " ".join(text(s) for s in sentences(entry_of(*runs)))
+
+
+ACCURACY = {"best": "val/accuracy", "direction": "max"}
+
+
+def test_the_best_of_a_score_that_rises_is_the_highest():
+    runs = [run(lr, new(), ACCURACY, accuracy=a) for lr, a in ((3e-5, 0.0917), (0.003, 0.661))]
+    assert "Best is lr 0.003 with a validation accuracy of 0.661; next comes lr 3e-05" in headline(
+        *runs
+    )
+    table = build([Group(n, r.axes, [r]) for n, r in enumerate(runs)], ["lr"],
+                  ranking(runs, ["val/accuracy"]), ["val/accuracy"])  # fmt: skip
+    assert [r.cells["meter"] for r in table.rows] == [21, 1]
+    assert table.ranking.legend == "val/accuracy: higher is better"
+
+
+@pytest.mark.parametrize(
+    ("task", "score", "way"),
+    [
+        ("scroll", "f05", "higher"),
+        ("scroll", "auc spread", None),
+        ("pretext", "knn", "higher"),
+        ("pretext", "feature_rank", "higher"),
+        ("pretext", "without_colour", "higher"),
+        ("qsm", "xsim_uniform", "higher"),
+        ("qsm", "nrmse", "lower"),
+        ("prior", "bits_per_dim", "lower"),
+        ("codes", "perplexity", "higher"),
+        ("tiles", "snr", None),
+        ("own-loop", "accuracy", None),
+        ("own-loop", "loss", "lower"),
+    ],
+)
+def test_runs_older_than_the_record_of_scores_are_asked_of_their_task(task, score, way):
+    assert better(f"val/{score}", [run(task=task, **{score: 0.5})]) == way
+
+
+def test_a_name_that_nobody_declared_is_not_ranked():
+    runs = [run(lr, new(), {"best": None}, precision=p) for lr, p in ((1, 0.2), (2, 0.3))]
+    assert ranking(runs, ["val/precision"]).better is None
+    said = headline(*runs)
+    assert "not ranked: nobody declared which way val/precision is better" in said
+    assert "Best" not in said
+    assert "meter" not in build(entry_of(*runs).groups, ["lr"], ranking(runs, ["val/precision"]),
+                                ["val/precision"]).names  # fmt: skip
+    for way, found in (("min", "lower"), ("max", "higher")):  # unless the file said it
+        kept = {"best": "val/precision", "direction": way}
+        assert better("val/precision", [run(1, new(), kept, precision=0.2)]) == found
+    filled = {"best": "val/precision", "direction": "min"}  # by 0.1.0, where nobody had said it
+    assert better("val/precision", [run(1, None, filled, precision=0.2)]) is None
+    assert better("val/precision", [run(1, None, filled | {"direction": "max"}, precision=1)])
+
+
+L1 = Score(better="lower")
+
+
+def test_losses_that_are_not_the_same_are_not_ranked():
+    declared = {"l1": L1, "psnr": Score(better="higher"), "accuracy": L1}
+    facts = [new(declared, loss=unit) for unit in ("mean squared error", "nats")]
+    runs = [run(1, facts[0], l1=0.2, psnr=3.0), run(2, facts[1], l1=0.1, psnr=2.0)]
+    for one, value in zip(runs, (0.05, -0.2), strict=True):
+        one.done["scores"]["val/loss"] = value
+    found = ranking(runs, ["val/loss", "val/l1", "val/psnr"])
+    assert (found.score, found.better) == ("val/l1", "lower")
+    said = headline(*runs)
+    assert "Best is lr 2 with a validation l1 of 0.1" in said
+    assert "By val/l1, since val/loss does not mean the same in all of them." in said
+    alone = ranking(runs, ["val/loss"])  # no score compares
+    assert alone.better is None
+    same = [run(lr, facts[0], loss=None) for lr in (1, 2)]
+    assert ranking(same, ["val/loss"]).better == "lower"
+
+
+def test_another_section_of_the_loss_is_another_loss_where_a_task_says_nothing():
+    runs = [run(lr, new({}), loss={"weight": w}) for lr, w in ((1, 0.1), (2, 1.0))]
+    assert ranking(runs, ["val/loss"]).better is None
+    runs = [run(lr, new({}), loss={"weight": 0.1}) for lr in (1, 2)]
+    assert ranking(runs, ["val/loss"]).better == "lower"
+
+
+def test_accuracies_of_other_questions_do_not_compare():
+    declared = {"accuracy": Score(better="higher"), "knn": Score(better="higher")}
+    asks = [{"means": {"accuracy": q}} for q in ("quadrant", "scale")]
+    runs = [run(n, new(declared, **a), {"best": None}, accuracy=0.5, knn=0.1 * n)
+            for n, a in enumerate(asks, 1)]  # fmt: skip
+    assert ranking(runs, ["val/accuracy", "val/knn"]).score == "val/knn"
+    assert ranking(runs[:1], ["val/accuracy", "val/knn"]).score == "val/accuracy"
+
+
+def test_a_run_that_kept_its_worst_as_the_best_is_not_believed():
+    """0.1.0 filled in `min` of an accuracy: what it noted as its best is the first validation."""
+    old = run(1, None, {"best": "val/knn", "direction": "min"}, task="pretext", knn=0.6)
+    old.done["best"] = {"score": "val/knn", "value": 0.1}
+    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    assert made.rows[0].cells["best val/knn"] is None  # there is no curve to look it up in
+    old.config["training"]["keep"]["direction"] = "max"
+    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    assert made.rows[0].cells["best val/knn"].mean == 0.1
+
+
+@pytest.mark.parametrize(("way", "word"), [("lower", "worse"), ("higher", "better"), (None, "")])
+def test_a_promise_that_broke_says_to_which_side(way, word):
+    one = run(1, new(), accuracy=0.9)
+    promise = {"score": "val/accuracy", "value": 0.6, "within": "10%"}
+    found = check([promise], [Group(0, one.axes, [one])], ["lr"], True, lambda score: way)[0]
+    assert found.state == "broken"
+    assert found.measured.endswith(f", {word}" if word else "%)")
+
+
+def test_floors_are_missed_on_the_side_that_is_worse():
+    chance = {"score": "accuracy", "value": 0.25, "means": "chance"}
+    runs = [run(lr, new(), ACCURACY, accuracy=a) for lr, a in ((1, 0.2), (2, 0.7))]
+    for one in runs:
+        one.floors.append(chance)
+    assert "lr 1 scored no better than chance (0.250): nothing was learned there." in headline(
+        *runs
+    )
+    assert "lr 2 scored no better" not in headline(*runs)
+
+
+def test_the_order_of_equal_and_unranked_cells_is_kept():
+    cells = [3, 1, 2]
+    assert Ranking(better="higher").sorted(cells, float) == [3, 2, 1]
+    assert Ranking(better="lower").sorted(cells, float) == [1, 2, 3]
+    assert Ranking(better=None).sorted(cells, float) == cells
+    assert Ranking(better=None).best([1.0]) is None
+    assert not Ranking(better=None).beaten(2, 1)

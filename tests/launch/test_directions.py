@@ -1,0 +1,118 @@
+"""A score that rises: nothing stops a run because it improves, and its best is its highest."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from famulus import Monitor
+from famulus.api import Score
+from famulus.config.errors import ConfigError
+from famulus.store.store import Store
+from tests.launch.tiny import complains, famulus, write
+
+TEXT = """\
+why: is the better rate called the better one?
+task: transfer
+matrix:
+  lr: [0.000001, 0.01]
+data: {name: digits, subset: 400, validation: 200}
+training:
+  inputs: 3_200
+  batch: 32
+  optimizer: {name: adam, lr: "${matrix.lr}"}
+  precision: fp32
+  validate_every: {steps: 10}
+  checkpoint_every: {steps: 50}
+  pictures_every: null
+  keep: {best: val/accuracy}
+  stop: {score: val/accuracy, patience: 3}
+  threads: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("directions")
+    said = famulus("run", write(folder, TEXT, "rises"), "--store", folder / "runs")
+    assert said.code == 0, said.err
+    return folder / "runs"
+
+
+def learned(store):
+    """The run whose accuracy rises: its validations by step."""
+    run = next(r for r in Store.open(store).runs() if r.slug == "lr=0.01")
+    values = {e["step"]: e["values"]["accuracy"] for e in run.events() if e["kind"] == "val"}
+    return run, values
+
+
+def test_its_best_is_its_highest_and_it_is_not_stopped_on_the_way_up(trained):
+    run, values = learned(trained)
+    first = min(values)
+    assert values[max(values)] > 2 * values[first] + 0.1  # it did learn: the comparison can fail
+    assert run.done()["best"]["value"] == max(values.values())
+    assert values[run.step_of("best")] == max(values.values())
+    records = set(itertools.accumulate(values.values(), max))
+    assert len(records) > 4  # each of them was a setback to whoever takes lower for better
+    stored = run.config()["training"]
+    assert stored["keep"]["direction"] == stored["stop"]["direction"] == "max"
+
+
+def test_the_page_calls_the_higher_one_best(trained):
+    said = (trained / "journal/rises/index.md").read_text()
+    assert "Best is **lr 0.01** with a validation accuracy of" in said
+    assert "val/accuracy: higher is better" in said
+    table = famulus("compare", "rises", "--store", trained, "--json").json()
+    assert table["ranked_by"] == {"score": "val/accuracy", "better": "higher", "because": ""}
+    meters = {row["lr"]: row["meter"] for row in table["rows"]}
+    assert meters == {0.000001: 21, 0.01: 1}
+
+
+def test_a_direction_that_contradicts_is_refused_with_its_place(tmp_path):
+    file = write(tmp_path, TEXT.replace("patience: 3", "direction: min, patience: 3"))
+    said = famulus("run", file, "--store", tmp_path / "runs")
+    complains(said, 2, "tiny.yaml:15:42", "training.stop.direction", "expected max or no direction")
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def watch(folder, name, scores):
+    """Two runs of a loop of one's own; the second is the more accurate."""
+    for rate, accuracy in ((0.1, 0.2), (0.2, 0.9)):
+        net = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=rate)
+        kind = {"settings": {"lr": rate}, "scores": scores, "controls_s": 0}
+        with Monitor(net, optimizer, store=str(folder), name=name, **kind) as monitor:
+            loss = net(torch.ones(4, 2)).square().mean()
+            loss.backward()
+            optimizer.step()
+            monitor.step(loss)
+            monitor.validate({"accuracy": accuracy})
+    assert famulus("journal", name, "--store", folder).code == 0
+    return (folder / f"journal/{name}/index.md").read_text()
+
+
+def test_a_watched_loop_says_which_way_its_scores_are_better(tmp_path):
+    said = watch(tmp_path / "runs", "told", {"accuracy": Score(better="higher")})
+    assert "Best is **lr 0.2** with a validation accuracy of **0.900**" in said
+    said = watch(tmp_path / "runs", "untold", None)
+    assert "not ranked: nobody declared which way val/accuracy is better" in said
+    assert "Best is" not in said
+
+
+def test_what_is_no_score_is_refused():
+    net = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with pytest.raises(ConfigError, match=r"scores of 'accuracy': expected Score\(better="):
+        Monitor(net, optimizer, store="memory://none", scores={"accuracy": "higher"})
+
+
+def test_a_run_of_0_1_0_that_watched_the_wrong_way_says_how_to_go_on(trained):
+    """It is not stopped because it improves; nor do its settings change under its own name."""
+    store = Store.open(trained)
+    config = learned(trained)[0].config()
+    config["training"]["stop"]["direction"] = "min"  # as that version filled it in
+    store.create_run("old", "cell", "0123456789ab", config)
+    said = famulus("resume", "0123456789ab", "--store", trained)
+    line = complains(said, 2, "of val/accuracy, higher is better", "resume 0123456789ab --set")
+    assert line.rstrip().endswith("--set training.stop.direction=null")
