@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from famulus.config.scores import find, from_json
 from famulus.diagnosis.contract import left
 from famulus.diagnosis.history import History
 
@@ -45,12 +46,16 @@ def learned(history: History, share: float = 0.9) -> bool | None:
 
     Of a monitored loop that is not validated: what its last batches say (`contract.left`).
     """
-    known = []
+    known, declared = [], from_json(history.facts.get("scores"))
     for floor in history.floors:
-        if floor["means"] in ("best constant", "zero image", "chance"):
+        means, value = floor["means"], float(floor["value"])
+        meant = find(floor["score"], declared)
+        if meant and meant.better == "higher":  # a fraction of it says nothing
+            continue
+        if means in ("best constant", "zero image") and value > 0:
             score = history.last(floor["score"])
-            if score is not None and floor["means"] != "chance" and float(floor["value"]) > 0:
-                known.append(score < share * float(floor["value"]))
+            if score is not None:
+                known.append(score < share * value)
     if not known and (remain := left(history)) is not None:
         return remain < share
     return any(known) if known else None
