@@ -85,7 +85,7 @@ def test_the_direction_follows_the_score(section, key):
             training(text)
     said = section.replace("SCORE", "mine")[:-1] + ", direction: max}"
     assert training(said)[key]["direction"] == "max"  # nobody declared it: the person says it
-    with pytest.raises(ConfigError, match=r"declares no score val/acuracy, did you mean 'val/acc"):
+    with pytest.raises(ConfigError, match=r"declared as 'val/acuracy', did you mean 'val/acc"):
         training(section.replace("SCORE", "acuracy"))
     with pytest.raises(ConfigError, match="neither way is better of val/prevalence; to watch it"):
         training(section.replace("SCORE", "prevalence"))

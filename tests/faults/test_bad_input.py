@@ -100,6 +100,26 @@ def test_a_line_of_the_file(store, tmp_path, old, new, place, words):
     ],
 )
 def test_an_unknown_score_lists_the_scores(store, file, where, setting):
+    """Before anything is written; the data are not opened for it."""
+    before = tree(store.local)
+    said = famulus("run", file, "--set", setting, "--store", store.root, "--no-journal")
+    complains(said, 2, where, "'val/los'", "'val/loss'", "val/l1, val/loss", "direction: min or")
+    assert tree(store.local) == before
+    complains(famulus("check", file, "--set", setting, "--store", store.root), 2, where, "val/l1")
+
+
+@pytest.mark.parametrize(
+    ("where", "setting"),
+    [
+        ("training.stop.score", "training.stop={score: val/los, direction: min}"),
+        ("training.keep.best", "training.keep={best: val/los, direction: max}"),
+        (
+            "training.schedule.score",
+            "training.schedule={name: plateau, score: val/los, direction: min}",
+        ),
+    ],
+)
+def test_a_score_that_nobody_declared_must_be_measured(store, file, where, setting):
     before = tree(store.local)
     said = famulus("run", file, "--set", setting, "--store", store.root, "--no-journal")
     complains(said, 2, where, "'val/los'", "'val/loss'", "val/l1, val/loss", "and 1 more cell")

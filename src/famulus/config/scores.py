@@ -110,7 +110,8 @@ def _way(path: tuple[str, str], name: str, given: Direction | None, declared: Sc
         problem = f"neither way is better of {name}"
     else:
         names = [f"{PREFIX}{n}" for n in dict.fromkeys(["loss", *declared])]
-        problem = f"the task declares no score {name}, {suggestion(name, names)}"
+        problem = f"no score is declared as {name!r}, {suggestion(name, names)};"
+        problem += f" this task has {', '.join(sorted(names))}"
     cause = "" if score else "unknown-score"
     problem += f"; to watch it all the same, say training.{path[0]}.direction: min or max"
     raise SettingError(("training", *path), problem, cause)

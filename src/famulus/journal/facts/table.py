@@ -237,12 +237,17 @@ def _find(table: Table, key: str) -> Column:
     return found[0]
 
 
-def sort(table: Table, keys: Iterable[str]) -> Table:
-    """By several keys, the first counts most; `-lr` or `lr-` descends; blanks come last; stable."""
+def sort(table: Table, keys: Iterable[str], hidden: Table | None = None) -> Table:
+    """By several keys, the first counts most; `-lr` or `lr-` descends; blanks come last; stable.
+
+    A key names a column of `table`, or one of `hidden` that was not selected.
+    """
     rows = list(table.rows)
     for key in reversed(list(keys)):
         down = len(key) > 1 and (key.startswith("-") or key.endswith("-"))
-        column = _find(table, key.strip("-") if down else key)
+        wanted = key.strip("-") if down else key
+        shown = any(wanted in c.name for c in table.columns)
+        column = _find(table if shown or hidden is None else hidden, wanted)
         filled = [r for r in rows if r.cells.get(column.name) not in (None, "")]
         blank = [r for r in rows if r.cells.get(column.name) in (None, "")]
         filled.sort(key=lambda r, name=column.name: order(r.cells[name]), reverse=down)

@@ -54,7 +54,7 @@ def compare(
         table = with_extremes(table)
     if differing:
         include = [*include, "run"]
-    table = tables.sort(select(table, include, exclude), sort)
+    table = tables.sort(select(table, include, exclude), sort, hidden=table)
     if format == "json":
         extra = {"differences": _differences(records, differing)} if differing else {}
         if runs and (layers := layer_rows(records)):
