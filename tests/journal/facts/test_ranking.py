@@ -102,7 +102,7 @@ def test_losses_that_are_not_the_same_are_not_ranked():
     assert (found.score, found.better) == ("val/l1", "lower")
     said = headline(*runs)
     assert "Best is lr 2 with a validation l1 of 0.1" in said
-    assert "By val/l1, since val/loss does not mean the same in all of them." in said
+    assert "Ranked by val/l1, since val/loss is not the same quantity in all cells." in said
     alone = ranking(runs, ["val/loss"])  # no score compares
     assert alone.better is None
     same = [run(lr, facts[0], loss=None) for lr in (1, 2)]

@@ -95,7 +95,7 @@ def _best(entry: Entry) -> list[Sentence]:
     else:
         parts += [f"; {next_one} can't be told apart from it by these replicates."]
     if why := entry.ranking.because:
-        parts += [f" By {entry.score}, since {why}."]
+        parts += [f" Ranked by {entry.score}, since {why}."]
     return [parts]
 
 

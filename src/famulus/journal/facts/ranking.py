@@ -101,7 +101,7 @@ def _better(score: str, record: Record) -> Better | None:
 def _unranked(score: str, records: Sequence[Record]) -> str:
     """Why these runs are not ranked by `score`; '' if they may be."""
     if len({r.meaning(score) for r in records if r.facts}) > 1:
-        return f"{score} does not mean the same in all of them"
+        return f"{score} is not the same quantity in all cells"
     if records and better(score, records) is None:
         return f"nobody declared which way {score} is better"
     return ""
