@@ -65,11 +65,13 @@ def normed(x, norm):
 def test_a_norm_stands_where_it_is_put(up, place, skip):
     """Against the two blocks written out; with the norm at its other place they differ."""
     torch.manual_seed(0)
-    stage = Stage(3, 4, 3, Style("block", skip, "batch", "relu", norm_at=place), up=up).train()
+    stage = (
+        Stage(3, 4, 3, Style("block", skip, "batch", "relu", norm_at=place), up=up).train().double()
+    )
     halve, conv = (m for m in stage.main if hasattr(m, "stride"))
     (norm,) = (m for m in stage.main if isinstance(m, torch.nn.BatchNorm3d))
     torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
-    x, moved = torch.randn(2, 3, 8, 8, 8), F.conv_transpose3d if up else F.conv3d
+    x, moved = torch.randn(2, 3, 8, 8, 8).double(), F.conv_transpose3d if up else F.conv3d
     first = moved(x, halve.weight, halve.bias, 2)
 
     def written(at):
@@ -79,7 +81,7 @@ def test_a_norm_stands_where_it_is_put(up, place, skip):
         return (y + moved(x, stage.skip.weight, stage.skip.bias, 2) if skip else y).relu()
 
     out, other = stage(x), {"mid": "end", "end": "mid"}[place]
-    torch.testing.assert_close(out, written(place), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(out, written(place), rtol=1e-12, atol=1e-12)
     assert (out - written(other)).abs().max() > 0.1
 
 
