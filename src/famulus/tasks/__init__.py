@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,7 @@ def name_of(module: str) -> str:
     return name if name.startswith(tuple(f"{task}_" for task in own)) else f"{own[0]}_{name}"
 
 
+@cache
 def scores(name: str) -> Scores:
     """What the scores of a task of this package mean, without importing the task (or torch).
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ class Record:
         """Does this run go on from another with other settings, on the same curve?"""
         return self.parent.get("kind") in CONTINUED
 
-    @property
+    @cached_property
     def declared(self) -> Scores:
         """What the scores mean. A run recorded it; of an older one, its task still knows."""
         if "scores" in self.facts:
