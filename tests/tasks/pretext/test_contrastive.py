@@ -77,10 +77,12 @@ def test_pairwise_distance_is_not_squared_and_has_a_slope_at_zero():
 
 def test_info_nce_by_hand_and_its_chance():
     a, b = random(5, 8).float(), random(5, 8, seed=1).float()
-    unit = [x / x.norm(dim=1, keepdim=True) for x in (a, b)]
+    unit = [x.double() / x.double().norm(dim=1, keepdim=True) for x in (a, b)]
     logits = unit[0] @ unit[1].T / 0.2
     expected = -logits.log_softmax(1).diagonal().mean()
-    assert torch.allclose(c.info_nce(a, b, symmetric=False), expected, atol=1e-5)
+    found = c.info_nce(a, b, symmetric=False).double()  # of float32: logits of up to 5
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert not torch.allclose(c.info_nce(b, a, symmetric=False).double(), expected, atol=1e-3)
     same = torch.ones(5, 8)
     assert c.info_nce(same, same).item() == pytest.approx(math.log(5), abs=1e-5)  # collapsed
     assert c.info_nce(a, a, 0.05) < 0.1

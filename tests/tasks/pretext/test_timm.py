@@ -46,6 +46,8 @@ def test_ours_computes_what_theirs_does(tmp_path):
     theirs = timm.create_model("resnet18", pretrained=False, num_classes=0, global_pool="").eval()
     ours, _ = EncoderSettings(kind="resnet", name="resnet18").build(3, (64, 64))
     ours.load_state_dict(theirs.state_dict())
-    x = torch.rand(2, 3, 64, 64)
+    ours, theirs = ours.eval().double(), theirs.double()
+    x = torch.rand(2, 3, 64, 64).double()
     expected = theirs((x - ours.mean) / ours.std)
-    assert torch.allclose(ours.eval()(x), expected, atol=1e-5)
+    assert torch.allclose(ours(x), expected, rtol=1e-10, atol=1e-10)
+    assert not torch.allclose(theirs(x), expected, atol=1e-3)  # not without the normalisation

@@ -69,7 +69,8 @@ def test_a_need_for_more_than_there_are_is_refused():
 
 def test_weights_follow_the_beta_law():
     w = pretext.unmix_draw(seeds(4000), 3, 2, alpha=0.4)
-    assert torch.allclose(w.sum(1), torch.ones(4000), atol=1e-6)
+    # two shares, each rounded to float32
+    assert (w.double().sum(1) - 1).abs().max() < 2e-7
     assert ((w > 0).sum(1) == 2).all()
     first = w[torch.arange(4000), (w > 0).int().argmax(1)]
     assert stats.kstest(first.numpy(), stats.beta(0.4, 0.4).cdf).pvalue > 1e-3
@@ -81,7 +82,7 @@ def test_weights_follow_the_beta_law():
 @settings(max_examples=25, deadline=None)
 def test_weights_sum_to_one_above_the_least(alpha, least, mixed):
     w = pretext.unmix_draw(seeds(50), 4, mixed, alpha, least)
-    assert torch.allclose(w.sum(1), torch.ones(50), atol=1e-5)
+    assert (w.double().sum(1) - 1).abs().max() < 1e-6  # up to three, each of a few roundings
     assert (w[w > 0] >= least - 1e-6).all()
 
 
@@ -89,8 +90,11 @@ def test_a_mixture_is_the_weighted_sum_and_pixels_tell_the_weights():
     x = pictures(8, 3, 3, 6, 6)
     made = pretext.unmix(x, x, pretext.unmix_draw(seeds(8), 3, 2))
     for b in range(8):
-        expected = sum(float(w) * x[b, n] for n, w in enumerate(made.weights[b]))
-        assert torch.allclose(made.image[b], expected, atol=1e-6)
+        each = [x[b, n].double() for n in range(3)]
+        expected = sum(float(w) * one for w, one in zip(made.weights[b], each, strict=True))
+        assert (made.image[b] - expected).abs().max() < 1e-6  # three terms, their sum below 1
+        turned = sum(float(w) * one for w, one in zip(made.weights[b].roll(1), each, strict=True))
+        assert (made.image[b] - turned).abs().max() > 0.01
     found = least_squares_weights(made.image, made.sources)
     assert (found - made.weights).abs().max() < 1e-5  # solvable, and without any semantics
     assert accuracy_of_sets(found, made.target).all()
@@ -127,7 +131,7 @@ def test_scale_shows_dimmed_copies_and_blanks():
 
 @pytest.mark.parametrize("grid", [2, 3])
 def test_a_quadrant_is_the_enlarged_cell(grid):
-    x = pictures(12, 3, 12, 12)
+    x = pictures(12, 3, 12, 12).double()
     cell = pretext.quadrant_draw(seeds(12), grid)
     made = pretext.quadrant(x, cell, grid)
     side = 12 // grid
@@ -136,7 +140,9 @@ def test_a_quadrant_is_the_enlarged_cell(grid):
         inner = made.image[b, :, grid:-grid, grid:-grid]
         part = x[b : b + 1, :, top : top + side, left : left + side]
         big = torch.nn.functional.interpolate(part, size=12, mode="bilinear")[0]
-        assert torch.allclose(inner, big[:, grid:-grid, grid:-grid], atol=1e-5)
+        # all is float64 but the centres of the cells
+        assert (inner - big[:, grid:-grid, grid:-grid]).abs().max() < 3e-6
+        assert (inner - x[b, :, grid:-grid, grid:-grid]).abs().max() > 0.1
     assert set(cell.tolist()) <= set(range(grid**2))
 
 
@@ -204,7 +210,8 @@ def test_a_sample_is_a_function_of_its_seed_alone(kind):
     for name in ("image", "target", "sources", "weights", "box"):
         a, b = getattr(whole, name), getattr(alone, name)
         assert (a is None) == (b is None)
-        assert a is None or torch.allclose(a[4:5].double(), b.double(), atol=1e-6)
+        # float32: of a frame of 12 pixels a place is known to some 1e-6 pixels, a colour to 1e-6
+        assert a is None or torch.allclose(a[4:5].double(), b.double(), atol=1e-5)
     other = ask.compose(x, seeds(6, start=1))
     assert not torch.allclose(whole.image, other.image)
     assert whole.image.min() >= 0
@@ -286,9 +293,11 @@ def test_the_seam_is_covered_and_nothing_else():
 
 def test_detail_and_colour_are_gone():
     x = pictures(2, 3, 8, 8)
-    assert take_away("colour", x).std(1).max() < 1e-6
+    grey = take_away("colour", x)
+    assert (grey == grey[:, :1]).all()
+    assert x.std(1).max() > 0.1
     checker = ((torch.arange(8)[:, None] + torch.arange(8)) % 2).float().expand(1, 3, 8, 8)
-    assert take_away("detail", checker).std() < 1e-6
+    assert (take_away("detail", checker.double()) - 0.5).abs().max() < 1e-15
     assert take_away("detail", x[:, None]).shape == x[:, None].shape
 
 
@@ -297,10 +306,10 @@ def test_detail_and_colour_are_gone():
 
 def test_floors_are_the_least_of_all_constants():
     """Brute force over constants, on the targets of two of three."""
-    t = (pretext.unmix_draw(seeds(300), 3, 2) > 0).float()
-    w = pretext.unmix_draw(seeds(300), 3, 2)
+    w = pretext.unmix_draw(seeds(300), 3, 2).double()
+    t = (w > 0).double()
     grid = torch.linspace(0.01, 0.99, 99).double()
-    bce = [-(t.double() * p.log() + (1 - t.double()) * (1 - p).log()).mean() for p in grid]
+    bce = [-(t * p.log() + (1 - t) * (1 - p).log()).mean() for p in grid]
     assert constant.multi_label(t) <= min(bce) + 1e-9
     assert constant.multi_label(t) == pytest.approx(0.6365, abs=2e-3)
     mae = min(float((w - c).abs().mean()) for c in grid)
