@@ -44,8 +44,8 @@ def test_a_pass_for_each_code_is_forecast_as_too_slow():
 
 def test_without_its_cache_a_prior_draws_the_same():
     torch.manual_seed(0)
-    uncached = Uncached(5, (4, 4), 2, width=8, layers=2, first_kernel=3).eval()
-    cached = PixelCNN(5, (4, 4), 2, width=8, layers=2, first_kernel=3).eval()
+    uncached = Uncached(5, (4, 4), 2, width=8, layers=2, first_kernel=3).double().eval()
+    cached = PixelCNN(5, (4, 4), 2, width=8, layers=2, first_kernel=3).double().eval()
     cached.load_state_dict(uncached.state_dict())
     assert torch.equal(sample(uncached, 3), sample(cached, 3))
 

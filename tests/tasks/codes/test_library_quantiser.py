@@ -89,7 +89,8 @@ def test_a_library_class_keeps_the_contract(library):
     book, z = build("Nearest", scale=0.5), torch.randn(2, 8, 3, 3, requires_grad=True)
     out = book(z)
     assert out.codes.shape == (2, 3, 3, 2)
-    torch.testing.assert_close(book.decode(out.codes), out.z)
+    # x + (e - x): two roundings of numbers below 8
+    assert (book.decode(out.codes) - out.z).abs().max() < 1e-5 < (z - out.z).abs().max()
     assert out.commit == 0
     (out.z.sum() + out.codebook).backward()
     assert z.grad.abs().sum() > 0

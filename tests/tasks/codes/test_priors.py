@@ -94,11 +94,11 @@ def test_isolated_rows_leave_every_other_row_alone():
 @pytest.mark.parametrize("kind", ["pixelcnn", "transformer"])
 @pytest.mark.parametrize(("per_place", "classes"), [(1, 0), (2, 0), (3, 4)])
 def test_cached_equals_parallel(kind, per_place, classes):
-    model = prior(kind, per_place=per_place, classes=classes, grid=(5, 7), width=16)
+    model = prior(kind, per_place=per_place, classes=classes, grid=(5, 7), width=16).double()
     given = codes(3, (5, 7), per_place)
     given[:, :, 6] = SIZE  # padding is an input like any other
     label = torch.tensor([0, 3, 1]) if classes else None
-    assert (model(given, label) - cached_logits(model, given, label)).abs().max() < 1e-5
+    assert (model(given, label) - cached_logits(model, given, label)).abs().max() < 1e-12
 
 
 def test_a_stale_cache_is_seen():
@@ -108,15 +108,15 @@ def test_a_stale_cache_is_seen():
                 super().put(state, place, codes_BH)
 
     torch.manual_seed(0)
-    model = Stale(SIZE, (4, 6), 2, width=8, layers=2).eval()
-    assert (model(codes()) - cached_logits(model, codes())).abs().max() > 1e-5
+    model = Stale(SIZE, (4, 6), 2, width=8, layers=2).double().eval()
+    assert (model(codes()) - cached_logits(model, codes())).abs().max() > 1e-3
 
 
 def test_transformer_takes_a_volume_and_pixelcnn_refuses():
     model = prior("transformer", grid=(2, 3, 4)).double()
     given = codes(grid=(2, 3, 4))
     assert breaches(model, given) == []
-    assert (model(given) - cached_logits(model, given)).abs().max() < 1e-5
+    assert (model(given) - cached_logits(model, given)).abs().max() < 1e-12
     with pytest.raises(ValueError, match="two axes"):
         prior("pixelcnn", grid=(2, 3, 4))
 
@@ -124,13 +124,13 @@ def test_transformer_takes_a_volume_and_pixelcnn_refuses():
 def test_samples_follow_the_model():
     """All 3^4 maps of a tiny prior: frequencies of 4,000 samples against its probabilities."""
     torch.manual_seed(0)
-    model = PixelCNN(3, (2, 2), 1, width=8, layers=2, first_kernel=3).eval()
+    model = PixelCNN(3, (2, 2), 1, width=8, layers=2, first_kernel=3).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)  # far from uniform
         every = torch.tensor(list(itertools.product(range(3), repeat=4))).view(81, 2, 2, 1)
         p = model(every).log_softmax(-1).gather(-1, every[..., None]).flatten(1).sum(1).exp()
-    assert p.sum() == pytest.approx(1, abs=1e-5)
+    assert p.sum() == pytest.approx(1, abs=1e-12)
     drawn = sample(model, 4000, Sampling(seed=3)).flatten(1)
     index = (drawn * torch.tensor([27, 9, 3, 1])).sum(1)
     frequency = torch.bincount(index, minlength=81) / 4000
@@ -142,7 +142,8 @@ def test_samples_follow_the_model():
 
 @pytest.mark.parametrize("kind", ["pixelcnn", "transformer"])
 def test_a_picture_depends_on_its_seed_and_number_alone(kind):
-    model, how = prior(kind), Sampling(seed=5, temperature=1.5)
+    # float64: in no processor's rounding does a number fall on the other side of a code's share
+    model, how = prior(kind).double(), Sampling(seed=5, temperature=1.5)
     four = sample(model, 4, how)
     assert torch.equal(sample(model, 2, how, first=2), four[2:])
     assert not torch.equal(sample(model, 4, Sampling(seed=6, temperature=1.5)), four)
@@ -166,7 +167,7 @@ def test_a_partial_picture_keeps_what_is_given():
 
 
 def test_temperature_top_k_and_top_p():
-    logits = torch.tensor([[0.0, 1.0, 2.0, 2.0, -torch.inf]])
+    logits = torch.tensor([[0.0, 1.0, 2.0, 2.0, -torch.inf]], dtype=torch.float64)
     p = logits.softmax(1)
     torch.testing.assert_close(
         probabilities(logits, Sampling(temperature=2)), (logits / 2).softmax(1)

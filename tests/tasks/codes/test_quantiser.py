@@ -75,7 +75,8 @@ def test_codes_per_position(shared):
     out = book.eval()(z)
     assert out.codes.shape == (8, 5, 6, 2)
     assert book.codebook_GKD.shape[0] == (1 if shared else 2)
-    torch.testing.assert_close(book.decode(out.codes), out.z)
+    # z + (e - z): two roundings of numbers below 8
+    assert (book.decode(out.codes) - out.z).abs().max() < 1e-5 < (z - out.z).abs().max()
     # code h depends on its own group of channels alone
     changed = z.clone()
     changed[:, 4:] += 3

@@ -9,6 +9,8 @@ from famulus.tasks.codes.quantiser import AveragedCodebook, FiniteScalar
 from famulus.tasks.codes.scaling import Scaling
 from famulus.tasks.codes.vqvae import VAE, VQVAE, encode_pictures, grid_mask
 
+# z + (e - z) is e but for its last bits, and a dozen float32 layers make values of 1 to 3 of it
+ROUNDING = 1e-4
 MAGIC = [c.Layer(*row) for row in ((32, 5, 2), (48, 5), (64, 5, 2), (92, 5), (128, 5, 2))]
 
 
@@ -70,7 +72,9 @@ def test_residual_nets_in_two_and_three_dimensions(space, patch, grid):
     out = model(x)
     assert out.recon.shape == x.shape
     assert out.quantised.codes.shape == (2, *[grid] * space, 1)
-    torch.testing.assert_close(model.decode(model.encode(x)), out.recon)
+    codes = model.encode(x)
+    assert (model.decode(codes) - out.recon).abs().max() < ROUNDING
+    assert (model.decode((codes + 1) % 16) - out.recon).abs().max() > 0.1  # of other codes
 
 
 @pytest.mark.parametrize("space", [1, 2, 3])
@@ -121,10 +125,10 @@ def test_codes_with_padding_say_all_that_the_decoder_was_given(quantiser, turned
     size = model.quantiser.size
     assert (codes == size).any()
     assert (codes < size).any()
-    torch.testing.assert_close(model.decode(codes), recon, atol=1e-5, rtol=0)
+    assert (model.decode(codes) - recon).abs().max() < ROUNDING
     for filler in (0, size - 1):  # control: a code in the padding reaches real pixels
         filled = model.decode(codes.masked_fill(codes == size, filler))
-        assert ((filled - recon) * mask).abs().max() > 1e-3
+        assert ((filled - recon) * mask).abs().max() > 0.1
 
 
 @torch.no_grad()
