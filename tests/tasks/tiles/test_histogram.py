@@ -107,8 +107,9 @@ def test_loss(kind, norm):
 
 
 def test_loss_ignores_where_pixels_are():  # what a histogram can't see
-    a = torch.rand(1, 1, 8, 8)
-    assert HistogramLoss(9, sigma=20.0)(a, a.flip(2)) < 1e-5
+    a = torch.rand(1, 1, 8, 8, dtype=torch.float64)
+    assert HistogramLoss(9, sigma=20.0)(a, a.flip(2)) < 1e-12
+    assert HistogramLoss(9, sigma=20.0)(a, a.square()) > 0.1
 
 
 def test_autocast_does_not_round():

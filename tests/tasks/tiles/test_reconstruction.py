@@ -35,18 +35,20 @@ def test_likelihoods_are_those_of_torch_distributions(pair, name, scale):
 
 def test_bce_is_bernoulli_for_black_and_white(pair):
     raw, target = pair[0], (pair[1] > 0.5).float()
-    expected = -Bernoulli(logits=raw).log_prob(target).mean().item()
+    expected = -Bernoulli(logits=raw.double()).log_prob(target.double()).mean().item()
     assert rec.batch_mean("bce", raw, target).item() == pytest.approx(expected, rel=1e-5)
+    assert rec.batch_mean("bce", raw, 1 - target).item() != pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", rec.NAMES)
 def test_mean_of_samples_is_the_batch_mean(pair, name):
-    raw, target = pair
-    per_sample = rec.per_sample(name, raw, target)
-    assert per_sample.shape == (5,)
-    assert per_sample.mean().item() == pytest.approx(
-        rec.batch_mean(name, raw, target).item(), rel=1e-5
-    )
+    x, t = (part.double() for part in pair)
+    error = {"l1": (x - t).abs(), "l2": (x - t).square(), "bce": (1 + x.exp()).log() - t * x}
+    exact = error[{"laplace": "l1", "gaussian": "l2"}.get(name, name)].flatten(1).mean(1)
+    per_sample = rec.per_sample(name, *pair)
+    assert per_sample.tolist() == pytest.approx(exact.tolist(), rel=1e-5)
+    assert per_sample.tolist() != pytest.approx(exact.flip(0).tolist(), rel=1e-3)
+    assert rec.batch_mean(name, *pair).item() == pytest.approx(exact.mean().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", DENSITIES)

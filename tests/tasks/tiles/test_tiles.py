@@ -126,8 +126,10 @@ def test_weight_and_warm_up_by_hand():
     batch = first(task, 32)
     for inputs, factor in ((0, 0.0), (250, 0.125), (5000, 0.5)):
         parts = task.loss(model, batch, Position(0, inputs, 0, 0))
-        expected = parts["recon"] + factor * parts["kl"]
-        assert parts["total"].item() == pytest.approx(expected.item(), rel=1e-6)
+        recon, kl = parts["recon"].item(), parts["kl"].item()
+        # float32: a product and a sum of what is above 0
+        assert parts["total"].item() == pytest.approx(recon + factor * kl, rel=1e-6)
+        assert factor == 0.5 or parts["total"].item() != pytest.approx(recon + 0.5 * kl, rel=1e-4)
 
 
 def test_the_noise_follows_the_random_state():
@@ -264,8 +266,9 @@ def test_many_samples_are_the_few_and_more():
     many = task.sample(model.eval(), 300, seed=1)  # decoded in two parts
     z = torch.randn(300, 5, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        at_once = task._term.to_image(model.decode(z))
-    assert torch.allclose(many, at_once, atol=1e-6)
+        exact = task._term.to_image(model.double().decode(z.double()))
+    assert (many - exact).abs().max() < 1e-4  # greys of 0..1 by four float32 layers
+    assert (many - exact.roll(1, 0)).abs().amax((1, 2, 3)).min() > 1e-3  # another one's
 
 
 @pytest.mark.parametrize(
