@@ -145,21 +145,24 @@ def test_grid_pads_only_to_fast_sizes():
     """11 x 13 x 17 is padded to 11 x 14 x 18 and cropped; longer counts go on from shorter ones."""
     grid = Grid((11, 13, 17), GEOMETRY)
     assert grid.sizes == (11, 14, 18)
-    phase = torch.randn(1, 11, 13, 17, generator=torch.Generator().manual_seed(0))
+    phase = torch.randn(1, 11, 13, 17, generator=torch.Generator().manual_seed(0)).double()
     after = grid.descend(phase, None, [2, 5], 1.5)
-    wide = torch.zeros(1, 11, 14, 18)
+    wide = torch.zeros(1, 11, 14, 18).double()
     wide[:, :, :13, :17] = phase
     d = dipole_kernel((11, 14, 18), GEOMETRY)
     for chi, n in zip(after, (2, 5), strict=True):
         exact = descend(wide, d, torch.full((n,), 1.5))[:, :, :13, :17]
-        assert torch.allclose(chi, exact, atol=1e-5)
+        assert torch.allclose(chi, exact, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(*after, atol=1e-2)  # of 2 steps and of 5
 
 
 def test_referenced():
-    chi = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    chi = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(0)).double()
     mask = torch.zeros_like(chi)
     mask[:, 1:3] = 1
     out = referenced(chi, mask)
     assert (out[mask == 0] == 0).all()
-    assert out[0][mask[0] > 0].mean().abs() < 1e-6
-    assert torch.allclose(referenced(chi + 5, mask), out, atol=1e-5)
+    assert out[0][mask[0] > 0].mean().abs() < 1e-14
+    assert torch.allclose(referenced(chi + 5, mask), out, rtol=1e-12, atol=1e-12)
+    whole = referenced(chi, torch.ones_like(chi))  # control: of the mean of everything
+    assert whole[0][mask[0] > 0].mean().abs() > 1e-3
