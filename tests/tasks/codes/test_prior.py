@@ -193,10 +193,11 @@ def test_letterboxed_codes_are_drawn_as_the_first_stage_draws_them(tmp_path):
     shown = codes._rebuild(net, fixed["image"], fixed["mask"])
     task, _ = make(parent)
     drawn = task.decode(batch_of(task, 6)["codes"])
-    assert ((drawn - shown) * fixed["mask"]).abs().max() < 1e-5
+    # float32, two ways to a code's vector: its last bits, grown some ten times by the decoder
+    assert ((drawn - shown) * fixed["mask"]).abs().max() < 1e-4
     assert shown.std() > 0.01
     filled = batch_of(task, 6)["codes"].clamp(max=15)  # control: the padding as some code
-    assert ((task.decode(filled) - shown) * fixed["mask"]).abs().max() > 1e-3
+    assert ((task.decode(filled) - shown) * fixed["mask"]).abs().max() > 0.1
 
 
 def test_sampling_is_forecast_and_bounded():
