@@ -1,5 +1,6 @@
 """A loop of one's own under a monitor: recorded like a run, and not disturbed by it."""
 
+import statistics
 import subprocess
 import sys
 import warnings
@@ -149,7 +150,9 @@ def test_losses_are_means_and_logs_do_not_depend_on_the_device(tmp_path):
         mean = sum(window) / len(window)
         assert event["values"]["total"] == pytest.approx(mean, rel=1e-6)
         assert event["values"]["twice"] == pytest.approx(2 * mean, rel=1e-6)
-        assert event["sd"] == pytest.approx(torch.tensor(window).std(correction=0).item(), abs=1e-6)
+        assert event["sd"] == pytest.approx(statistics.pstdev(window), abs=1e-6)
+        if len(window) > 1:
+            assert event["sd"] != pytest.approx(statistics.stdev(window), rel=0.01)
 
 
 def test_probes_and_forms_of_a_batch(tmp_path):
