@@ -93,6 +93,15 @@ def test_what_a_person_reads(line, says):
     assert says in done.stderr.splitlines()[-1]
 
 
+def test_a_wing_lacks_what_every_module_may_lack():
+    """Only classes were imported from its file: tools that look for other names go on."""
+    from famulus.tasks import tiles
+
+    assert not hasattr(tiles, "anything")
+    with pytest.raises(ImportError, match="import it from"):
+        tiles.Tiles  # noqa: B018
+
+
 def test_the_old_packages_hold_nothing():
     for name in GONE:
         module = importlib.import_module(f"famulus.{name}")

@@ -100,15 +100,28 @@ def test_a_file_without_a_direction_has_the_id_that_it_had():
         explicit = section[:-1] + ", direction: min}"
         filled = [{"task": "mine", "training": t} for t in (made, training(explicit))]
         assert len({run_id(f, Config, "data") for f in filled}) == 1
+    assert training("keep: {best: null, direction: max}")["keep"]["direction"] == "max"
     others = [{"task": "mine", "training": training(f"stop: {{score: val/{s}}}")}
               for s in ("l1", "accuracy")]  # fmt: skip
     assert len({run_id(f, Config, "data") for f in others}) == 2
 
 
-def test_another_score_on_resume_brings_its_own_direction():
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("stop: {score: val/l1}", "stop.score"),
+        ("keep: {best: val/l1}", "keep.best"),
+        ("schedule: {name: plateau, score: val/l1}", "schedule.score"),
+    ],
+)
+def test_another_score_on_resume_brings_its_own_direction(section, key):
+    stored = {"task": "mine", "training": training(section)}
+    new = refill(stored, [f"training.{key}=val/accuracy"], Mine)
+    assert new["training"][key.partition(".")[0]]["direction"] == "max"
+
+
+def test_a_direction_on_resume_is_the_persons_own():
     stored = {"task": "mine", "training": training("stop: {score: val/l1}")}
-    new = refill(stored, ["training.stop.score=val/accuracy"], Mine)
-    assert new["training"]["stop"]["direction"] == "max"
     assert refill(stored, ["training.batch=8"], Mine)["training"]["stop"]["direction"] == "min"
     both = ["training.stop.score=val/accuracy", "training.stop.direction=min"]
     with pytest.raises(ConfigError, match=r"--set .*stop.direction: expected max"):

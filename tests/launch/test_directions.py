@@ -1,6 +1,7 @@
 """A score that rises: nothing stops a run because it improves, and its best is its highest."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 from famulus import Monitor
 from famulus.api import Score
 from famulus.config.errors import ConfigError
+from famulus.journal.facts.record import read_run
+from famulus.journal.pages.run_page import _provenance
 from famulus.store.store import Store
 from tests.launch.tiny import complains, famulus, write
 
@@ -29,6 +32,8 @@ training:
   keep: {best: val/accuracy}
   stop: {score: val/accuracy, patience: 3}
   threads: 1
+expect:
+  - {score: val/accuracy, where: {lr: 0.01}, value: 0.2, within: 10%}
 """
 
 
@@ -55,6 +60,9 @@ def test_its_best_is_its_highest_and_it_is_not_stopped_on_the_way_up(trained):
     assert values[run.step_of("best")] == max(values.values())
     records = set(itertools.accumulate(values.values(), max))
     assert len(records) > 4  # each of them was a setback to whoever takes lower for better
+    facts = next(e for e in run.events() if e["kind"] == "facts")
+    assert facts["scores"]["accuracy"] == {"unit": "", "better": "higher", "comparable": True}
+    assert not {"scores", "means"} & {name for name, _ in _provenance(read_run(run), {})}
     stored = run.config()["training"]
     assert stored["keep"]["direction"] == stored["stop"]["direction"] == "max"
 
@@ -65,6 +73,11 @@ def test_the_page_calls_the_higher_one_best(trained):
     assert "val/accuracy: higher is better" in said
     table = famulus("compare", "rises", "--store", trained, "--json").json()
     assert table["ranked_by"] == {"score": "val/accuracy", "better": "higher", "because": ""}
+    assert "%), better" in said  # the promise broke to the good side
+    page = (trained / "journal/rises/index.html").read_text()
+    assert "val/accuracy: higher is better" in page
+    assert re.search(r'class="best">.{0,600}0\.01<', page, re.S)
+    assert page.count('class="best"') == 1
     meters = {row["lr"]: row["meter"] for row in table["rows"]}
     assert meters == {0.000001: 21, 0.01: 1}
 
@@ -93,7 +106,7 @@ def watch(folder, name, scores):
 
 
 def test_a_watched_loop_says_which_way_its_scores_are_better(tmp_path):
-    said = watch(tmp_path / "runs", "told", {"accuracy": Score(better="higher")})
+    said = watch(tmp_path / "runs", "told", {"val/accuracy": Score(better="higher")})
     assert "Best is **lr 0.2** with a validation accuracy of **0.900**" in said
     said = watch(tmp_path / "runs", "untold", None)
     assert "not ranked: nobody declared which way val/accuracy is better" in said

@@ -1,14 +1,21 @@
 """Nothing is ranked by a guess: not by a word in a name, nor by losses that are not the same."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from famulus.config.scores import Score, as_json
 from famulus.journal.facts.entry import Entry
 from famulus.journal.facts.expect import check
+from famulus.journal.facts.forecast import ahead
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.headline import sentences, text
 from famulus.journal.facts.ranking import Ranking, better, ranking
+from famulus.journal.facts.record import Picture, Series
 from famulus.journal.facts.table import build
+from famulus.journal.pages.panels import MOST_RUNS, _drawn
+from famulus.journal.pages.pictures import chosen
 from tests.journal.runs import record
 
 DECLARED = {"accuracy": Score(better="higher"), "prevalence": Score()}
@@ -163,3 +170,83 @@ def test_the_order_of_equal_and_unranked_cells_is_kept():
     assert Ranking(better=None).sorted(cells, float) == cells
     assert Ranking(better=None).best([1.0]) is None
     assert not Ranking(better=None).beaten(2, 1)
+
+
+@pytest.mark.parametrize(("section", "key"), [("stop", "score"), ("schedule", "score")])
+def test_whoever_watches_a_score_may_say_its_direction(section, key):
+    one = run(1, new(), {"best": None}, precision=0.2)
+    one.config["training"][section] = {key: "val/precision", "direction": "max"}
+    assert better("val/precision", [one]) == "higher"
+    assert better("val/other", [one]) is None
+
+
+def test_runs_that_did_not_measure_a_score_say_nothing_of_it():
+    with_it, without = run(1, new(), accuracy=0.5), run(2, new({}), l1=0.1)
+    assert better("val/accuracy", [with_it, without]) == "higher"
+    assert better("val/l1", [with_it, without]) is None
+
+
+def test_a_run_that_has_not_begun_changes_no_meaning():
+    """Its facts are still to come; those of the others decide."""
+    runs = [run(lr, new({}, loss="nats"), loss=None) for lr in (1, 2)]
+    assert ranking([*runs, run(3, None)], ["val/loss"]).better == "lower"
+    assert ranking([*runs, run(3, new({}, loss="bits"))], ["val/loss"]).better is None
+
+
+def under_way(*runs):
+    for one in runs:
+        one.status = "running"
+        for name, value in one.done.pop("scores").items():
+            ends = [np.array([float(n)]) for n in (1, 1, 1)]
+            one.series[name] = Series(*ends, np.array([value]))
+    return runs
+
+
+def test_so_far_the_better_one_leads():
+    runs = under_way(*(run(lr, new(), ACCURACY, accuracy=a) for lr, a in ((1, 0.2), (2, 0.7))))
+    assert "So far lr 2 leads with a validation accuracy of 0.7" in headline(*runs)
+    unknown = {"best": "val/precision"}
+    runs = under_way(*(run(lr, new(), unknown, precision=p) for lr, p in ((1, 0.2), (2, 0.7))))
+    assert "leads" not in headline(*runs)
+
+
+def test_of_what_is_not_ranked_no_axis_explains_a_part():
+    cells = [(a, b) for a in (1, 2) for b in (1, 2)]
+    for declared, found in ((DECLARED, True), ({}, False)):
+        runs = [run(a, new(declared), {"best": None}, replicate=10 * a + b, accuracy=a + b / 10)
+                for a, b in cells]  # fmt: skip
+        for one, (a, b) in zip(runs, cells, strict=True):
+            one.axes.update(lr=a, size=b)
+        entry = entry_of(*runs)
+        entry.axes = entry.naming = ["lr", "size"]
+        said = " ".join(text(s) for s in sentences(entry))
+        assert ("lr: 1 is below 2 in 2 of 2 pairs" in said) is found
+
+
+def test_the_best_of_a_curve_is_on_the_side_that_is_better():
+    old = run(1, None, {"best": "val/knn", "direction": "min"}, task="pretext", knn=0.6)
+    steps = np.arange(3.0)
+    old.series["val/knn"] = Series(steps, steps, steps, np.array([0.1, 0.7, 0.6]))
+    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    assert made.rows[0].cells["best val/knn"].mean == 0.7
+
+
+def test_a_loss_of_which_higher_is_better_is_not_foreseen():
+    one = run(1, new({"loss": Score(better="higher")}), loss=None)
+    one.status = "running"
+    assert "higher is better" in ahead(one).reason
+    other = run(1, new(), loss=None)
+    other.status = "running"
+    assert "higher is better" not in ahead(other).reason
+
+
+def test_with_many_runs_the_best_are_drawn_and_pictured():
+    runs = [run(n, new(), ACCURACY, accuracy=n / 1000) for n in range(MOST_RUNS + 50)]
+    entry = entry_of(*runs)
+    drawn, left_out = _drawn(entry)
+    assert left_out > 0
+    assert min(g.mean("val/accuracy") for g in drawn) > 0.001 * (left_out - 1)
+    for one in runs:
+        one.pictures.append(Picture("p", "pictures/p.png", 1, 1, (), ""))
+    front, _ = chosen(replace(entry, axes=[]))
+    assert front[0].mean("val/accuracy") == max(g.mean("val/accuracy") for g in entry.groups)

@@ -11,6 +11,21 @@ from tests.journal import conftest as lab
 NAME = "tiles/compare-datasets"
 
 
+def test_a_column_that_is_not_shown_sorts_too(laboratory):
+    out = json.loads(compare(laboratory, [NAME], ["run"], sort=["-val/psnr"], format="json"))
+    assert "val/psnr" not in out["columns"]
+    shown = json.loads(compare(laboratory, [NAME], ["run", "psnr"], format="json"))
+    value = {row["run"]: row["val/psnr"] for row in shown["rows"]}
+    order = [v for row in out["rows"] if (v := value[row["run"]]) is not None]
+    assert order == sorted(order, reverse=True)
+    assert order != sorted(order)
+
+
+def test_a_score_that_is_asked_for_ranks(laboratory):
+    out = json.loads(compare(laboratory, [NAME], score="psnr", format="json"))
+    assert out["ranked_by"]["score"] == "val/psnr"
+
+
 def test_an_experiment_is_its_table(laboratory):
     out = compare(laboratory, [NAME], include=["psnr"], exclude=["minutes"], sort=["val/loss"])
     lines = out.splitlines()
