@@ -75,3 +75,19 @@ def test_a_module_that_is_not_there_or_holds_no_task(mine):
     (mine / "lessons/grey.py").write_text("x = 1\n", encoding="utf-8")
     said = famulus("run", path, "--store", mine / "runs", "--allow-module", "lessons.grey")
     complains(said, 2, "lessons.grey: expected one Task class, received 0")
+
+
+@pytest.mark.parametrize(
+    ("declared", "received"),
+    [
+        ('{"l1": "lower"}', "'l1': 'lower'"),
+        ('["l1"]', "['l1']"),
+        ("None", "None"),
+    ],
+)
+def test_scores_that_are_none_are_one_clear_line(mine, declared, received):
+    wrong = TASK.replace("class Grey(Tiles):\n", f"class Grey(Tiles):\n    SCORES = {declared}\n")
+    (mine / "lessons/grey.py").write_text(wrong, encoding="utf-8")
+    path = write(mine, TEXT.replace("task: tiles", "task: grey"))
+    said = famulus("run", path, "--store", mine / "runs", "--allow-module", "lessons.grey")
+    complains(said, 2, "lessons.grey.Grey.SCORES: expected scores by name", received)

@@ -116,7 +116,7 @@ def test_a_watched_loop_says_which_way_its_scores_are_better(tmp_path):
 def test_what_is_no_score_is_refused():
     net = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    with pytest.raises(ConfigError, match=r"scores of 'accuracy': expected Score\(better="):
+    with pytest.raises(ConfigError, match=r"Monitor: scores: expected .* received 'accuracy': 'higher'"):
         Monitor(net, optimizer, store="memory://none", scores={"accuracy": "higher"})
 
 

@@ -28,7 +28,7 @@ from famulus.bridges import watched
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
-from famulus.config.scores import Scores, as_json
+from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls import Control
 from famulus.diagnosis.controls.trial import Subject
@@ -96,7 +96,7 @@ class Monitor:
         if controls_s < 0:
             raise ConfigError(f"Monitor: expected controls_s >= 0, received {controls_s}")
         self.log_every, self.controls_s = log_every, controls_s
-        self.declared = watched.checked_scores(scores or {})
+        self.declared = checked(scores or {}, "Monitor: scores")
         self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
         self.run = watched.new_run(Store.open(store), name, self.config)
         self.steps = self.inputs = 0

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, StoreError
-from famulus.config.scores import PREFIX, Score, Scores
 from famulus.store import layout
 from famulus.store.run import Run
 from famulus.store.store import Store
@@ -37,19 +36,6 @@ def checked_model(model: Any) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise ConfigError(f"Monitor: expected a torch.nn.Module, received {type(model).__name__}")
     return model
-
-
-def checked_scores(scores: Any) -> Scores:
-    """As given. Raises ConfigError for what is no mapping of names to `Score`."""
-    given = dict(scores) if isinstance(scores, Mapping) else {"": scores}
-    for name, score in given.items():
-        if not isinstance(score, Score):
-            where = f" of {name!r}" if name else ""
-            raise ConfigError(
-                f"Monitor: scores{where}: expected Score(better='lower') or 'higher' by name,"
-                f" received {score!r}"
-            )
-    return {str(name).removeprefix(PREFIX): score for name, score in given.items()}
 
 
 def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from famulus.config.errors import SettingError
+from famulus.config.errors import ConfigError, SettingError
 from famulus.config.nearest import suggestion
 from famulus.config.schema import Direction, Training
 
@@ -39,6 +39,19 @@ class Score:
 
 Scores = Mapping[str, Score]
 LOSS = Score(better="lower", comparable=False)  # training makes it small, whatever it is
+
+
+def checked(given: Any, where: str) -> Scores:
+    """`given` with names without `val/`. Raises ConfigError if it is not `Score`s by name."""
+    wrong = [f"{given!r}"] if not isinstance(given, Mapping) else [
+        f"{name!r}: {score!r}" for name, score in given.items() if not isinstance(score, Score)
+    ]  # fmt: skip
+    if wrong:
+        raise ConfigError(
+            f"{where}: expected scores by name, as {{'accuracy': Score(better='higher')}},"
+            f" received {wrong[0]}"
+        )
+    return {str(name).removeprefix(PREFIX): score for name, score in given.items()}
 
 
 def find(name: str, declared: Scores) -> Score | None:

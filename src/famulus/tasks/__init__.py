@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
-from famulus.config.scores import Scores
+from famulus.config.scores import Scores, checked
 
 if TYPE_CHECKING:
     from famulus.tasks.base import Task
@@ -85,7 +85,7 @@ def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
         return _class_in(_files()[name])
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return entry.load()
+            return _declared(entry.load())
     raise ConfigError(f"task: no task is named {name!r}; {suggestion(name, names())}")
 
 
@@ -103,4 +103,9 @@ def _class_in(module: str) -> "type[Task]":
     ]
     if len(classes) != 1:
         raise ConfigError(f"{module}: expected one Task class, received {len(classes)}")
-    return classes[0]
+    return _declared(classes[0])
+
+
+def _declared(kind: "type[Task]") -> "type[Task]":
+    checked(kind.SCORES, f"{kind.__module__}.{kind.__name__}.SCORES")
+    return kind
