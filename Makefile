@@ -20,11 +20,15 @@ test: venv
 
 # The order of sums, and with it the last digits, is that of a processor's widest instructions. So
 # that tests hold on any, those of what computes run once more with the narrowest instructions that
-# every x86 processor has. Left out: training, launch, diagnosis and journal, which build on these.
+# every x86 processor has. Left out: training, launch, diagnosis and journal, which build on these,
+# and four files that train through the loop or the command line and compare runs with runs.
+TRAINING := codes/test_codes_resume tiles/test_tiles_stacked scroll/test_scroll_commands qsm/test_apply
+
 test-lowest: venv
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile \
-		tests/tasks tests/nets tests/images tests/volumes tests/feed
+		tests/tasks tests/nets tests/images tests/volumes tests/feed \
+		$(TRAINING:%=--ignore=tests/tasks/%.py)
 
 lint: venv
 	$(BIN)/ruff check .
