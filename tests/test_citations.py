@@ -38,11 +38,19 @@ def missing(text):
 
 
 def _is_module(dotted):
-    """Is it a module, or at most two names deep in one, as a class and its method?"""
+    """Is it a module, or something in one, as a class and its method?"""
     parts = dotted.split(".")
-    if parts[0] in ("api", "schedule", "units"):  # a module by itself
-        return hasattr(import_module(f"famulus.{parts[0]}"), parts[1])
-    return any(_spec(".".join(parts[:n])) for n in range(len(parts), max(1, len(parts) - 3), -1))
+    for count in range(len(parts), 0, -1):
+        spec = _spec(".".join(parts[:count]))
+        if spec is None:
+            continue
+        if count == len(parts):
+            return True
+        here = None if spec.submodule_search_locations else import_module(spec.name)
+        for name in parts[count:]:
+            here = getattr(here, name, None)
+        return here is not None
+    return False
 
 
 def _spec(dotted):
@@ -74,6 +82,9 @@ def test_what_a_page_cites_exists(page):
         ("`famulus.store.store.Store.find`", []),
         ("`famulus.api.Score` is the face's", []),
         ("`diagnosis.forecast` has it", ["diagnosis.forecast"]),
+        ("`tasks.scroll.nothing`", ["tasks.scroll.nothing"]),
+        ("`famulus.tasks.qsm.dipol.kernel`", ["tasks.qsm.dipol.kernel"]),
+        ("`famulus.store.store.Store.never`", ["store.store.Store.never"]),
     ],
 )
 def test_a_wrong_citation_is_seen(text, found):

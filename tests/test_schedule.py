@@ -7,7 +7,7 @@ import torch
 from scipy import integrate
 from torch import nn
 
-from famulus.config.schema import Schedule, Shape
+from famulus.config.schema import ALL_OPTIONS, OWN_OPTIONS, Schedule, Shape
 from famulus.schedule import FOLLOWS_SCORES, SHAPES, Place, learning_rate, rate_to_come
 
 STEPS, BATCH = 50, 16
@@ -60,6 +60,13 @@ def test_every_schedule_has_its_formula_and_its_name():
     assert set(SHAPES) >= FOLLOWS_SCORES
 
 
+def test_every_option_belongs_to_a_schedule():
+    """Else it is accepted with any of them, and does nothing."""
+    shared = {"name", "final_lr", "warmup_inputs"}
+    assert set(Schedule.model_fields) - shared == set(ALL_OPTIONS)
+    assert set(OWN_OPTIONS) <= set(SHAPES)
+
+
 def to_come(lr=1.0, budget=10, **schedule):
     return rate_to_come(Schedule(**schedule), lr, Place(0, budget, 1, 0))
 
@@ -75,3 +82,5 @@ def test_the_rate_to_come_over_inputs():
         to_come(name="plateau")
     with pytest.raises(ValueError, match="number of training samples"):
         to_come(name="step", every={"epochs": 1})
+    with pytest.raises(ValueError, match="number of training samples"):
+        to_come(name="step", every={"epochs": 1}, warmup_inputs=4)  # not only at its end

@@ -3,7 +3,6 @@
 Nothing is redirected: what moved may move again. `famulus.api` is what people's own code imports.
 """
 
-import importlib.abc
 from collections.abc import Callable
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -15,7 +14,7 @@ ops > diagnosis: loss_forms
 diagnosis > diagnosis.foresight: backtest forecast foresee=run_forecast
 diagnosis > diagnosis.probes: probe_layers=layers probe_outputs=outputs probe_sample=sample
     probe_tensors=tensors probes=probe
-data > feed: data_folder feeder order progress source streams
+data > feed: feeder order progress source streams
 ops > feed: draws
 data > images: cache catalog class_folders duplicates fetch file_source files idx image_index
     image_source images=open labelled=labelled_source loose=input_pictures npz
@@ -99,8 +98,8 @@ def moves() -> dict[str, str]:
     return found
 
 
-class Moved(importlib.abc.MetaPathFinder):
-    """Asked last, for modules that nobody else has found.
+class Moved:
+    """A finder of modules (`sys.meta_path`). Asked last, for modules that nobody else has found.
 
     A package that was taken apart is let through empty, so that the module in it can be named.
     """
@@ -119,13 +118,12 @@ class Moved(importlib.abc.MetaPathFinder):
         return None
 
 
-def in_its_file(wing: str) -> Callable[[str], NoReturn]:
-    """`__getattr__` of a wing whose name was a module's: its task class is one file deeper now."""
+def in_its_file(package: str, module: str) -> Callable[[str], NoReturn]:
+    """`__getattr__` of a package whose name was a module's: its classes are in `module` now."""
 
     def missing(name: str) -> NoReturn:
         if name[:1].isupper():
-            module = f"{wing}.{wing.rpartition('.')[2]}"
-            raise ImportError(f"{wing}.{name}: import it from {module}", name=name)
-        raise AttributeError(f"module {wing!r} has no attribute {name!r}")
+            raise ImportError(f"{package}.{name}: import it from {package}.{module}", name=name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return missing

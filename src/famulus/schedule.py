@@ -94,5 +94,5 @@ def rate_to_come(schedule: Schedule, base: float, start: Place) -> Rate:
     """
     if schedule.name in FOLLOWS_SCORES:
         raise ValueError(f"a {schedule.name} schedule follows scores that are still to come")
-    learning_rate(schedule, base, start)
+    learning_rate(schedule, base, replace(start, inputs=schedule.warmup_inputs))
     return lambda inputs: learning_rate(schedule, base, replace(start, inputs=inputs))

@@ -17,6 +17,7 @@ SCORES = {
     "recall gap": Score(better="lower"),
     "l1": Score(unit="grey ranges", better="lower"),
     "prevalence": Score(),
+    "recon": Score(better="lower", comparable=False, depends_on=("loss.kind", "data.scaling")),
 }
 
 
@@ -62,7 +63,7 @@ def test_through_json_and_back():
     strange = {"a": {"better": "up"}, "b": None, "c": {"unit": "m", "better": "lower"}}
     assert from_json(strange) == {"c": Score(unit="m", better="lower")}
     assert from_json("nonsense") == {}
-    with pytest.raises(ValueError, match="lower, higher or None"):
+    with pytest.raises(ConfigError, match=r"expected better='lower', .* received 'max'"):
         Score(better="max")
 
 
@@ -87,7 +88,9 @@ def test_the_direction_follows_the_score(section, key):
     assert training(said)[key]["direction"] == "max"  # nobody declared it: the person says it
     with pytest.raises(ConfigError, match=r"declared as 'val/acuracy', did you mean 'val/acc"):
         training(section.replace("SCORE", "acuracy"))
-    with pytest.raises(ConfigError, match="neither way is better of val/prevalence; to watch it"):
+    with pytest.raises(ConfigError, match="declared as 'accuracy', did you mean 'val/accuracy'"):
+        training(section.replace("val/SCORE", "accuracy"))
+    with pytest.raises(ConfigError, match="neither lower nor higher is better; to watch it"):
         training(section.replace("SCORE", "prevalence"))
 
 
@@ -118,6 +121,21 @@ def test_another_score_on_resume_brings_its_own_direction(section, key):
     stored = {"task": "mine", "training": training(section)}
     new = refill(stored, [f"training.{key}=val/accuracy"], Mine)
     assert new["training"][key.partition(".")[0]]["direction"] == "max"
+
+
+@pytest.mark.parametrize("value", ["null", "5", "[1]", "hello", "{stop: 3}"])
+def test_what_is_no_section_is_one_clear_line(value):
+    stored = {"task": "mine", "training": training()}
+    with pytest.raises(ConfigError, match="--set training"):
+        refill(stored, [f"training={value}"], Mine)
+
+
+def test_a_stored_direction_that_contradicts_is_mended_in_a_child():
+    """0.1.0 filled in `min` of whatever was watched."""
+    stored = {"task": "mine", "training": training("stop: {score: val/accuracy}")}
+    stored["training"]["stop"]["direction"] = stored["training"]["keep"]["direction"] = "min"
+    new = refill(stored, ["training.batch=8"], Mine)
+    assert new["training"]["stop"]["direction"] == "max"
 
 
 def test_a_direction_on_resume_is_the_persons_own():

@@ -3,16 +3,21 @@
 import itertools
 import re
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from famulus import Monitor
 from famulus.api import Score
+from famulus.config import experiment
 from famulus.config.errors import ConfigError
+from famulus.config.scores import from_json
 from famulus.journal.facts.record import read_run
 from famulus.journal.pages.run_page import _provenance
 from famulus.store.store import Store
+from famulus.tasks import scores
 from tests.launch.tiny import complains, famulus, write
 
 TEXT = """\
@@ -61,7 +66,7 @@ def test_its_best_is_its_highest_and_it_is_not_stopped_on_the_way_up(trained):
     records = set(itertools.accumulate(values.values(), max))
     assert len(records) > 4  # each of them was a setback to whoever takes lower for better
     facts = next(e for e in run.events() if e["kind"] == "facts")
-    assert facts["scores"]["accuracy"] == {"unit": "", "better": "higher", "comparable": True}
+    assert from_json(facts["scores"]) == scores("transfer")
     assert not {"scores", "means"} & {name for name, _ in _provenance(read_run(run), {})}
     stored = run.config()["training"]
     assert stored["keep"]["direction"] == stored["stop"]["direction"] == "max"
@@ -116,16 +121,57 @@ def test_a_watched_loop_says_which_way_its_scores_are_better(tmp_path):
 def test_what_is_no_score_is_refused():
     net = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    with pytest.raises(ConfigError, match=r"Monitor: scores: expected .* received 'accuracy': 'higher'"):
+    with pytest.raises(ConfigError, match=r"Monitor: scores: .* received 'accuracy': 'higher'"):
         Monitor(net, optimizer, store="memory://none", scores={"accuracy": "higher"})
 
 
-def test_a_run_of_0_1_0_that_watched_the_wrong_way_says_how_to_go_on(trained):
+OLD = TEXT.replace("[0.000001, 0.01]", "[0.01]").replace("patience: 3", "patience: 30")
+
+
+@pytest.fixture(scope="module")
+def wrong_way(tmp_path_factory):
+    """A store with a finished run of which `min` was filled in, as 0.1.0 did for any score."""
+    folder = tmp_path_factory.mktemp("wrong")
+
+    def as_it_was(training, declared):
+        keep = training.keep.model_copy(update={"direction": "min"})
+        stop = training.stop.model_copy(update={"direction": "min"})
+        return training.model_copy(update={"keep": keep, "stop": stop})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "directed", as_it_was)
+        assert famulus("run", write(folder, OLD, "old"), "--store", folder / "runs").code == 0
+    return folder
+
+
+def test_a_finished_run_that_watched_the_wrong_way_is_of_use_as_before(wrong_way):
+    store = ("--store", wrong_way / "runs")
+    (run,) = Store.open(wrong_way / "runs").runs("old")
+    assert run.config()["training"]["keep"]["direction"] == "min"
+    said = famulus("rerun", run.id, "--current-code", *store)
+    assert said.code == 0, said.err
+    said = famulus("extend", run.id, "--inputs", "+320", *store)
+    assert said.code == 0, said.err
+    children = [r for r in Store.open(wrong_way / "runs").runs("old") if r.id != run.id]
+    kinds = {r.config()["origin"]["kind"]: r.config()["training"] for r in children}
+    assert kinds["rerun"]["keep"]["direction"] == "min"  # as recorded
+    assert kinds["extend"]["keep"]["direction"] == kinds["extend"]["stop"]["direction"] == "max"
+    pictures = wrong_way / "pictures"
+    pictures.mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(pictures / "a.png")
+    said = famulus("apply", run.id, pictures, "-o", wrong_way / "out", *store)
+    assert said.code == 0, said.err
+
+
+def test_an_unfinished_one_says_how_to_go_on(wrong_way):
     """It is not stopped because it improves; nor do its settings change under its own name."""
-    store = Store.open(trained)
-    config = learned(trained)[0].config()
-    config["training"]["stop"]["direction"] = "min"  # as that version filled it in
-    store.create_run("old", "cell", "0123456789ab", config)
-    said = famulus("resume", "0123456789ab", "--store", trained)
-    line = complains(said, 2, "of val/accuracy, higher is better", "resume 0123456789ab --set")
-    assert line.rstrip().endswith("--set training.stop.direction=null")
+    store = Store.open(wrong_way / "runs")
+    run = next(r for r in store.runs("old") if "origin" not in r.config())
+    run.reopen()
+    said = famulus("resume", run.id, "--store", wrong_way / "runs")
+    line = complains(said, 2, "of val/accuracy, higher is better", f"resume {run.id} --set")
+    assert line.rstrip().endswith("--set training.keep.direction=null")
+    asked = line.rstrip().rpartition(f"{run.id} ")[2].split()
+    more = ("--set", "training.inputs=3_520", "--store", wrong_way / "runs")
+    said = famulus("resume", run.id, *asked, *more)
+    assert said.code == 0, said.err

@@ -13,7 +13,7 @@ from famulus.config.identity import SECTIONS
 from famulus.config.nearest import suggestion
 from famulus.config.problems import explain
 from famulus.config.schema import Training
-from famulus.config.scores import directed
+from famulus.config.scores import Scores, directed, find
 
 
 def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) ->
     value, sources = overrides.apply(dict(config), given)
     model = task.Config
     try:
-        training = _undirected(value["training"], sources)
+        training = _undirected(value["training"], sources, task.SCORES)
         value["training"] = _plain(
             directed(_checked(Training, training, ("training",)), task.SCORES)
         )
@@ -45,16 +45,20 @@ def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) ->
     return value
 
 
-def _undirected(
-    training: Mapping[str, Any], changed: Iterable[tuple[str | int, ...]]
-) -> dict[str, Any]:
-    """Without the directions of scores that were changed, unless one was given with them."""
+def _undirected(training: Any, changed: Iterable[tuple[str | int, ...]], scores: Scores) -> Any:
+    """Without stored directions, where a score brings its own or is another one than before."""
+    if not isinstance(training, Mapping):
+        return training
     found, paths = dict(training), list(changed)
-    for section, score in (("keep", "best"), ("stop", "score"), ("schedule", "score")):
-        renamed = any(path[:3] == ("training", section, score) for path in paths)
-        given = any(path[:3] == ("training", section, "direction") for path in paths)
-        if renamed and not given and found.get(section):
-            found[section] = {k: v for k, v in found[section].items() if k != "direction"}
+    for name, key in (("keep", "best"), ("stop", "score"), ("schedule", "score")):
+        section = found.get(name)
+        given = any(path[:3] == ("training", name, "direction") for path in paths)
+        if given or not isinstance(section, Mapping):
+            continue
+        renamed = any(path[:3] == ("training", name, key) for path in paths)
+        score = find(str(section.get(key)), scores)
+        if renamed or (score and score.better):
+            found[name] = {k: v for k, v in section.items() if k != "direction"}
     return found
 
 

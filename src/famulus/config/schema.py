@@ -109,7 +109,7 @@ class Schedule(Sparse):
     factor: float | None = Field(None, gt=0, lt=1, description="step, plateau: lr times this (0.1)")
     score: str | None = Field(None, description="plateau: score that is watched (val/loss)")
     direction: Direction | None = Field(
-        None, description="plateau: min or max, of no declared score"
+        None, description="plateau: min or max; follows a declared score"
     )
     patience: int | None = Field(
         None, ge=0, description="plateau: validations without progress that are borne (10)"
@@ -150,7 +150,7 @@ OWN_OPTIONS: dict[str, dict[str, Any]] = {
         "min_delta": 0.0,
     },
 }
-ALL_OPTIONS = ("every", "factor", "score", "direction", "patience", "min_delta")
+ALL_OPTIONS = tuple(dict.fromkeys(key for own in OWN_OPTIONS.values() for key in own))
 
 
 class Clip(Sparse):
@@ -172,14 +172,14 @@ class Keep(Strict):
     last: int = Field(2, ge=1, description="number of newest checkpoints")
     milestones: Every | None = Field(None, description="interval of checkpoints that stay for good")
     best: str | None = Field("val/loss", description="score whose best checkpoint stays")
-    direction: Direction | None = Field(None, description="min or max, of no declared score")
+    direction: Direction | None = Field(None, description="min or max; follows a declared score")
 
 
 class Stop(Strict):
     """Early stop."""
 
     score: str = Field("val/loss", description="score that is watched")
-    direction: Direction | None = Field(None, description="min or max, of no declared score")
+    direction: Direction | None = Field(None, description="min or max; follows a declared score")
     patience: int = Field(10, ge=1, description="validations without progress before the stop")
     min_delta: float = Field(0.0, ge=0, description="smallest change that counts as progress")
 

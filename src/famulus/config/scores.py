@@ -20,16 +20,22 @@ PREFIX = "val/"  # of a score's name in files and on pages
 class Score:
     """`better` is None where neither way is (a diagnostic: prevalence, a step's size).
 
-    `comparable`: it means the same in every cell of an experiment, whatever their loss.
+    comparable: cells are ranked by it where their losses are different quantities.
+    depends_on: settings, as `loss.kind`, that make it another quantity: cells in which one of them
+    differs are not ranked by it.
+    Raises ConfigError for another `better`.
     """
 
     unit: str = ""
     better: Literal["lower", "higher"] | None = None
     comparable: bool = True
+    depends_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.better not in ("lower", "higher", None):
-            raise ValueError(f"Score: expected better=lower, higher or None, got {self.better!r}")
+            raise ConfigError(
+                f"Score: expected better='lower', 'higher' or None, received {self.better!r}"
+            )
 
     @property
     def direction(self) -> Direction | None:
@@ -38,20 +44,22 @@ class Score:
 
 
 Scores = Mapping[str, Score]
-LOSS = Score(better="lower", comparable=False)  # training makes it small, whatever it is
+# Training makes it small, whatever it is; what a task does not say better depends on its section.
+LOSS = Score(better="lower", comparable=False, depends_on=("loss",))
 
 
 def checked(given: Any, where: str) -> Scores:
     """`given` with names without `val/`. Raises ConfigError if it is not `Score`s by name."""
     wrong = [f"{given!r}"] if not isinstance(given, Mapping) else [
-        f"{name!r}: {score!r}" for name, score in given.items() if not isinstance(score, Score)
+        f"{name!r}: {score!r}" for name, score in given.items()
+        if not isinstance(score, Score) or not isinstance(name, str)
     ]  # fmt: skip
     if wrong:
         raise ConfigError(
             f"{where}: expected scores by name, as {{'accuracy': Score(better='higher')}},"
             f" received {wrong[0]}"
         )
-    return {str(name).removeprefix(PREFIX): score for name, score in given.items()}
+    return {name.removeprefix(PREFIX): score for name, score in given.items()}
 
 
 def find(name: str, declared: Scores) -> Score | None:
@@ -63,12 +71,15 @@ def find(name: str, declared: Scores) -> Score | None:
     name = name.removeprefix(PREFIX)
     if name in declared:
         return declared[name]
-    begun = [
-        d for d in declared if name.startswith(d) and not (d[-1:] + name[len(d)])[-2:].isalnum()
-    ]
+    begun = [d for d in declared if name.startswith(d) and not _goes_on(d, name)]
     if begun:
         return declared[max(begun, key=len)]
     return LOSS if name == "loss" else None
+
+
+def _goes_on(begin: str, name: str) -> bool:
+    """Is the word that `begin` ends in a longer one in `name`: l1 in l10?"""
+    return begin[-1:].isalnum() and name[len(begin)].isalnum()
 
 
 def as_json(declared: Scores) -> dict[str, dict[str, Any]]:
@@ -81,8 +92,9 @@ def from_json(stored: Any) -> dict[str, Score]:
     found = {}
     for name, fields in stored.items() if isinstance(stored, Mapping) else ():
         try:
-            found[str(name)] = Score(**fields)
-        except (TypeError, ValueError):
+            depends_on = tuple(map(str, fields.get("depends_on", ())))
+            found[str(name)] = Score(**{**fields, "depends_on": depends_on})
+        except (TypeError, AttributeError, ConfigError):
             continue
     return found
 
@@ -109,7 +121,7 @@ def directed(training: Training, declared: Scores) -> Training:
 
 
 def _way(path: tuple[str, str], name: str, given: Direction | None, declared: Scores) -> Direction:
-    score = find(name, declared)
+    score = find(name, declared) if name.startswith(PREFIX) else None
     known = score.direction if score else None
     if known and given and known != given:
         raise SettingError(
@@ -120,11 +132,11 @@ def _way(path: tuple[str, str], name: str, given: Direction | None, declared: Sc
     if known or given:
         return known or given
     if score:
-        problem = f"neither way is better of {name}"
+        problem = f"of {name}, neither lower nor higher is better"
     else:
         names = [f"{PREFIX}{n}" for n in dict.fromkeys(["loss", *declared])]
-        problem = f"no score is declared as {name!r}, {suggestion(name, names)};"
-        problem += f" this task has {', '.join(sorted(names))}"
+        problem = f"no score is declared as {name!r}, {suggestion(name, names)}"
+        problem += f" declared are {', '.join(sorted(names))}"
     cause = "" if score else "unknown-score"
     problem += f"; to watch it all the same, say training.{path[0]}.direction: min or max"
     raise SettingError(("training", *path), problem, cause)

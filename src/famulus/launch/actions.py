@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 
 from famulus import tasks
-from famulus.config.errors import ConfigError
+from famulus.config.errors import ConfigError, SettingError
 from famulus.config.experiment import Plan, read
+from famulus.config.scores import directed
 from famulus.launch.board import Board
 from famulus.launch.local import Report, run_cells
 from famulus.launch.plan import Ready, again, child, prepare, repetition
@@ -85,9 +86,23 @@ def go_on(
                 f" {run.id} --inputs +1M trains on, --set KEY=VALUE starts a child from its end"
             )
         cell = again(store, run, allowed)
+        _watches_the_better_way(cell, run)
     with Board(console, silent) as board:
         report = run_cells(store, [cell], board, lease_s=lease_s, wait=False, debug=debug)
     return cell, report
+
+
+def _watches_the_better_way(cell: Ready, run: Run) -> None:
+    """Raises ConfigError where 0.1.0 filled in `min` for a score that is better the other way: such
+    a run would keep its worst. A child of it takes the direction from the score."""
+    try:
+        directed(cell.training, cell.task.SCORES)
+    except SettingError as error:
+        dotted = ".".join(map(str, error.path))
+        raise ConfigError(
+            f"run {run.id}: {error}; go on as a run of its own:"
+            f" famulus resume {run.id} --set {dotted}=null"
+        ) from None
 
 
 def _something_left(cell: Ready, run: Run, step: int) -> None:

@@ -151,8 +151,8 @@ def _emit_facts(
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             "inherited": _inherited(cell, loop),
-            "scores": as_json(cell.task.SCORES),
             **cell.task.facts(),
+            "scores": as_json(cell.task.SCORES),
         }
     )
     for floor in cell.task.floors(cell.data).values():

@@ -10,12 +10,11 @@ from typing import Any
 from safetensors.torch import load as unpack
 
 from famulus import tasks
-from famulus.config.errors import ConfigError, DataError, SettingError
+from famulus.config.errors import ConfigError, DataError
 from famulus.config.experiment import Plan
 from famulus.config.identity import run_id
 from famulus.config.refill import refill
 from famulus.config.schema import Training
-from famulus.config.scores import directed
 from famulus.feed.source import Splits
 from famulus.launch.stages import first_stage
 from famulus.store import lineage
@@ -106,7 +105,7 @@ def make_ready(
         origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
     own = [key for key in ("data", "model", "loss") if key in kind.Config.model_fields]
     sections = {key: filled[key] for key in own if key in filled}
-    training = directed(Training.model_validate(filled["training"]), kind.SCORES)
+    training = Training.model_validate(filled["training"])
     check_options(training.optimizer)
     task = kind(kind.Config.model_validate(sections), parents)
     data = task.data()
@@ -183,14 +182,7 @@ def _keeps_its_state(
 
 def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
     """A stored run, ready to go on. Raises DataError if its data are not those it began with."""
-    try:
-        cell = make_ready(store, run.experiment, run.slug, run.config(), allowed)
-    except SettingError as error:  # 0.1.0 filled in `min` for scores that are better the other way
-        dotted = ".".join(map(str, error.path))
-        raise ConfigError(
-            f"run {run.id}: {error}; go on as a run of its own:"
-            f" famulus resume {run.id} --set {dotted}=null"
-        ) from None
+    cell = make_ready(store, run.experiment, run.slug, run.config(), allowed)
     if cell.id != run.id:
         recorded = run.lineage().get("data")
         changed = recorded not in (None, cell.data.fingerprint)

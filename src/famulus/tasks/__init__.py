@@ -31,7 +31,9 @@ def names() -> list[str]:
 def _files() -> dict[str, str]:
     """Module of each task of this package by its name: a file of a wing, named in its `TASKS`."""
     return {
-        task: f"{wing}.{task}" for wing in _wings() for task in importlib.import_module(wing).TASKS
+        task: f"{wing}.{task}"
+        for wing in _wings()
+        for task in getattr(importlib.import_module(wing), "TASKS", ())
     }
 
 
@@ -107,5 +109,5 @@ def _class_in(module: str) -> "type[Task]":
 
 
 def _declared(kind: "type[Task]") -> "type[Task]":
-    checked(kind.SCORES, f"{kind.__module__}.{kind.__name__}.SCORES")
+    kind.SCORES = checked(kind.SCORES, f"{kind.__module__}.{kind.__name__}.SCORES")
     return kind

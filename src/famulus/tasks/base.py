@@ -71,7 +71,8 @@ class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
     Config: ClassVar[type[Strict]]
-    SCORES: ClassVar[Mapping[str, Score]] = {}  # by name as in `scores`; `loss` is known: lower
+    # By name as in `scores`, the first comparable one ranks; `loss` is known: lower is better.
+    SCORES: ClassVar[Mapping[str, Score]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:

@@ -96,13 +96,14 @@ def test_a_name_that_nobody_declared_is_not_ranked():
     assert better("val/precision", [run(1, None, filled | {"direction": "max"}, precision=1)])
 
 
-L1 = Score(better="lower")
+UNITS = {"loss": Score(better="lower", comparable=False, depends_on=("loss.kind",))}
+L1 = {"l1": Score(better="lower"), "psnr": Score(better="higher")}
 
 
 def test_losses_that_are_not_the_same_are_not_ranked():
-    declared = {"l1": L1, "psnr": Score(better="higher"), "accuracy": L1}
-    facts = [new(declared, loss=unit) for unit in ("mean squared error", "nats")]
-    runs = [run(1, facts[0], l1=0.2, psnr=3.0), run(2, facts[1], l1=0.1, psnr=2.0)]
+    declared = new({**UNITS, **L1, "accuracy": Score(better="higher")})
+    runs = [run(1, declared, None, loss={"kind": "l2"}, l1=0.2, psnr=3.0),
+            run(2, declared, None, loss={"kind": "bce"}, l1=0.1, psnr=2.0)]  # fmt: skip
     for one, value in zip(runs, (0.05, -0.2), strict=True):
         one.done["scores"]["val/loss"] = value
     found = ranking(runs, ["val/loss", "val/l1", "val/psnr"])
@@ -112,8 +113,23 @@ def test_losses_that_are_not_the_same_are_not_ranked():
     assert "Ranked by val/l1, since val/loss is not the same quantity in all cells." in said
     alone = ranking(runs, ["val/loss"])  # no score compares
     assert alone.better is None
-    same = [run(lr, facts[0], loss=None) for lr in (1, 2)]
+    other = [{"kind": "l2", "weight": w} for w in (1, 2)]  # a setting that it does not depend on
+    same = [run(lr, declared, loss=section) for lr, section in enumerate(other)]
     assert ranking(same, ["val/loss"]).better == "lower"
+
+
+def test_what_only_some_cells_measured_does_not_rank_the_others():
+    """A net of ink and one that rebuilds have no score in common: nothing is left out for it."""
+    declared = new({**UNITS, **L1})
+    runs = [run(1, declared, loss={"kind": "l2"}, psnr=3.0), run(2, declared, loss={"kind": "bce"})]
+    for one in runs:
+        one.done["scores"]["val/loss"] = 0.1
+    found = ranking(runs, ["val/loss", "val/psnr"])
+    assert (found.score, found.better) == ("val/loss", None)
+    one = entry_of(*runs)
+    one.ranking = Ranking("val/psnr", "higher")
+    said = " ".join(text(s) for s in sentences(one))
+    assert "Validation psnr of lr 1 is 3.00." in said  # of which cell
 
 
 def test_another_section_of_the_loss_is_another_loss_where_a_task_says_nothing():
@@ -123,11 +139,71 @@ def test_another_section_of_the_loss_is_another_loss_where_a_task_says_nothing()
     assert ranking(runs, ["val/loss"]).better == "lower"
 
 
+def test_a_name_made_at_run_time_may_be_what_compares():
+    declared = new({**UNITS, "recall": Score(better="higher")})
+    kinds = enumerate(("l2", "bce"))
+    runs = [run(n, declared, loss={"kind": k}, **{"recall of 1": n / 4}) for n, k in kinds]
+    found = ranking(runs, ["val/loss", "val/recall of 1"])
+    assert (found.score, found.better) == ("val/recall of 1", "higher")
+
+
+def test_runs_that_disagree_or_say_nothing():
+    """Who declared nothing has nothing against it; who declares the opposite has."""
+    up, down = (new({"accuracy": Score(better=way)}) for way in ("higher", "lower"))
+    some = [run(1, up, ACCURACY, accuracy=0.5), run(2, new({}), {"best": None}, accuracy=0.4)]
+    assert ranking(some, ["val/accuracy"]).better == "higher"
+    both = [run(1, up, {"best": None}, accuracy=0.5), run(2, down, {"best": None}, accuracy=0.4)]
+    found = ranking(both, ["val/accuracy"])
+    assert (found.better, found.because) == (
+        None,
+        "runs declare different directions of val/accuracy",
+    )
+
+
+def test_a_person_may_watch_what_neither_way_is_better_of():
+    kept = {"best": "val/prevalence", "direction": "max"}
+    runs = [run(lr, new(), kept, prevalence=lr / 10) for lr in (1, 2)]
+    assert ranking(runs, ["val/prevalence"]).better == "higher"
+    runs = [run(lr, new(), {"best": None}, prevalence=lr / 10) for lr in (1, 2)]
+    found = ranking(runs, ["val/prevalence"])
+    assert found.because == "of val/prevalence, neither lower nor higher is better"
+
+
+PRETEXTS = [{"pretext": p} for p in ("rotation", "quadrant")]
+
+
+@pytest.mark.parametrize(
+    ("task", "section", "values"),
+    [
+        ("pretext", "data", PRETEXTS),
+        ("pretext", "data", [{"candidates": c} for c in (8, 32)]),
+        ("pretext", "loss", [{"temperature": t} for t in (0.1, 1.0)]),
+        ("codes", "data", [{"scaling": s} for s in ("unit", "centred")]),
+        ("codes", "loss", [{"scale": s} for s in ("none", "variance")]),
+        ("prior", "codes", [{"run": "a"}, {"run": "b"}]),
+        ("scroll", "data", [{"scale": s} for s in ("zscore", "range")]),
+        ("scroll", "model", [{"kind": k} for k in ("vae", "autoencoder")]),
+        ("qsm", "loss", [{"error": e} for e in ("relative", "l2")]),
+        ("qsm", "data", [{"form": f} for f in ("volume", "spectrum")]),
+        ("tiles", "loss", [{"reconstruction": r} for r in ("l1", "bce")]),
+        ("tiles", "loss", [{"histogram": {"bins": b}} for b in (10, 20)]),
+        ("tiles", "model", [{"kind": k} for k in ("vae", "autoencoder")]),
+    ],
+)
+def test_settings_that_make_a_loss_another_quantity(task, section, values):
+    for sections, same in ((values, False), (values[:1] * 2, True)):
+        runs = [run(n, None, task=task) for n in (1, 2)]
+        for one, value in zip(runs, sections, strict=True):
+            one.config[section] = value
+            one.done["scores"]["val/loss"] = 1.0
+        assert (ranking(runs, ["val/loss"]).better == "lower") is same
+
+
 def test_accuracies_of_other_questions_do_not_compare():
-    declared = {"accuracy": Score(better="higher"), "knn": Score(better="higher")}
-    asks = [{"means": {"accuracy": q}} for q in ("quadrant", "scale")]
-    runs = [run(n, new(declared, **a), {"best": None}, accuracy=0.5, knn=0.1 * n)
-            for n, a in enumerate(asks, 1)]  # fmt: skip
+    runs = [run(n, None, {"best": None}, task="pretext", accuracy=0.5, knn=0.1 * n)
+            for n in (1, 2)]  # fmt: skip
+    for one, section in zip(runs, PRETEXTS, strict=True):
+        one.config["data"] = section
     assert ranking(runs, ["val/accuracy", "val/knn"]).score == "val/knn"
     assert ranking(runs[:1], ["val/accuracy", "val/knn"]).score == "val/accuracy"
 
@@ -187,10 +263,14 @@ def test_runs_that_did_not_measure_a_score_say_nothing_of_it():
 
 
 def test_a_run_that_has_not_begun_changes_no_meaning():
-    """Its facts are still to come; those of the others decide."""
-    runs = [run(lr, new({}, loss="nats"), loss=None) for lr in (1, 2)]
-    assert ranking([*runs, run(3, None)], ["val/loss"]).better == "lower"
-    assert ranking([*runs, run(3, new({}, loss="bits"))], ["val/loss"]).better is None
+    """It has no score yet; those of the others decide."""
+    runs = [run(lr, new({}), loss={"kind": "l1"}) for lr in (1, 2)]
+    for one in runs:
+        one.done["scores"]["val/loss"] = 1.0
+    later = run(3, None, loss={"kind": "l2"})
+    assert ranking([*runs, later], ["val/loss"]).better == "lower"
+    later.done["scores"]["val/loss"] = 1.0
+    assert ranking([*runs, later], ["val/loss"]).better is None
 
 
 def under_way(*runs):

@@ -40,7 +40,7 @@ def rate_of(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Rate | Refus
     try:
         return rate_to_come(Schedule.model_validate(schedule), lr, start)
     except ValueError as error:
-        return Refusal(str(error))
+        return Refusal(str(error).splitlines()[0])
 
 
 def shape_of(values: Mapping[str, float]) -> float | None:

@@ -27,7 +27,7 @@ def points(record: Record, name: str) -> list[tuple[float, float]]:
 
 
 def _curves(record: Record) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """val/loss, and the training curve whose shape counts (`foresee.shape_of`)."""
+    """val/loss, and the training curve whose shape counts (`run_forecast.shape_of`)."""
     train = points(record, "train/recon") or points(record, "train/total")
     return points(record, "val/loss"), train
 

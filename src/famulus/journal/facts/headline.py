@@ -79,7 +79,8 @@ def _best(entry: Entry) -> list[Sentence]:
     if len(ranked) == 1:
         budget = f" after {count(best.records[0].inputs)} inputs" if best.records[0].inputs else ""
         floor = _baseline(best, score)
-        return [[f"{score_name(entry).capitalize()} is ", value, f"{budget}{floor}."]]
+        whose = f" of {label(entry, best)}" if len(entry.own) > 1 else ""
+        return [[f"{score_name(entry).capitalize()}{whose} is ", value, f"{budget}{floor}."]]
     if not entry.ranking.better:
         return [[f"The cells are not ranked: {entry.ranking.because}."]]
     second = ranked[1]
@@ -127,14 +128,16 @@ def _so_far(entry: Entry) -> list[Sentence]:
 
 def _ahead(entry: Entry) -> list[Sentence]:
     """Where runs under way will end, or why that can't be said."""
-    if entry.score != "val/loss":
+    training = entry.records[0].config.get("training") or {}
+    if ((training.get("keep") or {}).get("best") or "val/loss") != "val/loss":
         return []
-    pooled = pooled_spread(entry.groups, entry.score)
+    pooled = pooled_spread(entry.groups, "val/loss")
     under_way = [(g, r) for g in entry.own for r in g.records if r.last and not g.settled]
     found: list[Sentence] = []
     for group, record in [(g, r) for g, r in under_way if r.status not in ("finished", "failed")]:
         words = forecast.said(forecast.ahead(record, pooled))
-        found.append([Strong(label(entry, group)), f": {words}."])
+        which = "" if entry.score == "val/loss" else " val/loss"
+        found.append([Strong(label(entry, group)), f":{which} {words}."])
     if len(found) > AHEAD:
         found = [*found[:AHEAD], [f"{plural(len(found) - AHEAD, 'more run')} under way."]]
     return found

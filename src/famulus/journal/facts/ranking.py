@@ -1,15 +1,15 @@
 """By which score cells are ranked, which way is better, and why not, where they are not.
 
 The file's own score (`training.keep.best`) leads, then `val/loss`, then what the task declares as
-comparable, in its order. A score ranks only if somebody said which way is better, and if it means
-the same in every cell: a loss with other terms or other weights is another quantity.
+comparable, in its order. A score ranks only if somebody said which way is better, and if it is the
+same quantity in every cell: a loss with other terms or other weights is another one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from famulus.config.scores import PREFIX, find
+from famulus.config.scores import PREFIX, Score, find
 from famulus.journal.facts.record import Record
 
 Better = Literal["lower", "higher"]
@@ -64,8 +64,7 @@ def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -
     training = (records[0].config.get("training") or {}) if records else {}
     own = (training.get("keep") or {}).get("best")
     leading = [s for s in (own, "val/loss") if s and (s in scores or not scores)]
-    declared = [PREFIX + n for r in records for n, s in r.declared.items() if s.comparable]
-    candidates = [asked] if asked else [*leading, *(s for s in declared if s in scores)]
+    candidates = [asked] if asked else [*leading, *_comparable(records, scores)]
     first = next(iter([*candidates, *scores]), "val/loss")
     because = ""
     for score in dict.fromkeys(candidates or [first]):
@@ -76,16 +75,39 @@ def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -
     return Ranking(first, None, because)
 
 
+def _comparable(records: Sequence[Record], scores: Sequence[str]) -> list[str]:
+    """Measured scores that are declared comparable, in the order of the declarations.
+
+    One that only some cells measured would leave out the others without a word.
+    """
+    declared: dict[str, Score] = {}
+    for record in records:
+        declared |= {n: s for n, s in record.declared.items() if n not in declared}
+    finished = [r for r in records if r.scores]
+    shared = [s for s in scores if all(s in r.scores for r in finished)]
+    return [
+        s for n, meant in declared.items() if meant.comparable and meant.better
+        for s in shared if find(s, declared) is meant and _named(s, n)
+    ]  # fmt: skip
+
+
+def _named(score: str, declared: str) -> bool:
+    return score.removeprefix(PREFIX).startswith(declared)
+
+
 def better(score: str, records: Iterable[Record]) -> Better | None:
-    """Which way a score is better, where all runs that have it agree."""
-    records = list(records)
-    measured = [r for r in records if score in r.scores] or records
-    ways = {_better(score, r) for r in measured}
+    """Which way a score is better, where all runs that say it agree."""
+    ways = _ways(score, records)
     return ways.pop() if len(ways) == 1 else None
 
 
+def _ways(score: str, records: Iterable[Record]) -> set[Better]:
+    return {way for r in records if (way := _better(score, r))}
+
+
 def _better(score: str, record: Record) -> Better | None:
-    if known := find(score, record.declared):
+    known = find(score, record.declared)
+    if known and known.better:
         return known.better
     training = record.config.get("training")
     for section, key in WATCHING if isinstance(training, Mapping) else ():
@@ -100,8 +122,14 @@ def _better(score: str, record: Record) -> Better | None:
 
 def _unranked(score: str, records: Sequence[Record]) -> str:
     """Why these runs are not ranked by `score`; '' if they may be."""
-    if len({r.meaning(score) for r in records if r.facts}) > 1:
+    measured = [r for r in records if score in r.scores] or list(records)
+    if len({q for r in measured if (q := r.quantity(score)) is not None}) > 1:
         return f"{score} is not the same quantity in all cells"
-    if records and better(score, records) is None:
+    ways = _ways(score, records)
+    if len(ways) > 1:
+        return f"runs declare different directions of {score}"
+    if records and not ways:
+        if any(find(score, r.declared) for r in measured):
+            return f"of {score}, neither lower nor higher is better"
         return f"nobody declared which way {score} is better"
     return ""

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from famulus import tasks
-from famulus.config.scores import PREFIX, Scores, find, from_json
+from famulus.config.scores import Scores, find, from_json
 from famulus.journal.facts.layers import Layers, read
-from famulus.journal.facts.unused_axes import applying
+from famulus.journal.facts.unused_axes import applying, setting
 from famulus.store.lineage import CONTINUED
 
 SEVERITIES = ("info", "warning", "error")
@@ -188,15 +188,13 @@ class Record:
             return from_json(self.facts["scores"])
         return tasks.scores(str(self.config.get("task")))
 
-    def meaning(self, score: str) -> str:
-        """What a score is, where it may be something else in another run: as its task said."""
-        name, known = score.removeprefix(PREFIX), find(score, self.declared)
-        means = self.facts.get("means")
-        if isinstance(means, Mapping) and name in means:
-            return str(means[name])
-        if known and known.comparable:
-            return ""
-        return str(self.facts.get("loss") or json.dumps(self.config.get("loss"), sort_keys=True))
+    def quantity(self, score: str) -> str | None:
+        """The settings that make a score what it is, as text; None where nobody declared it."""
+        known = find(score, self.declared)
+        if known is None:
+            return None
+        values = {path: setting(self.config, path) for path in known.depends_on}
+        return json.dumps(values, sort_keys=True, default=str)
 
     @property
     def code(self) -> str:

@@ -156,7 +156,7 @@ def _provenance(record: Record, newest: dict) -> list[tuple[str, str]]:
     if isinstance(machine, dict):
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
     # advice stands beside the scores, what they mean in the tables
-    skipped = ("time", "step", "inputs", "advice", "scores", "means")
+    skipped = ("time", "step", "inputs", "advice", "scores")
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 

@@ -3,4 +3,4 @@
 from famulus.moved import in_its_file
 
 TASKS = ("codes", "prior")
-__getattr__ = in_its_file(__name__)
+__getattr__ = in_its_file(__name__, "codes")

@@ -174,9 +174,7 @@ class Prior(Task):
         return self._measured
 
     def facts(self) -> dict[str, Any]:
-        stage = self.parents.get("codes")
-        of = f" of run {stage.run}" if stage else f" of {self.config.data.levels} grey levels"
-        return {"loss": f"nats a code{of}, padding left out"}
+        return {"loss": "nats a code, padding left out"}
 
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """Flips of codes, and what a sampling will cost."""

@@ -4,24 +4,28 @@ Of a prior, bits a dimension compare across codebooks and grids; bits a code and
 code do not: fewer codes carry more each.
 """
 
-from famulus.config.scores import LOSS, Score
+from famulus.config.scores import Score
 
+RECON = ("loss.reconstruction", "loss.scale", "data.scaling")
+LOSS = (*RECON, "loss.commit_weight", "loss.kl_weight", "model.kind")
+BOOK = ("model.quantiser",)
+CODED = ("codes", "data.levels")
 CODES = {
     "l1": Score(unit="grey ranges", better="lower"),
-    "nmse": Score(unit="variances of the pixels", better="lower"),
-    "loss": LOSS,
-    "recon": LOSS,
-    "perplexity": Score(unit="codes", better="higher", comparable=False),
-    "used_codes": Score(unit="codes", better="higher", comparable=False),
-    "used_share": Score(better="higher", comparable=False),
+    "nmse": Score(unit="variances of the pixels", better="lower", depends_on=("data.scaling",)),
+    "loss": Score(better="lower", comparable=False, depends_on=LOSS),
+    "recon": Score(better="lower", comparable=False, depends_on=RECON),
+    "perplexity": Score(unit="codes", better="higher", comparable=False, depends_on=BOOK),
+    "used_codes": Score(unit="codes", better="higher", comparable=False, depends_on=BOOK),
+    "used_share": Score(better="higher", comparable=False, depends_on=BOOK),
     "commit": Score(),
     "drift": Score(),
     "kl": Score(unit="nats"),
 }
 PRIOR = {
-    "bits_per_dim": Score(unit="bits a dimension", better="lower"),
-    "nats_per_picture": Score(unit="nats a picture", better="lower"),
-    "loss": Score(unit="nats a code", better="lower", comparable=False),
-    "bits_per_code": Score(unit="bits a code", better="lower", comparable=False),
-    "accuracy": Score(better="higher", comparable=False),
+    "bits_per_dim": Score(unit="bits a dimension", better="lower", depends_on=("data.levels",)),
+    "nats_per_picture": Score(unit="nats", better="lower", depends_on=("data.levels",)),
+    "loss": Score(unit="nats a code", better="lower", comparable=False, depends_on=CODED),
+    "bits_per_code": Score(unit="bits", better="lower", comparable=False, depends_on=CODED),
+    "accuracy": Score(better="higher", comparable=False, depends_on=CODED),
 }

@@ -76,8 +76,6 @@ class Pretext(Task):
         facts["targets"] = "frozen" if d.frozen else "drawn anew in every epoch"
         if d.pretext in SLOTTED:
             facts["answer"] = f"{d.target}: {d.mixed} of {d.sources} sources"
-        asked = " ".join(str(facts[key]) for key in ("pretext", "answer") if key in facts)
-        facts["means"] = {"accuracy": asked}  # of the question: other questions don't compare
         if self.config.model.encoder.weights:
             facts["encoder_weights"] = self.config.model.encoder.weights
         return facts

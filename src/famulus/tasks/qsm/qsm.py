@@ -90,12 +90,6 @@ class Qsm(Task):
 
     # -- loss and scores ---------------------------------------------------------------------
 
-    def facts(self) -> dict[str, Any]:
-        over = " over |truth|^2" if self.config.loss.error == "relative" else ", ppm^2"
-        whole = isinstance(self._splits.validation, SpectrumSource)
-        where = "of the whole volume" if whole else "in the mask"
-        return {"loss": f"mean squared error {where}{over}"}
-
     def _invert(self, model: nn.Module, batch: Batch) -> Tensor:
         """chi_BZYX ppm with mean 0 in the mask, and 0 outside."""
         weight = None if self.config.data.weights == "none" else batch["weight"]

@@ -1,7 +1,7 @@
 """What the scores of task `qsm` mean; formulas in `map_scores`. The others say what the learned
 steps amount to (`steps.Amount`)."""
 
-from famulus.config.scores import LOSS, Score
+from famulus.config.scores import Score
 
 QSM = {
     "nrmse": Score(unit="% of the map's norm", better="lower"),
@@ -11,7 +11,7 @@ QSM = {
     "xsim_gaussian": Score(better="higher"),
     "ssim": Score(better="higher"),
     "nrmse_whole": Score(unit="% of the map's norm", better="lower"),
-    "loss": LOSS,
+    "loss": Score(better="lower", comparable=False, depends_on=("loss.error", "data.form")),
     "grey_matter_slope": Score(unit="map over truth"),  # 1 is right, from either side
     "total_step": Score(),
     "half_power_d": Score(),

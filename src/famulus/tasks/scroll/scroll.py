@@ -94,7 +94,6 @@ class ScrollTask(Task):
         with torch.random.fork_rng(devices=[]):
             table = layer_table(self.build(), (1, *size))
         facts: dict[str, Any] = {
-            "loss": self.config.loss.meaning(self.config.model),
             "layers": [f"{name}: {shape}, {count:,}" for name, shape, count in table],
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,

@@ -35,20 +35,6 @@ class ScrollLoss(Strict):
     def terms(self) -> Terms:
         return Terms(**{field.name: getattr(self, field.name) for field in fields(Terms)})
 
-    def meaning(self, model: ScrollModel) -> str:
-        """What `loss` is, in words that differ where it is another quantity."""
-        parts = []
-        if model.rebuilds:
-            kl = f" + {self.kl_weight:g} * KL / voxels" if model.kind != "autoencoder" else ""
-            parts.append(f"{self.reconstruction} of the cube{kl}")
-        if model.inked:
-            kinds = ("bce", "dice", "focal", "tversky")
-            terms = [f"{w:g} * {name}" for name in kinds if (w := getattr(self, name))]
-            scale = f"{self.ink_weight:g} * " if model.rebuilds else ""
-            grid = model.coarse // model.finer
-            parts.append(f"{scale}({' + '.join(terms)}) of ink on a grid of {grid} voxels")
-        return " + ".join(parts)
-
 
 class ScrollConfig(Strict):
     parents: ClassVar[tuple[str, ...]] = ("pretrained",)
