@@ -116,7 +116,7 @@ def check_line(words: list[str], where: str) -> None:
         if command is not CLI:
             command.make_context(command.name, list(left))
     elif program == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
         assert set(rest) <= set(targets), f"{where}: make {rest}"
     elif "benchmarks" in words:
         name = words[words.index("benchmarks") + 1]

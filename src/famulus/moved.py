@@ -41,10 +41,10 @@ casebook > tasks.codes.faults: codes_counts_from_zero=counts_from_zero
 data > tasks.pretext: loose_answers=apply_answers loose_features=apply_features pretext_data=data
     pretext_source=source
 models > tasks.pretext: encoder_settings encoders freezing heads pretext=net
-    pretext_settings=settings transfer=transfer_net
+    pretext_settings=net_settings transfer=transfer_net
 ops > tasks.pretext: answers constant_answers=constant_baseline contrastive examiner
     pretext=transforms questions representation shortcuts
-tasks > tasks.pretext: pretext pretext_settings transfer transfer_settings
+tasks > tasks.pretext: pretext pretext_settings=settings transfer transfer_settings
 casebook > tasks.pretext.faults: pretext_neighbours_target=neighbours_target
     pretext_only_attraction=only_attraction pretext_sigmoid_twice=sigmoid_twice
     transfer_brightness transfer_broadcast transfer_class_ids_as_shares transfer_damaged_sample

@@ -23,7 +23,7 @@ from famulus.tasks.pretext.heads import (
     start_at_prior,
 )
 from famulus.tasks.pretext.net import PretextNet
-from famulus.tasks.pretext.pretext_settings import PretextConfig
+from famulus.tasks.pretext.settings import PretextConfig
 from famulus.tasks.pretext.transfer_net import TransferNet
 
 

@@ -29,10 +29,10 @@ from famulus.tasks.pretext import contrastive as losses
 from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
 from famulus.tasks.pretext.apply_features import write_features
 from famulus.tasks.pretext.data import open_questions
-from famulus.tasks.pretext.pretext_settings import PretextConfig
 from famulus.tasks.pretext.questions import SLOTTED
 from famulus.tasks.pretext.representation import health
 from famulus.tasks.pretext.scores import PRETEXT
+from famulus.tasks.pretext.settings import PretextConfig
 from famulus.tasks.pretext.shortcuts import CONTROLS, take_away
 from famulus.tasks.pretext.source import PretextSource
 
