@@ -60,11 +60,12 @@ def learned(store):
 def test_its_best_is_its_highest_and_it_is_not_stopped_on_the_way_up(trained):
     run, values = learned(trained)
     first = min(values)
-    assert values[max(values)] > 2 * values[first] + 0.1  # it did learn: the comparison can fail
+    assert values[max(values)] > values[first] + 0.2  # it did learn: the comparison can fail
     assert run.done()["best"]["value"] == max(values.values())
     assert values[run.step_of("best")] == max(values.values())
     records = set(itertools.accumulate(values.values(), max))
-    assert len(records) > 4  # each of them was a setback to whoever takes lower for better
+    # more than patience allows, and each of them a setback to whoever takes lower for better
+    assert len(records) > 4, values
     facts = next(e for e in run.events() if e["kind"] == "facts")
     assert from_json(facts["scores"]) == scores("transfer")
     assert not {"scores", "means"} & {name for name, _ in _provenance(read_run(run), {})}
