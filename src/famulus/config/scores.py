@@ -50,10 +50,10 @@ LOSS = Score(better="lower", comparable=False, depends_on=("loss",))
 
 def checked(given: Any, where: str) -> Scores:
     """`given` with names without `val/`. Raises ConfigError if it is not `Score`s by name."""
-    wrong = [f"{given!r}"] if not isinstance(given, Mapping) else [
-        f"{name!r}: {score!r}" for name, score in given.items()
-        if not isinstance(score, Score) or not isinstance(name, str)
-    ]  # fmt: skip
+    wrong = [f"{given!r}"]
+    if isinstance(given, Mapping):
+        good = {n: s for n, s in given.items() if isinstance(n, str) and isinstance(s, Score)}
+        wrong = [f"{name!r}: {score!r}" for name, score in given.items() if name not in good]
     if wrong:
         raise ConfigError(
             f"{where}: expected scores by name, as {{'accuracy': Score(better='higher')}},"

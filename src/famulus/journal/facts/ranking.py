@@ -46,7 +46,8 @@ class Ranking:
         """'val/auc: higher is better'; why nothing is ranked, where nothing is."""
         if self.better is None:
             return f"not ranked: {self.because}"
-        return f"{self.score}: {self.better} is better" + (f"; {self.because}" * bool(self.because))
+        said = f"{self.score}: {self.better} is better"
+        return f"{said}; {self.because}" if self.because else said
 
     def beaten(self, value: float, other: float) -> bool:
         """Is `value` no better than `other`? False where nothing is ranked."""
