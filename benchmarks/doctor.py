@@ -23,11 +23,14 @@ from famulus.diagnosis.probes.probe import FIRST, Probe
 from famulus.feed.feeder import Feeder
 from famulus.launch.cases import code_fingerprint
 from famulus.launch.plan import prepare
+from famulus.launch.session import Session
+from famulus.store.claims import claim
 from famulus.store.store import Store
 from famulus.tasks import load
 from famulus.training.loop import Loop
 from famulus.training.precision import Precision
 from famulus.training.preflight import choose_precision
+from famulus.training.setup import Setup
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "docs" / "cases.json"  # or what FAMULUS_CASES names
@@ -78,15 +81,15 @@ def measure(quick: bool) -> dict[str, float | str | None]:
 
 @contextlib.contextmanager
 def _loop(text: str) -> Iterator[tuple[Loop, Feeder, str]]:
-    cell = prepare(Store.open("memory://doctor"), read(text, (), load))[0]
+    cell = prepare(Session(Store.open("memory://doctor")), read(text, (), load))[0]
     precision = Precision("fp32")
     if cell.training.precision == "auto":
-        precision = choose_precision(cell.task, cell.data, cell.training, CPU)
+        precision = choose_precision(Setup(cell.task, cell.data, cell.training, CPU))
     run = Store.open(f"memory://doctor-{time.monotonic_ns()}").create_run(
         cell.experiment, cell.slug, cell.id, cell.config
     )
-    with run.claim() as attempt:
-        loop = Loop(cell.task, cell.data, cell.training, attempt, device=CPU, precision=precision)
+    with claim(run) as attempt:
+        loop = Loop(Setup(cell.task, cell.data, cell.training, CPU, precision), attempt)
         with loop.streams.isolated(), contextlib.closing(loop.feeder()) as feeder:
             loop.start(feeder)
             yield loop, feeder, precision.name

@@ -19,12 +19,15 @@ from famulus.config.experiment import read
 from famulus.feed.feeder import Feeder, validation_batches
 from famulus.images.open import open_images
 from famulus.launch.plan import Ready, prepare
+from famulus.launch.session import Session
+from famulus.store.claims import claim
 from famulus.store.store import Store
 from famulus.tasks import load
 from famulus.training.loop import Loop
 from famulus.training.precision import Precision
 from famulus.training.preflight import choose_precision
 from famulus.training.randomness import Streams
+from famulus.training.setup import Setup
 
 BATCH, SIZE = 64, 32
 FILE = """
@@ -72,7 +75,7 @@ def _data() -> str:
 
 def _cell(inputs: int, precision: str, seed: int = 0) -> Ready:
     plan = read(FILE % (_data(), inputs, precision, seed), (), load)
-    return prepare(Store.open("memory://benchmark"), plan)[0]
+    return prepare(Session(Store.open("memory://benchmark")), plan)[0]
 
 
 @contextlib.contextmanager
@@ -80,8 +83,8 @@ def _loop(cell: Ready, precision: Precision) -> Iterator[tuple[Loop, Feeder]]:
     """A loop on a store in memory, and its feeder."""
     store = Store.open(f"memory://benchmark-{time.monotonic_ns()}")
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
-    with run.claim() as attempt:
-        loop = Loop(cell.task, cell.data, cell.training, attempt, device=CPU, precision=precision)
+    with claim(run) as attempt:
+        loop = Loop(Setup(cell.task, cell.data, cell.training, CPU, precision), attempt)
         with loop.streams.isolated(), contextlib.closing(loop.feeder()) as feeder:
             loop.start(feeder)
             yield loop, feeder
@@ -114,7 +117,7 @@ def _over_bare(blocks: int, steps: int, fused: bool) -> tuple[float, float]:
 def _over_dataloader(inputs: int) -> tuple[float, float, str]:
     """Speed-up over the better of 0 and 2 workers, relative loss difference, our precision."""
     first = _cell(inputs, "auto")
-    precision = choose_precision(first.task, first.data, first.training, CPU)
+    precision = choose_precision(Setup(first.task, first.data, first.training, CPU))
     # As stored, at 28 pixels: the reference resizes each one when it reads it, ours resized them
     # once, by the same filter, when it opened the set.
     pictures = open_images(_data(), channels=1).train.images[:, 0]

@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 from benchmarks.timing import seconds
+from famulus.store.claims import claim
 from famulus.store.store import Store
 
 RUNS, TIMES = 100, 5
@@ -18,7 +19,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
         store = Store.open(folder)
         for number in range(RUNS):
             run = store.create_run("bench/startup", f"cell-{number}", f"{number:012x}", CONFIG)
-            with run.claim() as attempt:
+            with claim(run) as attempt:
                 attempt.finish({"status": "finished", "inputs": 1, "scores": {"val/loss": 1.0}})
         return {
             "help_s": _median("--help"),

@@ -360,7 +360,7 @@ def test_resume_follows_an_interruption(tmp_path, trained):
 def test_status_without_its_index_and_with_a_damaged_one(store):
     at = ("--store", store.root, "--json")
     first = famulus("status", *at).json()
-    file = index.cache_file(store)
+    file = index.cache_file(store.root)
     assert file.exists()
     file.unlink()
     assert famulus("status", *at).json() == first

@@ -29,13 +29,9 @@ class Place:
 
     def period(self, every: Every) -> float:
         """The interval in inputs. Raises ValueError if the length of an epoch is not known."""
-        if every.inputs is not None:
-            return every.inputs
-        if every.steps is not None:
-            return every.steps * self.per_step
-        if not self.per_epoch:
+        if every.epochs is not None and not self.per_epoch:
             raise ValueError("expected the number of training samples, received none")
-        return every.epochs * self.per_epoch
+        return every.in_inputs(self.per_step, self.per_epoch)
 
     def done(self, warmup: int) -> float:
         """Fraction of the budget after the warm-up, 0 to 1."""
@@ -56,6 +52,8 @@ def _linear(schedule: Schedule, base: float, at: Place) -> float:
 
 
 def _step(schedule: Schedule, base: float, at: Place) -> float:
+    assert schedule.every is not None  # a step schedule has both
+    assert schedule.factor is not None
     reductions = int(at.inputs / at.period(schedule.every))
     return max(schedule.final_lr, base * schedule.factor**reductions)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from famulus.store.claims import claim
 from famulus.store.store import Store
 from tests.launch.tiny import ONE, TEXT, complains, famulus, lost, signalled, tree, write
 
@@ -275,7 +276,7 @@ def test_an_unknown_run_and_an_ambiguous_one(store):
 def test_two_writers(store, file):
     """While another process has the run, `resume` and `rerun` of it say so at once."""
     run = store.runs()[0]
-    with Store.open(store.root).runs()[0].claim() as other:
+    with claim(Store.open(store.root).runs()[0]) as other:
         other.emit({"kind": "train", "step": 7})
         before = tree(store.local)
         said = famulus("resume", run.id, "--store", store.root)

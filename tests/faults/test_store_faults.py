@@ -13,13 +13,15 @@ import pytest
 
 from famulus.config.errors import Busy, StoreError
 from famulus.store import Store, Superseded, files, layout
+from famulus.store.claims import claim
 
 WRITER = """
 import sys, time
 from famulus.store import Store, attempt
+from famulus.store.claims import claim
 attempt.BEAT_S = 0.05
 run = Store.open(sys.argv[1]).runs()[0]
-mine = run.claim()
+mine = claim(run)
 mine.emit({"kind": "train", "step": 1})
 mine.save_checkpoint(1, {"m": b"one"}, {})
 mine.emit({"kind": "train", "step": 2})
@@ -42,7 +44,7 @@ def run(tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def writer(run):
-    words = [sys.executable, "-c", WRITER, str(run.store.local)]
+    words = [sys.executable, "-c", WRITER, str(run.files.folder)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"ready\n"
@@ -58,13 +60,13 @@ def test_a_killed_writer_ends_its_lease_at_once(run):
     with writer(run) as process:
         assert run.status() == "running"
         with pytest.raises(Busy):  # the control: while it lives
-            run.claim(lease_s=300)
+            claim(run, lease_s=300)
         process.kill()  # not waited for: even as a zombie it is dead
         for _ in range(500):
             if run.status() == "interrupted":
                 break
             time.sleep(0.01)
-        with run.claim(lease_s=300) as attempt:
+        with claim(run, lease_s=300) as attempt:
             assert (attempt.n, attempt.start_from) == (2, 1)
             assert [event["step"] for event in run.events()] == [1]
 
@@ -72,9 +74,9 @@ def test_a_killed_writer_ends_its_lease_at_once(run):
 def test_a_frozen_writer_is_superseded_and_stops_when_it_wakes(run):
     with writer(run) as process:
         with pytest.raises(Busy):  # the control: it beats, so that its lease is never over
-            run.claim(lease_s=3.0, wait_s=3.5, poll_s=0.05)
+            claim(run, lease_s=3.0, wait_s=3.5, poll_s=0.05)
         process.send_signal(signal.SIGSTOP)
-        attempt = run.claim(lease_s=1.0, wait_s=20, poll_s=0.05)
+        attempt = claim(run, lease_s=1.0, wait_s=20, poll_s=0.05)
         assert (attempt.n, attempt.start_from) == (2, 1)
         process.send_signal(signal.SIGCONT)
         assert process.wait(20) == 1
@@ -86,7 +88,7 @@ def test_a_frozen_writer_is_superseded_and_stops_when_it_wakes(run):
 
 
 def left_over(run):
-    return [p for p in run.store.local.rglob("*") if layout.TEMPORARY in p.name]
+    return [p for p in run.files.folder.rglob("*") if layout.TEMPORARY in p.name]
 
 
 def no_space(monkeypatch, after):
@@ -126,7 +128,7 @@ class Full:
 
 def survives_a_full_disk(run, fill, free):
     """The whole story, on whatever disk `fill` fills and `free` empties."""
-    attempt = run.claim()
+    attempt = claim(run)
     attempt.emit({"kind": "train", "step": 1})
     attempt.save_checkpoint(1, {"m": b"one"}, {})
     attempt.emit({"kind": "train", "step": 2})
@@ -166,7 +168,7 @@ def small(tmp_path):
 
 def test_a_disk_that_is_full(small):
     run = Store.open(small / "lab").create_run("e", "s", "0" * 12, {})
-    assert 0 < run.store.free_bytes() < 256 << 10
+    assert 0 < run.files.free_bytes() < 256 << 10
     survives_a_full_disk(run, lambda: None, lambda: None)
 
 
@@ -178,7 +180,7 @@ def test_a_read_only_file_system(small):
     assert store.runs()[0].config() == {"a": 1}
     assert store.runs()[0].status() == "planned"
     with pytest.raises(StoreError, match="the file system is read-only: choose another --store"):
-        run.claim()
+        claim(run)
     with pytest.raises(StoreError, match="read-only"):
         Store.open(small / "other")
 
@@ -189,7 +191,7 @@ def test_a_folder_without_permission(run, monkeypatch):
 
     monkeypatch.setattr(files, "open", refuse, raising=False)
     with pytest.raises(StoreError, match="permission is missing: change it or choose another"):
-        run.claim()
+        claim(run)
 
 
 def test_a_file_where_the_store_should_be(tmp_path):
@@ -199,16 +201,16 @@ def test_a_file_where_the_store_should_be(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_swept(run):
-    folder = run.store.local / run.path / "events" / "1"
+    folder = run.files.folder / run.path / "events" / "1"
     folder.mkdir(parents=True)
     (folder / f"{layout.TEMPORARY}1-x").write_bytes(b"half")
     assert len(left_over(run)) == 1
-    with run.claim():
+    with claim(run):
         assert left_over(run) == []
 
 
 def test_the_folder_goes_away_under_a_writer(run, monkeypatch):
-    attempt = run.claim()
+    attempt = claim(run)
     attempt.emit({"kind": "train", "step": 1})
 
     def gone(*_):

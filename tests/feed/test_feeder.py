@@ -14,7 +14,7 @@ from famulus.feed.order import Order
 from famulus.feed.source import Source
 
 
-class Counting:
+class Counting(Source):
     """Sample i is i plus noise from its seed; the slow one takes uneven time."""
 
     fingerprint = "counting"
@@ -144,7 +144,7 @@ def test_threads_are_chosen_where_nobody_asks():
     """A slow source without a number of workers is read ahead by threads, not by the training."""
     seen = set()
 
-    class Slow:
+    class Slow(Source):
         slow = True
         fingerprint = "slow"
 

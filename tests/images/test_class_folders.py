@@ -38,7 +38,7 @@ def wang(tmp_path):
 def test_one_list_serves_both_parts(wang):
     splits = open_labelled(PictureData(name=str(wang)), Views().view())
     assert splits.train.classes == tuple(TRAIN)
-    assert [TRAIN[i] for i in splits.validation.matched] == VALID
+    assert [TRAIN[i] for i in splits.validation.labels] == VALID
     assert splits.train.counts == dict.fromkeys(TRAIN, 3)
     assert any("5 classes in training, 2 of them in validation" in note for note in splits.notes)
 

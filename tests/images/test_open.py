@@ -133,7 +133,7 @@ def test_the_fingerprint_follows_bytes_and_recipe(tmp_path):
     assert open_images(name, seed=1).fingerprint == prints[0]  # nothing was drawn
     splits = open_images(name)
     assert splits.fingerprint == prints[0]
-    assert "ImageSplits(" in repr(splits)
+    assert "Splits" in repr(splits)
     assert "decoded" not in vars(splits.train)
     file = tmp_path / next(iter(pixels))
     Image.fromarray(255 - pixels[next(iter(pixels))]).save(file)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from famulus.store.claims import claim
 from famulus.store.lineage import parent_record
 from famulus.store.store import Store
 
@@ -187,7 +188,7 @@ def fill(store: Store, experiment: str = "tiles/compare-datasets", seeds: int = 
     for k, (axes, seed) in enumerate(itertools.product(cells(), range(seeds))):
         run = store.create_run(experiment, slug(axes, seed), run_id(axes, seed), config(axes, seed))
         minute = k * 4.0
-        attempt = run.claim()
+        attempt = claim(run)
         attempt.record_lineage(lineage())
         last = axes == cells()[-1]
         if last and seed == 0:
@@ -209,7 +210,7 @@ def fill(store: Store, experiment: str = "tiles/compare-datasets", seeds: int = 
             changed = config(axes, seed)
             changed["training"]["optimizer"]["lr"] = 0.0003
             child = store.create_run(experiment, slug(axes, seed), run_id("child"), changed)
-            again = child.claim()
+            again = claim(child)
             again.record_lineage(lineage(parent, ["training.optimizer.lr=0.0003"]))
             again.emit({"kind": "mark", "step": 8000, "inputs": 512_000, "what": "resumed",
                         "text": "resumed, LR 3e-4"})  # fmt: skip
@@ -236,7 +237,7 @@ def earlier(store: Store, experiment: str = "tiles/compare-datasets") -> None:
         old = config(axes)
         old["loss"]["kl_weight"] = 0.5
         run = store.create_run(experiment, slug(axes), run_id("old", axes), old)
-        attempt = run.claim()
+        attempt = claim(run)
         attempt.record_lineage(lineage())
         attempt.emit({"kind": "start", "time": time_of(5, day=18), "step": 0, "inputs": 0})
         finish(attempt, axes, 0.04, 9)

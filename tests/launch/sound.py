@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from famulus.config.schema import Strict, Training
-from famulus.feed.source import Splits
+from famulus.feed.source import Source, Splits
 from famulus.feed.streams import sample_seeds
 from famulus.launch.check import controls
 from famulus.launch.plan import Ready
@@ -21,7 +21,7 @@ CLASSES = ("left", "right", "both")
 
 
 @dataclass
-class Rows:
+class Rows(Source):
     """`image` B1YX around 0 and `label` B; `more` changes what comes out (a fault)."""
 
     image: np.ndarray

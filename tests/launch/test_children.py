@@ -14,6 +14,7 @@ from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
 from famulus.journal.facts.record import read_run
 from famulus.launch.plan import again, child, prepare
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from tests.launch.tiny import ONE, TEXT, famulus, signalled, write
 
@@ -76,16 +77,16 @@ def test_a_warm_start_goes_on_when_its_weights_are_gone(folder):
         tasks.load,
         name="tiny",
     )
-    warm = prepare(store, plan)[0]
+    warm = prepare(Session(store), plan)[0]
     made = store.create_run(warm.experiment, warm.slug, warm.id, warm.config)
     assert go_on(folder, parent) == 0
-    assert again(store, made).id == made.id
+    assert again(Session(store), made).id == made.id
 
 
 def test_weights_that_were_averaged_are_what_a_second_stage_gets(folder):
     store, parent = interrupted(folder, "--set", "training.ema=0.9")
     plan = read(TEXT, [f"start_from={parent.id}@best"], tasks.load, name="tiny")
-    cell = prepare(store, plan)[0]
+    cell = prepare(Session(store), plan)[0]
     files = parent.manifest(cell.warm.step)["files"]
     assert cell.config["start_from"]["sha256"] == files["average.safetensors"]["sha256"]
     assert files["average.safetensors"]["sha256"] != files["model.safetensors"]["sha256"]
@@ -101,8 +102,10 @@ def test_weights_that_were_averaged_are_what_a_second_stage_gets(folder):
 def test_another_optimizer_cannot_take_the_state_over(folder, change, told):
     store, parent = interrupted(folder)
     with pytest.raises(ConfigError, match=f"{told}.*start_from: {parent.id}@6"):
-        child(store, parent, 6, [f"training.optimizer.{change}"], "resume", ())
-    assert child(store, parent, 6, ["training.optimizer.lr=0.01"], "resume", ()).id != parent.id
+        child(Session(store), parent, 6, [f"training.optimizer.{change}"], "resume")
+    assert (
+        child(Session(store), parent, 6, ["training.optimizer.lr=0.01"], "resume").id != parent.id
+    )
 
 
 def rates(run):

@@ -7,7 +7,9 @@ import pytest
 from famulus import tasks
 from famulus.config.errors import ConfigError, DataError, StoreError
 from famulus.config.experiment import read
+from famulus.feed.source import Splits
 from famulus.launch.plan import again, child, make_ready, prepare, repetition
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from tests.launch.tiny import ONE, TEXT, famulus, signalled, write
 
@@ -30,7 +32,7 @@ def run(store):
 
 def cells(store, *overrides):
     plan = read(TEXT, overrides, tasks.load, name="tiny")
-    return prepare(store, plan)
+    return prepare(Session(store), plan)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +60,14 @@ def test_another_checkpoint_is_another_run(store, run):
 
 def test_resolving_what_is_resolved_changes_nothing(store, run):
     for cell in (*cells(store), *cells(store, f"start_from={run.id}@best")):
-        once = make_ready(store, cell.experiment, cell.slug, cell.config)
-        twice = make_ready(store, cell.experiment, cell.slug, once.config)
+        once = make_ready(Session(store), cell.experiment, cell.slug, cell.config)
+        twice = make_ready(Session(store), cell.experiment, cell.slug, once.config)
         assert cell.id == once.id == twice.id
         assert cell.config == once.config == twice.config
 
 
 def test_a_stored_run_is_itself_again(store, run):
-    cell = again(store, run)
+    cell = again(Session(store), run)
     assert (cell.id, cell.config) == (run.id, run.config())
 
 
@@ -73,7 +75,7 @@ def test_other_weights_than_were_recorded_are_refused(store, run):
     cell = cells(store, f"start_from={run.id}@best")[0]
     config = {**cell.config, "start_from": {**cell.config["start_from"], "sha256": "0" * 64}}
     with pytest.raises(ConfigError, match=r"start_from: checkpoint 5 .* other weights"):
-        make_ready(store, cell.experiment, cell.slug, config)
+        make_ready(Session(store), cell.experiment, cell.slug, config)
 
 
 @pytest.mark.parametrize(
@@ -90,30 +92,28 @@ def test_a_reference_to_nothing(store, reference, error, told):
 
 
 def test_changed_data_are_not_gone_on_with(store, run, monkeypatch):
-    from famulus.images.open import ImageSplits
-
-    monkeypatch.setattr(ImageSplits, "fingerprint", "other")
+    monkeypatch.setattr(Splits, "fingerprint", "other")
     with pytest.raises(DataError, match=f"run {run.id} can't go on: its data have changed"):
-        again(store, run)
+        again(Session(store), run)
 
 
 def test_a_child_has_its_own_id_and_keeps_it(store, run):
-    made = [child(store, run, 6, ["training.batch=16"], "resume", ()) for _ in range(2)]
+    made = [child(Session(store), run, 6, ["training.batch=16"], "resume") for _ in range(2)]
     assert made[0].id == made[1].id != run.id
     assert made[0].config["training"]["batch"] == 16
     assert made[0].config["origin"] == {"run": run.id, "step": 6, "kind": "resume"}
-    assert child(store, run, 5, ["training.batch=16"], "resume", ()).id != made[0].id
-    stored = make_ready(store, "tiny", run.slug, made[0].config)
+    assert child(Session(store), run, 5, ["training.batch=16"], "resume").id != made[0].id
+    stored = make_ready(Session(store), "tiny", run.slug, made[0].config)
     assert (stored.id, stored.origin.step) == (made[0].id, 6)
 
 
 def test_a_repetition_is_a_run_of_its_own(store, run):
-    cell = repetition(store, run)
+    cell = repetition(Session(store), run)
     assert cell.id != run.id
     assert cell.origin is None  # from the start
     assert {k: v for k, v in cell.config.items() if k != "origin"} == run.config()
-    assert repetition(store, run).id == cell.id  # until it is there
+    assert repetition(Session(store), run).id == cell.id  # until it is there
     made = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
-    assert repetition(store, run).id != cell.id
-    assert repetition(store, made).config["origin"]["run"] == made.id
+    assert repetition(Session(store), run).id != cell.id
+    assert repetition(Session(store), made).config["origin"]["run"] == made.id
     shutil.rmtree(store.local / made.path)

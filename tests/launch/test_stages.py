@@ -10,6 +10,7 @@ from famulus.config.errors import ConfigError, StoreError
 from famulus.config.experiment import read
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import make_ready, prepare
+from famulus.launch.session import Session
 from famulus.launch.stages import first_stage
 from famulus.store.store import Store
 from famulus.training.precision import Precision
@@ -65,13 +66,13 @@ def trained(store, text, experiment, seed, stop=9):
     ready = cell(store, f"training.seed={seed}", text=text, name=experiment)
     steps = iter(range(1, 9))
     watcher = Watcher(interrupted=lambda: "test" if next(steps) >= stop else None)
-    execute(store, ready, Machine(torch.device("cpu"), Precision("fp32"), 1), watcher)
+    execute(Session(store), ready, Machine(torch.device("cpu"), Precision("fp32"), 1), watcher)
     return store.run(experiment, ready.slug, ready.id)
 
 
 def cell(store, *overrides, text=PRIOR, name="prior"):
     plan = read(text + TRAINING, overrides, tasks.load, name=name)
-    return prepare(store, plan)[0]
+    return prepare(Session(store), plan)[0]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_a_finished_run_is_taken_although_newer_ones_are_half_trained(runs, aske
     asked = asked.format(whole=found["whole"].id)
     resolved = cell(store, f"codes={asked}")
     assert resolved.config["codes"]["run"] == found["whole"].id
-    again = make_ready(store, "prior", "prior", resolved.config)  # as a resumed run does
+    again = make_ready(Session(store), "prior", "prior", resolved.config)  # as a resumed run does
     assert again.id == resolved.id
 
 

@@ -1,12 +1,12 @@
 """Helpers are command lines: no object is sent, and none is left behind."""
 
 import pytest
-from rich.console import Console
 from typer.main import get_command
 
 from famulus import cli
 from famulus.launch import actions, workers
 from famulus.launch.local import Report
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from tests.launch.tiny import write
 
@@ -34,8 +34,8 @@ def made(monkeypatch):
 
 def helpers(tmp_path, count=2):
     store = Store.open(tmp_path / "runs")
-    given = (tmp_path / "x.yaml", ["training.batch=8", "why=two words"], store, 60.0, ["mine.task"])
-    return workers.Helpers(count, *given)
+    given = (tmp_path / "x.yaml", ["training.batch=8", "why=two words"])
+    return workers.Helpers(count, *given, Session(store, ["mine.task"], 60.0))
 
 
 def test_a_helper_runs_the_same_experiment(tmp_path, made):
@@ -62,7 +62,7 @@ def test_helpers_end_when_this_process_is_interrupted(tmp_path, made, monkeypatc
     monkeypatch.setattr(actions, "run_cells", lambda *a, **k: Report(interrupted="SIGTERM"))
     monkeypatch.setattr(actions, "prepare", lambda *a: [])
     store = Store.open(tmp_path / "runs")
-    actions.run_file(store, write(tmp_path), [], Console(), silent=True, workers=3)
+    actions.run_file(Session(store, silent=True), write(tmp_path), [], workers=3)
     assert [one.ended for one in made] == 2 * [["terminated", "waited"]]
 
 

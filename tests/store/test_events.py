@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from famulus.store import Store, events, layout
+from famulus.store.claims import claim
 
 moves = st.lists(st.sampled_from(["step", "step", "flush", "save", "die", "prune"]), max_size=30)
 
@@ -20,7 +21,7 @@ def test_the_line_is_what_a_person_should_see(which):
     """
     run = Store.open(f"memory://{uuid.uuid4().hex}").create_run("e", "s", "0" * 12, {})
     seen, pending, saved, step, number = [], [], [], 0, 0
-    attempt = run.claim()
+    attempt = claim(run)
     for move in which:
         if move == "step":
             step, number = step + 1, number + 1
@@ -40,8 +41,8 @@ def test_the_line_is_what_a_person_should_see(which):
             saved = saved[-1:]
         elif move == "die":
             attempt.close()
-            run.store.files.create(layout.ended(run.path, attempt.n), b'{"reason": "interrupted"}')
-            attempt = run.claim()
+            run.files.create(layout.ended(run.path, attempt.n), b'{"reason": "interrupted"}')
+            attempt = claim(run)
             step, seen = saved[-1] if saved else (0, [])
             seen, pending = list(seen), []
             assert attempt.start_from == (step if saved else None)
@@ -90,11 +91,11 @@ def test_other_damage_is_left_out():
 
 
 def test_a_torn_segment_of_a_run(run):
-    attempt = run.claim()
+    attempt = claim(run)
     for step in (1, 2):
         attempt.emit({"kind": "train", "step": step})
         attempt.flush()
     attempt.close()
     path = layout.segment(run.path, 1, 1)
-    run.store.files.write(path, run.store.files.read(path)[:-3])
+    run.files.write(path, run.files.read(path)[:-3])
     assert [event["step"] for event in run.events()] == [1]

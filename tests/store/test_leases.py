@@ -10,7 +10,9 @@ import pytest
 from famulus.config.errors import Busy
 from famulus.store import Store, Superseded, layout
 from famulus.store.attempt import Attempt
+from famulus.store.claims import claim
 from famulus.store.leases import LeaseObserver, known_dead, this_process
+from famulus.store.run import Home
 
 
 class Clock:
@@ -29,7 +31,7 @@ def clock():
 def elsewhere(url, clock):
     """A second machine's view of the same store, whose clock we set."""
     store = Store.open(url)
-    store.observer = LeaseObserver(clock)
+    store.home = Home(store.files, LeaseObserver(clock))
     return store
 
 
@@ -45,19 +47,19 @@ def test_an_observer_counts_from_its_own_first_sight(clock):
 
 
 def test_a_frozen_beat_ends_the_lease_and_the_old_writer_stops(run, elsewhere, clock):
-    old = run.claim()  # this process lives: only the beat can end its lease
+    old = claim(run)  # this process lives: only the beat can end its lease
     old.emit({"kind": "train", "step": 1})
     old.save_checkpoint(1, {"m": b"one"}, {})
     old.emit({"kind": "train", "step": 2})
     theirs = elsewhere.runs()[0]
     for _ in range(3):  # looking often changes nothing
         with pytest.raises(Busy, match="running"):
-            theirs.claim(lease_s=300)
+            claim(theirs, lease_s=300)
         clock.now += 99
     with pytest.raises(Busy):
-        theirs.claim(lease_s=300)
+        claim(theirs, lease_s=300)
     clock.now += 4
-    new = theirs.claim(lease_s=300)
+    new = claim(theirs, lease_s=300)
     assert (new.n, new.start_from) == (2, 1)
     old.emit({"kind": "train", "step": 3})
     for write in (
@@ -75,11 +77,11 @@ def test_a_frozen_beat_ends_the_lease_and_the_old_writer_stops(run, elsewhere, c
 
 
 def test_a_living_beat_keeps_the_lease(run, elsewhere, clock):
-    attempt = run.claim()
+    attempt = claim(run)
     theirs = elsewhere.runs()[0]
     for _ in range(5):
         with pytest.raises(Busy):
-            theirs.claim(lease_s=300)
+            claim(theirs, lease_s=300)
         clock.now += 299
         attempt.beat()
     attempt.close()
@@ -90,26 +92,26 @@ def test_the_thread_beats(run, monkeypatch):
 
     monkeypatch.setattr(module, "BEAT_S", 0.01)
     path = layout.beat(run.path, 1)
-    with run.claim():
-        first = run.store.files.read(path)
+    with claim(run):
+        first = run.files.read(path)
         for _ in range(500):
-            if run.store.files.read(path) != first:
+            if run.files.read(path) != first:
                 break
             module.threading.Event().wait(0.01)
-        assert run.store.files.read(path) != first
+        assert run.files.read(path) != first
 
 
 def test_a_writer_that_wakes_in_the_middle_of_a_checkpoint_harms_nobody(
     run, elsewhere, clock, monkeypatch
 ):
     """Frozen between its last look for a successor and its writing: the worst moment."""
-    old = run.claim()
+    old = claim(run)
     old.save_checkpoint(1, {"m": b"one"}, {})
     theirs = elsewhere.runs()[0]
     with pytest.raises(Busy):
-        theirs.claim()
+        claim(theirs)
     clock.now += 301
-    new = theirs.claim()
+    new = claim(theirs)
     new.save_checkpoint(2, {"m": b"new"}, {})
     true = old._stop_if_superseded
     monkeypatch.setattr(old, "_stop_if_superseded", lambda *manifest: manifest and true(*manifest))
@@ -150,10 +152,10 @@ def test_a_reused_number_is_not_the_old_process():
 
 
 def test_waiting_for_a_lease(run):
-    attempt = run.claim()
+    attempt = claim(run)
     with pytest.raises(Busy):
-        run.claim(lease_s=30, wait_s=0.02, poll_s=0.01)
-    new = run.claim(lease_s=0.05, wait_s=5, poll_s=0.01)  # the beat stands still between two
+        claim(run, lease_s=30, wait_s=0.02, poll_s=0.01)
+    new = claim(run, lease_s=0.05, wait_s=5, poll_s=0.01)  # the beat stands still between two
     assert new.n == 2
     attempt.close()
     new.close()
@@ -161,12 +163,12 @@ def test_waiting_for_a_lease(run):
 
 def test_what_a_predecessor_finished_stays_as_it_is(run):
     """Cut off behind its last look, it comes back and finishes: its successor must not write."""
-    first = run.claim()
+    first = claim(run)
     first.save_checkpoint(40, {"model.safetensors": b"first"}, {})
     successor = layout.attempt(run.path, 2)
-    assert run.store.files.create(successor, b'{"n": 2, "start_from": null, "origin": null}')
+    assert run.files.create(successor, b'{"n": 2, "start_from": null, "origin": null}')
     second = Attempt(run, 2, None)
-    run.store.files.create(layout.done(run.path), b'{"status": "finished", "attempt": 1}')
+    run.files.create(layout.done(run.path), b'{"status": "finished", "attempt": 1}')
     with pytest.raises(Superseded, match=r"done\.json"):
         second.save_checkpoint(40, {"model.safetensors": b"second"}, {})
     assert run.open_checkpoint(40).read("model.safetensors") == b"first"

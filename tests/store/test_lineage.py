@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from famulus.store import lineage, provenance
+from famulus.store.claims import claim
 from famulus.store.secrets import scrubbed, scrubbed_command, without_credentials
 
 
@@ -20,7 +21,7 @@ def chain(store, kind):
     parent, runs = None, []
     for k in range(3):
         run = store.create_run("e", "s", f"{k:012x}", {"k": k})
-        with run.claim() as attempt:
+        with claim(run) as attempt:
             attempt.record_lineage({"parent": parent})
             numbered(attempt, 2 * k + 1, 2 * k + 2)
             attempt.save_checkpoint(2 * k + 2, {"m": b"x"}, {})
@@ -35,14 +36,14 @@ def test_one_curve_over_three_runs(store, kind):
     runs = chain(store, kind)
     assert [e["step"] for e in runs[2].curve()] == [1, 2, 3, 4, 5, 6, 98, 99]
     assert [e["step"] for e in runs[0].curve()] == [1, 2, 98, 99]
-    found = lineage.parent_of(runs[1])
+    found = runs[1].parent()
     assert found is not None
     assert found[0] == runs[0]
 
 
 def test_the_parents_curve_stays_when_it_goes_on(store):
     runs = chain(store, "resume")
-    with runs[0].claim() as attempt:
+    with claim(runs[0]) as attempt:
         numbered(attempt, 3)
         attempt.save_checkpoint(3, {"m": b"y"}, {})
         attempt.prune({3})
@@ -56,7 +57,7 @@ def test_a_warm_start_begins_a_curve_of_its_own(store):
 def test_a_parent_that_is_gone_shortens_the_curve(store):
     runs = chain(store, "resume")
     store.files.remove(runs[1].path)
-    assert lineage.parent_of(runs[2]) is None
+    assert runs[2].parent() is None
     assert [e["step"] for e in runs[2].curve()] == [5, 6, 98, 99]
 
 

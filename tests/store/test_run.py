@@ -6,6 +6,7 @@ import pytest
 
 from famulus.config.errors import Busy, StoreError
 from famulus.store import layout
+from famulus.store.claims import claim, reopen
 
 
 def steps(run):
@@ -18,7 +19,7 @@ def train(attempt, *which):
 
 
 def test_from_plan_to_done(run):
-    first = run.claim()
+    first = claim(run)
     assert (first.n, first.start_from, run.status()) == (1, None, "running")
     train(first, 1, 2)
     first.save_checkpoint(2, {"model.safetensors": b"two"}, {"epoch": 1}, tags=["best"])
@@ -26,7 +27,7 @@ def test_from_plan_to_done(run):
     first.end("interrupted")
     assert run.status() == "interrupted"
     assert steps(run) == [1, 2, 3]
-    second = run.claim()
+    second = claim(run)
     assert (second.n, second.start_from) == (2, 2)
     assert steps(run) == [1, 2]  # step 3 was lost, and is done again
     train(second, 3, 4)
@@ -44,57 +45,57 @@ def test_from_plan_to_done(run):
         (2, 2, "finished"),
     ]
     with pytest.raises(StoreError, match="is finished"):
-        run.claim()
+        claim(run)
     with pytest.raises(StoreError, match="it has 2, 4"):
         run.step_of("7")
 
 
 def test_done_is_created_once(run):
-    attempt = run.claim()
+    attempt = claim(run)
     assert attempt.finish({"status": "failed", "reason": "NaN"})
     assert run.status() == "failed"
     assert not attempt.finish({"status": "finished"})
     assert run.done()["reason"] == "NaN"
-    run.reopen()
+    reopen(run)
     assert run.done() is None
-    with run.claim() as again:
+    with claim(run) as again:
         assert again.n == 2
 
 
 def test_leaving_the_block_frees_the_lease(run):
-    with pytest.raises(ZeroDivisionError), run.claim():
+    with pytest.raises(ZeroDivisionError), claim(run):
         _ = 1 / 0
     assert run.status() == "failed"  # and can be claimed again
-    with pytest.raises(KeyboardInterrupt), run.claim():
+    with pytest.raises(KeyboardInterrupt), claim(run):
         raise KeyboardInterrupt
     assert run.status() == "interrupted"
-    run.claim().close()
+    claim(run).close()
     with pytest.raises(Busy):  # the control: closed without an end, and this process lives
-        run.claim()
+        claim(run)
 
 
 def test_a_checkpoint_exists_only_with_its_manifest(store, run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(5, {"model.safetensors": b"five"}, {})
         store.files.write(layout.checkpoint(run.path, 6) + "/model.safetensors", b"half")
         assert run.checkpoints() == [5]
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         assert attempt.start_from == 5
     assert store.files.list(layout.checkpoints(run.path)) == ["5"]  # the half one is swept
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"attempt": 7, "segments": 0, "files": {}}'])
 def test_a_torn_or_foreign_manifest_is_no_checkpoint(store, run, text):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(5, {"m": b"five"}, {})
         store.files.write(layout.manifest(run.path, 6), text.encode())
         assert run.checkpoints() == [5]
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         assert attempt.start_from == 5
 
 
 def test_prune_keeps_what_it_is_told(run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         for step in (1, 2, 3):
             attempt.save_checkpoint(step, {"m": b"x"}, {})
         attempt.tag(1, ["best"])
@@ -104,7 +105,7 @@ def test_prune_keeps_what_it_is_told(run):
 
 
 def test_a_step_can_be_saved_again_after_a_rollback(run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(1, {"m": b"first"}, {})
         attempt.save_checkpoint(1, {"m": b"second"}, {})
         assert run.open_checkpoint(1).read("m") == b"second"
@@ -112,21 +113,21 @@ def test_a_step_can_be_saved_again_after_a_rollback(run):
 
 def damaged(run, content):
     name = run.manifest(1)["files"]["m"]["file"]
-    run.store.files.write(f"{layout.checkpoint(run.path, 1)}/{name}", content)
+    run.files.write(f"{layout.checkpoint(run.path, 1)}/{name}", content)
     with pytest.raises(StoreError) as error:
         run.open_checkpoint(1).read("m")
     return str(error.value)
 
 
 def test_damage_is_named(run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(1, {"m": b"right"}, {})
     assert run.open_checkpoint(1).read("m") == b"right"
     said = damaged(run, b"wrong")
     assert "checkpoints/1/m is damaged: expected sha256 " in said
     assert "remove the folder" in said
     assert "expected 5 bytes, received 4 bytes" in damaged(run, b"shor")
-    run.store.files.remove(f"{layout.checkpoint(run.path, 1)}/m")
+    run.files.remove(f"{layout.checkpoint(run.path, 1)}/m")
     with pytest.raises(StoreError, match="received no file"):
         run.open_checkpoint(1).read("m")
     with pytest.raises(StoreError, match=r"expected one of m, state.json .* received 'n'"):
@@ -134,24 +135,24 @@ def test_damage_is_named(run):
 
 
 def test_a_manifest_cannot_point_elsewhere(run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(1, {"m": b"x"}, {})
     manifest = run.manifest(1)
     manifest["files"]["m"]["file"] = "../../run.yaml"
-    run.store.files.write(layout.manifest(run.path, 1), json.dumps(manifest).encode())
+    run.files.write(layout.manifest(run.path, 1), json.dumps(manifest).encode())
     with pytest.raises(StoreError, match="a file of a manifest"):
         run.open_checkpoint(1).read("m")
 
 
 def test_a_path_is_copied(run, tmp_path):
     (tmp_path / "w").write_bytes(b"weights")
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.save_checkpoint(1, {"model.safetensors": tmp_path / "w"}, {"x": float("nan")})
     assert run.open_checkpoint(1).read("model.safetensors") == b"weights"
 
 
 def test_pictures_and_notes(run):
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         file = attempt.save_picture("recon-1", b"png")
     assert file == "pictures/recon-1.png"
     assert run.picture(file) == b"png"
@@ -165,7 +166,7 @@ def test_pictures_and_notes(run):
 def test_numpy_numbers_and_bad_events(run):
     import numpy as np
 
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         attempt.emit({"kind": "train", "step": np.int64(3), "values": {"total": np.float32(0.5)}})
         attempt.emit({"kind": "train", "step": 4, "values": {"total": float("inf")}})
         with pytest.raises(ValueError, match="with a kind"):

@@ -6,6 +6,7 @@ import pytest
 
 from famulus.config.errors import StoreError
 from famulus.store import Store, layout
+from famulus.store.claims import claim
 
 
 def test_open_creates_and_opens_again(url):
@@ -116,7 +117,7 @@ def test_other_harmful_names_are_refused(store, run, name):
         store.write_lab(name, "x")
     with refused:
         store.resolve_once("e", name, lambda: 1)
-    with run.claim() as attempt:
+    with claim(run) as attempt:
         with refused:
             attempt.save_picture(name, b"")
         with refused:

@@ -13,6 +13,7 @@ import torch
 from famulus.launch import cell as launching
 from famulus.launch.board import describe
 from famulus.launch.cell import Machine, Watcher, execute
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training import energy, nvml, rapl
 from famulus.training.energy import Meter
@@ -254,7 +255,7 @@ def train(store, monkeypatch, source, interrupted=lambda: None, id_="e" * 12, ta
     monkeypatch.setattr(energy, "open_source", lambda device: source)
     machine, seen = Machine(CPU, Precision("fp32"), 1), []
     watcher = Watcher(interrupted=interrupted, status=lambda s: seen.append(s.watts))
-    outcome = execute(store, ready(task or Toy(), training(**more), id_), machine, watcher)
+    outcome = execute(Session(store), ready(task or Toy(), training(**more), id_), machine, watcher)
     run = store.run("toy", "cell", id_)
     events = [e for e in run.events() if e["kind"] == "train"]
     return outcome, run.done() or {}, events, seen
@@ -369,5 +370,5 @@ def test_a_run_opens_the_meter_of_its_device(store, monkeypatch):
     asked, none = [], contextlib.nullcontext
     monkeypatch.setattr(launching, "metering", lambda device: asked.append(device) or none())
     machine = Machine(CPU, Precision("fp32"), 1)
-    execute(store, ready(Toy(), training(), "e" * 12), machine, Watcher())
+    execute(Session(store), ready(Toy(), training(), "e" * 12), machine, Watcher())
     assert asked == [CPU]

@@ -12,6 +12,7 @@ from famulus import tasks
 from famulus.config.experiment import read
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import prepare
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training.precision import Precision
 from famulus.training.randomness import Streams
@@ -39,7 +40,7 @@ MACHINE = Machine(torch.device("cpu"), Precision("fp32"), 1)
 
 def cell(root, kind):
     plan = read(FILE.replace("KIND", kind), (), tasks.load)
-    return prepare(Store.open(root), plan)[0]
+    return prepare(Session(Store.open(root)), plan)[0]
 
 
 def child(root, kind, kill_at, broken):
@@ -54,7 +55,7 @@ def child(root, kind, kill_at, broken):
         if next(steps) == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    execute(Store.open(root), cell(root, kind), MACHINE, Watcher(interrupted=interrupted))
+    execute(Session(Store.open(root)), cell(root, kind), MACHINE, Watcher(interrupted=interrupted))
 
 
 @pytest.fixture(scope="module")

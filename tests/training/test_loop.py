@@ -9,6 +9,7 @@ import torch
 from famulus.config.errors import ConfigError, StoreError
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import Source
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training.precision import Precision
 from tests.training.toy import Toy, ready, training
@@ -26,7 +27,7 @@ def train(store, settings, task=None, interrupted=lambda: None, id_="0123456789a
     """Outcome and run of the toy cell."""
     task = task or Toy()
     cell = ready(task, settings, id_, **more)
-    outcome = execute(store, cell, MACHINE, Watcher(interrupted=interrupted))
+    outcome = execute(Session(store), cell, MACHINE, Watcher(interrupted=interrupted))
     return outcome, store.run("toy", "cell", id_)
 
 

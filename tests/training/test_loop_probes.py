@@ -9,6 +9,7 @@ from famulus.config.identity import run_id
 from famulus.diagnosis.history import from_events
 from famulus.diagnosis.probes.probe import due
 from famulus.launch.cell import Machine, Watcher, execute
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training.precision import Precision
 from famulus.training.progress import Calendar
@@ -25,7 +26,7 @@ def store():
 
 def train(store, id_, task=None, interrupted=lambda: None, **changes):
     cell = ready(task or Toy(), training(**changes), id_)
-    execute(store, cell, MACHINE, Watcher(interrupted=interrupted))
+    execute(Session(store), cell, MACHINE, Watcher(interrupted=interrupted))
     return store.run("toy", "cell", id_)
 
 

@@ -11,8 +11,8 @@ from famulus.feed.source import Splits
 from famulus.store.store import Store
 from famulus.training import memory
 from famulus.training.memory import Peak
-from famulus.training.precision import Precision
 from famulus.training.preflight import rehearse
+from famulus.training.setup import Setup
 from tests.launch.tiny import ONE, famulus, write
 from tests.training.toy import Toy, ToySource, training
 
@@ -26,7 +26,7 @@ def take() -> None:
 
 
 def forecast(task, data=None):
-    return rehearse(task, data or task.data(), training(), CPU, Precision("fp32"))
+    return rehearse(Setup(task, data or task.data(), training(), CPU))
 
 
 class Hungry(Toy):

@@ -5,6 +5,7 @@ import time
 import torch
 
 from famulus.training.preflight import choose_threads
+from famulus.training.setup import Setup
 from tests.training.toy import Toy, training
 
 
@@ -21,7 +22,7 @@ class Slow(Toy):
 def chosen(one_s, two_s):
     task = Slow()
     task.seconds = {1: one_s, 2: two_s}
-    return choose_threads(task, task.data(), training(), 2)
+    return choose_threads(Setup(task, task.data(), training(), torch.device("cpu")), 2)
 
 
 def test_the_faster_number_is_taken_and_nothing_is_left_set():

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from famulus.config.schema import Strict, Training
-from famulus.feed.source import Splits
+from famulus.feed.source import Source, Splits
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Floor, Picture, Task
 
 
-class ToySource:
+class ToySource(Source):
     """y = Wx + noise, in memory."""
 
     def __init__(self, samples: int, seed: int) -> None:

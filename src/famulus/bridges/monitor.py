@@ -37,6 +37,7 @@ from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
+from famulus.store.claims import claim
 from famulus.store.secrets import scrubbed
 from famulus.store.store import Store
 
@@ -127,7 +128,7 @@ class Monitor:
         """What `with` does; for loops that can't use it: `close` is to be called at their end."""
         if self._attempt is not None:
             raise ConfigError("Monitor: expected to be started once; make a new one")
-        self._attempt = self.run.claim()
+        self._attempt = claim(self.run)
         self._attempt.record_lineage(lineage.collect())
         self._started = self._lapped = time.perf_counter()
         self._lap_inputs = 0

@@ -1,8 +1,9 @@
 """Commands that make and train experiments: new, check, run, resume, extend, rerun."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,10 +18,17 @@ from famulus.cli.options import (
     SetOption,
     StoreOption,
     console,
-    open_store,
+    session,
     show,
 )
 from famulus.config.errors import ConfigError, FamulusError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from famulus.launch.local import Report
+    from famulus.launch.plan import Ready
+    from famulus.store.store import Store
 
 INTERRUPTED = 130  # exit code
 
@@ -64,9 +72,10 @@ def check(
     from famulus.launch.check import check as controls
     from famulus.launch.plan import prepare
 
-    plan = actions.read_plan(file, set_ or [], allow_module or [])
-    cells = prepare(open_store(store), plan, allow_module or [])
-    found = []
+    now = session(store, allow_module, as_json)
+    plan = actions.read_plan(file, set_ or [], now.modules)
+    cells = prepare(now, plan)
+    results = []
     sign = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "·"}
     shown = console(as_json)
     with shown.status("data") as status:
@@ -75,19 +84,19 @@ def check(
             status.update(f"{name} · {seconds:.0f} s of {budget:.0f} s")
 
         for control in controls(cells, budget, watch):
-            found.append(control)
+            results.append(control)
             if not as_json:
                 cause = f" [{control.cause}]" if control.cause else ""
                 _say(shown, f"{sign[control.verdict]} {control.name}: {control.text}{cause}")
                 if control.remedy:
                     _say(shown, f"  → {control.remedy}")
     if as_json:
-        show([control.json() for control in found])
-    if any(control.verdict == "failed" for control in found):
+        show([control.json() for control in results])
+    if any(control.verdict == "failed" for control in results):
         raise typer.Exit(1)
 
 
-def _say(shown: Any, text: str) -> None:
+def _say(shown: "Console", text: str) -> None:
     shown.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -109,19 +118,9 @@ def run(
 
     if on != "local":
         raise ConfigError(f"--on {on}: expected local")
-    opened = open_store(store)
-    plan, cells, report = actions.run_file(
-        opened,
-        file,
-        set_ or [],
-        console(as_json),
-        silent=as_json,
-        workers=workers,
-        lease_s=lease_s,
-        allowed=allow_module or [],
-        debug=debug,
-    )
-    _end(opened, plan.name, report, cells, as_json, journal)
+    now = session(store, allow_module, as_json, lease_s=lease_s, debug=debug)
+    plan, cells, report = actions.run_file(now, file, set_ or [], workers=workers)
+    _end(now.store, plan.name, report, cells, as_json, journal)
 
 
 @app.command()
@@ -138,20 +137,10 @@ def resume(
     """Go on where a run stopped; with --set, as its child, drawn as one curve."""
     from famulus.launch import actions
 
-    opened = open_store(store)
-    found = opened.find(ref)
-    cell, report = actions.go_on(
-        opened,
-        found,
-        set_ or [],
-        console(as_json),
-        step=from_,
-        silent=as_json,
-        lease_s=lease_s,
-        allowed=allow_module or [],
-        debug=debug,
-    )
-    _end(opened, found.experiment, report, [cell], as_json)
+    now = session(store, allow_module, as_json, lease_s=lease_s, debug=debug)
+    run = now.store.find(ref)
+    cell, report = actions.go_on(now, run, set_ or [], step=from_)
+    _end(now.store, run.experiment, report, [cell], as_json)
 
 
 @app.command()
@@ -167,20 +156,11 @@ def extend(
     """Train a run for longer, as its child, drawn as one curve."""
     from famulus.launch import actions
 
-    opened = open_store(store)
-    found = opened.find(ref)
-    longer = actions.budget_override(opened, found, inputs, allow_module or [])
-    cell, report = actions.go_on(
-        opened,
-        found,
-        [*longer, *(set_ or [])],
-        console(as_json),
-        kind="extend",
-        silent=as_json,
-        allowed=allow_module or [],
-        debug=debug,
-    )
-    _end(opened, found.experiment, report, [cell], as_json)
+    now = session(store, allow_module, as_json, debug=debug)
+    run = now.store.find(ref)
+    longer = actions.budget_override(now, run, inputs)
+    cell, report = actions.go_on(now, run, [*longer, *(set_ or [])], kind="extend")
+    _end(now.store, run.experiment, report, [cell], as_json)
 
 
 @app.command()
@@ -199,34 +179,26 @@ def rerun(
     from famulus.launch.rerun import compare_curves, rerun_with_recorded_code
     from famulus.store.lineage import stale
 
-    opened = open_store(store)
-    found = opened.find(ref)
-    if not current_code and stale(found.lineage()):
-        raise typer.Exit(
-            rerun_with_recorded_code(found, opened.root, ["--json"] if as_json else [])
-        )
-    cell, report = actions.repeat(
-        opened,
-        found,
-        console(as_json),
-        silent=as_json,
-        allowed=allow_module or [],
-        debug=debug,
-    )
-    again = opened.run(cell.experiment, cell.slug, cell.id)
-    compared = compare_curves(found, again)
+    now = session(store, allow_module, as_json, debug=debug)
+    run = now.store.find(ref)
+    if not current_code and stale(run.lineage()):
+        options = ["--json"] if as_json else []
+        raise typer.Exit(rerun_with_recorded_code(run, now.store.root, options))
+    cell, report = actions.repeat(now, run)
+    again = now.store.run(cell.experiment, cell.slug, cell.id)
+    compared = compare_curves(run, again)
     if not as_json:
         worst = max(compared["largest_relative_difference"].values(), default=0.0)
         same = "bit for bit the same" if compared["identical"] else f"differs by up to {worst:.3g}"
-        print(f"{again.id} against {found.id}: {compared['points']} points, {same}")
-    _end(opened, found.experiment, report, [cell], as_json, extra={"compared": compared})
+        print(f"{again.id} against {run.id}: {compared['points']} points, {same}")
+    _end(now.store, run.experiment, report, [cell], as_json, extra={"compared": compared})
 
 
 def _end(
-    store: Any,
+    store: "Store",
     experiment: str,
-    report: Any,
-    cells: list[Any],
+    report: "Report",
+    cells: "Sequence[Ready]",
     as_json: bool,
     journal: bool = True,
     extra: dict[str, Any] | None = None,
@@ -252,7 +224,7 @@ def _end(
         raise typer.Exit(report.exit_code)
 
 
-def _write_page(store: Any, experiment: str) -> Path:
+def _write_page(store: "Store", experiment: str) -> Path:
     from famulus.journal.facts.names import folder
     from famulus.journal.pages.site import write
 

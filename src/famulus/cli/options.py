@@ -1,10 +1,17 @@
 """What several commands share: their options, the store they mean, how they print."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from famulus.launch.session import Session
+    from famulus.store.store import Store
 
 StoreOption = Annotated[
     str | None,
@@ -27,17 +34,32 @@ RunArgument = Annotated[
 ]
 
 
-def open_store(given: str | None) -> Any:
+def open_store(url: str | None) -> "Store":
     from famulus.launch.store import open_store as open_
 
-    return open_(given)
+    return open_(url)
+
+
+def session(
+    store: str | None,
+    modules: Sequence[str] | None,
+    as_json: bool = False,
+    *,
+    lease_s: float = 300.0,
+    debug: bool = False,
+) -> "Session":
+    """What a command works with, from its options."""
+    from famulus.launch.session import Session
+
+    opened, allowed = open_store(store), tuple(modules or ())
+    return Session(opened, allowed, lease_s, debug, console(as_json), silent=as_json)
 
 
 def show(value: Any) -> None:
     print(json.dumps(value, indent=1, default=str))
 
 
-def console(as_json: bool) -> Any:
+def console(as_json: bool) -> "Console":
     from rich.console import Console
 
     return Console(stderr=as_json)

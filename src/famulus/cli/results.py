@@ -22,15 +22,13 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """What every run is doing."""
-    from famulus.store.index import rows
-
-    found = rows(open_store(store), experiment)
+    rows = open_store(store).rows(experiment)
     if as_json:
-        show(found)
+        show(rows)
         return
     from famulus.launch.listing import status_lines
 
-    for line in status_lines(found):
+    for line in status_lines(rows):
         print(line)
 
 
@@ -77,8 +75,8 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
     from famulus.diagnosis.history import from_events
     from famulus.diagnosis.verdict import diagnose as verdict
 
-    found = open_store(store).find(ref)
-    findings = verdict(from_events(found.config(), found.curve()))
+    run = open_store(store).find(ref)
+    findings = verdict(from_events(run.config(), run.curve()))
     if as_json:
         show([finding.event() for finding in findings])
         return
@@ -87,7 +85,7 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
         print(f"{indent}{finding.severity}: {finding.cause}{why}")
         print(f"{indent}  {finding.evidence}\n{indent}  → {finding.remedy}")
     if not findings:
-        print(f"{found.id}: no finding")
+        print(f"{run.id}: no finding")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from famulus.cli.options import (
     JsonOption,
     ModuleOption,
     StoreOption,
-    open_store,
+    session,
     show,
 )
 from famulus.config.errors import ConfigError
@@ -36,9 +36,9 @@ def apply(
     if len(places) == 1 and "method" in given:
         apply_method(str(given.pop("method")), Path(places[0]), out, given, allow_module or [])
     elif len(places) == 2:
-        opened = open_store(store)
-        run = opened.find(places[0])
-        use(opened, run, checkpoint, Path(places[1]), out, given, allow_module or [])
+        now = session(store, allow_module)
+        run = now.store.find(places[0])
+        use(now, run, checkpoint, Path(places[1]), out, given)
     else:
         raise ConfigError(
             f"apply: expected RUN INPUT, or INPUT and --method, received {len(places)} arguments"

@@ -75,6 +75,7 @@ def _open_up(schemas: Mapping[str, Any]) -> dict[str, Any]:
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("type") == "string" and "enum" not in schema and "pattern" not in schema:
         return schema
-    about = {k: schema[k] for k in ("title", "description", "default") if k in schema}
+    names = ("title", "description", "default")
+    about: dict[str, Any] = {k: schema[k] for k in names if k in schema}
     rest = {k: v for k, v in schema.items() if k not in about}
     return {**about, "anyOf": [rest, REFERENCE]}

@@ -82,7 +82,7 @@ def _of_the_meant_branch(details: list[Any], data: Any) -> list[Any]:
         if not inside:
             kept += [e for errors in branches.values() for e in errors]
         elif meant:
-            kept += min(meant.values(), key=len)
+            kept += min(meant.values(), key=lambda errors: len(errors))
         else:
             kept += [e for errors in words.values() for e in errors]
     return kept

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,8 @@ from famulus.config.nearest import suggestion
 from famulus.config.problems import explain
 from famulus.config.schema import Training
 from famulus.config.scores import Scores, directed, find
+
+Section = TypeVar("Section", bound=BaseModel)
 
 
 def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def _undirected(training: Any, changed: Iterable[tuple[str | int, ...]], scores:
     return found
 
 
-def _checked(model: type[BaseModel], data: Any, path: tuple[str, ...]) -> BaseModel:
+def _checked(model: type[Section], data: Any, path: tuple[str, ...]) -> Section:
     try:
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:

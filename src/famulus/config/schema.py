@@ -22,6 +22,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from famulus.config.errors import Unfit
 
@@ -49,13 +50,13 @@ class Strict(BaseModel):
 
 def operational(default: Any, description: str, **limits: Any) -> Any:
     """A field that says how to run, not what is computed: never part of a run's identity."""
-    extra = {MARK: OPERATIONAL}
+    extra: JsonDict = {MARK: OPERATIONAL}
     return Field(default=default, description=description, json_schema_extra=extra, **limits)
 
 
 def added(default: Any, description: str, **limits: Any) -> Any:
     """A field newer than the first release: outside the identity while it holds its default."""
-    extra = {MARK: ADDED}
+    extra: JsonDict = {MARK: ADDED}
     return Field(default=default, description=description, json_schema_extra=extra, **limits)
 
 
@@ -83,6 +84,15 @@ class Every(Sparse):
                 f"received {' and '.join(given) or 'none'}"
             )
         return self
+
+    def in_inputs(self, per_step: int, per_epoch: int) -> float:
+        """The interval in examples seen, where a step and an epoch have so many of them."""
+        if self.inputs is not None:
+            return self.inputs
+        if self.steps is not None:
+            return self.steps * per_step
+        assert self.epochs is not None  # exactly one is set
+        return self.epochs * per_epoch
 
 
 class Optimizer(Strict):
@@ -120,7 +130,7 @@ class Schedule(Sparse):
     @classmethod
     def _fill(cls, given: Any) -> Any:
         """A shape's own options get their defaults; other shapes' options stay null."""
-        own = OWN_OPTIONS.get(given.get("name")) if isinstance(given, dict) else None
+        own = OWN_OPTIONS.get(str(given.get("name"))) if isinstance(given, dict) else None
         if own is None:
             return given
         return given | {k: v for k, v in own.items() if given.get(k) is None and v is not None}

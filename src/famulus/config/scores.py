@@ -123,14 +123,14 @@ def directed(training: Training, declared: Scores) -> Training:
 def _way(path: tuple[str, str], name: str, given: Direction | None, declared: Scores) -> Direction:
     score = find(name, declared) if name.startswith(PREFIX) else None
     known = score.direction if score else None
-    if known and given and known != given:
+    if score and known and given and known != given:
         raise SettingError(
             ("training", path[0], "direction"),
             f"expected {known} or no direction, received {given}: of {name}, {score.better} is"
             " better",
         )
-    if known or given:
-        return known or given
+    if way := known or given:
+        return way
     if score:
         problem = f"of {name}, neither lower nor higher is better"
     else:

@@ -63,7 +63,7 @@ class Document:
             if part not in node.children:
                 break
             if key and part in node.keys:
-                line, column = node.keys[part]  # type: ignore[index]
+                line, column = node.keys[part]
             else:
                 line, column = node.children[part].line, node.children[part].column
             node = node.children[part]

@@ -87,7 +87,8 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
 
 def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:
     """How other layers' outputs reach this layer: {"direct"}, {"bent"}, both, or neither."""
-    found, seen = set(), set()
+    found: set[str] = set()
+    seen: set[tuple[int, bool]] = set()
     queue = [(other, True) for other in inputs(layer)]
     for node, straight in queue:
         if (id(node), straight) in seen or len(seen) > NODES:

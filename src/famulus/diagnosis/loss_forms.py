@@ -25,10 +25,10 @@ def target_kind(targets: Tensor) -> tuple[str, int]:
     if targets.numel() == 0:
         return "real", 0
     if not targets.is_floating_point():
-        high = int(targets.max())
+        top = int(targets.max())
         if targets.dim() > 1 and targets.shape[1] > 1 and _one_hot(targets):
             return "one-hot", targets.shape[1]
-        return ("binary", 2) if int(targets.min()) >= 0 and high <= 1 else ("classes", high + 1)
+        return ("binary", 2) if int(targets.min()) >= 0 and top <= 1 else ("classes", top + 1)
     if targets.dim() == 2 and targets.shape[1] > 1 and _one_hot(targets):
         return "one-hot", targets.shape[1]
     values = torch.unique(targets)

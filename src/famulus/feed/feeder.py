@@ -81,7 +81,7 @@ def _batches(
     workers: int | None,
 ) -> Iterator[Batch]:
     workers = threads_for(workers)
-    if workers == 0 or not getattr(source, "slow", False):
+    if workers == 0 or not source.slow:
         yield from (_load(source, device, pick) for pick in picks)
     elif device.type == "cpu":
         yield from _ahead((partial(_load, source, device, pick) for pick in picks), workers)
@@ -122,8 +122,7 @@ class Feeder:
         device = torch.device(device)
         self.source = source.to(device)
         self.batch, self.inputs, self.waited_s = batch, start_inputs, 0.0
-        own = getattr(self.source, "order", lambda _: None)(seed)  # random cubes are not permuted
-        order = own or Order(seed, len(self.source))
+        order = self.source.order(seed) or Order(seed, len(self.source))
         picks = (order.batch(start, batch) for start in count(start_inputs, batch))
         self._stream = _batches(self.source, device, picks, workers)
 

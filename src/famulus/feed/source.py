@@ -1,43 +1,113 @@
 """What the loop needs to know of data: a length, a fingerprint, and a vectorised gather."""
 
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from famulus.config.errors import ConfigError
 
-@runtime_checkable
-class Source(Protocol):
-    """Samples by index.
+
+class TrainingOrder(Protocol):
+    """Which samples training sees at which position, each with its own seed."""
+
+    def batch(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """(indices, seeds), both int64 `count`, of the samples from position `start` on."""
+        ...
+
+
+class Source(ABC):
+    """Samples by index. Derive from it and give `fingerprint`, `__len__` and `gather`.
 
     `gather` is vectorised: it returns raw tensors (uint8 stays uint8), each with the batch first.
     `finish` runs on the device: cast, scale, augment. `seeds` holds one integer a sample, derived
     from (seed, epoch, index), so that any number of workers gives the same batches.
     """
 
-    fingerprint: str  # hash of the raw bytes and the recipe (size, filter, subset, ...)
+    if TYPE_CHECKING:  # to be read only: a source may hold these, or find them out when asked
 
+        @property
+        def fingerprint(self) -> str:
+            """Hash of the raw bytes and the recipe (size, filter, subset, ...)."""
+
+        @property
+        def slow(self) -> bool:
+            """Whether `gather` reads or computes for long: threads then load ahead."""
+
+        @property
+        def labels(self) -> np.ndarray | None:
+            """int64 B, positions in `classes`, -1 without a class; None: it has no classes."""
+
+        @property
+        def classes(self) -> Sequence[str] | None:
+            """Names of the classes; None: it has none."""
+
+        @property
+        def resized(self) -> bool | None:
+            """Whether any picture was interpolated; None: they are no pictures of files."""
+
+    else:
+        slow = False
+        labels = classes = resized = None
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]: ...
 
-    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]: ...
+    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+        return batch
 
-    def to(self, device: torch.device) -> "Source":
+    def to(self, device: torch.device) -> "Self | Source":
         """The same samples, resident on `device` if they fit there; else `self`."""
-        ...
+        return self
+
+    def order(self, seed: int) -> TrainingOrder | None:
+        """An order of its own for training; None: a permutation each epoch."""
+        return None
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The fixed training and validation samples, and what was noticed while reading them."""
+Samples = TypeVar("Samples", bound=Source)
 
-    train: Source
-    validation: Source
-    notes: list[str] = field(default_factory=list)  # quarantined files, near-duplicates, ...
+
+class Splits(Generic[Samples]):
+    """The fixed training and validation samples, and what was noticed while reading them.
+
+    `notes` (quarantined files, near-duplicates, ...), or a function that finds them out: it is
+    called once they are asked for, since some need the pixels. Raises ConfigError for what is no
+    Source.
+    """
+
+    def __init__(
+        self,
+        train: Samples,
+        validation: Samples,
+        notes: Sequence[str] | Callable[[], Sequence[str]] = (),
+    ) -> None:
+        for part, source in (("training", train), ("validation", validation)):
+            if not isinstance(source, Source):
+                raise ConfigError(
+                    f"data: expected a famulus.api.Source for {part}, received a"
+                    f" {type(source).__name__}; derive its class from Source"
+                )
+        self.train, self.validation, self._notes = train, validation, notes
+
+    @cached_property
+    def notes(self) -> list[str]:
+        return list(self._notes() if callable(self._notes) else self._notes)
 
     @property
     def fingerprint(self) -> str:
         return f"{self.train.fingerprint}-{self.validation.fingerprint}"
+
+    @property
+    def resized(self) -> bool | None:
+        """Whether any picture was interpolated; None where no part says so."""
+        if self.train.resized:  # the other part need not be decoded to know
+            return True
+        return self.train.resized if self.validation.resized is None else self.validation.resized

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from famulus.feed.source import Source
 from famulus.images.parts import Decoded, Part, decoded
 from famulus.images.picture import Recipe
 from famulus.images.subset import choose
@@ -30,7 +31,7 @@ class Choice:
     field: str  # the name in the experiment file, for messages
 
 
-class PartSource:
+class PartSource(Source):
     """What sources of pictures share: identity, and which samples were kept and chosen.
 
     `kept` (int64, positions in the part's names) is what could be read; a subclass finds it out.

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from famulus.config.schema import Strict
 from famulus.feed.draws import seeds_of
+from famulus.feed.source import Splits
 from famulus.images.class_folders import class_notes, match_labels
-from famulus.images.derived_source import OverPictures, OverSplits
+from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
-from famulus.images.open import ImageSplits, open_images
+from famulus.images.open import open_images
 from famulus.images.views import View, augment
 
 
@@ -43,7 +44,7 @@ class PictureData(Strict):
     )
     seed: int = Field(0, description="which samples a subset draws")
 
-    def open(self) -> ImageSplits:
+    def open(self) -> Splits[ImageSource | FileSource]:
         """Raises ConfigError, DataError as `open_images`."""
         return open_images(
             self.name,
@@ -75,12 +76,15 @@ class Views(Strict):
 class LabelledSource(OverPictures):
     """`image` BCYX and `label` int64 B, a position in `names`; augmented if `view` says so."""
 
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
     def __init__(
         self, base: ImageSource | FileSource, names: Sequence[str], view: View | None = None
     ) -> None:
         super().__init__(base)
         self.classes, self.view = tuple(names), view or View()
-        self.matched = match_labels(base.labels, base.classes, names, base.part.label)
+        self.labels = match_labels(base.labels, base.classes, names, base.part.label)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,7 +93,7 @@ class LabelledSource(OverPictures):
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         image = self.base.gather(indices, seeds)["image"]
-        return {"image": image, "label": torch.from_numpy(self.matched[indices])}
+        return {"image": image, "label": torch.from_numpy(self.labels[indices])}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         image = batch["image"].to(torch.float32) / 255
@@ -98,16 +102,17 @@ class LabelledSource(OverPictures):
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class."""
-        found = np.bincount(self.matched[self.matched >= 0], minlength=len(self.classes))
+        found = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
         return dict(zip(self.classes, found.tolist(), strict=True))
 
 
-def open_labelled(settings: PictureData, view: View) -> OverSplits:
+def open_labelled(settings: PictureData, view: View) -> Splits[LabelledSource]:
     """One class list, that of training, serves both parts; only training pictures are augmented.
 
     Raises DataError for a class of validation that training lacks.
     """
-    found = settings.open()
-    names, notes = class_notes(found.train, found.validation)
-    train = LabelledSource(found.train, names, view)
-    return OverSplits(train, LabelledSource(found.validation, names), found, notes)
+    pictures = settings.open()
+    names, notes = class_notes(pictures.train, pictures.validation)
+    train = LabelledSource(pictures.train, names, view)
+    held_out = LabelledSource(pictures.validation, names)
+    return Splits(train, held_out, lambda: [*notes, *pictures.notes])

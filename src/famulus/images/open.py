@@ -6,7 +6,7 @@ is asked for; the fingerprint needs the raw bytes only.
 """
 
 from dataclasses import replace
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 from famulus.feed.source import Splits
@@ -18,45 +18,21 @@ from famulus.images.image_source import Choice, ImageSource, box_mask, finish_im
 from famulus.images.parts import Part
 from famulus.images.picture import Recipe, recipe
 
-__all__ = ["FileSource", "ImageSource", "ImageSplits", "box_mask", "finish_images", "open_images"]
+__all__ = ["FileSource", "ImageSource", "box_mask", "finish_images", "open_images"]
 RESIDENT_BYTES = 4 << 30  # a part that takes more when decoded is read from its files each time
 
 
-class ImageSplits(Splits):
-    """`Splits` whose notes wait until they are asked for, since they need the pixels."""
-
-    train: ImageSource | FileSource
-    validation: ImageSource | FileSource
-
-    def __init__(
-        self,
-        train: ImageSource | FileSource,
-        validation: ImageSource | FileSource,
-        first: list[str],
-    ) -> None:
-        object.__setattr__(self, "train", train)
-        object.__setattr__(self, "validation", validation)
-        object.__setattr__(self, "_first", first)
-
-    def __repr__(self) -> str:  # the dataclass's own would decode everything for `notes`
-        return f"ImageSplits({self.train.part.label}, {self.validation.part.label})"
-
-    @cached_property
-    def notes(self) -> list[str]:  # type: ignore[override]
-        """Files left out and why; validation pictures that are in training too, or nearly."""
-        train, validation = self.train, self.validation
-        notes = [*self._first, *train.notes, *validation.notes]  # type: ignore[attr-defined]
-        if isinstance(train, FileSource) or isinstance(validation, FileSource):
-            return [*notes, "validation: copies in training not looked for: read from files"]
-        found = find_duplicates(train.images, validation.images)
-        if not found.complete:
-            notes.append("validation: only exact copies in training looked for: too many pairs")
-        return notes + duplicate_notes(found, train.names, validation.names)
-
-    @property
-    def resized(self) -> bool:
-        """Whether any picture was interpolated; if not, pixels are those of the files."""
-        return self.train.resized or self.validation.resized
+def _notes(
+    train: ImageSource | FileSource, validation: ImageSource | FileSource, first: list[str]
+) -> list[str]:
+    """Files left out and why; validation pictures that are in training too, or nearly."""
+    notes = [*first, *train.notes, *validation.notes]
+    if isinstance(train, FileSource) or isinstance(validation, FileSource):
+        return [*notes, "validation: copies in training not looked for: read from files"]
+    found = find_duplicates(train.images, validation.images)
+    if not found.complete:
+        notes.append("validation: only exact copies in training looked for: too many pairs")
+    return notes + duplicate_notes(found, train.names, validation.names)
 
 
 def _source(part: Part, how: Recipe, choice: Choice, resident: int) -> ImageSource | FileSource:
@@ -79,7 +55,7 @@ def open_images(
     seed: int = 0,
     fit: str = "stretch",
     resident_bytes: int = RESIDENT_BYTES,
-) -> ImageSplits:
+) -> Splits[ImageSource | FileSource]:
     """The training and validation pictures of a set: a name of `sets.NAMED`, or a path.
 
     `size` None keeps the files' size, else pixels (square) or [height, width]; `filter` and `fit`
@@ -95,8 +71,7 @@ def open_images(
     found = sets.find(name, share)
     if share is not None and not found.own_split:
         validation = None  # spent on the split
-    return ImageSplits(
-        _source(found.train, how, Choice(subset, seed, "data.subset"), resident_bytes),
-        _source(found.validation, how, Choice(validation, seed, "data.validation"), resident_bytes),
-        found.notes,
-    )
+    train = _source(found.train, how, Choice(subset, seed, "data.subset"), resident_bytes)
+    choice = Choice(validation, seed, "data.validation")
+    held_out = _source(found.validation, how, choice, resident_bytes)
+    return Splits(train, held_out, partial(_notes, train, held_out, found.notes))

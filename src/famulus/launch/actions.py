@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from famulus import tasks
 from famulus.config.errors import ConfigError, SettingError
 from famulus.config.experiment import Plan, read
@@ -13,10 +11,9 @@ from famulus.config.scores import directed
 from famulus.launch.board import Board
 from famulus.launch.local import Report, run_cells
 from famulus.launch.plan import Ready, again, child, prepare, repetition
+from famulus.launch.session import Session
 from famulus.launch.workers import Helpers
-from famulus.store.leases import LEASE_S
 from famulus.store.run import Run
-from famulus.store.store import Store
 from famulus.training.optim import check_options
 from famulus.training.progress import Calendar
 
@@ -36,47 +33,33 @@ def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> P
 
 
 def run_file(
-    store: Store,
-    file: Path,
-    overrides: Sequence[str],
-    console: Console,
-    *,
-    silent: bool = False,
-    workers: int = 1,
-    lease_s: float = LEASE_S,
-    allowed: Sequence[str] = (),
-    debug: bool = False,
+    session: Session, file: Path, overrides: Sequence[str], *, workers: int = 1
 ) -> tuple[Plan, list[Ready], Report]:
     """Trains every cell of an experiment file that is not finished."""
-    plan = read_plan(file, overrides, allowed)
-    cells = prepare(store, plan, allowed)
+    plan = read_plan(file, overrides, session.modules)
+    cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
-    store.plan(plan.name, plan.text, planned)
-    helpers = Helpers(workers - 1, file, overrides, store, lease_s, allowed)
-    with Board(console, silent) as board, helpers:
-        report = run_cells(store, cells, board, workers=workers, lease_s=lease_s, debug=debug)
+    session.store.plan(plan.name, plan.text, planned)
+    helpers = Helpers(workers - 1, file, overrides, session)
+    with Board(session.console, session.silent) as board, helpers:
+        report = run_cells(session, cells, board, workers=workers)
         if report.interrupted:
             helpers.stop()
     return plan, cells, report
 
 
 def go_on(
-    store: Store,
+    session: Session,
     run: Run,
     overrides: Sequence[str],
-    console: Console,
     *,
     step: int | None = None,
     kind: str = "resume",
-    silent: bool = False,
-    lease_s: float = LEASE_S,
-    allowed: Sequence[str] = (),
-    debug: bool = False,
 ) -> tuple[Ready, Report]:
     """The same run, or with overrides (or from an earlier step) a child of it."""
     if overrides or step is not None:
         start = step if step is not None else run.step_of("last")
-        cell = child(store, run, start, overrides, kind, allowed)
+        cell = child(session, run, start, overrides, kind)
         _something_left(cell, run, start)
     else:
         done = run.done()
@@ -85,11 +68,15 @@ def go_on(
                 f"run {run.id} is {done['status']} at {done['inputs']:,} inputs; famulus extend"
                 f" {run.id} --inputs +1M trains on, --set KEY=VALUE starts a child from its end"
             )
-        cell = again(store, run, allowed)
+        cell = again(session, run)
         _watches_the_better_way(cell, run)
-    with Board(console, silent) as board:
-        report = run_cells(store, [cell], board, lease_s=lease_s, wait=False, debug=debug)
-    return cell, report
+    return cell, _train(session, cell)
+
+
+def _train(session: Session, cell: Ready) -> Report:
+    """One cell, which nobody else trains."""
+    with Board(session.console, session.silent) as board:
+        return run_cells(session, [cell], board, wait=False)
 
 
 def _watches_the_better_way(cell: Ready, run: Run) -> None:
@@ -117,10 +104,10 @@ def _something_left(cell: Ready, run: Run, step: int) -> None:
         )
 
 
-def budget_override(store: Store, run: Run, amount: str, allowed: Sequence[str]) -> list[str]:
+def budget_override(session: Session, run: Run, amount: str) -> list[str]:
     """Overrides that give `run` a larger budget: `+1M` more inputs, or `2M` in all."""
     inputs = parse_count(amount)
-    cell = again(store, run, allowed)
+    cell = again(session, run)
     before = Calendar(cell.training, len(cell.data.train)).budget
     total = before + inputs if amount.startswith("+") else inputs
     if total <= before:
@@ -144,20 +131,10 @@ def parse_count(text: str) -> int:
     return int(count)
 
 
-def repeat(
-    store: Store,
-    run: Run,
-    console: Console,
-    *,
-    silent: bool = False,
-    allowed: Sequence[str] = (),
-    debug: bool = False,
-) -> tuple[Ready, Report]:
+def repeat(session: Session, run: Run) -> tuple[Ready, Report]:
     """`run` once more from the start, as a run of its own."""
-    cell = repetition(store, run, allowed)
-    with Board(console, silent) as board:
-        report = run_cells(store, [cell], board, wait=False, debug=debug)
-    return cell, report
+    cell = repetition(session, run)
+    return cell, _train(session, cell)
 
 
 def outcome(report: Report, cells: Sequence[Ready]) -> dict[str, Any]:

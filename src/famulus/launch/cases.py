@@ -27,6 +27,7 @@ from famulus.launch.actions import read_plan
 from famulus.launch.board import Board
 from famulus.launch.local import run_cells
 from famulus.launch.plan import Ready, prepare
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.tasks import faults
 
@@ -150,11 +151,11 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome
     """Plan, controls, training, verdict. Raises ConfigError for a file that expects no finding."""
     started = time.perf_counter()
     outcome = Outcome(path.stem, *_written(path))
+    session = Session(store, faults(), silent=True)
     try:
-        read_plan(path, (), faults())  # a refusal speaks of the file alone
-        plan = read_plan(path, OVERRIDES, faults())
-        cells = prepare(store, plan, faults())
-        _train(outcome, plan, cells, store, budget_s)
+        read_plan(path, (), session.modules)  # a refusal speaks of the file alone
+        plan = read_plan(path, OVERRIDES, session.modules)
+        _train(outcome, plan, prepare(session, plan), session, budget_s)
     except FamulusError as error:
         _refuse(outcome, str(error), cause_of(error))
     except Exception as error:  # a broken case must not end the book
@@ -183,12 +184,12 @@ def _refuse(outcome: Outcome, text: str, cause: str) -> None:
 
 
 def _train(
-    outcome: Outcome, plan: Plan, cells: list[Ready], store: Store, budget_s: float | None
+    outcome: Outcome, plan: Plan, cells: list[Ready], session: Session, budget_s: float | None
 ) -> None:
     promise = next(p for p in plan.expect if isinstance(p, FindingExpect))
     cells = [c for c in cells if all(same(v, c.axes.get(k)) for k, v in promise.where.items())]
     with Board(Console(quiet=True), silent=True) as board:
-        report = run_cells(store, cells, board, debug=False)
+        report = run_cells(session, cells, board)
     if report.interrupted:
         raise KeyboardInterrupt
     compared: list[Compared] = []
@@ -196,7 +197,7 @@ def _train(
         if report.outcomes.get(cell.slug) == "error":
             _refuse(outcome, report.errors[cell.slug], report.causes.get(cell.slug, ""))
             continue
-        run = store.run(cell.experiment, cell.slug, cell.id)
+        run = session.store.run(cell.experiment, cell.slug, cell.id)
         events = [*_checked(cell, budget_s), *run.curve()]
         history = from_events(run.config(), events)
         outcome.cells.append(diagnose(history))

@@ -12,15 +12,17 @@ from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
 from famulus.diagnosis.verdict import diagnose
 from famulus.launch.plan import ORIGIN, Ready
+from famulus.launch.session import Session
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
-from famulus.store.leases import LEASE_S
+from famulus.store.claims import claim
 from famulus.store.run import Run
 from famulus.store.store import Store
 from famulus.training.energy import metering
 from famulus.training.loop import Loop, Outcome, Status
 from famulus.training.precision import Precision
 from famulus.training.preflight import Forecast, rehearse
+from famulus.training.setup import Setup
 
 ROLLBACKS = 5  # in one run; then it has failed
 HALVED = 0.5  # of the learning rate, at each roll-back
@@ -34,6 +36,9 @@ class Machine:
     precision: Precision
     threads: int
 
+    def setup(self, cell: Ready) -> Setup:
+        return Setup(cell.task, cell.data, cell.training, self.device, self.precision)
+
 
 @dataclass(frozen=True)
 class Watcher:
@@ -45,52 +50,45 @@ class Watcher:
     interrupted: Callable[[], str | None] = lambda: None
 
 
-def execute(
-    store: Store, cell: Ready, machine: Machine, watcher: Watcher, lease_s: float = LEASE_S
-) -> Outcome:
+def execute(session: Session, cell: Ready, machine: Machine, watcher: Watcher) -> Outcome:
     """Trains `cell` to its end or interruption. Raises Busy while another process has it."""
+    store = session.store
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
     while True:
-        with run.claim(lease_s) as attempt:
+        with claim(run, session.lease_s) as attempt:
             watcher.claimed(run)
-            outcome = _attempt(cell, run, attempt, machine, watcher)
+            outcome = _attempt(store, cell, attempt, machine, watcher)
         if outcome.status != "rollback":
             return outcome
 
 
 def _attempt(
-    cell: Ready, run: Run, attempt: Attempt, machine: Machine, watcher: Watcher
+    store: Store, cell: Ready, attempt: Attempt, machine: Machine, watcher: Watcher
 ) -> Outcome:
-    attempt.record_lineage(_lineage(cell, run, attempt))
-    fresh = attempt.start_from is None
-    origin = cell.origin.open() if cell.origin and fresh else None
-    if not fresh:
-        origin = run.open_checkpoint(attempt.start_from)
-    forecast = None
+    run, setup = attempt.run, machine.setup(cell)
+    attempt.record_lineage(_lineage(cell, attempt))
+    start = attempt.start_from
+    origin = cell.origin.open() if cell.origin and start is None else None
+    if start is not None:
+        origin = run.open_checkpoint(start)
     try:
-        if fresh:
-            forecast = rehearse(
-                cell.task, cell.data, cell.training, machine.device, machine.precision
-            )
-            check_space(run.store, forecast)
+        forecast = rehearse(setup) if start is None else None
+        if forecast:
+            check_space(store, forecast)
             watcher.forecast(forecast)
         with metering(machine.device) as meter:
             loop = Loop(
-                cell.task,
-                cell.data,
-                cell.training,
+                setup,
                 attempt,
-                device=machine.device,
-                precision=machine.precision,
                 origin=origin,
                 warm=cell.warm.open() if cell.warm and origin is None else None,
-                lr_factor=_left_of_rate(run, attempt),
+                lr_factor=_rate_factor(attempt),
                 meter=meter,
                 interrupted=watcher.interrupted,
                 watch=watcher.status,
             )
             if forecast:
-                _emit_facts(cell, loop, attempt, machine, forecast)
+                _emit_facts(cell, loop, machine, forecast)
             outcome = loop.run()
     except torch.OutOfMemoryError as error:
         raise FamulusError(
@@ -98,11 +96,11 @@ def _attempt(
             f" {cell.training.batch}; lower it and raise training.accumulate as much: {error}"
         ) from error
     if outcome.status == "rollback":
-        outcome = _rolled_back(run, attempt, outcome)
+        outcome = _rolled_back(run, outcome)
     if outcome.status in ("interrupted", "rollback"):
         attempt.end(outcome.status)
     else:
-        _finish(run, attempt, loop, outcome)
+        _finish(loop, outcome)
     return outcome
 
 
@@ -117,13 +115,13 @@ def check_space(store: Store, forecast: Forecast) -> None:
         )
 
 
-def _lineage(cell: Ready, run: Run, attempt: Attempt) -> dict[str, Any]:
+def _lineage(cell: Ready, attempt: Attempt) -> dict[str, Any]:
     """What this attempt is made of; a parent only where it is a run of its own.
 
     An attempt that goes on takes over what the first one recorded: by now the parent may have
     removed that checkpoint, and a plain resume knows no overrides.
     """
-    before = run.lineage()
+    before = attempt.run.lineage()
     source = cell.origin or cell.warm
     parent = before.get("parent") or (source.record() if source else None)
     overrides = cell.overrides or before.get("overrides") or ()
@@ -131,11 +129,9 @@ def _lineage(cell: Ready, run: Run, attempt: Attempt) -> dict[str, Any]:
     return {**record, "checkpoint": attempt.start_from}
 
 
-def _emit_facts(
-    cell: Ready, loop: Loop, attempt: Attempt, machine: Machine, forecast: Forecast
-) -> None:
+def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: Forecast) -> None:
     """What is known before the first step: sizes, arithmetic, and the floors to judge against."""
-    at = {"step": loop.progress.step, "inputs": loop.progress.inputs}
+    attempt, at = loop.attempt, {"step": loop.progress.step, "inputs": loop.progress.inputs}
     attempt.emit(
         {
             "kind": "facts",
@@ -147,7 +143,7 @@ def _emit_facts(
             "train_samples": len(cell.data.train),
             "validation_samples": len(cell.data.validation),
             "data_notes": list(cell.data.notes),
-            "resized": getattr(cell.data, "resized", None),
+            "resized": cell.data.resized,
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             "inherited": _inherited(cell, loop),
@@ -166,9 +162,9 @@ def _emit_facts(
         attempt.emit({"kind": "mark", **at, "what": origin["kind"], "text": text})
 
 
-def _left_of_rate(run: Run, attempt: Attempt) -> float:
+def _rate_factor(attempt: Attempt) -> float:
     """Half the rate for each roll-back to the checkpoint that this attempt starts from."""
-    attempts = run.attempts()
+    attempts = attempt.run.attempts()
     starts = {a["n"]: a.get("start_from") for a in attempts}
     count = sum(
         1
@@ -178,7 +174,7 @@ def _left_of_rate(run: Run, attempt: Attempt) -> float:
     return HALVED**count
 
 
-def _rolled_back(run: Run, attempt: Attempt, outcome: Outcome) -> Outcome:
+def _rolled_back(run: Run, outcome: Outcome) -> Outcome:
     """The outcome, unless there is nothing to go back to or it was tried too often."""
     before = sum(1 for a in run.attempts() if a["ended"] == "rollback")
     if before >= ROLLBACKS:
@@ -213,10 +209,11 @@ def _energy(loop: Loop) -> dict[str, Any]:
     return {"energy_wh": joules / 3600, "energy_of": at.energy["of"], **watts}
 
 
-def _finish(run: Run, attempt: Attempt, loop: Loop, outcome: Outcome) -> None:
-    at = loop.progress
+def _finish(loop: Loop, outcome: Outcome) -> None:
+    """Verdict and totals, once: nothing follows done.json."""
+    at, attempt = loop.progress, loop.attempt
     attempt.flush()
-    history = from_events(run.config(), run.curve())
+    history = from_events(attempt.run.config(), attempt.run.curve())
     for event in _verdict(history):
         attempt.emit({"step": at.step, "inputs": at.inputs, **event})
     rates = [event["rate"] for event in history.train]

@@ -14,9 +14,9 @@ from famulus.launch.board import cost, duration
 from famulus.launch.local import choose_device
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Position
-from famulus.training.precision import Precision
-from famulus.training.preflight import first_batch, rehearse
+from famulus.training.preflight import rehearse
 from famulus.training.randomness import Streams
+from famulus.training.setup import Setup
 
 BUDGET_S = 120.0
 FETCHED, FEWEST = 20, 4  # batches timed
@@ -105,7 +105,7 @@ def _data(cells: Sequence[Ready]) -> Iterator[Control]:
 
 def _forecast(trial: Trial, limit_s: float) -> Iterator[Control]:
     cell = trial.cell
-    ahead = rehearse(cell.task, cell.data, cell.training, trial.device, Precision("fp32"))
+    ahead = rehearse(Setup(cell.task, cell.data, cell.training, trial.device))
     memory = {} if ahead.memory_bytes is None else {"memory_bytes": ahead.memory_bytes}
     yield Control(
         "forecast",
@@ -119,7 +119,7 @@ def _loader(trial: Trial, limit_s: float) -> Iterator[Control]:
     training, device = trial.training, trial.device
     trial.streams.build()
     model = trial.task.build().to(device).train()
-    batch = first_batch(trial.data.train, training.batch, device)
+    batch = trial.batch(trial.data.train, training.batch)
     position = Position(0, 0, 0, training.seed)
 
     count = int(min(FETCHED, max(FEWEST, limit_s / 2 / trial.step_s)))

@@ -9,7 +9,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,13 +19,14 @@ from famulus.launch.board import Board, cost, duration
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.foresight import Foresight
 from famulus.launch.plan import Ready
+from famulus.launch.session import Session
 from famulus.launch.signals import Interrupt
 from famulus.store.attempt import Superseded
-from famulus.store.leases import LEASE_S
 from famulus.store.store import Store
 from famulus.training.precision import Precision, fixed
-from famulus.training.preflight import Forecast, choose_precision, choose_threads
+from famulus.training.preflight import choose_precision, choose_threads
 from famulus.training.progress import Calendar
+from famulus.training.setup import Setup
 
 POLL_S = 2.0  # between two looks at cells that others hold
 
@@ -82,13 +83,13 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
         most = max(1, (cores or 1) // workers)
         if first.training.threads or most == 1 or device.type != "cpu":
             return first.training.threads or most
-        return choose_threads(first.task, first.data, first.training, most)
+        return choose_threads(_setup(first, device), most)
 
     count = int(store.resolve_once(first.experiment, "threads", threads))
     torch.set_num_threads(count)
 
     def precision() -> dict:
-        return choose_precision(auto.task, auto.data, auto.training, device).json()
+        return choose_precision(_setup(auto, device)).json()
 
     auto = next((cell for cell in cells if cell.training.precision == "auto"), None)
     if auto is None:  # nothing to measure; each cell says what it wants
@@ -97,21 +98,18 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
     return Machine(device, Precision(**stored), count)
 
 
+def _setup(cell: Ready, device: torch.device) -> Setup:
+    return Setup(cell.task, cell.data, cell.training, device)
+
+
 def run_cells(
-    store: Store,
-    cells: Sequence[Ready],
-    board: Board,
-    *,
-    workers: int = 1,
-    lease_s: float = LEASE_S,
-    wait: bool = True,
-    debug: bool = False,
+    session: Session, cells: Sequence[Ready], board: Board, *, workers: int = 1, wait: bool = True
 ) -> Report:
     """Trains every cell that is not finished, and waits for those that others train.
 
     Without `wait`, a cell whose other process lives is an error; a lost process is waited for.
     """
-    report = Report()
+    store = session.store
     machine = settle(store, cells, workers, board)
     gain = f", {machine.precision.gain} x fp32" if machine.precision.gain else ""
     layout = ", channels last" if machine.precision.channels_last else ""
@@ -123,20 +121,13 @@ def run_cells(
         board.say("note: this store can't keep two writers apart; run only one process on it")
     pending = list(cells)
     with Interrupt() as interrupt:
+        shift = Shift(session, machine, board, interrupt, wait)
         while pending and not interrupt.reason():
-            busy = []
-            for cell in pending:
-                if interrupt.reason():
-                    break
-                status = _one(store, cell, machine, board, interrupt, lease_s, wait, debug, report)
-                if status == "busy":
-                    busy.append(cell)
-                report.outcomes[cell.slug] = status
-            pending = busy
+            pending = [cell for cell in pending if shift.train(cell) == "busy"]
             if pending:
                 _pause(interrupt)
-        report.interrupted = interrupt.reason()
-    return report
+        shift.report.interrupted = interrupt.reason()
+    return shift.report
 
 
 def _pause(interrupt: Interrupt) -> None:
@@ -145,64 +136,89 @@ def _pause(interrupt: Interrupt) -> None:
         time.sleep(0.1)
 
 
-def _one(
-    store: Store,
-    cell: Ready,
-    machine: Machine,
-    board: Board,
-    interrupt: Interrupt,
-    lease_s: float,
-    wait: bool,
-    debug: bool,
-    report: Report,
-) -> str:
-    """Status of the cell after this try: an outcome's, `error`, or `busy`."""
-    run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
-    done = run.done()
-    if done is not None:
-        return _ended(cell, done, board, report, f"{done['status']}{_reason(done)}")
-    started = time.monotonic()
+@dataclass(frozen=True)
+class Shift:
+    """One process at work on cells, until they are done or a person interrupts."""
 
-    def forecast(ahead: Forecast) -> None:
-        board.say(f"{cell.slug}: about {cost(ahead)} to come")
+    session: Session
+    machine: Machine
+    board: Board
+    interrupt: Interrupt
+    wait: bool
+    report: Report = field(default_factory=Report)
 
-    foresight = Foresight(cell.config, _known(cell))
-    watcher = Watcher(
-        claimed=foresight.claimed,
-        status=lambda status: board.running(cell.slug, status, foresight.follow(status)),
-        forecast=forecast,
-        interrupted=interrupt.reason,
-    )
-    if cell.training.precision != "auto":
-        machine = Machine(machine.device, fixed(cell.training.precision), machine.threads)
-    try:
-        outcome = execute(store, cell, machine, watcher, lease_s)
-    except (Busy, Superseded) as error:
-        if wait or isinstance(error, Superseded) or run.status() != "running":
-            board.state(cell.slug, f"another process has it: {error}")
-            return "busy"
-        return _error(cell, str(error), board, report, error.exit_code)
-    except FamulusError as error:
-        if debug:
-            raise
-        return _error(cell, str(error), board, report, error.exit_code, error.cause)
-    except Exception as error:
-        if debug:
-            raise
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(last.filename)}:{last.lineno}"
-        text = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        told = f"{type(error).__name__} at {where}: {text} (--debug shows all)"
-        return _error(cell, told, board, report, cause=cause_of(error))
-    if outcome.status == "interrupted":
-        board.state(cell.slug, f"interrupted: famulus resume {cell.id} goes on")
-        return outcome.status
-    done = run.done() or {}
-    scores = " ".join(f"{name} {value:.5g}" for name, value in done.get("scores", {}).items())
-    took = duration(time.monotonic() - started)
-    energy = f" · {done['energy_wh']:,.3g} Wh" if done.get("energy_wh") else ""
-    text = f"{outcome.status}{_reason(done)} in {took} · {scores}{energy}"
-    return _ended(cell, done or vars(outcome), board, report, text)
+    def train(self, cell: Ready) -> str:
+        """Status of the cell after this try: an outcome's, `error`, or `busy`; '' once interrupted,
+        for cells that were not begun."""
+        if self.interrupt.reason():
+            return ""
+        self.report.outcomes[cell.slug] = status = self._try(cell)
+        return status
+
+    def _try(self, cell: Ready) -> str:
+        session, board = self.session, self.board
+        run = session.store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
+        done = run.done()
+        if done is not None:
+            return self._ended(cell, done, f"{done['status']}{_reason(done)}")
+        started = time.monotonic()
+        try:
+            outcome = execute(session, cell, self._machine_of(cell), self._watcher(cell))
+        except (Busy, Superseded) as error:
+            if self.wait or isinstance(error, Superseded) or run.status() != "running":
+                board.state(cell.slug, f"another process has it: {error}")
+                return "busy"
+            return self._error(cell, str(error), error.exit_code)
+        except FamulusError as error:
+            if session.debug:
+                raise
+            return self._error(cell, str(error), error.exit_code, error.cause)
+        except Exception as error:
+            if session.debug:
+                raise
+            return self._error(cell, _in_one_line(error), cause=cause_of(error))
+        if outcome.status == "interrupted":
+            board.state(cell.slug, f"interrupted: famulus resume {cell.id} goes on")
+            return outcome.status
+        done = run.done() or {}
+        scores = " ".join(f"{name} {value:.5g}" for name, value in done.get("scores", {}).items())
+        took = duration(time.monotonic() - started)
+        energy = f" · {done['energy_wh']:,.3g} Wh" if done.get("energy_wh") else ""
+        text = f"{outcome.status}{_reason(done)} in {took} · {scores}{energy}"
+        return self._ended(cell, done or vars(outcome), text)
+
+    def _machine_of(self, cell: Ready) -> Machine:
+        if cell.training.precision == "auto":
+            return self.machine
+        return replace(self.machine, precision=fixed(cell.training.precision))
+
+    def _watcher(self, cell: Ready) -> Watcher:
+        board, foresight = self.board, Foresight(cell.config, _known(cell))
+        return Watcher(
+            claimed=foresight.claimed,
+            status=lambda status: board.running(cell.slug, status, foresight.follow(status)),
+            forecast=lambda ahead: board.say(f"{cell.slug}: about {cost(ahead)} to come"),
+            interrupted=self.interrupt.reason,
+        )
+
+    def _ended(self, cell: Ready, done: Mapping[str, Any], text: str) -> str:
+        self.board.state(cell.slug, text)
+        if done["status"] == "failed":
+            self.report.fail(cell.slug, f"failed{_reason(done)}")
+        return done["status"]
+
+    def _error(self, cell: Ready, text: str, exit_code: int = 1, cause: str = "") -> str:
+        self.board.state(cell.slug, f"error: {text}")
+        self.report.fail(cell.slug, text, exit_code, cause)
+        return "error"
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error that nobody foresaw says, and where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"
+    text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    return f"{type(error).__name__} at {where}: {text} (--debug shows all)"
 
 
 def _counted(n: int, what: str) -> str:
@@ -214,21 +230,6 @@ def _known(cell: Ready) -> dict[str, Any]:
     samples = len(cell.data.train)
     budget = Calendar(cell.training, samples).budget
     return {**cell.task.facts(), "train_samples": samples, "budget": budget}
-
-
-def _ended(cell: Ready, done: Mapping[str, Any], board: Board, report: Report, text: str) -> str:
-    board.state(cell.slug, text)
-    if done["status"] == "failed":
-        report.fail(cell.slug, f"failed{_reason(done)}")
-    return done["status"]
-
-
-def _error(
-    cell: Ready, text: str, board: Board, report: Report, exit_code: int = 1, cause: str = ""
-) -> str:
-    board.state(cell.slug, f"error: {text}")
-    report.fail(cell.slug, text, exit_code, cause)
-    return "error"
 
 
 def _reason(done: Mapping[str, Any]) -> str:

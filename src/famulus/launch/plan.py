@@ -16,6 +16,7 @@ from famulus.config.identity import run_id
 from famulus.config.refill import refill
 from famulus.config.schema import Training
 from famulus.feed.source import Splits
+from famulus.launch.session import Session
 from famulus.launch.stages import first_stage
 from famulus.store import lineage
 from famulus.store.checkpoint import Checkpoint
@@ -61,28 +62,27 @@ class Ready:
     axes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(store: Store, plan: Plan, allowed: Sequence[str] = ()) -> list[Ready]:
+def prepare(session: Session, plan: Plan) -> list[Ready]:
     """Every cell with its task, data and id. Raises ConfigError, DataError, StoreError."""
     return [
-        make_ready(store, plan.name, cell.slug, cell.config, allowed, axes=cell.axes)
+        make_ready(session, plan.name, cell.slug, cell.config, axes=cell.axes)
         for cell in plan.cells
     ]
 
 
 def make_ready(
-    store: Store,
+    session: Session,
     experiment: str,
     slug: str,
     config: Mapping[str, Any],
-    allowed: Sequence[str] = (),
     *,
     origin: Source | None = None,
     overrides: Sequence[str] = (),
     axes: Mapping[str, Any] | None = None,
 ) -> Ready:
     """One cell from its filled config, as written by a person or as stored by a run."""
-    filled = dict(config)
-    kind = tasks.load(filled["task"], allowed)
+    store, filled = session.store, dict(config)
+    kind = tasks.load(filled["task"], session.modules)
     warm = None
     if filled.get("start_from"):
         warm, filled["start_from"] = _resolve(store, filled["start_from"], "start_from")
@@ -146,21 +146,14 @@ def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, An
     return Source(run, step, "warm_start"), {"run": run.id, "step": step, "sha256": digest}
 
 
-def child(
-    store: Store,
-    parent: Run,
-    step: int,
-    overrides: Sequence[str],
-    kind: str,
-    allowed: Sequence[str],
-) -> Ready:
+def child(session: Session, parent: Run, step: int, overrides: Sequence[str], kind: str) -> Ready:
     """The run that goes on from `parent` at `step` with changed settings; one curve with it."""
     before = parent.config()
-    config = refill(before, overrides, tasks.load(before["task"], allowed))
+    config = refill(before, overrides, tasks.load(before["task"], session.modules))
     _keeps_its_state(before["training"]["optimizer"], config["training"]["optimizer"], parent, step)
     source = Source(parent, step, kind)
     return make_ready(
-        store, parent.experiment, parent.slug, config, allowed, origin=source, overrides=overrides
+        session, parent.experiment, parent.slug, config, origin=source, overrides=overrides
     )
 
 
@@ -180,9 +173,9 @@ def _keeps_its_state(
         )
 
 
-def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
+def again(session: Session, run: Run) -> Ready:
     """A stored run, ready to go on. Raises DataError if its data are not those it began with."""
-    cell = make_ready(store, run.experiment, run.slug, run.config(), allowed)
+    cell = make_ready(session, run.experiment, run.slug, run.config())
     if cell.id != run.id:
         recorded = run.lineage().get("data")
         changed = recorded not in (None, cell.data.fingerprint)
@@ -198,14 +191,14 @@ def again(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
     return cell
 
 
-def repetition(store: Store, run: Run, allowed: Sequence[str] = ()) -> Ready:
+def repetition(session: Session, run: Run) -> Ready:
     """The same settings, from where the run itself began, as a run of its own."""
     config = run.config()
-    earlier = sum(1 for r in store.runs(run.experiment) if _repeats(r, run.id))
+    earlier = sum(1 for r in session.store.runs(run.experiment) if _repeats(r, run.id))
     origin = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
     if began := _goes_on_from(config):
         origin["from"] = dict(began)
-    return make_ready(store, run.experiment, run.slug, {**config, ORIGIN: origin}, allowed)
+    return make_ready(session, run.experiment, run.slug, {**config, ORIGIN: origin})
 
 
 def _goes_on_from(config: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -30,10 +30,10 @@ def first_stage(store: Store, key: str, asked: str) -> str:
 
 def _newest(store: Store, task: str, experiment: str) -> Run | None:
     """The run that began last, a finished one if there is any."""
-    rows = [row for row in index.rows(store, experiment or None) if row["error"] is None]
+    rows = [row for row in store.rows(experiment or None) if row["error"] is None]
     rows.sort(key=lambda row: (row["status"] == "finished", records.seconds(row["started"])))
     for row in reversed(rows):
-        run = Run(store, row["experiment"], row["slug"], row["id"])
+        run = store.run(row["experiment"], row["slug"], row["id"])
         if experiment or run.config().get("task") == task:
             return run
     return None

@@ -1,6 +1,6 @@
 """`famulus new TASK`: an experiment file to start from, written out of the schemas themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,7 +42,7 @@ def template(task: str, config: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(model: Any, given: dict[str, str], left_out: set[str] = frozenset()) -> Iterator[str]:
+def _section(model: Any, given: dict[str, str], left_out: Collection[str] = ()) -> Iterator[str]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return
     for name, field in model.model_fields.items():

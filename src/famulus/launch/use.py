@@ -11,22 +11,21 @@ from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
 from famulus.launch.local import choose_device
 from famulus.launch.plan import again
+from famulus.launch.session import Session
 from famulus.store.run import Run
-from famulus.store.store import Store
 from famulus.training import checkpoint as pack
 
 
 def apply(
-    store: Store,
+    session: Session,
     run: Run,
     which: str,
     inputs: Path,
     out: Path,
     options: Mapping[str, Any],
-    allowed: Sequence[str] = (),
 ) -> None:
     """Hands the task its model with the weights of checkpoint `which`, in eval mode."""
-    cell = again(store, run, allowed)
+    cell = again(session, run)
     device, _ = choose_device(cell.training.device)
     model = cell.task.build().to(device)
     opened = run.open_checkpoint(run.step_of(which))

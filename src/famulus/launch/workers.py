@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from famulus.store.store import Store
+from famulus.launch.session import Session
 
 
 class Helpers:
@@ -21,15 +21,14 @@ class Helpers:
         count: int,
         file: Path,
         overrides: Sequence[str],
-        store: Store,
-        lease_s: float,
-        allowed: Sequence[str] = (),
+        session: Session,
     ) -> None:
         self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
-        self.command += ["--store", store.root, "--lease-s", str(lease_s), "--no-journal"]
+        self.command += ["--store", session.store.root, "--lease-s", str(session.lease_s)]
+        self.command += ["--no-journal"]
         for override in overrides:
             self.command += ["--set", override]
-        for module in allowed:
+        for module in session.modules:
             self.command += ["--allow-module", module]
         self.count = count
         self.processes: list[subprocess.Popen[bytes]] = []

@@ -13,15 +13,13 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from famulus.config.errors import FamulusError, StoreError
 from famulus.store import events as lines
 from famulus.store import layout, records
 from famulus.store.leases import BEAT_S, BEATS, LEASE_S
-
-if TYPE_CHECKING:
-    from famulus.store.run import Run
+from famulus.store.run import Run
 
 FLUSH_S = 30.0  # seconds between two segments, apart from those before checkpoints
 
@@ -31,7 +29,7 @@ class Superseded(StoreError):
 
 
 class Attempt:
-    """Attempt `n` of a run, made by `Run.claim`. `start_from`: step of its checkpoint, or None.
+    """Attempt `n` of a run, made by `claims.claim`. `start_from`: step of its checkpoint, or None.
 
     As a context manager it ends with `interrupted`, or `error` where an exception other than
     KeyboardInterrupt leaves it, unless `finish` was called.
@@ -41,7 +39,7 @@ class Attempt:
         self.run = run
         self.n = n
         self.start_from = start_from
-        self._files = run.store.files
+        self._files = run.files
         self._buffer: list[dict[str, Any]] = []
         self._segments = 0
         self._flushed_at = time.monotonic()

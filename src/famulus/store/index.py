@@ -16,8 +16,7 @@ from typing import Any
 from famulus.config.errors import StoreError
 from famulus.store import events as lines
 from famulus.store import layout, records
-from famulus.store.run import Run
-from famulus.store.store import Store
+from famulus.store.run import Home, Run
 
 FORM = 1  # of the table; another one in the cache is thrown away
 COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters", "rate", "wait"]
@@ -31,34 +30,33 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "famulus"
 
 
-def cache_file(store: Store) -> Path:
-    name = hashlib.sha256(store.root.encode()).hexdigest()[:16]
+def cache_file(root: str) -> Path:
+    name = hashlib.sha256(root.encode()).hexdigest()[:16]
     return cache_folder() / f"index-{name}.sqlite"
 
 
-def rows(store: Store, experiment: str | None = None) -> list[dict[str, Any]]:
-    """One row a run (of one experiment), by path.
+def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
+    """One row a run of the experiments named, by path; `whole`: they are all that there are.
 
     Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
     attempt, None before), error (why it can't be read, or None), and of done.json or the newest
     events: reason step inputs seconds scores best parameters rate wait, None where unknown.
     """
-    names = store.experiments() if experiment is None else [layout.experiment(experiment)]
-    with closing(_open(cache_file(store))) as database:
-        found: list[dict[str, Any]] = []
+    with closing(_open(cache_file(home.files.root))) as database:
+        table: list[dict[str, Any]] = []
         for name in names:
-            found += _experiment_rows(store, name, database)
-        if experiment is None:
+            table += _experiment_rows(home, name, database)
+        if whole:
             _forget_others(database, names)
         database.commit()
-    return sorted(found, key=lambda row: row["path"])
+    return sorted(table, key=lambda row: row["path"])
 
 
-def _experiment_rows(store: Store, name: str, database: sqlite3.Connection) -> list[dict[str, Any]]:
+def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> list[dict[str, Any]]:
     query = "SELECT path, stamp, row FROM runs WHERE experiment = ?"
     known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
     found, fresh, present = [], [], set()
-    for folder, stamp in store.files.stamps(name).items():
+    for folder, stamp in home.files.stamps(name).items():
         match = layout.RUN_FOLDER.fullmatch(folder)
         if match is None:
             continue
@@ -67,7 +65,7 @@ def _experiment_rows(store: Store, name: str, database: sqlite3.Connection) -> l
         if path in known and known[path][0] == stamp:
             found.append(json.loads(known[path][1]))
             continue
-        row = summary(Run(store, name, match["slug"], match["id"]))
+        row = summary(Run(home, name, match["slug"], match["id"]))
         found.append(row)
         if row["status"] in ("finished", "failed") and row["finished"]:
             fresh.append((path, name, stamp, json.dumps(row)))
@@ -108,7 +106,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 def _newest(run: Run, n: int) -> dict[str, Any]:
     """Progress of an unfinished run, from the last segments of its newest attempt."""
-    files = run.store.files
+    files = run.files
     names = files.list(layout.segments(run.path, n))
     ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
     found: dict[str, Any] = {}

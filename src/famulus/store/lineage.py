@@ -1,20 +1,12 @@
 """Where a run comes from: its parents, and the code, data and machine that made it."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from famulus.config.errors import StoreError
 from famulus.store import provenance
+from famulus.store.run import Run
 from famulus.store.secrets import scrubbed
-
-if TYPE_CHECKING:
-    from famulus.store.run import Run
-
-CONTINUED = ("resume", "extend")  # kinds of parent that are drawn as one curve with the child
-DEEPEST = 100  # parents of parents; more is a circle
 
 
 def collect(
@@ -70,29 +62,3 @@ def parent_record(parent: Run, step: int, kind: str) -> dict[str, Any]:
         "segments": manifest["segments"],
         "sha256": {name: entry["sha256"] for name, entry in manifest["files"].items()},
     }
-
-
-def parent_of(run: Run) -> tuple[Run, dict[str, Any]] | None:
-    """The run that `run` was made from, and the record of it; None without, or if it is gone."""
-    record = run.lineage().get("parent")
-    if not isinstance(record, dict):
-        return None
-    try:
-        parent = run.store.run(record["experiment"], record["slug"], record["id"])
-    except (StoreError, KeyError):
-        return None
-    return parent, record
-
-
-def curve(run: Run) -> Iterator[dict[str, Any]]:
-    """Events of `run`, before them those of the runs it continues, each up to its checkpoint."""
-    chain: list[tuple[Run, dict[str, Any]]] = []
-    current = run
-    while len(chain) < DEEPEST and (found := parent_of(current)) is not None:
-        if found[1].get("kind") not in CONTINUED:
-            break
-        chain.append(found)
-        current = found[0]
-    for parent, record in reversed(chain):
-        yield from parent.line_to(int(record["attempt"]), int(record["segments"]))
-    yield from run.events()

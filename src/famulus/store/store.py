@@ -9,22 +9,19 @@ from typing import Any
 
 from famulus.config import yaml
 from famulus.config.errors import StoreError
-from famulus.store import layout, records
+from famulus.store import index, layout, records, refs
 from famulus.store.files import Files, LocalFiles
-from famulus.store.leases import LeaseObserver
-from famulus.store.run import Run
-
-SHOWN = 8  # candidates that an error names
+from famulus.store.run import Home, Run
 
 
 class Store:
     """`Store.open("runs")` or `Store.open("s3://bucket/lab")`; `local` is its folder, if it has."""
 
     def __init__(self, files: Files, local: Path | None) -> None:
+        self.home = Home(files)
         self.files = files
         self.local = local
         self.root = files.root
-        self.observer = LeaseObserver()
 
     @classmethod
     def open(cls, url: str | Path) -> Store:
@@ -126,28 +123,30 @@ class Store:
 
     def create_run(self, experiment: str, slug: str, id: str, config: Mapping[str, Any]) -> Run:
         """A run with its filled config, before anything else; an existing one is left alone."""
-        run = Run(self, experiment, slug, id)
-        path = layout.config(run.path)
-        if not self.files.exists(path):
-            self.files.create(path, yaml.dump(dict(config)).encode())
+        run = Run(self.home, experiment, slug, id)
+        if not run.exists():
+            self.files.create(layout.config(run.path), yaml.dump(dict(config)).encode())
         return run
 
     def run(self, experiment: str, slug: str, id: str) -> Run:
         """A run that exists. Raises StoreError otherwise."""
-        run = Run(self, experiment, slug, id)
-        if not self.files.exists(layout.config(run.path)):
+        run = Run(self.home, experiment, slug, id)
+        if not run.exists():
             raise StoreError(f"expected a run {run.path} in {self.root}, received none")
         return run
 
     def runs(self, experiment: str | None = None) -> list[Run]:
         """All runs (of one experiment), by experiment and slug."""
-        names = self.experiments() if experiment is None else [layout.experiment(experiment)]
-        found = []
-        for name in names:
-            for folder in self.files.folders(name):
-                if match := layout.RUN_FOLDER.fullmatch(folder):
-                    found.append(Run(self, name, match["slug"], match["id"]))
-        return found
+        return [
+            Run(self.home, name, match["slug"], match["id"])
+            for name in self._names(experiment)
+            for folder in self.files.folders(name)
+            if (match := layout.RUN_FOLDER.fullmatch(folder))
+        ]
+
+    def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
+        """What `status` shows, one row a run (of one experiment): see store/index.py."""
+        return index.rows(self.home, self._names(experiment), whole=experiment is None)
 
     def find(self, ref: str, experiment: str | None = None) -> Run:
         """The run of an id, a unique prefix of one, `last` or `last:EXPERIMENT`.
@@ -156,32 +155,12 @@ class Store:
         """
         if ref == "last" or ref.startswith("last:"):
             within = ref.partition(":")[2] or experiment
-            return self._last(within)
-        runs = self.runs(experiment)
-        found = [run for run in runs if run.id.startswith(ref)] if ref else []
-        if len(found) == 1:
-            return found[0]
-        where = f" in {experiment}" if experiment else ""
-        if found:
-            raise StoreError(
-                f"expected one run whose id begins with {ref!r}{where}, received {len(found)}:"
-                f" {_named(found)}; give more digits"
-            )
-        raise StoreError(
-            f"expected the id of a run{where} in {self.root}, a prefix of one, or last; received"
-            f" {ref!r}: it has {_named(runs) or 'no runs'}"
-        )
+            row = refs.newest(self.rows(within), self.root, within, self.experiments)
+            return Run(self.home, row["experiment"], row["slug"], row["id"])
+        return refs.by_id(self.runs(experiment), ref, self.root, experiment)
 
-    def _last(self, experiment: str | None) -> Run:
-        from famulus.store import index  # which knows the store, and has read it before
-
-        rows = index.rows(self, experiment)
-        if not rows:
-            where = f"experiment {experiment!r}" if experiment else self.root
-            have = ", ".join(self.experiments()[:SHOWN]) or "no experiments"
-            raise StoreError(f"expected a run in {where}, received none: the store has {have}")
-        row = max(rows, key=lambda row: records.seconds(row["started"]))
-        return Run(self, row["experiment"], row["slug"], row["id"])
+    def _names(self, experiment: str | None) -> list[str]:
+        return self.experiments() if experiment is None else [layout.experiment(experiment)]
 
     # the person's dated notes and list
 
@@ -199,8 +178,3 @@ class Store:
 
     def write_lab(self, page: str, text: str) -> None:
         self.files.write(layout.lab(page), text.encode())
-
-
-def _named(runs: list[Run]) -> str:
-    names = [f"{run.id} ({run.experiment} {run.slug})" for run in runs[:SHOWN]]
-    return ", ".join(names) + (", ..." if len(runs) > SHOWN else "")

@@ -7,17 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from famulus.feed.source import Source
+from famulus.feed.source import Source, TrainingOrder
 
 Change = Callable[[dict[str, Tensor], np.ndarray], dict[str, Tensor]]  # batch, seeds
 
 
-class Changed:
+class Changed(Source):
     """`source`, but for `change` at the end of `finish`. `fault` makes it other data."""
 
     def __init__(self, source: Source, change: Change, fault: str) -> None:
         self.source, self.change, self.fault = source, change, fault
         self.fingerprint = f"{source.fingerprint}-{fault}"
+        self.labels, self.classes = source.labels, source.classes
+        self.slow, self.resized = source.slow, source.resized
 
     def __len__(self) -> int:
         return len(self.source)
@@ -35,3 +37,6 @@ class Changed:
 
     def to(self, device: torch.device) -> "Changed":
         return Changed(self.source.to(device), self.change, self.fault)
+
+    def order(self, seed: int) -> TrainingOrder | None:
+        return self.source.order(seed)

@@ -20,18 +20,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from famulus.config.schema import Training
 from famulus.diagnosis.probes.probe import Probe
-from famulus.feed.feeder import Feeder, fixed_batch, validation_batches
-from famulus.feed.source import Splits
-from famulus.schedule import Place, learning_rate
+from famulus.feed.feeder import Feeder, validation_batches
+from famulus.schedule import learning_rate
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import Checkpoint
-from famulus.tasks.base import Position, Task
+from famulus.tasks.base import Position
 from famulus.training import checkpoint as pack
 from famulus.training.average import Average
 from famulus.training.clock import Clock
@@ -39,13 +37,9 @@ from famulus.training.energy import Meter
 from famulus.training.guard import Alarm, inspect
 from famulus.training.optim import Patience, build_optimizer, clip_gradients, set_rate
 from famulus.training.pictures import png
-from famulus.training.precision import Precision
 from famulus.training.progress import Calendar, Progress
 from famulus.training.randomness import Streams
-
-PICTURED = 12  # fixed validation samples
-VALIDATION_BATCH = 256  # samples, at most; scores do not depend on it
-TRAINING_BATCHES = 4  # as many samples as these are borne at once without gradients
+from famulus.training.setup import Setup
 
 
 @dataclass(frozen=True)
@@ -74,13 +68,9 @@ class Loop:
 
     def __init__(
         self,
-        task: Task,
-        data: Splits,
-        training: Training,
+        setup: Setup,
         attempt: Attempt,
         *,
-        device: torch.device,
-        precision: Precision,
         origin: Checkpoint | None = None,
         warm: Checkpoint | None = None,
         lr_factor: float = 1.0,
@@ -89,8 +79,10 @@ class Loop:
         watch: Callable[[Status], None] = lambda status: None,
     ) -> None:
         """`origin`: full state to go on from; `warm`: weights only; `lr_factor`: of a roll-back."""
-        self.task, self.training, self.attempt = task, training, attempt
-        self.device, self.precision = device, precision
+        task, data, training, device = setup.task, setup.data, setup.training, setup.device
+        self.setup, self.attempt = setup, attempt
+        self.task, self.training = task, training
+        self.device, self.precision = device, setup.precision
         self.meter, self.interrupted, self.watch = meter, interrupted, watch
         self.train_source = data.train.to(device)
         self.validation_source = data.validation.to(device)
@@ -101,7 +93,7 @@ class Loop:
             model = task.build()
             if warm is not None:
                 pack.load_model(model, warm.read(pack.judged(warm.names)), str(warm))
-        self.model = precision.place_model(model.to(device))
+        self.model = setup.precision.place_model(model.to(device))
         self.parameters = list(self.model.parameters())  # also those that thaw later
         groups = task.param_groups(self.model)
         self.optimizer = build_optimizer(training.optimizer, groups, device)
@@ -142,7 +134,7 @@ class Loop:
     def _run(self, feeder: Feeder) -> Outcome:
         training, at, due = self.training, self.progress, self.calendar.due
         if self.stop and self.stop.over:  # its process was killed before it could say so
-            return Outcome("stopped", self._why_stopped())
+            return Outcome("stopped", _why(self.stop))
         while at.inputs < self.calendar.budget:
             ended = self.steps(feeder, self._steps_to_next_event())
             checkpoint = due(training.checkpoint_every, at)
@@ -161,8 +153,8 @@ class Loop:
                 self._picture()
             if ended or stop or better or checkpoint or milestone:
                 self._checkpoint(better=better, milestone=bool(milestone))
-            if stop:  # before `ended`: there is nothing left to go on with
-                return Outcome("stopped", self._why_stopped())
+            if self.stop and stop:  # before `ended`: there is nothing left to go on with
+                return Outcome("stopped", _why(self.stop))
             if ended and at.inputs < self.calendar.budget:
                 return Outcome("interrupted", ended)
         return Outcome("finished")
@@ -214,9 +206,8 @@ class Loop:
         return None
 
     def _scheduled_rate(self) -> float:
-        at, calendar = self.progress, self.calendar
-        place = Place(at.inputs, calendar.budget, calendar.per_step, calendar.samples)
-        training = self.training
+        at, training = self.progress, self.training
+        place = self.calendar.place(at.inputs)
         return learning_rate(training.schedule, training.optimizer.lr, place, at.lr_factor)
 
     def _add(self, parts: dict[str, Tensor]) -> None:
@@ -269,7 +260,7 @@ class Loop:
         """Whether to stop early, and whether the best score was bettered."""
         at = self.progress
         with self._judging() as model:
-            source, at_once = self.validation_source, validated_at_once(self.training)
+            source, at_once = self.validation_source, self.setup.validated_at_once
             batches = validation_batches(source, at_once, self.device, self.training.workers)
             placed = (self.precision.place_batch(batch) for batch in batches)
             scores = self.task.scores(model, placed)
@@ -279,11 +270,13 @@ class Loop:
         examples = self.training.batch * self.training.accumulate
         if concluded := self.task.conclusions(scores, examples):
             self._emit("facts", **concluded)
-        if self.plateau and self.plateau.exhausted(at.scores[self.training.schedule.score]):
+        if self.plateau and self.plateau.exhausted(at.scores[self.plateau.score]):
+            factor = self.training.schedule.factor
+            assert factor is not None  # a plateau has one
             self.plateau.bad = 0
-            at.lr_factor *= self.training.schedule.factor
-            self._emit("mark", what="lr", text=f"plateau: rate x {self.training.schedule.factor}")
-        stop = bool(self.stop and self.stop.exhausted(at.scores[self.training.stop.score]))
+            at.lr_factor *= factor
+            self._emit("mark", what="lr", text=f"plateau: rate x {factor}")
+        stop = bool(self.stop and self.stop.exhausted(at.scores[self.stop.score]))
         return stop, self._is_best()
 
     def _is_best(self) -> bool:
@@ -299,9 +292,7 @@ class Loop:
         return True
 
     def _picture(self) -> None:
-        samples = len(self.validation_source)
-        chosen = np.unique(np.linspace(0, samples - 1, min(PICTURED, samples)).astype(np.int64))
-        fixed = fixed_batch(self.validation_source, chosen, self.device)
+        fixed = self.setup.pictured(self.validation_source)
         with self._judging() as model:
             pictures = self.task.pictures(model, self.precision.place_batch(fixed))
         for name, picture in pictures.items():
@@ -328,11 +319,6 @@ class Loop:
         self._account()
         status = "rollback" if alarm.action == "rollback" else "failed"
         return Outcome(status, f"{alarm.cause}: {alarm.text}")
-
-    def _why_stopped(self) -> str:
-        stop, best = self.training.stop, self.stop.best
-        than = "any finite value" if best is None else f"{best:.6g}"
-        return f"{stop.score} was not better than {than} for {stop.patience} times"
 
     # -- checkpoints -----------------------------------------------------------------------
 
@@ -384,17 +370,20 @@ class Loop:
                 self.stop.bad = 0
 
 
-def validated_at_once(training: Training) -> int:
-    """Samples in a batch of validation."""
-    return min(VALIDATION_BATCH, TRAINING_BATCHES * training.batch)
+def _why(stop: Patience) -> str:
+    than = "any finite value" if stop.best is None else f"{stop.best:.6g}"
+    return f"{stop.score} was not better than {than} for {stop.patience} times"
 
 
 def _patience(training: Training) -> tuple[Patience | None, Patience | None]:
     """Counters of early stopping and of the plateau schedule, where configured."""
-    stop, plateau = training.stop, training.schedule
+    stop, at = training.stop, training.schedule
+    plateau = None
+    if at.name == "plateau":
+        given = at.patience, at.min_delta, at.score
+        assert None not in given  # a plateau has them all filled in
+        plateau = Patience(at.direction, *given)
     return (
         Patience(stop.direction, stop.patience, stop.min_delta, stop.score) if stop else None,
-        Patience(plateau.direction, plateau.patience, plateau.min_delta, plateau.score)
-        if plateau.name == "plateau"
-        else None,
+        plateau,
     )

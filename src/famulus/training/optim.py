@@ -93,8 +93,8 @@ class Patience:
     def exhausted(self, value: float) -> bool:
         """Takes a new score: `over` with it. NaN and infinities are never better."""
         sign = -1 if self.direction == "max" else 1
-        first = self.best is None
-        if math.isfinite(value) and (first or sign * (self.best - value) > self.min_delta):
+        better = self.best is None or sign * (self.best - value) > self.min_delta
+        if math.isfinite(value) and better:
             self.best, self.bad = value, 0
         else:
             self.bad += 1

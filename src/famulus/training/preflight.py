@@ -6,7 +6,7 @@ All of it on copies: the real model, its random streams and the position are unt
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,16 +16,16 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.config.schema import Every, Training
 from famulus.feed.feeder import fixed_batch
-from famulus.feed.source import Source, Splits
-from famulus.tasks.base import Batch, Position, Task
+from famulus.feed.source import Source
+from famulus.tasks.base import Batch, Position
 from famulus.training import precision as arithmetic
-from famulus.training.loop import PICTURED, validated_at_once
 from famulus.training.memory import Peak
 from famulus.training.optim import build_optimizer, optimizer_class
 from famulus.training.pictures import png
 from famulus.training.precision import Precision
 from famulus.training.progress import Calendar
 from famulus.training.randomness import Streams
+from famulus.training.setup import PICTURED, Setup
 
 TIMED = 3  # steps, after one that warms up
 
@@ -40,31 +40,25 @@ class Forecast:
     memory_bytes: int | None = None  # the most at once; see training/memory.py
 
 
-def first_batch(source: Source, count: int, device: torch.device) -> Batch:
-    """The first `count` samples, as the loop would hand them to a task."""
-    return fixed_batch(source, np.arange(min(count, len(source))), device)
-
-
-def choose_precision(
-    task: Task, data: Splits, training: Training, device: torch.device
-) -> Precision:
+def choose_precision(setup: Setup) -> Precision:
     """The configured precision; `auto` is measured on this task's net and batch."""
-    with Streams(training.seed, device).isolated():
-        model, batch, step = _rehearsal(task, data, training, device)
-        return arithmetic.choose(training.precision, model, batch, step, device)
+    with Streams(setup.training.seed, setup.device).isolated():
+        model, batch, step = _rehearsal(setup)
+        return arithmetic.choose(setup.training.precision, model, batch, step, setup.device)
 
 
-def choose_threads(task: Task, data: Splits, training: Training, most: int) -> int:
+def choose_threads(setup: Setup, most: int) -> int:
     """1 or `most` CPU threads, whichever trains this net faster: small ones lose by sharing.
 
     Measured by interleaved forward and backward passes. The caller sets what it gets.
     """
-    device, plain = torch.device("cpu"), Precision("fp32")
+    setup = replace(setup, device=torch.device("cpu"))
+    plain = Precision("fp32")
     times: dict[int, list[float]] = {1: [], most: []}
     before = torch.get_num_threads()
     try:
-        with Streams(training.seed, device).isolated():
-            model, batch, step = _rehearsal(task, data, training, device)
+        with Streams(setup.training.seed, setup.device).isolated():
+            model, batch, step = _rehearsal(setup)
             for _ in range(1 + TIMED):
                 for count, taken in times.items():
                     torch.set_num_threads(count)
@@ -78,12 +72,13 @@ def choose_threads(task: Task, data: Splits, training: Training, most: int) -> i
 
 
 def _rehearsal(
-    task: Task, data: Splits, training: Training, device: torch.device
+    setup: Setup,
 ) -> tuple[nn.Module, Batch, Callable[[nn.Module, Batch, Precision], None]]:
     """A fresh net, a batch, and a step that computes gradients and throws them away."""
+    task, training, device = setup.task, setup.training, setup.device
     Streams(training.seed, device).build()
     model = task.build().to(device).train()
-    batch = first_batch(data.train.to(device), training.batch, device)
+    batch = setup.first_batch(setup.data.train.to(device), training.batch)
 
     def step(twin: nn.Module, placed: Batch, candidate: Precision) -> None:
         with candidate.autocast(device):
@@ -94,14 +89,13 @@ def _rehearsal(
     return model, batch, step
 
 
-def rehearse(
-    task: Task, data: Splits, training: Training, device: torch.device, precision: Precision
-) -> Forecast:
+def rehearse(setup: Setup) -> Forecast:
     """Runs a few steps, a short validation and the pictures on a copy, and forecasts the cost.
 
     Raises ConfigError for an unknown score or a loss without `total`, DataError for too few
     samples. Other errors of a task surface here, before any time is spent.
     """
+    task, data, training = setup.task, setup.data, setup.training
     if len(data.train) < training.batch:
         raise DataError(
             f"data: {len(data.train)} training samples are fewer than"
@@ -109,18 +103,17 @@ def rehearse(
         )
     if len(data.validation) == 0:
         raise DataError("data: the validation split is empty")
-    streams = Streams(training.seed, device)
-    with streams.isolated(), Peak(device) as peak:
+    streams = Streams(training.seed, setup.device)
+    with streams.isolated(), Peak(setup.device) as peak:
         streams.build()
-        model = precision.place_model(task.build().to(device)).train()
+        model = setup.precision.place_model(task.build().to(setup.device)).train()
         streams.dry_run()
-        step_s = _timed_steps(task, model, data, training, device, precision)
+        step_s = _timed_steps(setup, model)
         model.eval()
         with torch.no_grad():
-            at_once = validated_at_once(training)
             # first of all: what a source does once, decoding or encoding, is no validation's cost
-            fixed = precision.place_batch(first_batch(data.validation, PICTURED, device))
-            batches = _few(data.validation, at_once, device, precision)
+            fixed = setup.precision.place_batch(setup.first_batch(data.validation, PICTURED))
+            batches = _few(setup, data.validation)
             start = time.perf_counter()
             scores = task.scores(model, batches)
             few_s = time.perf_counter() - start
@@ -131,7 +124,7 @@ def rehearse(
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step
     validations = _times(calendar, training.validate_every)
-    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * at_once)
+    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * setup.validated_at_once)
     checkpoint = _checkpoint_bytes(model, training)
     kept = training.keep.last + (training.keep.best is not None) + 1  # one is being written
     kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
@@ -161,22 +154,16 @@ def check_scores(training: Training, names: list[str]) -> None:
             )
 
 
-def _timed_steps(
-    task: Task,
-    model: nn.Module,
-    data: Splits,
-    training: Training,
-    device: torch.device,
-    precision: Precision,
-) -> float:
+def _timed_steps(setup: Setup, model: nn.Module) -> float:
     """Median seconds of an optimizer step on a cached batch."""
+    task, training, device = setup.task, setup.training, setup.device
     optimizer = build_optimizer(training.optimizer, task.param_groups(model), device)
-    batch = precision.place_batch(first_batch(data.train, training.batch, device))
+    batch = setup.precision.place_batch(setup.first_batch(setup.data.train, training.batch))
     times = []
     for step in range(1 + TIMED):
         start = time.perf_counter()
         for _ in range(training.accumulate):
-            with precision.autocast(device):
+            with setup.precision.autocast(device):
                 parts = task.loss(model, batch, Position(step, 0, 0, training.seed))
             if "total" not in parts:
                 raise ConfigError(f"the task's loss has no part `total`, only {', '.join(parts)}")
@@ -189,23 +176,19 @@ def _timed_steps(
     return statistics.median(times[1:])
 
 
-def _few(
-    source: Source, at_once: int, device: torch.device, precision: Precision
-) -> Iterator[Batch]:
+def _few(setup: Setup, source: Source) -> Iterator[Batch]:
     """At most two validation batches."""
+    at_once = setup.validated_at_once
     count = min(len(source), 2 * at_once)
     for indices in np.array_split(np.arange(count), -(-count // at_once)):
-        yield precision.place_batch(fixed_batch(source, indices, device))
+        yield setup.precision.place_batch(fixed_batch(source, indices, setup.device))
 
 
 def _times(calendar: Calendar, every: Every | None) -> int:
     """How often something is due in the whole run; once more at the end."""
     if every is None:
         return 1
-    if every.steps is not None:
-        period = every.steps * calendar.per_step
-    else:
-        period = every.inputs or every.epochs * calendar.samples
+    period = every.in_inputs(calendar.per_step, calendar.samples)
     return int(calendar.budget / period) + 1
 
 

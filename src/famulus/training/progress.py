@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from famulus.config.schema import Every, Training
+from famulus.schedule import Place
 
 
 @dataclass
@@ -48,7 +49,12 @@ class Calendar:
         """Examples in all."""
         if self.training.inputs is not None:
             return self.training.inputs
+        assert self.training.epochs is not None  # exactly one is set
         return max(1, round(self.training.epochs * self.samples))
+
+    def place(self, inputs: int) -> Place:
+        """Where the step that begins at `inputs` stands, for the learning rate."""
+        return Place(inputs, self.budget, self.per_step, self.samples)
 
     def due(self, every: Every | None, at: Progress) -> bool:
         """Whether the step that ended at `at` crossed a multiple of `every`, or ended the run."""
@@ -58,7 +64,7 @@ class Calendar:
             return False
         if every.steps is not None:
             return at.step % every.steps == 0
-        period = every.inputs or every.epochs * self.samples
+        period = every.in_inputs(self.per_step, self.samples)
         return at.inputs // period > (at.inputs - self.per_step) // period
 
     @property
@@ -67,8 +73,7 @@ class Calendar:
         wanted = self.training.probes
         if isinstance(wanted, bool):
             return None if wanted else 0
-        inputs = wanted.inputs or (wanted.epochs or 0) * self.samples
-        return wanted.steps or max(1, round(inputs / self.per_step))
+        return max(1, round(wanted.in_inputs(self.per_step, self.samples) / self.per_step))
 
     def steps_to(self, every: Every | None, at: Progress) -> int:
         """Steps from `at` until `every` is due next; at least 1."""
@@ -77,6 +82,6 @@ class Calendar:
             return max(1, rest)
         if every.steps is not None:
             return max(1, min(rest, every.steps - at.step % every.steps))
-        period = every.inputs or every.epochs * self.samples
+        period = every.in_inputs(self.per_step, self.samples)
         left = (at.inputs // period + 1) * period - at.inputs
         return max(1, min(rest, math.ceil(left / self.per_step)))

@@ -11,6 +11,7 @@ from famulus.journal.facts.changes import differences
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.headline import _floors, sentences, text
 from famulus.journal.facts.ranking import Ranking
+from famulus.store.claims import claim
 from tests.journal import conftest as lab
 from tests.journal.runs import group as cell
 from tests.journal.runs import record
@@ -130,7 +131,7 @@ def test_a_planned_experiment_has_an_entry(empty):
 def test_a_running_cell_shows_what_is_known_so_far(empty):
     axes = lab.cells()[0]
     empty.plan("e", "", {"a": {"id": lab.run_id(1)}, "b": {"id": lab.run_id(2)}})
-    attempt = empty.create_run("e", "a", lab.run_id(1), lab.config(axes)).claim()
+    attempt = claim(empty.create_run("e", "a", lab.run_id(1), lab.config(axes)))
     lab.train(attempt, axes, 0, 0, 5000, 3, points=20)
     attempt.flush()
     entry = collect(empty, "e")
@@ -141,7 +142,7 @@ def test_a_running_cell_shows_what_is_known_so_far(empty):
 
 def test_events_that_make_no_sense_are_left_out(empty):
     run = empty.create_run("e", "a", lab.run_id(3), lab.config(lab.cells()[0]))
-    attempt = run.claim()
+    attempt = claim(run)
     for event in (
         {"kind": "train", "step": 1, "inputs": 64, "s": 1.0, "values": {"total": float("nan")}},
         {"kind": "train", "step": 2, "inputs": 128, "s": 2.0, "values": {"total": "high"}},

@@ -16,6 +16,7 @@ from famulus.journal.facts.table import build, select
 from famulus.journal.pages.compare import compare
 from famulus.journal.pages.layers_page import Axis, axis_of, bar, rows, spark
 from famulus.journal.pages.site import write
+from famulus.store.claims import claim
 from famulus.store.store import Store
 from tests.journal.runs import record
 
@@ -107,7 +108,7 @@ def store(tmp_path):
     for n, grad in enumerate((0.1, 0.001)):
         config = {"why": "layers?", "task": "toy", "training": {"inputs": 64, "seed": n}}
         run = store.create_run("toy/layers", f"n={n}", f"{n}" * 12, config)
-        with run.claim() as attempt:
+        with claim(run) as attempt:
             for step in (0, 1, 2):
                 values = {"total": 1.0 / (1 + step)}
                 at = {"step": step, "inputs": 8 * step}

@@ -12,6 +12,7 @@ from famulus.config.errors import StoreError
 from famulus.journal.facts import names
 from famulus.journal.pages.html import json_block, notes_html
 from famulus.journal.pages.site import write
+from famulus.store.claims import claim
 from famulus.store.store import Store
 from tests.journal import conftest as lab
 
@@ -173,7 +174,7 @@ def hostile(store: Store) -> None:
     store.plan("x/y", HOSTILE, {"a": {"id": lab.run_id(1)}, "b": {"id": lab.run_id(2)}})
     for slug, n, one in (("a", 1, settings), ("b", 2, other)):
         run = store.create_run("x/y", slug, lab.run_id(n), one)
-        attempt = run.claim()
+        attempt = claim(run)
         attempt.record_lineage(lab.lineage() | {"command": HOSTILE, "machine": {HOSTILE: HOSTILE}})
         at = {"step": 5, "inputs": 320, "s": 1.0}
         attempt.emit({"kind": "val", **at, "values": {"loss": 0.5, f"x{HOSTILE}": 1.0}})

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from famulus.feed.feeder import fixed_batch
+from famulus.feed.source import Source
 from famulus.tasks.codes.code_source import ENCODE_PIXELS, Encoded, Stage, encoded_at_once
 from famulus.tasks.codes.progress_log import told
 
 
-class Flat:
+class Flat(Source):
     """Pictures of one grey each: the number of the sample."""
 
     slow, fingerprint, shape = False, "flat", (1, 8, 8)

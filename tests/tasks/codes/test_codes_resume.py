@@ -10,6 +10,7 @@ from famulus import tasks
 from famulus.config.experiment import read
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import prepare
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training import checkpoint as pack
 from famulus.training.precision import Precision
@@ -52,7 +53,7 @@ def train(root, text, stop_after=()):
 
     def ready():
         plan = read(text + TRAINING, (), tasks.load)
-        return prepare(store, plan)[0]
+        return prepare(Session(store), plan)[0]
 
     for count in stop_after:
         steps = iter(range(1, STEPS + 1))
@@ -60,10 +61,10 @@ def train(root, text, stop_after=()):
         def interrupted(steps=steps, count=count):
             return "test" if next(steps) == count else None
 
-        outcome = execute(store, ready(), MACHINE, Watcher(interrupted=interrupted))
+        outcome = execute(Session(store), ready(), MACHINE, Watcher(interrupted=interrupted))
         assert outcome.status == "interrupted"
     cell = ready()
-    assert execute(store, cell, MACHINE, Watcher()).status == "finished"
+    assert execute(Session(store), cell, MACHINE, Watcher()).status == "finished"
     run = store.run(cell.experiment, cell.slug, cell.id)
     return run, run.open_checkpoint(STEPS)
 

@@ -87,7 +87,7 @@ def test_it_learns_and_beats_its_floors_which_are_in_place():
     found = scores(task, net)
     assert found["loss"] < floors["best constant"].value / 2
     assert found["accuracy"] > 0.7 > floors["commonest"].value
-    labels = torch.from_numpy(task.data().validation.matched)
+    labels = torch.from_numpy(task.data().validation.labels)
     counts = torch.bincount(labels, minlength=10)
     p = counts.double() / counts.sum()
     assert floors["best constant"].value == pytest.approx(float(-(p * p.log()).sum()), abs=1e-6)
@@ -131,7 +131,7 @@ def test_apply_answers_and_examines_by_the_folders_names(tmp_path):
     train(task, net, 80)
     source = task.data().validation
     for i in range(30):
-        folder = tmp_path / "mine" / source.classes[source.matched[i]]
+        folder = tmp_path / "mine" / source.classes[source.labels[i]]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(source.base.images[i, 0]).save(folder / f"{i}.png")
     Image.fromarray(source.base.images[40, 0]).save(tmp_path / "mine" / "unknown.png")

@@ -14,6 +14,7 @@ from famulus.config.schema import Training
 from famulus.feed.feeder import validation_batches
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import Ready
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.tasks.scroll.data import ScrollData, phantom
 from famulus.tasks.scroll.ink_loss import auc_spread
@@ -146,7 +147,7 @@ def test_resumed_equals_uninterrupted():
         config = {"task": "scroll", "training": settings.model_dump(mode="json")}
         cell = Ready("scroll", "cell", name * 12, config, settings, t, t.data())
         machine = Machine(torch.device("cpu"), Precision("fp32"), 1)
-        outcome = execute(store, cell, machine, Watcher(interrupted=interrupted))
+        outcome = execute(Session(store), cell, machine, Watcher(interrupted=interrupted))
         return outcome, store.run("scroll", "cell", name * 12)
 
     _, whole = run("a")

@@ -13,7 +13,7 @@ from famulus.tasks.tiles.noise import open_noise
 
 
 @dataclass
-class Flat:
+class Flat(Source):
     """Tile i is filled with i, so that a composite tells what it is made of."""
 
     count: int

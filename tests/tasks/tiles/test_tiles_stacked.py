@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from famulus.launch.cell import Machine, Watcher, execute
 from famulus.launch.plan import Ready
+from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.tasks.tiles.stacked_net import StackedAutoencoder
 from famulus.tasks.tiles.tiles import Tiles, TilesConfig
@@ -31,7 +32,7 @@ def train(id_, interrupted=lambda: None, store=None, changes=None, **model):
     settings = training(**(changes or {}))
     config = sections(**model) | {"task": "tiles", "training": settings.model_dump(mode="json")}
     cell = Ready("tiles", "cell", id_, config, settings, task, task.data())
-    outcome = execute(store, cell, MACHINE, Watcher(interrupted=interrupted))
+    outcome = execute(Session(store), cell, MACHINE, Watcher(interrupted=interrupted))
     return outcome, store.run("tiles", "cell", id_), store
 
 

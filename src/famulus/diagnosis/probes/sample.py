@@ -68,9 +68,9 @@ class Sample:
             return
         self.graded = True
         self.outputs.remove()
-        arrived = [(layer, p) for layer, p in self.owners if p.grad is not None]
+        arrived = [(layer, p.grad) for layer, p in self.owners if p.grad is not None]
         if arrived:
-            self._write(arrived, norms([p.grad for _, p in arrived]), "grad")
+            self._write(arrived, norms([grad for _, grad in arrived]), "grad")
         if self.owners:
             self._write(self.owners, norms([p.detach() for _, p in self.owners]), "weight")
 

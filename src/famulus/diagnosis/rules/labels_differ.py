@@ -15,7 +15,9 @@ def rule(history: History) -> Finding | None:
     floor = history.floor("loss", "best constant")
     start = history.floor("loss", "initial loss")
     samples = history.facts.get("validation_samples") or 0
-    if None in (accuracy, loss, floor, start) or not samples or not history.train:
+    if accuracy is None or loss is None or floor is None or start is None:
+        return None
+    if not samples or not history.train:
         return None
     chance = math.exp(-start)
     noise = math.sqrt(chance * (1 - chance) / samples)

@@ -1,5 +1,7 @@
 """The loss is not made for these outputs and targets."""
 
+from collections.abc import Sequence
+
 from famulus.diagnosis.contract import (
     EVERYTHING,
     always,
@@ -48,7 +50,7 @@ def _by_construction(history: History) -> tuple[str, str] | None:
             f" {targets[1]:.4g}, so that the loss has no least value",
             "F.cross_entropy with one output for each class; mse_loss for numbers",
         )
-    shape = always(history, "output_shape") or ()
+    shape: Sequence[int] = always(history, "output_shape") or ()
     if "LogSoftmax" in loss and len(shape) > 1 and shape[1] == 1:
         return (
             "softmax over a single output is always 1: the loss is 0 whatever the net says",

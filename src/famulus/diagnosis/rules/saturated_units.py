@@ -48,5 +48,5 @@ def rule(history: History) -> Finding | None:
 
 
 def _at_start(history: History, name: str) -> bool:
-    first = next((v for v in history.probes[0]["layers"] if v["name"] == name), {})
-    return (first.get("saturated") or 0) >= SHARE
+    first = [v for v in history.probes[0]["layers"] if v["name"] == name]
+    return bool(first) and (first[0].get("saturated") or 0) >= SHARE

@@ -16,7 +16,7 @@ from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
 from famulus.journal.facts.layers import Layers, read
 from famulus.journal.facts.unused_axes import applying, setting
-from famulus.store.lineage import CONTINUED
+from famulus.store.run import CONTINUED
 
 SEVERITIES = ("info", "warning", "error")
 

@@ -34,7 +34,7 @@ def some(source: Source, count: int, limit_s: float, train: bool = False) -> Bat
     chosen = np.random.default_rng(0).permutation(chosen)  # fewer are still spread
     parts: list[Batch] = []
     began, held = time.monotonic(), 0
-    step = 4 if getattr(source, "slow", False) else AT_ONCE
+    step = 4 if source.slow else AT_ONCE
     for start in range(0, len(chosen), step):
         index = chosen[start : start + step]
         seeds = sample_seeds(0, 0, index) if train else validation_seeds(index)
@@ -75,12 +75,12 @@ def _counts(weight: Tensor) -> bool:
 def class_counts(trial: Trial) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | None:
     """Class lists and labels' counts of both parts, or None where a sample has none."""
     sources = trial.data.train, trial.data.validation
-    labels = [getattr(s, "matched", getattr(s, "labels", None)) for s in sources]
+    labels = [s.labels for s in sources]
     if "target" in trial.frozen:  # something else is learned
         return None
     if any(v is None or np.ndim(v) != 1 for v in labels):
         return None
-    classes = tuple(getattr(s, "classes", None) for s in sources)
+    classes = tuple(s.classes for s in sources)
     counts = tuple(np.bincount(v[v >= 0]) for v in labels)
     if any(c.sum() == 0 for c in counts):
         return None

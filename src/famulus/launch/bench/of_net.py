@@ -282,6 +282,6 @@ def loader_speeds(trial: Trial, limit_s: float) -> dict[int, float]:
                 next(feeder)
             trial.wait()
             found[count] = FETCHED * training.batch / (time.perf_counter() - began)
-        if getattr(trial.data.train, "slow", False) is False:
+        if not trial.data.train.slow:
             break  # threads are not used for what lies in memory
     return found

@@ -16,7 +16,7 @@ from famulus.feed.source import Source
 from famulus.feed.streams import sample_seeds
 from famulus.launch.bench import inputs
 from famulus.launch.plan import Ready
-from famulus.schedule import Place, learning_rate
+from famulus.schedule import learning_rate
 from famulus.tasks.base import Batch, Floor, Position
 from famulus.training.optim import build_optimizer, clip_gradients, set_rate
 from famulus.training.progress import Calendar
@@ -91,7 +91,7 @@ class Trial:
         where they are large or slow to load."""
         for number in range(count):
             size = sum(t.nbytes for t in self._stream[0].values()) if self._stream else 1
-            most = max(1, min(KEPT // size, SLOW if getattr(self.data.train, "slow", 0) else count))
+            most = max(1, min(KEPT // size, SLOW if self.data.train.slow else count))
             if number % most >= len(self._stream):
                 if self._feeder is None:
                     training = self.training
@@ -195,9 +195,7 @@ class Trial:
             learning_rate(
                 training.schedule,
                 training.optimizer.lr,
-                Place(
-                    int(p) * calendar.per_step, calendar.budget, calendar.per_step, calendar.samples
-                ),
+                calendar.place(int(p) * calendar.per_step),
             )
             for p in points
         ]

@@ -54,7 +54,7 @@ class Stage:
     digest: str
 
 
-class Encoded:
+class Encoded(Source):
     """Codes of every picture of `source` under a first stage: a `Source` itself.
 
     Encoded at the first gather, on the device that `to` named; stored under a hash of the
@@ -67,8 +67,7 @@ class Encoded:
         self.source, self.stage, self.size = source, stage, stage.size
         text = json.dumps([source.fingerprint, stage.digest])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.labels = getattr(source, "labels", None)
-        self.classes = getattr(source, "classes", None)
+        self.labels, self.classes = source.labels, source.classes
         self._device = torch.device("cpu")
 
     def __len__(self) -> int:
@@ -146,7 +145,7 @@ def _write(path: Path, codes: np.ndarray) -> None:
         partial.unlink(missing_ok=True)
 
 
-class Levels:
+class Levels(Source):
     """Grey levels of pictures as codes, one a channel: a `Source` that needs no first stage.
 
     `levels` = 2 binarises: a fixed threshold at one half, or, `stochastic`, a fresh draw with the
@@ -159,8 +158,7 @@ class Levels:
         if stochastic and levels != 2:
             raise DataError(f"stochastic binarisation has 2 levels, received {levels}")
         self.source, self.size, self.stochastic = source, levels, stochastic
-        self.labels = getattr(source, "labels", None)
-        self.classes = getattr(source, "classes", None)
+        self.labels, self.classes = source.labels, source.classes
         text = json.dumps([source.fingerprint, "levels", levels, stochastic])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
 

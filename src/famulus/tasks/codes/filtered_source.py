@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import DataError
-from famulus.feed.source import Splits
+from famulus.feed.source import Source, Splits
 from famulus.images.file_source import FileSource
 from famulus.images.files import FilePart
 from famulus.images.image_index import Entry, Filter, kept_names, name_tags, read_index
@@ -23,7 +23,7 @@ from famulus.images.subset import choose
 Pictures = ImageSource | FileSource
 
 
-class Picked:
+class Picked(Source):
     """The pictures of `source` that `how` keeps, and `choice` of them; labels and classes as there.
 
     `source` itself must not be a subset already.

@@ -4,8 +4,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from famulus.feed.source import Splits
 from famulus.images.class_folders import UNLABELLED, with_unlabelled
-from famulus.images.derived_source import OverSplits
 from famulus.images.labelled_source import PictureData, Views
 from famulus.tasks.pretext.questions import SLOTTED, Question
 from famulus.tasks.pretext.source import PretextSource, twin_notes
@@ -111,19 +111,17 @@ def _redrawn(train: PretextSource) -> list[str]:
     ]
 
 
-def open_questions(settings: PretextData) -> OverSplits:
+def open_questions(settings: PretextData) -> Splits[PretextSource]:
     """Raises ConfigError, DataError as `open_images`."""
-    found, question = settings.open(), settings.question()
-    train = with_unlabelled(found.train) if settings.unlabelled else found.train
+    pictures, question = settings.open(), settings.question()
+    train = with_unlabelled(pictures.train) if settings.unlabelled else pictures.train
     asked, held_out = (
-        PretextSource(s, question, settings.frozen) for s in (train, found.validation)
+        PretextSource(s, question, settings.frozen) for s in (train, pictures.validation)
     )
     used = tuple(f"unused: {folder}" for folder in UNLABELLED) if settings.unlabelled else ()
-    return OverSplits(
-        asked,
-        held_out,
-        found,
-        _redrawn(asked),
-        lambda: twin_notes(asked.base),
-        lambda note: not note.endswith(used),
-    )
+
+    def notes() -> list[str]:
+        true = [note for note in pictures.notes if not note.endswith(used)]
+        return [*_redrawn(asked), *true, *twin_notes(asked.base)]
+
+    return Splits(asked, held_out, notes)

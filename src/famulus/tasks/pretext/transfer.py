@@ -176,9 +176,9 @@ class Transfer(Task):
                 yield {**batch, "image": batch["image"].to(torch.float32) / 255}
 
     def floors(self, data: Splits) -> dict[str, Floor]:
-        held_out = torch.from_numpy(data.validation.matched)
+        held_out = torch.from_numpy(data.validation.labels)
         count = len(self.classes)
-        commonest = int(torch.bincount(torch.from_numpy(data.train.matched)).argmax())
+        commonest = int(torch.bincount(torch.from_numpy(data.train.labels)).argmax())
         floors = {
             "best constant": Floor("loss", constant.classes(held_out, count), "best constant"),
             "initial loss": Floor("loss", math.log(count), "initial loss"),

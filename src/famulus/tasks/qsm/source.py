@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from famulus.feed.source import Source
 from famulus.feed.streams import stream_seed
 from famulus.images.cache import ByteCache
 from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes, frequency, padded
@@ -38,7 +39,7 @@ class Recipe:
         return Scan(self.b0_t, self.te_ms, self.snr[index % len(self.snr)])
 
 
-class VolumeSource:
+class VolumeSource(Source):
     """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and `rho` B, `snr` B."""
 
     slow = True
@@ -99,7 +100,7 @@ class VolumeSource:
         return self
 
 
-class SpectrumSource:
+class SpectrumSource(Source):
     """The same samples for filters: `a`, `b` BK, `c`, `rho` B in float64; W = 1, small phase.
 
     `b0` and `te` fall out: spectra are those of the field in ppm. Noise is drawn once.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import DataError
+from famulus.feed.source import Source
 from famulus.feed.streams import permutation, sample_seeds, stream_seed
 from famulus.tasks.scroll.block_pool import BlockOrder, BlockPool, Blocks
 from famulus.tasks.scroll.cube_field import Field, make_field
@@ -53,7 +54,7 @@ def scale_of(fragment: Fragment, region_YX: np.ndarray, kind: str, cube: Sizes) 
     return Scale(float(mean), sd)
 
 
-class CubeSource:
+class CubeSource(Source):
     """Cubes of a fragment: `image` B1DHW, `label` and `weight` BHW where there are labels.
 
     `draws` random ones from a `Field` (fresh ones for ever, or from a pool, see `order`), or the

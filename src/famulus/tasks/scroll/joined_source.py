@@ -13,7 +13,7 @@ from torch import Tensor
 from famulus.feed.source import Source
 
 
-class Joined:
+class Joined(Source):
     """The samples of `parts` in their order; a batch also says which part each is of: `fragment`.
 
     The parts may differ in what they gather, not in how it is finished: `finish` is the first's.
@@ -25,7 +25,7 @@ class Joined:
         if not self.parts:
             raise ValueError("expected at least one source to join, received none")
         self.starts = np.cumsum([0, *map(len, self.parts)])  # P + 1
-        self.slow = any(getattr(part, "slow", False) for part in self.parts)
+        self.slow = any(part.slow for part in self.parts)
         whole = hashlib.sha256()
         for part in self.parts:
             whole.update(f"{len(part)} {part.fingerprint}\n".encode())

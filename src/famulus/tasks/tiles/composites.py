@@ -23,14 +23,11 @@ from famulus.images.image_source import finish_images
 CHUNK = 1024
 
 
-class Composites:
+class Composites(Source):
     """`count` composites of `size` H W from the tiles of `base`, drawn as they are needed.
 
     Raises ConfigError if a tile is larger than the composite.
     """
-
-    classes = None
-    labels = None
 
     def __init__(
         self, base: Source, size: tuple[int, int], count: int, pasted: int = 3, seed: int = 0
@@ -41,8 +38,7 @@ class Composites:
                 f"and {pasted}"
             )
         self.base, self.size, self.count, self.pasted, self.seed = base, size, count, pasted, seed
-        self.resized = bool(getattr(base, "resized", False))
-        self.slow = bool(getattr(base, "slow", False))
+        self.resized, self.slow = base.resized, base.slow
 
     @cached_property
     def fingerprint(self) -> str:

@@ -49,9 +49,3 @@ def open_tiles(
         base = open_images(of, of_size, filter, channels, subset, validation, seed, fit)
         return composite_splits(base, size or 64, pasted, count, validation_count, seed)
     return open_images(name, size, filter, channels, subset, validation, seed, fit)
-
-
-def resized(splits: Splits) -> bool:
-    """Whether any picture was interpolated; if not, the filter had no effect."""
-    parts = (splits.train, splits.validation)
-    return any(bool(getattr(part, "resized", False)) for part in parts)

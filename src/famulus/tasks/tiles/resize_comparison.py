@@ -14,7 +14,7 @@ def before_after(source: object, indices: np.ndarray) -> dict[str, np.ndarray]:
 
     Empty where nothing was resized, or where stored pictures are too large to stand beside.
     """
-    if not isinstance(source, PartSource) or not getattr(source, "resized", False):
+    if not isinstance(source, PartSource) or not source.resized:
         return {}
     how: Recipe = source.recipe
     stored = originals(source.part, source.kept[source._chosen][indices])

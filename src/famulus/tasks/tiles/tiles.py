@@ -30,7 +30,7 @@ from famulus.tasks.base import Batch, Floor, Picture, Position, Task
 from famulus.tasks.tiles import code_price
 from famulus.tasks.tiles import constant_baseline as constant
 from famulus.tasks.tiles import grey_levels as levels
-from famulus.tasks.tiles.datasets import open_tiles, resized
+from famulus.tasks.tiles.datasets import open_tiles
 from famulus.tasks.tiles.histogram import HistogramLoss
 from famulus.tasks.tiles.reconstruction import Term
 from famulus.tasks.tiles.resize_comparison import before_after
@@ -127,7 +127,7 @@ class Tiles(Task):
             facts["loss_scale"] = "log"
         if vae and c.kl == "legacy":
             facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
-        facts |= {"numbers": math.prod(self._shape), "resized": resized(self.data())}
+        facts |= {"numbers": math.prod(self._shape), "resized": bool(self.data().resized)}
         if not facts["resized"]:  # a table shows no filter where none was at work
             facts["without_effect"] = ["data.filter"]
         if m.kind == "stacked":

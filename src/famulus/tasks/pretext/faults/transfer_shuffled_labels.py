@@ -12,7 +12,7 @@ from famulus.tasks.pretext.transfer import Transfer
 class Shuffled(Changed):
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         order = np.random.default_rng(0).permutation(len(self))
-        labels = torch.from_numpy(self.source.matched[order[indices]])
+        labels = torch.from_numpy(self.source.labels[order[indices]])
         return {**super().gather(indices, seeds), "label": labels}
 
     def to(self, device: torch.device) -> "Shuffled":
