@@ -67,9 +67,11 @@ class Config(Strict):
 class Sound(Task):
     Config = Config
 
-    def __init__(self, train: Rows | None = None, validation: Rows | None = None) -> None:
+    def __init__(self, train: Any = None, validation: Any = None) -> None:
+        """Two parts, or (config, parents) where a control makes it anew: then the sound ones."""
         super().__init__(Config(), {})
-        self.splits = Splits(train or rows(240, 0), validation or rows(90, 1))
+        parts = [p if isinstance(p, Rows) else None for p in (train, validation)]
+        self.splits = Splits(parts[0] or rows(240, 0), parts[1] or rows(90, 1))
 
     def data(self):
         return self.splits

@@ -13,9 +13,11 @@ class LossMeter:
     """Means of named losses; of `total` also the spread over the steps of a log."""
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         self._sums: dict[str, Any] = {}
         self._squares: Any = 0.0
-        self._least: Any = math.inf
         self._count = 0
 
     def add(self, parts: dict[str, Tensor | float]) -> None:
@@ -35,7 +37,7 @@ class LossMeter:
         on_device = [v for v in values if isinstance(v, Tensor)]
         moved = iter(torch.stack(on_device).tolist() if on_device else [])
         plain = [next(moved) if isinstance(v, Tensor) else float(v) for v in values]
-        self.__init__()
+        self._start()
         means = {name: total / count for name, total in zip(names, plain, strict=False)}
         finite = all(math.isfinite(v) for v in means.values())
         spread = math.sqrt(max(0.0, plain[-1] / count - means["total"] ** 2)) if finite else None

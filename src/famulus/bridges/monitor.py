@@ -237,7 +237,7 @@ class Monitor:
             if graph := self._sampled.graph():
                 self._emit("facts", graph=graph)
             for event in self._sampled.events():
-                self._attempt.emit(event)
+                self._writer.emit(event)
         self._arm()
 
     def _arm(self) -> None:
@@ -266,12 +266,12 @@ class Monitor:
 
     def _flush(self) -> None:
         self._log()
-        self._attempt.flush()
+        self._writer.flush()
 
     def _end(self, error: BaseException | None) -> None:
         self._flush()
         if isinstance(error, KeyboardInterrupt | GeneratorExit):
-            self._attempt.end("interrupted")
+            self._writer.end("interrupted")
             return
         if (floor := self._sampled.floor()) is not None:
             self._emit("floor", score="loss", value=floor, means="best constant")
@@ -281,10 +281,10 @@ class Monitor:
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
         for finding in self._findings:
-            self._attempt.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
+            self._writer.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
         reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}"[:500])
         seconds = self._seconds()
-        self._attempt.finish(
+        self._writer.finish(
             {
                 "status": "finished" if error is None else "failed",
                 "reason": reason,
@@ -299,6 +299,11 @@ class Monitor:
             }
         )
 
+    @property
+    def _writer(self) -> Attempt:
+        assert self._attempt is not None  # `start` comes before anything is written
+        return self._attempt
+
     def _numbers(self) -> int:
         return sum(p.numel() for p in self.model.parameters())
 
@@ -306,4 +311,4 @@ class Monitor:
         return round(time.perf_counter() - self._started, 3)
 
     def _emit(self, kind: str, **facts: Any) -> None:
-        self._attempt.emit({"kind": kind, "step": self.steps, "inputs": self.inputs, **facts})
+        self._writer.emit({"kind": kind, "step": self.steps, "inputs": self.inputs, **facts})

@@ -110,21 +110,25 @@ class Sampled:
 
     def floor(self) -> float | None:
         """What the best constant scores on the batches kept, in the terms of the loss."""
-        known = list(self._losses)
-        if not self._batches or len(known) != 1 or known[0][0] is None:
+        if (loss := self._recognised()) is None:
             return None
-        name, factor = known[0]
-        found = constant_loss(name, torch.cat([y for _, y in self._batches]), self._columns)
-        return None if found is None else found * factor
+        name, factor = loss
+        least = constant_loss(name, torch.cat([y for _, y in self._batches]), self._columns)
+        return None if least is None else least * factor
 
     def subject(self, steps: int) -> Subject | None:
         """The run for short trials; None unless its loss is a standard one at every sample."""
-        known = list(self._losses)
-        if not self._batches or len(known) != 1 or known[0][0] is None:
+        if (loss := self._recognised()) is None:
             return None
-        (name, factor), kind = known[0], type(self._optimizers[0])
-        given = self._model, self._start, self._batches, name, factor
-        return Subject(*given, kind, self._options, steps)
+        batches, optimizer = self._batches, type(self._optimizers[0])
+        return Subject(self._model, self._start, batches, *loss, optimizer, self._options, steps)
+
+    def _recognised(self) -> tuple[str, float] | None:
+        """(name, factor) of a standard loss, if every sample was found to be of that one."""
+        if not self._batches or len(self._losses) != 1:
+            return None
+        ((name, factor),) = self._losses
+        return None if name is None or factor is None else (name, factor)
 
     def see(self, loss: Any, inputs: Any, outputs: Any, targets: Any) -> None:
         """After a sampled step, before the log: nothing here waits for the device."""

@@ -40,8 +40,8 @@ def checked_model(model: Any) -> nn.Module:
 
 def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Name and plain options of an optimizer's first group: what run.yaml holds."""
-    kinds = int | float | bool | str | type(None)
-    group = {
+    kinds = (int, float, bool, str, type(None))
+    group: dict[str, Any] = {
         k: v.item() if isinstance(v, Tensor) else v for k, v in optimizer.param_groups[0].items()
     }
     plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, kinds)}

@@ -8,6 +8,7 @@ Heavy modules are imported inside the commands, so that --help and status answer
 
 import json
 import sys
+from typing import Any
 
 import typer
 
@@ -18,7 +19,7 @@ from famulus.config.errors import FamulusError
 __all__ = ["app", "cases", "experiments", "main", "manifest", "results", "use"]
 
 # Newer typers carry a click of their own, whose errors are not those of the package click.
-USAGE = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,8 +27,11 @@ SECTIONS = identity.SECTIONS
 class TaskSchema(Protocol):
     """What a file is checked against: a `Task` class has both."""
 
-    Config: ClassVar[type[Strict]]
-    SCORES: ClassVar[Scores]
+    @property
+    def Config(self) -> type[Strict]: ...
+
+    @property
+    def SCORES(self) -> Scores: ...
 
 
 FindTask = Callable[[str], TaskSchema]

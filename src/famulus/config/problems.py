@@ -62,7 +62,7 @@ def _of_the_meant_branch(details: list[Any], data: Any) -> list[Any]:
     If no branch has the word, the words that are allowed are the error.
     """
     unions: dict[Path, dict[Any, list[Any]]] = {}
-    kept = []
+    kept: list[Any] = []
     for detail in details:
         path, branch = _split_at_branch(detail["loc"], data)
         if branch is None:
@@ -82,7 +82,7 @@ def _of_the_meant_branch(details: list[Any], data: Any) -> list[Any]:
         if not inside:
             kept += [e for errors in branches.values() for e in errors]
         elif meant:
-            kept += min(meant.values(), key=lambda errors: len(errors))
+            kept += sorted(meant.values(), key=len)[0]
         else:
             kept += [e for errors in words.values() for e in errors]
     return kept

@@ -6,6 +6,7 @@ floats of O's shape. Nothing here draws random numbers or needs a gradient.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -79,7 +80,11 @@ def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
     yield "nll_of_probabilities", lambda o, t: F.nll_loss(o.float().clamp_min(TINY).log(), t.long())
     yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
     for name, criterion in _distances():
-        yield f"{name}_one_hot", lambda o, t, c=criterion: c(o, _indicator(o, t))
+        yield f"{name}_one_hot", partial(_of_indicator, criterion)
+
+
+def _of_indicator(criterion: Criterion, outputs: Tensor, targets: Tensor) -> Tensor:
+    return criterion(outputs, _indicator(outputs, targets))
 
 
 def _indicator(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ batches ahead. What a batch holds depends on its position alone, never on the nu
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count, islice
@@ -79,7 +79,7 @@ def _batches(
     device: torch.device,
     picks: Iterator[tuple[np.ndarray, np.ndarray]],
     workers: int | None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     workers = threads_for(workers)
     if workers == 0 or not source.slow:
         yield from (_load(source, device, pick) for pick in picks)

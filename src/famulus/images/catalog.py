@@ -56,7 +56,7 @@ def convert(source: str, out: Path, **how: Any) -> dict[str, Any]:
     if out.suffix != ".npz" or out.exists():
         raise DataError(f"{out}: expected the name of a new .npz file")
     splits = open_images(source, **how)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for role in ("train", "validation"):
         part = getattr(splits, role)
         if not isinstance(part, ImageSource):

@@ -21,33 +21,39 @@ UNLABELLED = ("unsup", "unlabelled", "unlabeled", "unsupervised")
 NONE = -1  # label of a picture without one
 
 
-def match_labels(
-    labels: np.ndarray, names: Sequence[str], wanted: Sequence[str], where: str = "labels"
-) -> np.ndarray:
-    """int64 positions in `wanted` of labels that are positions in `names`; NONE stays NONE.
+def match_labels(source: ImageSource | FileSource, wanted: Sequence[str]) -> np.ndarray:
+    """int64 positions in `wanted` of the labels of `source`; NONE stays NONE.
 
-    Raises DataError naming a class in use that `wanted` does not have.
+    Raises DataError for pictures without classes, and for a class in use that `wanted` lacks.
     """
+    labels, names = class_labels(source)
     position = {name: i for i, name in enumerate(wanted)}
     table = np.array([position.get(name, NONE - 1) for name in names] + [NONE], np.int64)
     matched = table[labels]  # -1 reads the last entry
     lacking = sorted({names[i] for i in labels[matched < NONE]})
     if lacking:
         raise DataError(
-            f"{where}: class {lacking[0]!r} is not among the {len(wanted)} training classes"
+            f"{source.part.label}: class {lacking[0]!r} is not among the {len(wanted)} training"
+            " classes"
             f" ({', '.join(list(wanted)[:6])}{', ...' if len(wanted) > 6 else ''})"
             + (f"; nor are {len(lacking) - 1} others" if len(lacking) > 1 else "")
         )
     return matched
 
 
-def classes_in_use(source: ImageSource | FileSource) -> list[str]:
-    """Names of the classes that `source` has a sample of, sorted. Raises DataError if none."""
+def class_labels(source: ImageSource | FileSource) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(int64 B positions, class names). Raises DataError for pictures without classes."""
     if source.labels is None or source.classes is None:
         raise DataError(
             f"{source.part.label}: expected pictures in a folder a class, received no classes"
         )
-    return [source.classes[i] for i in sorted(set(source.labels[source.labels >= 0].tolist()))]
+    return source.labels, source.classes
+
+
+def classes_in_use(source: ImageSource | FileSource) -> list[str]:
+    """Names of the classes that `source` has a sample of, sorted. Raises DataError if none."""
+    labels, classes = class_labels(source)
+    return [classes[i] for i in sorted(set(labels[labels >= 0].tolist()))]
 
 
 def class_notes(
@@ -58,7 +64,7 @@ def class_notes(
     Raises DataError for a class of validation that training lacks.
     """
     names, held_out = classes_in_use(train), classes_in_use(validation)
-    match_labels(validation.labels, validation.classes, names, validation.part.label)
+    match_labels(validation, names)
     notes = []
     if names != held_out:
         notes.append(
@@ -66,8 +72,9 @@ def class_notes(
             " of those, chance counts all"
         )
     for role, source in (("training", train), ("validation", validation)):
-        counts = np.bincount(source.labels[source.labels >= 0], minlength=len(source.classes))
-        single = [n for n, c in zip(source.classes, counts, strict=True) if c == 1]
+        labels, classes = class_labels(source)
+        counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+        single = [n for n, c in zip(classes, counts, strict=True) if c == 1]
         if single:
             notes.append(f"{role}: only 1 picture of {', '.join(single[:6])}")
     return names, notes + empty_folders(train)
@@ -121,4 +128,5 @@ def with_unlabelled(source: ImageSource | FileSource) -> ImageSource | FileSourc
         labels = np.concatenate([labels, np.full(len(extra), NONE, np.int64)])
     label = f"{part.label}+unlabelled"
     whole = replace(part, label=label, names=[*part.names, *extra], labels=labels)
-    return type(source)(whole, source.recipe, source.choice)
+    kind = FileSource if isinstance(source, FileSource) else ImageSource
+    return kind(whole, source.recipe, source.choice)

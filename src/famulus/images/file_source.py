@@ -75,7 +75,10 @@ class FileSource(PartSource):
     @property
     def shape(self) -> tuple[int, int, int]:
         """C H W of a sample."""
-        return self.recipe.channels, *self.recipe.size  # type: ignore[return-value]
+        assert self.recipe.size is not None  # as it was checked when this was made
+        assert self.recipe.channels is not None
+        height, width = self.recipe.size
+        return self.recipe.channels, height, width
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         """As `ImageSource.gather`. Raises DataError naming the file that can't be decoded."""

@@ -32,7 +32,9 @@ class Files(Protocol):
 
     path: Path
     names: list[str]
-    digest: str
+
+    @property
+    def digest(self) -> str: ...
 
     def open(self, name: str) -> BinaryIO: ...
 

@@ -167,10 +167,12 @@ def kept_names(
         last[key] = None if key in last else entry
     kept = []
     for i, name in enumerate(names):
-        entry = whole.get(name) or last.get(PurePosixPath(name).name)
-        if entry is not None and how.orientation != "any" and not (entry.width and entry.height):
+        listed = whole.get(name) or last.get(PurePosixPath(name).name)
+        if listed is None:
+            continue
+        if how.orientation != "any" and not (listed.width and listed.height):
             height, width = size_of(name)
-            entry = replace(entry, width=width, height=height)
-        if entry is not None and how.keeps(entry):
+            listed = replace(listed, width=width, height=height)
+        if how.keeps(listed):
             kept.append(i)
     return kept

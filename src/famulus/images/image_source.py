@@ -38,6 +38,7 @@ class PartSource(Source):
     """
 
     kept: np.ndarray
+    classes: tuple[str, ...] | None
 
     def __init__(self, part: Part, how: Recipe, choice: Choice) -> None:
         self.part, self.recipe, self.choice = part, how, choice
@@ -110,7 +111,7 @@ class ImageSource(PartSource):
     @property
     def shape(self) -> tuple[int, int, int]:
         """C H W of a sample."""
-        return self.images.shape[1:]  # type: ignore[return-value]
+        return self.images.shape[1:]
 
     @cached_property
     def _columns(self) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ class LabelledSource(OverPictures):
     ) -> None:
         super().__init__(base)
         self.classes, self.view = tuple(names), view or View()
-        self.labels = match_labels(base.labels, base.classes, names, base.part.label)
+        self.labels = match_labels(base, names)
 
     @cached_property
     def fingerprint(self) -> str:

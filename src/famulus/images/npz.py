@@ -84,9 +84,10 @@ def npz_parts(path: Path, digest: str, share: float | None) -> tuple[ArrayPart, 
             role: (arrays["images"][side], None if labels is None else labels[side])
             for role, side in (("train", ~out), ("validation", out))
         }
-    both = all(labels is not None for _, labels in sides.values())
+    answers = [labels for _, labels in sides.values() if labels is not None]
+    both = len(answers) == len(sides)
     if both and classes is None:
-        top = max(int(labels.max(initial=0)) for _, labels in sides.values())
+        top = max(int(labels.max(initial=0)) for labels in answers)
         classes = tuple(str(i) for i in range(min(top, 1 << 20) + 1))
     parts = [
         _part(path, role, digest, images, labels if both else None, classes)
@@ -110,8 +111,8 @@ def _part(
             f"received {images.dtype} {images.shape}"
         )
     if labels is not None:
-        fits = labels.shape == (len(images),) and labels.dtype.kind in "iu" and classes is not None
-        if not fits or labels.min() < 0 or labels.max() >= len(classes):
+        fits = labels.shape == (len(images),) and labels.dtype.kind in "iu"
+        if not fits or classes is None or labels.min() < 0 or labels.max() >= len(classes):
             raise DataError(
                 f"{path}: {role}: expected {len(images)} integer labels, 0 up to the number of "
                 f"classes, received {labels.dtype} {labels.shape}"

@@ -37,10 +37,11 @@ def _notes(
 
 def _source(part: Part, how: Recipe, choice: Choice, resident: int) -> ImageSource | FileSource:
     if isinstance(part, FilePart):
-        how = replace(how, channels=how.channels or 3)  # one grey file among colours is no reason
+        channels = how.channels or 3  # one grey file among colours is no reason for another form
+        how = replace(how, channels=channels)
         shape = how.size or part.header(part.names[0])
         pixels = 0 if isinstance(shape, str) else shape[0] * shape[1]
-        if pixels * how.channels * len(part.names) > resident:
+        if pixels * channels * len(part.names) > resident:
             return FileSource(part, how, choice)
     return ImageSource(part, how, choice)
 

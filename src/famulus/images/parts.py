@@ -25,11 +25,20 @@ _rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
 class Part(Protocol):
     """`label`: what messages call it; `digest`: hex hash of its raw bytes."""
 
-    label: str
-    digest: str
-    names: Sequence[str]
-    labels: np.ndarray | None
-    classes: tuple[str, ...] | None
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def labels(self) -> np.ndarray | None: ...
+
+    @property
+    def classes(self) -> tuple[str, ...] | None: ...
 
     def items(self) -> Iterator[Item]: ...
 
@@ -80,7 +89,8 @@ def _decode(part: Part, how: Recipe) -> Decoded:
     remembered: list[Item] | None = [] if known is None else None
     size = 0
     images = np.empty(0, np.uint8)
-    kept, boxes, stored = [], [], Counter[tuple[int, int]]()
+    kept: list[int] = []
+    boxes, stored = [], Counter[tuple[int, int]]()
     left_out: dict[str, list[str]] = {}
     for index, item in enumerate(part.items() if known is None else known):
         if remembered is not None:
@@ -121,14 +131,15 @@ def originals(part: Part, positions: np.ndarray) -> list[Item]:
     known = _pictures.get(part.digest)
     if known is not None:
         return [known[i] for i in positions]
-    wanted = {int(i): None for i in positions}
+    wanted = set(map(int, positions))
     last = max(wanted, default=-1)
+    items: dict[int, Item] = {}
     for index, item in enumerate(part.items() if wanted else ()):
         if index in wanted:
-            wanted[index] = item
+            items[index] = item
         if index >= last:
             break
-    return [wanted[int(i)] for i in positions]
+    return [items[int(i)] for i in positions]
 
 
 def left_out_notes(label: str, left_out: dict[str, list[str]]) -> list[str]:

@@ -65,11 +65,11 @@ def decode(raw: bytes, min_alpha: float = 0.0) -> np.ndarray:
     `min_alpha` of it is opaque.
     """
     try:
-        with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{image.width}x{image.height} pixels, limit {MAX_PIXELS}")
-            image.load()
-            image = ImageOps.exif_transpose(image)
+        with Image.open(io.BytesIO(raw), formats=FORMATS) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise DataError(f"{file.width}x{file.height} pixels, limit {MAX_PIXELS}")
+            file.load()
+            image = ImageOps.exif_transpose(file)
             if image.mode == "I" or image.mode.startswith("I;16"):
                 wide = np.asarray(image).astype(np.int64)
                 return ((wide.clip(0, 65535) + 128) // 257).astype(np.uint8)

@@ -88,13 +88,13 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
     count = int(store.resolve_once(first.experiment, "threads", threads))
     torch.set_num_threads(count)
 
-    def precision() -> dict:
-        return choose_precision(_setup(auto, device)).json()
-
     auto = next((cell for cell in cells if cell.training.precision == "auto"), None)
     if auto is None:  # nothing to measure; each cell says what it wants
         return Machine(device, fixed(first.training.precision), count)
-    stored = store.resolve_once(first.experiment, f"precision-{device.type}", precision)
+    setup = _setup(auto, device)
+    stored = store.resolve_once(
+        first.experiment, f"precision-{device.type}", lambda: choose_precision(setup).json()
+    )
     return Machine(device, Precision(**stored), count)
 
 

@@ -195,7 +195,7 @@ def repetition(session: Session, run: Run) -> Ready:
     """The same settings, from where the run itself began, as a run of its own."""
     config = run.config()
     earlier = sum(1 for r in session.store.runs(run.experiment) if _repeats(r, run.id))
-    origin = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
+    origin: dict[str, Any] = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
     if began := _goes_on_from(config):
         origin["from"] = dict(began)
     return make_ready(session, run.experiment, run.slug, {**config, ORIGIN: origin})

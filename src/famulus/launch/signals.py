@@ -3,7 +3,7 @@
 import signal
 import threading
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 
 class Interrupt:
@@ -11,7 +11,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._reason: str | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def reason(self) -> str | None:
         return self._reason

@@ -1,6 +1,6 @@
 """A source whose finished batches pass through one function: where most faults of data sit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,12 @@ Change = Callable[[dict[str, Tensor], np.ndarray], dict[str, Tensor]]  # batch, 
 
 class Changed(Source):
     """`source`, but for `change` at the end of `finish`. `fault` makes it other data."""
+
+    fingerprint: str
+    labels: np.ndarray | None
+    classes: Sequence[str] | None
+    slow: bool
+    resized: bool | None
 
     def __init__(self, source: Source, change: Change, fault: str) -> None:
         self.source, self.change, self.fault = source, change, fault

@@ -24,8 +24,13 @@ LAP_S = 1.0  # at least, between two readings for the screen: counters move ever
 class Source(Protocol):
     """An energy counter."""
 
-    of: str  # what it measures: "GPU", "CPU package"
-    every_s: float | None  # it must be read as often as that; None: no need to
+    @property
+    def of(self) -> str:
+        """What it measures: "GPU", "CPU package"."""
+
+    @property
+    def every_s(self) -> float | None:
+        """It must be read as often as that; None: no need to."""
 
     def joules(self) -> float:
         """Since it was opened. Any error means that the energy is not known any more."""
@@ -61,7 +66,8 @@ class Meter:
         self.zero = self.newest = 0.0  # readings
         self.before: dict[str, Any] | None = None
         self.partial = False  # an earlier attempt was not measured
-        self.lap_at, self.lap_joules, self.lap_watts = 0.0, 0.0, None
+        self.lap_at = self.lap_joules = 0.0
+        self.lap_watts: float | None = None
         self._lock, self._over = threading.Lock(), threading.Event()
 
     def __enter__(self) -> "Meter":

@@ -17,7 +17,7 @@ The unit of position is inputs (examples seen): order, noise and learning rate a
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -301,7 +301,7 @@ class Loop:
             self._emit("picture", name=name, file=file, labels=labels, caption=picture.caption)
 
     @contextlib.contextmanager
-    def _judging(self):
+    def _judging(self) -> Iterator[nn.Module]:
         """The model to judge, in eval mode and under fixed noise; aside from the training clock."""
         model = self.average.model if self.average else self.model
         with self.clock.aside(), torch.no_grad():
@@ -380,9 +380,10 @@ def _patience(training: Training) -> tuple[Patience | None, Patience | None]:
     stop, at = training.stop, training.schedule
     plateau = None
     if at.name == "plateau":
-        given = at.patience, at.min_delta, at.score
-        assert None not in given  # a plateau has them all filled in
-        plateau = Patience(at.direction, *given)
+        assert at.score is not None  # a plateau has all of its options filled in
+        assert at.patience is not None
+        assert at.min_delta is not None
+        plateau = Patience(at.direction, at.patience, at.min_delta, at.score)
     return (
         Patience(stop.direction, stop.patience, stop.min_delta, stop.score) if stop else None,
         plateau,

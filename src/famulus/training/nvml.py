@@ -6,6 +6,7 @@ no stream is waited for. Source: NVML API reference, device queries.
 """
 
 import contextlib
+import importlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ def open_device(device: torch.device, nvml: Any = None) -> GpuCounter | GpuPower
     """The energy of `device`; None without `pynvml`, a driver, a counter or a whole GPU."""
     if nvml is None:
         try:
-            import pynvml as nvml
+            nvml = importlib.import_module("pynvml")  # an extra, and a driver's own library
         except ImportError:
             return None
     try:

@@ -57,7 +57,8 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer over `groups`; fused where torch has a fused kernel for it."""
     check_options(spec)
-    kind, options = optimizer_class(spec.name), dict(spec.options)
+    kind: Any = optimizer_class(spec.name)  # whose options are its own, and were checked
+    options = dict(spec.options)
     plain = all(p.is_floating_point() for group in groups for p in group["params"])
     chosen = {"fused", "foreach"} & options.keys()
     if kind.__name__ in FUSED and plain and not chosen and device.type in ("cpu", "cuda"):

@@ -78,7 +78,7 @@ def choose(
     candidates = [Precision("fp32"), Precision("bf16")]
     if any(p.ndim in FORMATS for p in model.parameters()):
         candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
-    runs = []
+    runs: list[tuple[Precision, nn.Module, Any, list[float]]] = []
     for candidate in candidates:
         twin = candidate.place_model(copy.deepcopy(model))
         runs.append((candidate, twin, candidate.place_batch(batch), []))

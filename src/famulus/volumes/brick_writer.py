@@ -79,7 +79,7 @@ def write_bricks(
     for name, array in (extras or {}).items():
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    crc = [zlib.crc32(np.ascontiguousarray(voxels[place])) for place in np.ndindex(*grid)]
+    crc = [zlib.crc32(np.ascontiguousarray(voxels[place]).data) for place in np.ndindex(*grid)]
     header = {
         "version": VERSION,
         "shape": list(shape),
@@ -87,7 +87,7 @@ def write_bricks(
         "brick": list(brick),
         "crc32": crc,
         "extras": {
-            name: zlib.crc32(np.ascontiguousarray(array))
+            name: zlib.crc32(np.ascontiguousarray(array).data)
             for name, array in (extras or {}).items()
             if array is not None
         },

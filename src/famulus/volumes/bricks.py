@@ -43,7 +43,7 @@ class Flat:
         if array_ZYX.ndim != 3:
             raise DataError(f"expected a volume of 3 axes (z, y, x), received {array_ZYX.shape}")
         self.array, self.fingerprint = array_ZYX, fingerprint
-        self.shape: Sizes = array_ZYX.shape  # type: ignore[assignment]
+        self.shape: Sizes = array_ZYX.shape
         self.dtype = array_ZYX.dtype
 
     def read(self, start: Sizes, out_ZYX: np.ndarray) -> None:
@@ -58,8 +58,8 @@ class Bricks:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self.header = _header(self.folder)
-        self.shape: Sizes = tuple(self.header["shape"])  # type: ignore[assignment]
-        self.brick: Sizes = tuple(self.header["brick"])  # type: ignore[assignment]
+        self.shape: Sizes = tuple(self.header["shape"])
+        self.brick: Sizes = tuple(self.header["brick"])
         self.dtype = np.dtype(self.header["dtype"]).newbyteorder("<")
         grid = grid_of(self.shape, self.brick)
         if len(self.header["crc32"]) != math.prod(grid):
@@ -92,7 +92,7 @@ class Bricks:
         """As `verify`, brick by brick: yields how many are sound so far."""
         places = np.ndindex(*grid_of(self.shape, self.brick))
         for done, (place, crc) in enumerate(zip(places, self.header["crc32"], strict=True), 1):
-            if zlib.crc32(np.ascontiguousarray(self._voxels[place])) != crc:
+            if zlib.crc32(np.ascontiguousarray(self._voxels[place]).data) != crc:
                 raise DataError(
                     f"{self.folder}: brick {place} is damaged (its checksum differs): convert again"
                 )
@@ -117,7 +117,7 @@ class Bricks:
             found = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             found = None
-        if found is None or zlib.crc32(np.ascontiguousarray(found)) != crc:
+        if found is None or zlib.crc32(np.ascontiguousarray(found).data) != crc:
             raise DataError(f"{path}: damaged or replaced (its checksum differs): convert again")
         return found
 

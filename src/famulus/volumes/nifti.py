@@ -43,7 +43,7 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
     if not path.is_file():
         raise DataError(f"{what} {path}: expected a NIfTI file, found none")
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)  # of many classes; which one is asked below
         shape = tuple(int(n) for n in image.shape)
     except Exception as error:  # a damaged header raises many kinds
         raise DataError(f"{what} {path}: not a readable NIfTI file ({_first(error)})") from None

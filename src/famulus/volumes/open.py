@@ -19,7 +19,8 @@ from famulus.feed.data_folder import data_folder
 from famulus.feed.progress import bar
 from famulus.volumes.brick_writer import write_bricks
 from famulus.volumes.bricks import SUFFIX, Bricks, Flat
-from famulus.volumes.readers import Windows, read_plane, reader_of
+from famulus.volumes.plane_files import read_plane
+from famulus.volumes.readers import Windows, reader_of
 
 LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
 MASKS = ("mask.png", "*_mask.png")
@@ -64,8 +65,9 @@ def open_volume(
             f"{path}: does not exist; expected a fragment folder, .tif, .npy or .bricks"
         )
     if path.suffix == SUFFIX:
-        opened = Bricks(path)
-        volume, found_mask, found_labels = opened, opened.extra("mask"), opened.extra("labels")
+        volume: Bricks | Flat | Windows
+        volume = bricks = Bricks(path)
+        found_mask, found_labels = bricks.extra("mask"), bricks.extra("labels")
     else:
         reader = reader_of(path)
         found_mask, found_labels = _beside(path, MASKS), _beside(path, LABELS)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class Slices(Reader):
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
-        numbered = {}
+        numbered: dict[int, Path] = {}
         for file in folder.iterdir():
             if match := NUMBERED.fullmatch(file.name):
                 at = int(match[1])
@@ -103,7 +104,7 @@ class Slices(Reader):
     def planes(self) -> Iterator[np.ndarray]:
         for file in self.files:
             if file.suffix.lower() in TIFF:
-                yield as_tiff(lambda file=file: tifffile.imread(file), file)
+                yield as_tiff(partial(tifffile.imread, file), file)
             else:
                 yield read_plane(file)
 
@@ -210,7 +211,7 @@ class Windows:
 
     def __init__(self, array: Any, fingerprint: str) -> None:
         self.array, self.fingerprint = array, fingerprint
-        self.shape: Sizes = tuple(array.shape[-3:])  # type: ignore[assignment]
+        self.shape: Sizes = tuple(array.shape[-3:])
         self.dtype = np.dtype(array.dtype)
         self._lead = (0,) * (len(array.shape) - 3)
 

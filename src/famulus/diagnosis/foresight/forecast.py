@@ -123,15 +123,15 @@ def forecast(
     """
     if changes_ahead:
         return Refusal(f"{changes_ahead} lies ahead, which the curve so far can't show")
-    val, train = clean(history_val), clean(train)
+    val, dense = clean(history_val), clean(train)
     if not len(val):
         return Refusal("no validation yet")
-    now = max(val[-1, 0], train[-1, 0] if len(train) else 0.0)
+    now = max(val[-1, 0], dense[-1, 0] if len(train) else 0.0)
     if now >= budget_inputs:
         return Refusal("the budget is spent: the last value is the end")
     if now < EARLIEST * budget_inputs:
         return Refusal(f"only {now / budget_inputs:.1%} of the run: expected {EARLIEST:.0%}")
-    shape = train if len(train) > len(val) else val
+    shape = dense if len(train) > len(val) else val
     if len(shape) < POINTS:
         return Refusal(f"only {len(shape)} points of a curve: expected {POINTS}")
     if min(val[:, 1].min(), shape[:, 1].min()) <= 0:

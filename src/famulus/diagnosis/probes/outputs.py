@@ -4,7 +4,7 @@ An activation that is a function (`F.relu(self.conv(x))`) is no module: it is se
 the next layer, by the name of the node that made it, and gets an entry of its own, `conv > relu`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +39,9 @@ def flat_part(kind: str, value: Tensor) -> Tensor | None:
     return None
 
 
+Hook = Callable[..., None]
+
+
 class Outputs:
     """Forward hooks for one step: each layer's first output, measured where it is made."""
 
@@ -63,7 +66,7 @@ class Outputs:
             handle.remove()
         self.handles, self.nodes = [], []
 
-    def _before(self, layer: Layer):
+    def _before(self, layer: Layer) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             value = next(tensors(inputs), None)
             if value is not None and not layer.entry.get("calls"):
@@ -71,12 +74,12 @@ class Outputs:
 
         return hook
 
-    def _after(self, layer: Layer):
+    def _after(self, layer: Layer) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             layer.entry["calls"] = layer.entry.get("calls", 0) + 1
-            for value in tensors(output):
-                if value.grad_fn is not None:
-                    self.nodes.append((value.grad_fn, layer))
+            for part in tensors(output):
+                if part.grad_fn is not None:
+                    self.nodes.append((part.grad_fn, layer))
             value = next(tensors(output), None)
             if layer.entry["calls"] == 1:
                 layer.place = len(self.seen)

@@ -23,10 +23,9 @@ the weights and of loss a weight; shares from 0 to 1; memory in MB (1e6 bytes).
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
-from famulus.diagnosis.probes.sample import Sample
+from famulus.diagnosis.probes.sample import Sample, Updated
 
 FIRST = 128  # steps between two samples after the first powers of two; itself one
 AN_OCTAVE = 16  # samples, at most, while the number of steps doubles
@@ -59,7 +58,7 @@ class Probe:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer | None = None,
+        optimizer: Updated | None = None,
         every: int | None = None,
     ) -> None:
         self.model, self.optimizer, self.every = model, optimizer, every

@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from famulus.diagnosis.probes.layers import (
     Layer,
@@ -30,12 +31,21 @@ KEYS = ("name", "type", "numbers", "weight", "grad", "update", "moved", "trainab
         "calls", *ACTIVATION)  # fmt: skip
 
 
+class Updated(Protocol):
+    """What is read of an optimizer, or of several that are taken as one."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]: ...
+
+    def register_step_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle: ...
+
+    def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle: ...
+
+
 class Sample:
     """One step under measurement."""
 
-    def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer | None, step: int, inputs: int
-    ) -> None:
+    def __init__(self, model: nn.Module, optimizer: Updated | None, step: int, inputs: int) -> None:
         self.step, self.inputs = step, inputs
         net, compiled = unwrapped(model)
         self.layers, self.more = layers_of(net)
@@ -91,7 +101,7 @@ class Sample:
         self.before = []
         self._finish()
 
-    def _write(self, owners: list[tuple[Layer, nn.Parameter]], values: Tensor, key: str) -> None:
+    def _write(self, owners: Sequence[tuple[Layer, Tensor]], values: Tensor, key: str) -> None:
         """One value a parameter into its layer, as (norm, how many numbers)."""
 
         def place(found: Any) -> None:

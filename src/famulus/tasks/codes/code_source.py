@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,7 +61,9 @@ class Encoded(Source):
     pictures' fingerprint and the stage's `digest`, so that a changed first stage starts anew.
     """
 
-    slow = False
+    fingerprint: str
+    labels: np.ndarray | None
+    classes: Sequence[str] | None
 
     def __init__(self, source: Source, stage: Stage) -> None:
         self.source, self.stage, self.size = source, stage, stage.size
@@ -152,7 +154,9 @@ class Levels(Source):
     grey value as its probability (training), which is how binarised digits are often compared.
     """
 
-    slow = False
+    fingerprint: str
+    labels: np.ndarray | None
+    classes: Sequence[str] | None
 
     def __init__(self, source: Source, levels: int, stochastic: bool = False) -> None:
         if stochastic and levels != 2:

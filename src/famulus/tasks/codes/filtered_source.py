@@ -5,6 +5,7 @@ A subset is drawn from what the filter keeps, so that 200 are 200.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,9 @@ class Picked(Source):
 
     `source` itself must not be a subset already.
     """
+
+    slow: bool
+    classes: Sequence[str] | None
 
     def __init__(self, source: Pictures, how: Filter, index: Path | None, choice: Choice) -> None:
         self.source, self.how, self.index, self.choice = source, how, index, choice

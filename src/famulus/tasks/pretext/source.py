@@ -7,6 +7,7 @@ worker threads, batch borders and devices change nothing.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 
@@ -35,6 +36,8 @@ class PretextSource(OverPictures):
     `sources` BNCYX, `weights` BN, `box` B4; `origin` int64 BP (which pictures), `label` (the class
     of the own picture, never an answer).
     """
+
+    classes: Sequence[str] | None
 
     def __init__(self, base: ImageSource | FileSource, question: Question, frozen: bool) -> None:
         super().__init__(base)

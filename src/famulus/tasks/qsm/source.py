@@ -106,6 +106,8 @@ class SpectrumSource(Source):
     `b0` and `te` fall out: spectra are those of the field in ppm. Noise is drawn once.
     """
 
+    fingerprint: str
+
     slow = False
 
     def __init__(self, volumes: VolumeSource, bands: bool) -> None:

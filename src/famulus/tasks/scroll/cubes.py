@@ -61,6 +61,9 @@ class CubeSource(Source):
     `corners` of a fixed grid. Augmentation turns and mirrors in the plane, never in depth.
     """
 
+    fingerprint: str
+    slow: bool
+
     def __init__(
         self,
         fragment: Fragment,

@@ -20,6 +20,9 @@ class Joined(Source):
     Raises ValueError without a part.
     """
 
+    fingerprint: str
+    slow: bool
+
     def __init__(self, parts: Iterable[Source]) -> None:
         self.parts = tuple(parts)
         if not self.parts:

@@ -29,6 +29,9 @@ class Composites(Source):
     Raises ConfigError if a tile is larger than the composite.
     """
 
+    slow: bool
+    resized: bool | None
+
     def __init__(
         self, base: Source, size: tuple[int, int], count: int, pasted: int = 3, seed: int = 0
     ) -> None:
