@@ -1,6 +1,7 @@
 """Experiments on the experiment: short runs that must come out one way if all is well.
 
-A control is handed what it needs as functions; it imports neither the loop nor the store.
+A file a control of `famulus check`: what it measures on a `Bench` (`bench.py`), how that is judged,
+and its `CHECK`. `order.py` lists them. `trials.py` is what a `Monitor` does after a run.
 """
 
 from dataclasses import asdict, dataclass, field

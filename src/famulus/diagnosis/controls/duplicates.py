@@ -4,7 +4,8 @@ Exact copies by their bytes; near ones by the correlation of small thumbnails.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.samples import some
 
 NAME = "duplicates"
+MANY = 8192  # samples of a split that are compared
 SIDE = {1: 64, 2: 12, 3: 6}  # of a thumbnail, by the number of axes
 ALIKE = 0.997  # correlation of two thumbnails
 MOST = 0.01  # share of validation samples
@@ -80,3 +84,28 @@ def duplicates(found: Copies) -> Control:
     verdict = "failed" if found.exact > 10 * MOST * found.of else "warning"
     remedy = "remove the copies, or split by source: scores flatter"
     return Control(NAME, verdict, text, remedy, figures, "duplicates-across-split")
+
+
+def twins(bench: Bench, limit_s: float) -> Copies | None:
+    """Of the tensor with most numbers; None where a sample is no picture and no volume."""
+    validation = some(bench.data.validation, MANY, limit_s / 3)
+    name = max(validation, key=lambda n: validation[n][0].numel())
+    if validation[name].ndim < 3 or validation[name].is_complex():
+        return None
+    train = some(bench.data.train, MANY, limit_s / 3, train=True)
+    pairs = copies(train[name], validation[name])
+    if pairs.example is None:
+        return pairs
+    t, v = pairs.example
+    return replace(pairs, example=(int(train["index"][t]), int(validation["index"][v])))
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    pairs = twins(bench, limit_s)
+    if pairs is None:
+        yield Control(NAME, "skipped", "samples are no pictures: nothing to compare")
+    else:
+        yield duplicates(pairs)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: 3.0)

@@ -2,23 +2,17 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+
+import torch
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, Floor
 
 TIMES = 3.0  # theory times this, or over this, is off: random nets are near it, not on it
 LEAST = 1.0  # of a theory near 0: in its own unit
 
 
-class Stated(Protocol):
-    """A task's floor."""
-
-    score: str
-    value: float
-    means: str
-
-
-def floors(stated: Iterable[Stated], untrained: Mapping[str, float]) -> Iterator[Control]:
+def floors(stated: Iterable[Floor], untrained: Mapping[str, float]) -> Iterator[Control]:
     """One line a floor; the untrained net's own score beside it where it has one."""
     for floor in stated:
         text = f"{floor.means}: {floor.score} = {floor.value:.5g}"
@@ -50,3 +44,21 @@ def initial_loss(score: str, theory: float, measured: float) -> Control:
         figures,
         "wrong-initial-loss",
     )
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    stated = bench.floors
+    net = bench.net()
+    net.model.eval()
+    with torch.no_grad():
+        untrained = bench.scores(net.model)
+    yield from floors(stated.values(), untrained)
+    theory = stated.get("initial loss")
+    if theory is None:
+        yield Control("initial loss", "skipped", "the task states no theory of it")
+        return
+    measured = untrained.get(theory.score, math.nan)
+    yield initial_loss(theory.score, theory.value, measured)
+
+
+CHECK = Check("floor", run, wanted=lambda bench: 0.3)

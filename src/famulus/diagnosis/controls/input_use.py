@@ -4,15 +4,26 @@ Source: the random-label test of Zhang et al. 2017, arXiv 1611.03530, and TheDee
 input, here against the true pairs from the same start, not against a limit.
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, Fit
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Fit
+from famulus.diagnosis.controls.calls import calls_of
+from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, affordable
+from famulus.diagnosis.controls.overfit import STEPS as FITTED
+from famulus.diagnosis.controls.samples import part_of
+from famulus.feed.feeder import Batch
 
 NAME = "input"
 KINDS = ("zeroed", "shuffled", "noise")
+STEPS = 60  # of a short training on each kind of input
 LITTLE = 0.05  # share of the first loss that must be learned before anything is said
 NEEDS = 0.05  # share of what was learned that must be owed to the input
 USED = 0.01  # of the loss, ahead of both zeroed and shuffled input: it is read, if to little gain
@@ -83,3 +94,87 @@ def input_use(
             figures,
         )
     return Control(NAME, "failed", told, remedy, figures, "input-unused")
+
+
+@contextlib.contextmanager
+def corrupted(model: nn.Module, kind: str, seed: int) -> Iterator[None]:
+    """The model is called with zeros, other samples' inputs, or numbers drawn from all of them.
+
+    `kind`: "true" or one of KINDS. Integers (codes) stay in their range. torch's streams are left
+    alone, and so is the batch that the loss sees.
+    """
+    if kind == "true":
+        yield
+        return
+
+    def replace(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        generator = torch.Generator().manual_seed(seed)
+        batch = next((len(a) for a in args if isinstance(a, Tensor) and a.ndim > 1), 0)
+        changed = tuple(_replaced(a, kind, batch, generator) for a in args)
+        named = {k: _replaced(v, kind, batch, generator) for k, v in kwargs.items()}
+        return changed, named
+
+    handle = model.register_forward_pre_hook(replace, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _replaced(value: Any, kind: str, batch: int, generator: torch.Generator) -> Any:
+    """One argument of the model; what has no axis of samples (a kernel) stays."""
+    if not isinstance(value, Tensor) or value.ndim < 2 or len(value) != batch:
+        return value
+    if kind == "zeroed":
+        return torch.zeros_like(value)
+    if kind == "shuffled":  # by at least one place: no sample keeps its own
+        order = torch.randperm(len(value), generator=generator)
+        shifted = torch.empty_like(order)
+        shifted[order] = order.roll(1)
+        return value[shifted.to(value.device)]
+    chosen = torch.randint(value.numel(), (value.numel(),), generator=generator)
+    return value.flatten()[chosen.to(value.device)].view_as(value)
+
+
+def learn(bench: Bench, kind: str, steps: int) -> Learned:
+    net, part = bench.net(), bench.part
+    before = net.judge(bench.held, kind)[part]
+    for number, batch in enumerate(bench.fed(steps)):
+        net.step(_shortened(bench, batch), number, kind)
+    blind = net.judge(bench.held, "zeroed")[part] if kind == "true" else float("nan")
+    return Learned(before, net.judge(bench.held, kind)[part], blind, steps)
+
+
+def _shortened(bench: Bench, batch: Batch) -> Batch:
+    """As many of its samples as a short training can afford."""
+    samples, few = len(batch["index"]), len(bench.frozen["index"])
+    if bench.quick or samples <= few:
+        return batch
+    return part_of(batch, slice(0, few), samples)
+
+
+def _short_s(bench: Bench) -> float:
+    """Seconds of an update of a short training."""
+    return bench.step_s if bench.quick else min(bench.step_s, bench.small_s)
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    steps = int(min(STEPS, max(LEAST, limit_s / _short_s(bench) / (1 + len(KINDS)) / 2)))
+    fitted = bench.overfit_steps or affordable(bench, limit_s)
+    calls = calls_of(bench.net(), bench.frozen)
+    if not any(a.ndim > 1 for call in calls for a in call.arguments):
+        yield Control(NAME, "skipped", "the loss does not call the net with a batch")
+        return
+    yield input_use(
+        lambda kind: learn(bench, kind, steps),
+        lambda kind, factor: bench.fit(kind, factor, fitted, noisy=True),
+        bench.part,
+    )
+
+
+CHECK = Check(
+    NAME,
+    run,
+    wanted=lambda bench: 4 * STEPS * _short_s(bench) + 3 * FITTED * bench.small_s,
+    least=lambda bench: 4 * LEAST * _short_s(bench),
+)

@@ -6,10 +6,11 @@ with a zeroed input, which leaves nothing to learn but the best constant.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Fit, small_updates
+from famulus.diagnosis.controls.parameters import trained_numbers
 
 NAME = "overfit one batch"
 SHARE = 0.5  # of the way from the first loss to `best` that must be gone
@@ -17,21 +18,6 @@ AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
 SLOWER = 0.01  # on the rate, where the configured one makes it worse
 FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A short training on one frozen batch: losses in train mode, the last one in eval mode too."""
-
-    first: float
-    last: float
-    judged: float  # in eval mode, after the last step
-    steps: int
-    other: float | None = None  # in train mode, under other random numbers
-
-    def gone(self, best: float) -> float:
-        """Share of the way from the first loss to `best`."""
-        return (self.first - self.last) / max(self.first - best, 1e-12)
 
 
 def overfit(
@@ -123,3 +109,24 @@ def _too_fast(slower: Fit, text: str, figures: dict) -> Control:
     remedy = "divide training.optimizer.lr by 10 or 100, or set training.clip: 1.0"
     text += f"; {slower.last:.4g} at a lower rate"
     return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+
+
+def affordable(bench: Bench, limit_s: float) -> int:
+    """Steps of one fit."""
+    return int(min(STEPS, max(LEAST, limit_s / bench.small_s / 2)))
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    steps = bench.overfit_steps = affordable(bench, limit_s)
+    lr = bench.training.optimizer.lr
+    yield overfit(
+        lambda kind, factor: bench.fit(kind, factor, steps, noisy=kind != "true"),
+        bench.part,
+        bench.best,
+        weights=trained_numbers(bench.net().model),
+        numbers=max(v.numel() for v in bench.frozen.values()),
+        faster=bench.suggestion / lr if bench.suggestion and lr else None,
+    )
+
+
+CHECK = Check(NAME, run, wanted=small_updates(2 * STEPS), least=small_updates(4 * LEAST))

@@ -1,11 +1,13 @@
 """Is everything in a batch finite, and of a size that nets are made for (K19, K20)?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.calls import calls_of
 
 NAME = "range"
 LARGE = 30.0  # |mean| + sd of an input: grey values as 0..255 are beyond
@@ -51,3 +53,14 @@ def _extent(value: Tensor) -> dict[str, float | bool]:
         "sd": float(v.std(correction=0)),
         "finite": finite,
     }
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    calls = calls_of(bench.net(), bench.frozen)
+    count = len(bench.frozen["index"])
+    floats = [a for call in calls[:1] for a in call.arguments if a.is_floating_point()]
+    inputs = {f"input {i + 1}": a for i, a in enumerate(a for a in floats if len(a) >= count)}
+    yield ranges({k: v for k, v in bench.frozen.items() if k != "index"}, inputs)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: 0.1)

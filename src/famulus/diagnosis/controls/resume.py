@@ -1,11 +1,16 @@
 """Does training go on from a checkpoint as if nothing had happened (K22)?"""
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import torch
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, updates
 
 NAME = "resume"
+BEFORE, AFTER = 2, 2  # steps
 
 
 def resume(through: Sequence[float], resumed: Sequence[float], same_weights: bool) -> Control:
@@ -33,3 +38,23 @@ def resume(through: Sequence[float], resumed: Sequence[float], same_weights: boo
         figures,
         "not-resumable",
     )
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    """The same few steps twice: straight through, and with a restart in the middle."""
+    batches = list(bench.fed(BEFORE + AFTER))
+    net = bench.net()
+    for batch in batches[:BEFORE]:
+        net.step(batch)
+    weights, moments = copy.deepcopy((net.model.state_dict(), net.optimizer.state_dict()))
+    through = [net.step(batch)["total"] for batch in batches[BEFORE:]]
+    other = bench.anew().net()
+    other.model.load_state_dict(weights)
+    other.optimizer.load_state_dict(moments)
+    other.at = BEFORE
+    again = [other.step(batch)["total"] for batch in batches[BEFORE:]]
+    pairs = zip(net.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+    yield resume(through, again, all(torch.equal(a, b) for a, b in pairs))
+
+
+CHECK = Check(NAME, run, wanted=updates(6), least=updates(6))

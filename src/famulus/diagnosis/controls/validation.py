@@ -1,11 +1,16 @@
 """Is validation a function of the weights alone, in eval mode, leaving no trace (K4)?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import nn
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, updates
 
 NAME = "validation"
 DRAWN = 0.02  # relative difference that sampled noise may make
+MODES = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
 def validation(
@@ -41,3 +46,34 @@ def validation(
             return Control(NAME, "warning", text, remedy, figures, "train-eval-gap")
         return Control(NAME, "ok", f"{text}: noise that is drawn", figures=figures)
     return Control(NAME, "ok", "two validations are equal, in eval mode", figures=figures)
+
+
+@torch.no_grad()
+def validated(bench: Bench) -> tuple[dict, dict, list[str], list[str]]:
+    """Scores twice under other random numbers, modules in training mode, what changed."""
+    model = bench.net().model.eval()
+    names = {id(m): n for n, m in model.named_modules()}
+    wrong: list[str] = []
+
+    def look(module: nn.Module, args: tuple) -> None:
+        if module.training and id(module) in names:  # a task may judge a copy in training mode
+            wrong.append(names[id(module)])
+
+    modal = [m for m in model.modules() if isinstance(m, MODES)]
+    handles = [m.register_forward_pre_hook(look) for m in modal]
+    tensors = dict(model.named_parameters())
+    tensors |= {f"{names[id(m)]}.{n}": b for m in modal for n, b in m.named_buffers()}
+    before = {n: t.clone() for n, t in tensors.items()}
+    try:
+        first, second = (bench.scores(model, noise) for noise in range(2))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return first, second, wrong, [n for n, t in tensors.items() if not torch.equal(t, before[n])]
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    yield validation(*validated(bench))
+
+
+CHECK = Check(NAME, run, wanted=updates(4))

@@ -1,11 +1,15 @@
 """Does every weight move, bit for bit, and nothing that is frozen (K4, K5)?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
+
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, updates
 
 NAME = "weights move"
+STEPS = 3  # after which every weight must have moved
 FAINT = 1e-9  # largest entry of a gradient below which rounding may take a step away
 MOST = 0.5  # share of the trained numbers that a gradient of exactly 0 may leave where they are
 
@@ -101,3 +105,52 @@ def _whole_modules(still: list[Weight], weights: list[Weight]) -> list[str]:
 
 def _named(names: list[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+
+
+def moved(bench: Bench) -> tuple[list[Weight], list[str]]:
+    """Weights after a few steps, and buffers of frozen modules that moved."""
+    net = bench.net()
+    before = {n: p.detach().clone() for n, p in net.model.named_parameters()}
+    buffers = {n: b.detach().clone() for n, b in net.model.named_buffers()}
+    held = {id(p) for group in net.optimizer.param_groups for p in group["params"]}
+    largest: dict[str, float] = {}  # of those that a gradient has touched
+    reached: set[str] = set()
+    for number, batch in enumerate(bench.fed(STEPS)):
+        net.step(batch, number)
+        for name, p in net.model.named_parameters():
+            if p.grad is not None:
+                largest[name] = float(p.grad.abs().max())
+                if bool((p.grad != 0).any()):
+                    reached.add(name)
+    weights = [
+        Weight(
+            n,
+            p.requires_grad,
+            id(p) in held,
+            p.numel(),
+            n in largest,
+            n in reached,
+            not torch.equal(p, before[n]),
+            largest.get(n, 0.0),
+        )
+        for n, p in net.model.named_parameters()
+    ]
+    frozen = {
+        name
+        for name, module in net.model.named_modules()
+        if (own := list(module.parameters(recurse=False))) and not any(p.requires_grad for p in own)
+    }
+    drifted = [
+        n
+        for n, b in net.model.named_buffers()
+        if n.rpartition(".")[0] in frozen and not torch.equal(b, buffers[n])
+    ]
+    return weights, drifted
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    exempt = f"{bench.changes}: they join later" if bench.changes else ""
+    yield moves(*moved(bench), STEPS, exempt)
+
+
+CHECK = Check(NAME, run, wanted=updates(STEPS), least=updates(STEPS))

@@ -6,13 +6,17 @@ rate from the same start: the trial decides, not a table.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from torch import Tensor, nn
+
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, small_updates
 
 NAME = "learning rate"
 LOW, HIGH, STEPS = 1e-8, 1.0, 100
+TRIED = 40  # steps at a rate
 STOP = 4.0  # times the best loss
 SMOOTH = 0.8  # of the running mean
 BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
@@ -153,3 +157,47 @@ def _gentlest(
             break
         rate, distance = slower, min(distance, found.distance)
     return rate, distance
+
+
+def swept(bench: Bench, steps: int) -> Sweep:
+    """A range test on the frozen batch."""
+    net = bench.net()
+
+    def step(rate: float) -> float:
+        net.rate(rate)
+        return net.step(bench.frozen, noise=0, at=0)["total"]
+
+    return sweep(step, steps)
+
+
+def trial(bench: Bench, rate: float, steps: int) -> Tried:
+    net, values, way = bench.net(), [], []
+    net.rate(rate)
+    before = [p.detach().clone() for p in net.model.parameters()]
+    for _ in range(steps):
+        values.append(net.step(bench.frozen, noise=0, at=0)["total"])
+        way.append(_distance(net.model, before))
+        if not values[-1] < float("inf"):
+            return Tried(values[0], float("nan"), way[-1])
+    half = (values[0] + min(values)) / 2
+    at = next(i for i, v in enumerate(values) if v <= half)
+    tail = values[-max(1, steps // 10) :]
+    return Tried(values[0], sum(tail) / len(tail), way[max(at - 1, 0)])
+
+
+def _distance(model: nn.Module, before: list[Tensor]) -> float:
+    pairs = [(p, b) for p, b in zip(model.parameters(), before, strict=True) if p.requires_grad]
+    total = sum(float((p.detach() - b).double().square().sum()) for p, b in pairs)
+    return (total / max(1, sum(b.numel() for _, b in pairs))) ** 0.5
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    share, spec = limit_s / bench.small_s, bench.training.optimizer
+    steps = int(min(TRIED, max(LEAST, share / 6)))
+    budget = Budget(spec.name, spec.lr, *bench.summed_rate())
+    test = swept(bench, int(min(STEPS, max(30, share / 2))))
+    bench.suggestion = test.suggestion
+    yield rate(test, lambda value: trial(bench, value, steps), budget)
+
+
+CHECK = Check(NAME, run, wanted=small_updates(220), least=small_updates(60))

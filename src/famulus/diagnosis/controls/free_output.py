@@ -7,12 +7,14 @@ of trained nets.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.calls import NOT_ONCE, Free
 
 NAME = "free output"
 STEPS = 150
@@ -179,3 +181,15 @@ def _crossed(start: Sequence[Tensor], loss: Loss, figures: dict) -> bool:
     if figures["alone"] > NOTHING * constant:  # what does not come down alone tells nothing
         return False
     return together > (1 - NOTHING) * constant
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    bench = bench.on_cpu()
+    free = Free(bench.net(), bench.frozen)
+    if free.outputs:
+        yield free_output(free.outputs, free.loss, free.samples)
+    else:
+        yield Control(NAME, "skipped", NOT_ONCE)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: 1.0 + 3 * bench.small_s)
