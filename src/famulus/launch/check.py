@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import torch
 
 from famulus.config.errors import FamulusError
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Check
+from famulus.diagnosis.controls.bench import Check, Control
 from famulus.diagnosis.controls.order import CHECKS
 from famulus.launch.board import duration
 from famulus.launch.local import choose_device
@@ -55,25 +54,24 @@ def controls(
     unknown = set(only) - set(names)
     if unknown:
         raise ValueError(f"expected controls among {names}, received {unknown}")
-    with Streams(cell.training.seed, device).isolated(), threads(cell.training.threads):
-        trial = Trial(cell, device, cells)
-        try:
-            queue = sorted(
-                (c for c in CHECKS if not only or c.name in only), key=lambda c: c.wanted(trial)
-            )
-            while queue:
-                turn = queue.pop(0)
-                rest = budget_s - (time.monotonic() - began)
-                least = turn.least(trial)
-                if least > rest or rest <= 0:
-                    yield _not_run(turn, turn.wanted(trial), rest)
-                    continue
-                spare = rest - least - sum(c.least(trial) for c in queue)
-                share = least + max(0.0, spare) / max(1, len(queue)) if queue else rest
-                watch(turn.name, time.monotonic() - began)
-                yield from turn.run(trial, min(turn.wanted(trial), max(share, FAIR * rest)))
-        finally:
-            trial.close()
+    with (
+        Streams(cell.training.seed, device).isolated(),
+        threads(cell.training.threads),
+        contextlib.closing(Trial(cell, device, cells)) as trial,
+    ):
+        queue = [c for c in CHECKS if not only or c.name in only]
+        queue.sort(key=lambda c: c.wanted(trial))
+        while queue:
+            turn = queue.pop(0)
+            rest = budget_s - (time.monotonic() - began)
+            least = turn.least(trial)
+            if least > rest or rest <= 0:
+                yield _not_run(turn, turn.wanted(trial), rest)
+                continue
+            spare = rest - least - sum(c.least(trial) for c in queue)
+            share = least + max(0.0, spare) / max(1, len(queue)) if queue else rest
+            watch(turn.name, time.monotonic() - began)
+            yield from turn.run(trial, min(turn.wanted(trial), max(share, FAIR * rest)))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from famulus.diagnosis.controls.bench import Fit, Floor, SelfTest
+from famulus.diagnosis.controls import bench
 from famulus.diagnosis.controls.samples import load, spread
 from famulus.feed.feeder import Batch, Feeder
 from famulus.launch.board import cost
@@ -45,7 +45,7 @@ class Trial:
         self.calendar = Calendar(cell.training, len(cell.data.train))
         self.overfit_steps = 0
         self.suggestion: float | None = None
-        self._fits: dict[tuple, Fit] = {}
+        self._fits: dict[tuple, bench.Fit] = {}
         self._stream: list[Batch] = []
         self._feeder: Feeder | None = None
 
@@ -54,7 +54,7 @@ class Trial:
         """16 samples, fewer where a step of those is slow."""
         most = min(SAMPLES, max(self.training.batch, FEWEST))
         batch = spread(self.data.train, most, self.device)
-        slow = self._timed(batch) / QUICK_S
+        slow = self.seconds(self.net(), batch) / QUICK_S
         if slow <= 1 or most <= FEWEST:
             return batch
         return spread(self.data.train, max(FEWEST, int(most / slow)), self.device)
@@ -64,7 +64,7 @@ class Trial:
         return spread(self.data.validation, min(HELD, 2 * self.training.batch), self.device)
 
     @cached_property
-    def floors(self) -> Mapping[str, Floor]:
+    def floors(self) -> Mapping[str, bench.Floor]:
         for source in (self.data.train, self.data.validation):
             source.to(self.device)  # what has yet to be computed of it is computed there
         return self.task.floors(self.data)
@@ -86,11 +86,11 @@ class Trial:
 
     @cached_property
     def step_s(self) -> float:
-        return self._timed(next(iter(self.fed(1))))
+        return self.seconds(self.net(), next(iter(self.fed(1))))
 
     @cached_property
     def small_s(self) -> float:
-        return self._timed(self.frozen)
+        return self.seconds(self.net(), self.frozen)
 
     @cached_property
     def quick(self) -> bool:
@@ -117,16 +117,13 @@ class Trial:
         if self._feeder is not None:
             self._feeder.close()
 
-    def _timed(self, batch: Batch) -> float:
-        """Seconds of an update with it."""
-        net, times = self.net(), []
-        for _ in range(3):
+    def seconds(self, net: bench.Net, batch: Batch) -> float:
+        times: list[float] = []
+        while len(times) < 3 and (not times or times[0] <= 1.0):
             began = time.perf_counter()
             net.step(batch)
             self.wait()
             times.append(time.perf_counter() - began)
-            if times[0] > 1.0:
-                break
         return min(times)
 
     def wait(self) -> None:
@@ -135,7 +132,7 @@ class Trial:
 
     def fit(
         self, kind: str, factor: float, steps: int, *, fresh: bool = False, noisy: bool = False
-    ) -> Fit:
+    ) -> bench.Fit:
         """Remembered. `noisy`, since numbers that stay tell the samples apart, even behind a zeroed
         input."""
         key = (kind, factor, steps, fresh, noisy)
@@ -143,7 +140,7 @@ class Trial:
             self._fits[key] = self._fit(*key)
         return self._fits[key]
 
-    def _fit(self, kind: str, factor: float, steps: int, fresh: bool, noisy: bool) -> Fit:
+    def _fit(self, kind: str, factor: float, steps: int, fresh: bool, noisy: bool) -> bench.Fit:
         net, values = self.net(factor), []
         for number in range(steps):
             batch = self.reloaded(number) if fresh else self.frozen
@@ -158,16 +155,19 @@ class Trial:
         judged = net.judge(self.frozen, kind)[self.part]
         with torch.no_grad():
             other = float(net.parts(self.frozen, CORRUPTED, kind, at=0)[self.part])
-        return Fit(values[0], float(np.mean(tail)), judged, len(values), other)
+        return bench.Fit(values[0], float(np.mean(tail)), judged, len(values), other)
 
     def reloaded(self, epoch: int) -> Batch:
         return load(self.data.train, self.frozen["index"].cpu().numpy(), epoch, self.device)
 
     def scores(self, model: nn.Module, noise: int | None = None) -> dict[str, float]:
-        self.streams.validation() if noise is None else self.streams.step(noise)
+        if noise is None:
+            self.streams.validation()
+        else:
+            self.streams.step(noise)
         return dict(self.task.scores(model, iter([dict(self.held)])))
 
-    def self_tests(self, model: nn.Module) -> Iterable[SelfTest]:
+    def self_tests(self, model: nn.Module) -> Iterable[bench.SelfTest]:
         self.streams.validation()
         return self.task.self_tests(model, dict(self.frozen))
 
@@ -196,6 +196,4 @@ class Trial:
         return type(self)(replace(self.cell, task=task), self.device)
 
     def on_cpu(self) -> Self:
-        if self.device.type == "cpu":
-            return self
-        return type(self)(self.cell, torch.device("cpu"))
+        return self if self.device.type == "cpu" else type(self)(self.cell, torch.device("cpu"))

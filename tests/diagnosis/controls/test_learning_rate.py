@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from famulus.config.schema import Optimizer
 from famulus.diagnosis.controls import learning_rate as rates
 from tests.launch.sound import Sound, cause
 
@@ -38,7 +39,7 @@ def judged(lr, summed, distance=0.5, name="adam", last=None, suggestion=0.01):
         end = 1.0 - 0.8 * min(1.0, rate / suggestion) if last is None else last(rate)
         return rates.Tried(1.0, end, distance)
 
-    return rates.rate(sweep, tried, rates.Budget(name, lr, summed, 1000)).cause
+    return rates.rate(sweep, tried, Optimizer(name=name, lr=lr), summed, 1000).cause
 
 
 def test_rates_are_judged_by_trials_and_by_what_the_run_has():

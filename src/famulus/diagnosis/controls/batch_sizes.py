@@ -3,14 +3,13 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check, updates
+from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
 from famulus.diagnosis.controls.samples import spread
 
 NAME = "batch sizes"
@@ -25,19 +24,9 @@ class Size:
     memory_mb: float
     power_w: float | None = None
 
-
-def batch_sizes(rows: Sequence[Size], configured: int) -> Control:
-    shown = []
-    for row in rows:
-        watt = "" if row.power_w is None else f", {row.power_w:.0f} W"
-        shown.append(f"{row.batch}: {row.inputs_per_s:,.0f}/s, {row.memory_mb:,.1f} MB{watt}")
-    best = max(rows, key=lambda row: row.inputs_per_s)
-    own = min(rows, key=lambda row: abs(row.batch - configured))
-    gain = best.inputs_per_s / own.inputs_per_s
-    figures = {"rows": [asdict(row) for row in rows], "configured": configured, "gain": gain}
-    power = "as nvidia-smi says" if any(row.power_w for row in rows) else "no GPU to ask"
-    text = f"batch x speed x memory: {'; '.join(shown)}; power: {power}"
-    return Control(NAME, "ok", text, figures=figures)
+    def __str__(self) -> str:
+        watt = "" if self.power_w is None else f", {self.power_w:.0f} W"
+        return f"{self.batch}: {self.inputs_per_s:,.0f}/s, {self.memory_mb:,.1f} MB{watt}"
 
 
 def sizes(bench: Bench, limit_s: float) -> Iterator[Size]:
@@ -68,19 +57,10 @@ def _size(bench: Bench, count: int) -> Size:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         net.step(batch)
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        net.step(batch)
-        bench.wait()
-        times.append(time.perf_counter() - began)
-        if times[0] > 2.0:
-            break
-    memory = sum(kept.values())
-    if device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(device)
-    power = power_w() if device.type == "cuda" else None
-    return Size(count, count / min(times), memory / 1e6, power)
+    inputs_per_s = count / bench.seconds(net, batch)
+    if device.type != "cuda":
+        return Size(count, inputs_per_s, sum(kept.values()) / 1e6)
+    return Size(count, inputs_per_s, torch.cuda.max_memory_allocated(device) / 1e6, power_w())
 
 
 def power_w() -> float | None:
@@ -93,7 +73,14 @@ def power_w() -> float | None:
 
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
-    yield batch_sizes(list(sizes(bench, limit_s)), bench.training.batch)
+    rows, configured = list(sizes(bench, limit_s)), bench.training.batch
+    best = max(rows, key=lambda row: row.inputs_per_s)
+    own = min(rows, key=lambda row: abs(row.batch - configured))
+    gain = best.inputs_per_s / own.inputs_per_s
+    figures = {"rows": [asdict(row) for row in rows], "configured": configured, "gain": gain}
+    power = "as nvidia-smi says" if any(row.power_w for row in rows) else "no GPU to ask"
+    text = f"batch x speed x memory: {'; '.join(map(str, rows))}; power: {power}"
+    yield Control(NAME, "ok", text, figures=figures)
 
 
 CHECK = Check(NAME, run, wanted=updates(24), least=updates(4))

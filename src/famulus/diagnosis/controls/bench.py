@@ -1,22 +1,39 @@
-"""The bench on which an experiment is tried before it is run, and how a control declares itself.
+"""What a control is handed (a `Bench`), how it declares itself (`Check`), what it says (`Control`).
 
 A bench holds one cell on one device: fresh nets, its batches, short trainings. What it is made of
 (tasks, optimizer, random streams) lies above this package: `famulus.launch.trial.Trial` is one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from famulus.config.schema import Training
-from famulus.diagnosis.controls import Control
 from famulus.feed.feeder import Batch
 from famulus.feed.source import Splits
 
 LEAST = 15  # steps below which a short training says nothing
+
+
+@dataclass(frozen=True)
+class Control:
+    """What one control found. `verdict`: ok | warning | failed | skipped."""
+
+    name: str
+    verdict: str
+    text: str  # a sentence with figures
+    remedy: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    cause: str = ""  # name from the list of causes, where it failed
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def event(self) -> dict[str, Any]:
+        return {"kind": "control", **self.json()}
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,9 @@ class Bench(Protocol):
 
     def net(self, factor: float = 1.0) -> Net:
         """A fresh one, with `factor` on its rate."""
+
+    def seconds(self, net: Net, batch: Batch) -> float:
+        """Of an update: the least of three, where one does not take more than a second."""
 
     def fed(self, count: int) -> Iterator[Batch]:
         """The first batches of the run."""

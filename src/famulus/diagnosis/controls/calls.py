@@ -62,7 +62,7 @@ class Free:
         """With `free` in the place of the outputs: the samples `part` of them and of the batch."""
         new = {id(old): t for old, t in zip(self.outputs, free, strict=True)}
         with _answering(self.net.model, _with(self.calls[0].answer, new, self.samples, part)):
-            return self.net.parts(part_of(self.batch, part, self.samples), noise)["total"]
+            return self.net.parts(part_of(self.batch, part), noise)["total"]
 
 
 def _tensors(answer: Any) -> list[Tensor]:
@@ -85,10 +85,9 @@ def _with(answer: Any, new: dict[int, Tensor], samples: int, part: slice) -> Any
         return answer.detach()[part] if answer.ndim and len(answer) == samples else answer.detach()
     if dataclasses.is_dataclass(answer):
         twin = copy.copy(answer)
-        for field in dataclasses.fields(answer):
-            object.__setattr__(
-                twin, field.name, _with(getattr(answer, field.name), new, samples, part)
-            )
+        for name in (field.name for field in dataclasses.fields(answer)):
+            value = _with(getattr(answer, name), new, samples, part)
+            object.__setattr__(twin, name, value)  # which a frozen one allows, too
         return twin
     if isinstance(answer, dict):
         return {k: _with(v, new, samples, part) for k, v in answer.items()}

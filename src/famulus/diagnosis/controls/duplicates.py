@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 from famulus.diagnosis.controls.samples import some
 
 NAME = "duplicates"
@@ -69,19 +68,19 @@ def _digest(row: Tensor) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(row.cpu().numpy()).tobytes()).digest()
 
 
-def duplicates(found: Copies) -> Control:
-    share = (found.exact + found.near) / found.of
-    figures = {"exact": found.exact, "near": found.near, "of": found.of, "against": found.against}
+def duplicates(pairs: Copies) -> Control:
+    share = (pairs.exact + pairs.near) / pairs.of
+    figures = {name: value for name, value in vars(pairs).items() if name != "example"}
     text = (
-        f"of {found.of:,} validation samples {found.exact:,} are also among {found.against:,} of"
-        f" training, {found.near:,} more nearly so"
+        f"of {pairs.of:,} validation samples {pairs.exact:,} are also among {pairs.against:,} of"
+        f" training, {pairs.near:,} more nearly so"
     )
-    if found.example:
-        figures["example"] = list(found.example)
-        text += f", as training {found.example[0]} = validation {found.example[1]}"
-    if found.exact <= MOST * found.of and share <= ALIKE_MOST:
+    if pairs.example:
+        figures["example"] = list(pairs.example)
+        text += f", as training {pairs.example[0]} = validation {pairs.example[1]}"
+    if pairs.exact <= MOST * pairs.of and share <= ALIKE_MOST:
         return Control(NAME, "ok", text, figures=figures)
-    verdict = "failed" if found.exact > 10 * MOST * found.of else "warning"
+    verdict = "failed" if pairs.exact > 10 * MOST * pairs.of else "warning"
     remedy = "remove the copies, or split by source: scores flatter"
     return Control(NAME, verdict, text, remedy, figures, "duplicates-across-split")
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check, updates
+from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
 
 NAME = "forecast"
 

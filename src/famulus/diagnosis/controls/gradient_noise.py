@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check, updates
+from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
 from famulus.diagnosis.controls.samples import part_of
 from famulus.nets.noise_scale import advice, noise_scale
 
@@ -19,10 +18,8 @@ def gradient_noise(gradients: Sequence[tuple[Tensor, int]], batch: int) -> Contr
     """(gradient, samples it is a mean over) of disjoint small batches at the same weights."""
     if len(gradients) < 2:
         return Control(NAME, "skipped", "a batch is too small to be halved")
-    scale = noise_scale(gradients)
-    figures = {"noise_scale": scale, "batch": batch, "of": sum(size for _, size in gradients)}
-    if not math.isfinite(scale):
-        figures["noise_scale"] = None
+    scale, of = noise_scale(gradients), sum(size for _, size in gradients)
+    figures = {"noise_scale": scale if math.isfinite(scale) else None, "batch": batch, "of": of}
     return Control(NAME, "ok", f"at the start: {advice(scale, batch)}", figures=figures)
 
 
@@ -33,7 +30,7 @@ def gradients_of(bench: Bench, count: int) -> Iterator[tuple[Tensor, int]]:
         samples = len(batch["index"])
         size = max(2, samples // 4)
         for start in range(0, samples - size + 1, size):
-            piece = part_of(batch, slice(start, start + size), samples)
+            piece = part_of(batch, slice(start, start + size))
             net.model.zero_grad(set_to_none=True)
             net.parts(piece)["total"].backward()
             grads = [p.grad.flatten() for p in net.model.parameters() if p.grad is not None]

@@ -13,13 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Fit
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Control, Fit
 from famulus.diagnosis.controls.calls import calls_of
 from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, affordable
 from famulus.diagnosis.controls.overfit import STEPS as FITTED
 from famulus.diagnosis.controls.samples import part_of
-from famulus.feed.feeder import Batch
 
 NAME = "input"
 KINDS = ("zeroed", "shuffled", "noise")
@@ -50,50 +48,41 @@ def input_use(
     others = {kind: learn(kind).after for kind in KINDS}
     best = min((v for v in others.values() if math.isfinite(v)), default=math.inf)
     figures = {"before": true.before, "true": true.after, **others, "steps": true.steps}
-    said = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
-    text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {said}"
+    ends = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
+    text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {ends}"
     remedy = "look where the input goes: a variable that is overwritten, a branch without effect"
     if not true.after < true.before + LITTLE * abs(true.before):
         return Control(NAME, "skipped", f"{text}: worse than {true.before:.4g}", "", figures)
     if true.after in (true.blind, others["shuffled"]):
-        told = f"{text}; other samples' input or none changes nothing, not in the last digit"
-        return Control(NAME, "failed", told, remedy, figures, "input-unused")
+        text += "; other samples' input or none changes nothing, not in the last digit"
+        return Control(NAME, "failed", text, remedy, figures, "input-unused")
     learned = max(abs(true.before - true.after), abs(true.before - best))
     learned = max(learned, LITTLE * abs(true.before), 1e-12)
     gained = (best - true.after) / learned
     figures["gained"] = gained
     if gained > NEEDS:
-        told = f"{text}: {min(gained, 1):.0%} of what was learned needs the input"
-        return Control(NAME, "ok", told, figures=figures)
+        text += f": {min(gained, 1):.0%} of what was learned needs the input"
+        return Control(NAME, "ok", text, figures=figures)
     for factor in (1.0, FACTORS[0]):  # what is learned first is the best constant: give it time
         frozen, blind = fit("true", factor), fit("zeroed", factor)
         figures |= {"frozen": frozen.last, "frozen_zeroed": blind.last, "factor": factor}
         way = frozen.first - min(frozen.last, blind.last)
         halved = 0 <= frozen.last < blind.last / 2  # where the best constant is nearly right
         if (blind.last - frozen.last) > AHEAD * way > 0 or halved:
-            told = (
-                f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
-                f" the net can use its input; held out, {true.steps} steps don't show it yet"
-            )
-            return Control(NAME, "ok", told, figures=figures)
-    told = (
-        f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
-        f" {factor:g} times the rate: as good without the input as with it"
-    )
+            text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
+            text += f" the net can use its input; held out, {true.steps} steps don't show it yet"
+            return Control(NAME, "ok", text, figures=figures)
     ahead = min(others["zeroed"], others["shuffled"]) - true.after
     if ahead > USED * abs(true.after):
-        said = f"{text}; ahead of zeroed and shuffled input, but by too little to tell more"
-        return Control(NAME, "skipped", said, "", figures)
+        text += "; ahead of zeroed and shuffled input, but by too little to tell more"
+        return Control(NAME, "skipped", text, "", figures)
+    text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
+    text += f" {factor:g} times the rate: as good without the input as with it"
     level = max(abs(frozen.last), abs(blind.last), 1e-12)
     if not way > LITTLE * abs(frozen.first) or abs(frozen.last - blind.last) > AHEAD * level:
-        return Control(
-            NAME,
-            "skipped",
-            f"{told}, but what is learned is too little, or too uneven, to tell",
-            "",
-            figures,
-        )
-    return Control(NAME, "failed", told, remedy, figures, "input-unused")
+        text += ", but what is learned is too little, or too uneven, to tell"
+        return Control(NAME, "skipped", text, "", figures)
+    return Control(NAME, "failed", text, remedy, figures, "input-unused")
 
 
 @contextlib.contextmanager
@@ -139,18 +128,11 @@ def _replaced(value: Any, kind: str, batch: int, generator: torch.Generator) -> 
 def learn(bench: Bench, kind: str, steps: int) -> Learned:
     net, part = bench.net(), bench.part
     before = net.judge(bench.held, kind)[part]
+    few = slice(0, len(bench.frozen["index"]))
     for number, batch in enumerate(bench.fed(steps)):
-        net.step(_shortened(bench, batch), number, kind)
+        net.step(batch if bench.quick else part_of(batch, few), number, kind)
     blind = net.judge(bench.held, "zeroed")[part] if kind == "true" else float("nan")
     return Learned(before, net.judge(bench.held, kind)[part], blind, steps)
-
-
-def _shortened(bench: Bench, batch: Batch) -> Batch:
-    """As many of its samples as a short training can afford."""
-    samples, few = len(batch["index"]), len(bench.frozen["index"])
-    if bench.quick or samples <= few:
-        return batch
-    return part_of(batch, slice(0, few), samples)
 
 
 def _short_s(bench: Bench) -> float:

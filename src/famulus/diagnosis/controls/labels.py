@@ -1,12 +1,12 @@
 """Do both parts mean the same by a label (K19)? Class lists, shares, the order of classes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 from famulus.diagnosis.controls.samples import FEW, columns, some
 
 NAME = "labels"
@@ -23,7 +23,7 @@ def labels(
     `confusion`: of validation samples, by label (row) and by which class of training has the
     nearest mean (column): numbers that were dealt out anew show as a permutation.
     """
-    figures = {"counts": [c.tolist() for c in counts]}
+    figures: dict[str, Any] = {"counts": [c.tolist() for c in counts]}
     own, other = (None if c is None else list(c) for c in classes)
     if own != other:
         text = f"training has the classes {_few(own)}, validation {_few(other)}"
@@ -74,9 +74,8 @@ def class_counts(bench: Bench) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | 
     """Class lists and labels' counts of both parts, or None where a sample has none."""
     sources = bench.data.train, bench.data.validation
     own = [getattr(s, "matched", getattr(s, "labels", None)) for s in sources]
-    if "target" in bench.frozen:  # something else is learned
-        return None
-    if any(v is None or np.ndim(v) != 1 for v in own):
+    own = [v for v in own if v is not None and np.ndim(v) == 1]
+    if len(own) < 2 or "target" in bench.frozen:  # something else is learned
         return None
     classes = tuple(getattr(s, "classes", None) for s in sources)
     train, validation = (np.bincount(v[v >= 0]) for v in own)

@@ -4,8 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check, updates
+from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
 from famulus.feed.feeder import Feeder
 
 NAME = "loader speed"
@@ -13,32 +12,28 @@ LIMIT = 0.25  # share of a step spent waiting
 FETCHED, FEWEST = 20, 4  # batches timed
 
 
-def loader(fetch_s: float, step_s: float, batch: int) -> Control:
-    """Medians: seconds of one batch from the feeder, and of one step on a cached one."""
-    share = fetch_s / (fetch_s + step_s)
-    figures = {"fetch_s": fetch_s, "step_s": step_s, "wait_share": share}
-    text = (
-        f"loader {batch / fetch_s:,.0f} inputs/s, training step {batch / step_s:,.0f} inputs/s:"
-        f" {share:.1%} of the time would be waiting"
-    )
-    if share < LIMIT:
-        return Control(NAME, "ok", text, figures=figures)
-    remedy = "training.workers: 4, or convert the set once (famulus data convert)"
-    return Control(NAME, "warning", text, remedy, figures, "loader-bound")
-
-
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
-    training, net = bench.training, bench.net()
-    batch = next(iter(bench.fed(1)))
+    training, net, batch = bench.training, bench.net(), next(iter(bench.fed(1)))
     count = int(min(FETCHED, max(FEWEST, limit_s / 2 / bench.step_s)))
     stream = bench.data.train, training.batch, training.seed, bench.device
     with Feeder(*stream, workers=training.workers) as feeder:
         fetch_s = _median(lambda: next(feeder), bench, count)
     step_s = _median(lambda: net.parts(batch)["total"].backward(), bench, count)
-    yield loader(fetch_s, step_s, training.batch)
+    share = fetch_s / (fetch_s + step_s)
+    figures = {"fetch_s": fetch_s, "step_s": step_s, "wait_share": share}
+    text = (
+        f"loader {training.batch / fetch_s:,.0f} inputs/s, training step"
+        f" {training.batch / step_s:,.0f} inputs/s: {share:.1%} of the time would be waiting"
+    )
+    if share < LIMIT:
+        yield Control(NAME, "ok", text, figures=figures)
+    else:
+        remedy = "training.workers: 4, or convert the set once (famulus data convert)"
+        yield Control(NAME, "warning", text, remedy, figures, "loader-bound")
 
 
 def _median(work: Callable[[], object], bench: Bench, count: int) -> float:
+    """Seconds of the work, of `count` times; the first ones warm up."""
     times = []
     for _ in range(count):
         start = time.perf_counter()

@@ -1,26 +1,18 @@
 """How fast is the loader alone, with 0, 1, 2 and 4 threads?"""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 from famulus.feed.feeder import Feeder
 
 NAME = "loader threads"
 FETCHED = 12  # batches timed for each number of threads
 
 
-def workers(speeds: Mapping[int, float]) -> Control:
-    """Inputs a second that the loader alone gives with so many threads."""
-    shown = ", ".join(f"{count}: {speed:,.0f}/s" for count, speed in speeds.items())
-    best = max(speeds, key=lambda count: speeds[count])
-    figures = {"speeds": {str(k): v for k, v in speeds.items()}, "best": best}
-    return Control(NAME, "ok", f"{shown}; best {best}", figures=figures)
-
-
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
-    speeds, batch, start = {}, bench.training.batch, time.monotonic()
+    speeds: dict[int, float] = {}  # inputs a second
+    batch, start = bench.training.batch, time.monotonic()
     for count in (0, 1, 2, 4):
         if time.monotonic() - start > limit_s:
             break
@@ -33,7 +25,10 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
             speeds[count] = FETCHED * batch / (time.perf_counter() - began)
         if getattr(bench.data.train, "slow", False) is False:
             break  # threads are not used for what lies in memory
-    yield workers(speeds)
+    shown = ", ".join(f"{count}: {speed:,.0f}/s" for count, speed in speeds.items())
+    best = max(speeds, key=lambda count: speeds[count])
+    figures = {"speeds": {str(k): v for k, v in speeds.items()}, "best": best}
+    yield Control(NAME, "ok", f"{shown}; best {best}", figures=figures)
 
 
 CHECK = Check(NAME, run, wanted=lambda bench: 3.0)

@@ -1,22 +1,12 @@
 """Where the weights are: numbers of each layer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from torch import nn
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 
 NAME = "parameters"
-
-
-def parameters(layers: Mapping[str, int], trained: int) -> Control:
-    """`layers`: numbers of each module's own, in order."""
-    total = sum(layers.values())
-    largest = sorted(layers.items(), key=lambda row: -row[1])[:4]
-    shown = ", ".join(f"{name} {count:,}" for name, count in largest)
-    text = f"{total:,} in {len(layers)} layers, {trained:,} trained; largest: {shown}"
-    return Control(NAME, "ok", text, figures={"layers": dict(layers), "trained": trained})
 
 
 def trained_numbers(model: nn.Module) -> int:
@@ -29,8 +19,12 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
         name or "(itself)": sum(p.numel() for p in module.parameters(recurse=False))
         for name, module in model.named_modules()
     }
-    layers = {name: count for name, count in own.items() if count}
-    yield parameters(layers, trained_numbers(model))
+    layers, trained = {name: count for name, count in own.items() if count}, trained_numbers(model)
+    largest = sorted(layers.items(), key=lambda row: -row[1])[:4]
+    shown = ", ".join(f"{name} {count:,}" for name, count in largest)
+    total = f"{sum(layers.values()):,} in {len(layers)} layers"
+    text = f"{total}, {trained:,} trained; largest: {shown}"
+    yield Control(NAME, "ok", text, figures={"layers": layers, "trained": trained})
 
 
 CHECK = Check(NAME, run, wanted=lambda bench: 0.01)

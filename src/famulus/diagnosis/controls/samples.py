@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from famulus.feed.feeder import Batch, fixed_batch, validation_seeds
 from famulus.feed.source import Source
@@ -34,8 +33,9 @@ def load(source: Source, indices: np.ndarray, epoch: int, device: torch.device) 
     return source.finish({k: v.to(device) for k, v in batch.items()}, seeds)
 
 
-def part_of(batch: Batch, part: slice, samples: int) -> Batch:
-    """Some samples of a batch of `samples`."""
+def part_of(batch: Batch, part: slice) -> Batch:
+    """Some samples of a batch; what has not one entry a sample stays whole."""
+    samples = len(batch["index"])
     return {k: v[part] if len(v) == samples else v for k, v in batch.items()}
 
 
@@ -70,17 +70,13 @@ def columns(batch: Batch) -> dict[str, np.ndarray]:
     for name, value in batch.items():
         if value.dtype == torch.int64 and value.ndim < 3:
             continue  # classes, positions, seeds
-        v = value.abs() if value.is_complex() else value
-        v = v.double() if v.dtype == torch.bool else v
         if name == "weight":
             continue
-        if weight is not None and weight.shape == v.shape and _counts(weight):
+        v = value.abs() if value.is_complex() else value
+        v = v.double() if v.dtype == torch.bool else v
+        if weight is not None and weight.shape == v.shape and bool((weight > 0).any()):
             v = (v * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1e-9)
         rows = v.reshape(len(v), -1)
         stride = max(1, rows.shape[1] // NUMBERS)
         table[name] = rows[:, ::stride].numpy()
     return table
-
-
-def _counts(weight: Tensor) -> bool:
-    return bool((weight > 0).any())

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:

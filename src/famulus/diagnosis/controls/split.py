@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 from famulus.diagnosis.controls.samples import FEW, columns, some
 
 NAME = "split"
@@ -54,17 +53,19 @@ def difference(
     """The largest difference over all numbers, corrected for their number by permutation."""
     names = list(train)
     table = np.stack([np.concatenate([train[n], validation[n]]) for n in names], 1)
-    count, all_ = len(next(iter(train.values()))), len(table)
-    scaled = table - table.mean(0)
+    count, scaled = len(next(iter(train.values()))), table - table.mean(0)
+    rng, spread = np.random.default_rng(seed), np.maximum(table.std(0), 1e-12)
+
+    def gap(rows: np.ndarray) -> np.ndarray:
+        return np.abs(rows[:count].mean(0) - rows[count:].mean(0))
+
     within = np.stack([_pooled(table[:count, i], table[count:, i]) for i in range(len(names))])
-    d = np.abs(scaled[:count].mean(0) - scaled[count:].mean(0)) / within
-    rng, worse = np.random.default_rng(seed), 0
-    spread = np.maximum(table.std(0), 1e-12)
-    seen = float((np.abs(scaled[:count].mean(0) - scaled[count:].mean(0)) / spread).max())
-    for _ in range(PERMUTATIONS):
-        mixed = scaled[rng.permutation(all_)]
-        gap = np.abs(mixed[:count].mean(0) - mixed[count:].mean(0)) / spread
-        worse += float(gap.max()) >= seen - 1e-12
+    d = gap(scaled) / within
+    least = float((gap(scaled) / spread).max()) - 1e-12
+    worse = sum(
+        float((gap(scaled[rng.permutation(len(table))]) / spread).max()) >= least
+        for _ in range(PERMUTATIONS)
+    )
     at = int(d.argmax())
     means = table[:count, at].mean(), table[count:, at].mean()
     p = (1 + worse) / (1 + PERMUTATIONS)

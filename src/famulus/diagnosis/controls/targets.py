@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.bench import Bench, Check, Fit
+from famulus.diagnosis.controls.bench import Bench, Check, Control, Fit
 from famulus.diagnosis.controls.calls import NOT_ONCE, Free
 from famulus.diagnosis.controls.free_output import descend
 from famulus.diagnosis.controls.overfit import SHARE, STEPS, affordable
@@ -47,20 +46,13 @@ def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best:
         return Control(NAME, "ok", text, figures=figures)
     frozen, moving = fit(True), fit(False)
     figures |= {"frozen": frozen.last, "moving": moving.last, "steps": frozen.steps}
-    text = (
-        f"targets are drawn anew in every epoch: one batch {frozen.first:.4g} → {frozen.last:.4g}"
-        f" frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
-    )
+    text = f"targets are drawn anew in every epoch: one batch {frozen.first:.4g} →"
+    text += f" {frozen.last:.4g} frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
     heart = frozen.gone(best) >= SHARE and moving.last - best > TIMES * (frozen.last - best)
     if samples <= FEW and heart:
-        return Control(
-            NAME,
-            "failed",
-            f"{text}; {samples} samples can't be learned by heart so",
-            "data.frozen: true for a test by heart; many samples for training",
-            figures,
-            "targets-redrawn",
-        )
+        text += f"; {samples} samples can't be learned by heart so"
+        remedy = "data.frozen: true for a test by heart; many samples for training"
+        return Control(NAME, "failed", text, remedy, figures, "targets-redrawn")
     return Control(NAME, "ok", text, figures=figures)
 
 

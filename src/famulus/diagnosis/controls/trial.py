@@ -64,13 +64,8 @@ def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
     found = copy.deepcopy(model)
     for module in found.modules():
-        for name in (
-            "_forward_hooks",
-            "_forward_pre_hooks",
-            "_backward_hooks",
-            "_backward_pre_hooks",
-        ):
-            getattr(module, name).clear()
+        for kind in ("forward", "forward_pre", "backward", "backward_pre"):
+            getattr(module, f"_{kind}_hooks").clear()
     return found
 
 
