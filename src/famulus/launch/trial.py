@@ -71,7 +71,7 @@ class Trial:
 
     @cached_property
     def part(self) -> str:
-        """Without a KL that is switched off in the first steps."""
+        """`recon` where there is one: a KL may be switched off in the first steps."""
         return "recon" if "recon" in self.net().parts(self.frozen) else "total"
 
     @cached_property
@@ -133,8 +133,8 @@ class Trial:
     def fit(
         self, kind: str, factor: float, steps: int, *, fresh: bool = False, noisy: bool = False
     ) -> bench.Fit:
-        """Remembered. `noisy`, since numbers that stay tell the samples apart, even behind a zeroed
-        input."""
+        """Remembered. Why `noisy`: numbers that stay the same tell the samples apart, even behind a
+        zeroed input."""
         key = (kind, factor, steps, fresh, noisy)
         if key not in self._fits:
             self._fits[key] = self._fit(*key)

@@ -123,7 +123,7 @@ class Bench(Protocol):
     small_s: float  # with the frozen batch
     quick: bool  # whether short trainings can afford the run's own batch
     overfit_steps: int  # that the frozen batch was given; further fits take as many; 0: none yet
-    suggestion: float | None  # a rate, by the range test; None where it has not been run
+    suggestion: float | None  # a rate, by the range test; None: not run, or nothing fell
 
     def net(self, factor: float = 1.0) -> Net:
         """A fresh one, with `factor` on its rate."""

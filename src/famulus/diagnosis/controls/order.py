@@ -1,9 +1,10 @@
-"""All controls of `famulus check`, in the order of those that want the same time.
+"""All controls of `famulus check`, in one list.
 
-`launch.check` runs the cheapest first, so that a small budget still asks most questions; the sort
-is stable. What is dear stands where it can build on others: the range test before the frozen batch,
-which tries its suggestion, and behind that batch `targets` and `input`, which take over its fits.
-Forecast and loader speed find no fault in the experiment and come last.
+`launch.check` runs what wants least time first, so that a small budget still asks most questions;
+the order here decides where two want the same. So one that builds on another stands behind it: the
+frozen batch tries what the range test suggests; `targets`, which wants as long as the frozen batch
+where few samples train, and `input` take over its fits. Forecast and loader speed look for no fault
+of the experiment and come last.
 """
 
 from famulus.diagnosis.controls import (
