@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from famulus.config.schema import Strict, Training
 from famulus.feed.source import Splits
-from famulus.feed.streams import sample_seeds
 from famulus.launch.check import controls
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Floor, Task
@@ -143,10 +142,6 @@ def found(task: Task, *only: str, budget_s: float = 60.0, **training: Any) -> di
     """Controls by name."""
     told = controls(ready(task, **training), budget_s, set(only))
     return {control.name: control for control in told}
-
-
-def seeds(count: int) -> np.ndarray:
-    return sample_seeds(0, 0, np.arange(count))
 
 
 def cause(task: Task, control: str, **training: Any) -> str:

@@ -73,7 +73,7 @@ def _few(names: Sequence[object] | None, shown: int = 4) -> str:
 def class_counts(bench: Bench) -> tuple[tuple, tuple[np.ndarray, np.ndarray]] | None:
     """Class lists and labels' counts of both parts, or None where a sample has none."""
     sources = bench.data.train, bench.data.validation
-    own = [getattr(s, "matched", getattr(s, "labels", None)) for s in sources]
+    own: list[Any] = [getattr(s, "matched", getattr(s, "labels", None)) for s in sources]
     own = [v for v in own if v is not None and np.ndim(v) == 1]
     if len(own) < 2 or "target" in bench.frozen:  # something else is learned
         return None

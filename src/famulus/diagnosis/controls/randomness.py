@@ -18,7 +18,7 @@ SAMPLES = 8  # that are loaded again and again
 
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
-    same = loaded_again(bench)
+    same = comparisons(bench)
     remedy = "draw every number in gather or finish from the sample's own seed"
     text, cause = "", "randomness-repeats"
     if not same["seed_again"] and same["copies"]:
@@ -37,7 +37,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
         yield Control(NAME, "ok", text, figures=same)
 
 
-def loaded_again(bench: Bench) -> dict[str, bool]:
+def comparisons(bench: Bench) -> dict[str, bool]:
     """Are the first samples of training bit for bit the same, loaded again in several ways?
 
     `seed_again`: the same seeds twice. `copies`: two copies of the source, as two worker processes

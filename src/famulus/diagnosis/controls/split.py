@@ -26,13 +26,13 @@ DECILES = np.linspace(0.05, 0.95, 7)
 def summary(values_BN: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers of each sample: name to B."""
     v = values_BN.reshape(len(values_BN), -1).astype(np.float64)
-    found = {"mean": v.mean(1)}
+    numbers = {"mean": v.mean(1)}
     if v.shape[1] > 1:
-        found["sd"] = v.std(1)
+        numbers["sd"] = v.std(1)
     if v.shape[1] >= 16:
         deciles = np.quantile(v, DECILES, axis=1)
-        found |= {f"quantile {q:.2f}": row for q, row in zip(DECILES, deciles, strict=True)}
-    return found
+        numbers |= {f"quantile {q:.2f}": row for q, row in zip(DECILES, deciles, strict=True)}
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def split(train: Mapping[str, np.ndarray], validation: Mapping[str, np.ndarray])
     shared = [n for n in train if n in validation and min(len(train[n]), len(validation[n])) > 3]
     if not shared:
         return Control(NAME, "skipped", "fewer than four samples on a side: nothing to compare")
-    found = {n: difference(summary(train[n]), summary(validation[n])) for n in shared}
-    name = max(found, key=lambda n: found[n].d if found[n].p <= LEVEL else -1)
-    most, counts = found[name], f"{len(train[name])} and {len(validation[name])} samples"
-    figures = {n: vars(d) for n, d in found.items()}
+    differences = {n: difference(summary(train[n]), summary(validation[n])) for n in shared}
+    name = max(differences, key=lambda n: differences[n].d if differences[n].p <= LEVEL else -1)
+    most, counts = differences[name], f"{len(train[name])} and {len(validation[name])} samples"
+    figures = {n: vars(d) for n, d in differences.items()}
     text = (
         f"{name}: {most.what} {most.train:.4g} in training, {most.validation:.4g} in validation:"
         f" {most.d:.2g} standard deviations apart, p {most.p:.3g} ({counts})"

@@ -91,8 +91,8 @@ def _named(names: list[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
-def moved(bench: Bench) -> tuple[list[Weight], list[str]]:
-    """Weights after a few steps, and buffers of frozen modules that moved."""
+def weights_after(bench: Bench) -> tuple[list[Weight], list[str]]:
+    """A few steps: weights, and buffers of frozen modules that moved."""
     net = bench.net()
     before = {n: p.detach().clone() for n, p in net.model.named_parameters()}
     buffers = {n: b.detach().clone() for n, b in net.model.named_buffers()}
@@ -125,7 +125,7 @@ def moved(bench: Bench) -> tuple[list[Weight], list[str]]:
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     exempt = f"{bench.changes}: they join later" if bench.changes else ""
-    yield moves(*moved(bench), STEPS, exempt)
+    yield moves(*weights_after(bench), STEPS, exempt)
 
 
 CHECK = Check(NAME, run, wanted=updates(STEPS), least=updates(STEPS))
