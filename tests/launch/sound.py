@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from famulus.config.schema import Strict, Training
 from famulus.feed.source import Source, Splits
-from famulus.feed.streams import sample_seeds
 from famulus.launch.check import controls
 from famulus.launch.plan import Ready
 from famulus.tasks.base import Floor, Task
@@ -104,6 +103,30 @@ class Sound(Task):
         raise NotImplementedError
 
 
+class Unsettled(Sound):
+    """Batch norm whose running statistics hardly follow."""
+
+    def build(self):
+        class Wide(nn.Module):  # far from mean 0 and sd 1, where running statistics start
+            def forward(self, x):
+                return 40 * x + 100
+
+        norm = nn.BatchNorm1d(24, momentum=1e-4)
+        return nn.Sequential(
+            nn.Flatten(), Wide(), nn.Linear(16, 24), norm, nn.ReLU(), nn.Linear(24, 3)
+        )
+
+
+class Counts(Sound):
+    """State of the task itself: what `resume` is there to find."""
+
+    seen = 0
+
+    def loss(self, model, batch, at):
+        self.seen += 1
+        return {"total": super().loss(model, batch, at)["total"] * (1 + self.seen % 7)}
+
+
 def ready(task: Task, **training: Any) -> Ready:
     given: dict[str, Any] = {
         "inputs": 12_000,
@@ -123,5 +146,13 @@ def found(task: Task, *only: str, budget_s: float = 60.0, **training: Any) -> di
     return {control.name: control for control in told}
 
 
-def seeds(count: int) -> np.ndarray:
-    return sample_seeds(0, 0, np.arange(count))
+def cause(task: Task, control: str, **training: Any) -> str:
+    """What that control names; empty where it accuses nothing."""
+    told = found(task, control, **training)
+    return next(c.cause for c in told.values() if c.name == control)
+
+
+def drawing(kind: type[Rows]) -> Rows:
+    """The sound training rows as a source that draws numbers."""
+    sound = rows(240, 0)
+    return kind(sound.image, sound.labels)

@@ -105,3 +105,12 @@ def test_it_is_said_before_the_run_and_stays_with_it(tmp_path, monkeypatch):
     assert told > 50  # torch alone is more
     shown = famulus("compare", "tiny", *where, "--format", "json").json()
     assert shown["rows"][0]["memory (MB)"] >= told
+
+
+def test_memory_that_is_left_is_what_the_kernel_says(tmp_path, monkeypatch):
+    told = tmp_path / "meminfo"
+    told.write_text("MemTotal:       24683432 kB\nMemAvailable:   21681840 kB\n")
+    monkeypatch.setattr(memory, "MACHINE", told)
+    assert memory.available(torch.device("cpu")) == 21681840 * 1024
+    monkeypatch.setattr(memory, "MACHINE", tmp_path / "none")
+    assert memory.available(torch.device("cpu")) is None

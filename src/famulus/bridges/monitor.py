@@ -30,7 +30,7 @@ from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
 from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis.contract import learned
-from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events

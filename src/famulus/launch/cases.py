@@ -213,7 +213,7 @@ def _checked(cell: Ready, budget_s: float | None) -> Iterator[dict[str, Any]]:
     from famulus.launch.check import check
 
     for control in check([cell], CONTROLS_S if budget_s is None else budget_s):
-        yield {"kind": "control", **control.json()}
+        yield control.event()
 
 
 def code_fingerprint() -> str:

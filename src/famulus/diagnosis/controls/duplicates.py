@@ -4,16 +4,20 @@ Exact copies by their bytes; near ones by the correlation of small thumbnails.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, Control
+from famulus.diagnosis.controls.samples import some
 
 NAME = "duplicates"
+MANY = 8192  # samples of a split that are compared
 SIDE = {1: 64, 2: 12, 3: 6}  # of a thumbnail, by the number of axes
 ALIKE = 0.997  # correlation of two thumbnails
 MOST = 0.01  # share of validation samples
@@ -37,8 +41,8 @@ def thumbnails(samples: Tensor) -> Tensor:
     x = x[:, None] if x.ndim == 2 else x
     axes = min(x.ndim - 2, 3)
     x = x.reshape(len(x), -1, *x.shape[-axes:])
-    pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[axes - 1]
-    rows = pool(x, tuple(min(SIDE[axes], n) for n in x.shape[2:])).flatten(1)
+    pools: Any = F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d
+    rows = pools[axes - 1](x, tuple(min(SIDE[axes], n) for n in x.shape[2:])).flatten(1)
     rows = rows - rows.mean(1, keepdim=True)
     pattern = (
         rows.norm(dim=1) > 0.02 * samples.float().std().clamp(min=1e-12) * rows.shape[1] ** 0.5
@@ -65,18 +69,43 @@ def _digest(row: Tensor) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(row.cpu().numpy()).tobytes()).digest()
 
 
-def duplicates(found: Copies) -> Control:
-    share = (found.exact + found.near) / found.of
-    figures = {"exact": found.exact, "near": found.near, "of": found.of, "against": found.against}
+def duplicates(pairs: Copies) -> Control:
+    share = (pairs.exact + pairs.near) / pairs.of
+    figures = {name: value for name, value in vars(pairs).items() if name != "example"}
     text = (
-        f"of {found.of:,} validation samples {found.exact:,} are also among {found.against:,} of"
-        f" training, {found.near:,} more nearly so"
+        f"of {pairs.of:,} validation samples {pairs.exact:,} are also among {pairs.against:,} of"
+        f" training, {pairs.near:,} more nearly so"
     )
-    if found.example:
-        figures["example"] = list(found.example)
-        text += f", as training {found.example[0]} = validation {found.example[1]}"
-    if found.exact <= MOST * found.of and share <= ALIKE_MOST:
+    if pairs.example:
+        figures["example"] = list(pairs.example)
+        text += f", as training {pairs.example[0]} = validation {pairs.example[1]}"
+    if pairs.exact <= MOST * pairs.of and share <= ALIKE_MOST:
         return Control(NAME, "ok", text, figures=figures)
-    verdict = "failed" if found.exact > 10 * MOST * found.of else "warning"
+    verdict = "failed" if pairs.exact > 10 * MOST * pairs.of else "warning"
     remedy = "remove the copies, or split by source: scores flatter"
     return Control(NAME, verdict, text, remedy, figures, "duplicates-across-split")
+
+
+def twins(bench: Bench, limit_s: float) -> Copies | None:
+    """Of the tensor with most numbers; None where a sample is no picture and no volume."""
+    validation = some(bench.data.validation, MANY, limit_s / 3)
+    name = max(validation, key=lambda n: validation[n][0].numel())
+    if validation[name].ndim < 3 or validation[name].is_complex():
+        return None
+    train = some(bench.data.train, MANY, limit_s / 3, train=True)
+    pairs = copies(train[name], validation[name])
+    if pairs.example is None:
+        return pairs
+    t, v = pairs.example
+    return replace(pairs, example=(int(train["index"][t]), int(validation["index"][v])))
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    pairs = twins(bench, limit_s)
+    if pairs is None:
+        yield Control(NAME, "skipped", "samples are no pictures: nothing to compare")
+    else:
+        yield duplicates(pairs)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: 3.0)

@@ -1,32 +1,14 @@
 """What nothing-learned scores, beside what the untrained net scores (K1, K2)."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
-from famulus.diagnosis.controls import Control
+import torch
+
+from famulus.diagnosis.controls.bench import Bench, Check, Control
 
 TIMES = 3.0  # theory times this, or over this, is off: random nets are near it, not on it
 LEAST = 1.0  # of a theory near 0: in its own unit
-
-
-class Stated(Protocol):
-    """A task's floor."""
-
-    score: str
-    value: float
-    means: str
-
-
-def floors(stated: Iterable[Stated], untrained: Mapping[str, float]) -> Iterator[Control]:
-    """One line a floor; the untrained net's own score beside it where it has one."""
-    for floor in stated:
-        text = f"{floor.means}: {floor.score} = {floor.value:.5g}"
-        figures = {floor.score: floor.value}
-        if floor.score in untrained:
-            text += f"; untrained {untrained[floor.score]:.5g}"
-            figures["untrained"] = untrained[floor.score]
-        yield Control("floor", "ok", text, figures=figures)
 
 
 def initial_loss(score: str, theory: float, measured: float) -> Control:
@@ -41,12 +23,31 @@ def initial_loss(score: str, theory: float, measured: float) -> Control:
     if low <= measured <= high or abs(measured - theory) < 1e-6:
         return Control(name, "ok", text, figures=figures)
     figures["ratio"] = measured / theory if theory else math.inf
-    return Control(
-        name,
-        "warning",
-        f"{text}: more than {TIMES:g} times off",
+    text += f": more than {TIMES:g} times off"
+    remedy = (
         "activations only once (a loss from logits takes no sigmoid), inputs and targets of unit"
-        " scale, a last layer that starts near 0",
-        figures,
-        "wrong-initial-loss",
+        " scale, a last layer that starts near 0"
     )
+    return Control(name, "warning", text, remedy, figures, "wrong-initial-loss")
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    """One line a floor; the untrained net's own score beside it where it has one."""
+    theory = bench.floors.get("initial loss")
+    with torch.no_grad():
+        untrained = bench.scores(bench.net().model.eval())
+    for floor in bench.floors.values():
+        text = f"{floor.means}: {floor.score} = {floor.value:.5g}"
+        figures = {floor.score: floor.value}
+        if floor.score in untrained:
+            text += f"; untrained {untrained[floor.score]:.5g}"
+            figures["untrained"] = untrained[floor.score]
+        yield Control("floor", "ok", text, figures=figures)
+    if theory is None:
+        yield Control("initial loss", "skipped", "the task states no theory of it")
+    else:
+        measured = untrained.get(theory.score, math.nan)
+        yield initial_loss(theory.score, theory.value, measured)
+
+
+CHECK = Check("floor", run, wanted=lambda bench: 0.3)

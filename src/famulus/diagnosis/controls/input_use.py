@@ -4,15 +4,24 @@ Source: the random-label test of Zhang et al. 2017, arXiv 1611.03530, and TheDee
 input, here against the true pairs from the same start, not against a limit.
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, Fit
+import torch
+from torch import Tensor, nn
+
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Control, Fit
+from famulus.diagnosis.controls.calls import calls_of
+from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, affordable
+from famulus.diagnosis.controls.overfit import STEPS as FITTED
+from famulus.diagnosis.controls.samples import part_of
 
 NAME = "input"
 KINDS = ("zeroed", "shuffled", "noise")
+STEPS = 60  # of a short training on each kind of input
 LITTLE = 0.05  # share of the first loss that must be learned before anything is said
 NEEDS = 0.05  # share of what was learned that must be owed to the input
 USED = 0.01  # of the loss, ahead of both zeroed and shuffled input: it is read, if to little gain
@@ -39,47 +48,115 @@ def input_use(
     others = {kind: learn(kind).after for kind in KINDS}
     best = min((v for v in others.values() if math.isfinite(v)), default=math.inf)
     figures = {"before": true.before, "true": true.after, **others, "steps": true.steps}
-    said = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
-    text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {said}"
+    ends = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
+    text = f"held-out {part} after {true.steps} steps: true pairs {true.after:.4g}, {ends}"
     remedy = "look where the input goes: a variable that is overwritten, a branch without effect"
     if not true.after < true.before + LITTLE * abs(true.before):
         return Control(NAME, "skipped", f"{text}: worse than {true.before:.4g}", "", figures)
     if true.after in (true.blind, others["shuffled"]):
-        told = f"{text}; other samples' input or none changes nothing, not in the last digit"
-        return Control(NAME, "failed", told, remedy, figures, "input-unused")
+        text += "; other samples' input or none changes nothing, not in the last digit"
+        return Control(NAME, "failed", text, remedy, figures, "input-unused")
     learned = max(abs(true.before - true.after), abs(true.before - best))
     learned = max(learned, LITTLE * abs(true.before), 1e-12)
     gained = (best - true.after) / learned
     figures["gained"] = gained
     if gained > NEEDS:
-        told = f"{text}: {min(gained, 1):.0%} of what was learned needs the input"
-        return Control(NAME, "ok", told, figures=figures)
+        text += f": {min(gained, 1):.0%} of what was learned needs the input"
+        return Control(NAME, "ok", text, figures=figures)
     for factor in (1.0, FACTORS[0]):  # what is learned first is the best constant: give it time
         frozen, blind = fit("true", factor), fit("zeroed", factor)
         figures |= {"frozen": frozen.last, "frozen_zeroed": blind.last, "factor": factor}
         way = frozen.first - min(frozen.last, blind.last)
         halved = 0 <= frozen.last < blind.last / 2  # where the best constant is nearly right
         if (blind.last - frozen.last) > AHEAD * way > 0 or halved:
-            told = (
-                f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
-                f" the net can use its input; held out, {true.steps} steps don't show it yet"
-            )
-            return Control(NAME, "ok", told, figures=figures)
-    told = (
-        f"{text}; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
-        f" {factor:g} times the rate: as good without the input as with it"
-    )
+            text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
+            text += f" the net can use its input; held out, {true.steps} steps don't show it yet"
+            return Control(NAME, "ok", text, figures=figures)
     ahead = min(others["zeroed"], others["shuffled"]) - true.after
     if ahead > USED * abs(true.after):
-        said = f"{text}; ahead of zeroed and shuffled input, but by too little to tell more"
-        return Control(NAME, "skipped", said, "", figures)
+        text += "; ahead of zeroed and shuffled input, but by too little to tell more"
+        return Control(NAME, "skipped", text, "", figures)
+    text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}, at"
+    text += f" {factor:g} times the rate: as good without the input as with it"
     level = max(abs(frozen.last), abs(blind.last), 1e-12)
     if not way > LITTLE * abs(frozen.first) or abs(frozen.last - blind.last) > AHEAD * level:
-        return Control(
-            NAME,
-            "skipped",
-            f"{told}, but what is learned is too little, or too uneven, to tell",
-            "",
-            figures,
-        )
-    return Control(NAME, "failed", told, remedy, figures, "input-unused")
+        text += ", but what is learned is too little, or too uneven, to tell"
+        return Control(NAME, "skipped", text, "", figures)
+    return Control(NAME, "failed", text, remedy, figures, "input-unused")
+
+
+@contextlib.contextmanager
+def corrupted(model: nn.Module, kind: str, seed: int) -> Iterator[None]:
+    """The model is called with zeros, other samples' inputs, or numbers drawn from all of them.
+
+    `kind`: "true" or one of KINDS. Integers (codes) stay in their range. torch's streams are left
+    alone, and so is the batch that the loss sees.
+    """
+    if kind == "true":
+        yield
+        return
+
+    def replace(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        generator = torch.Generator().manual_seed(seed)
+        batch = next((len(a) for a in args if isinstance(a, Tensor) and a.ndim > 1), 0)
+        changed = tuple(_replaced(a, kind, batch, generator) for a in args)
+        named = {k: _replaced(v, kind, batch, generator) for k, v in kwargs.items()}
+        return changed, named
+
+    handle = model.register_forward_pre_hook(replace, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _replaced(value: Any, kind: str, batch: int, generator: torch.Generator) -> Any:
+    """One argument of the model; what has no axis of samples (a kernel) stays."""
+    if not isinstance(value, Tensor) or value.ndim < 2 or len(value) != batch:
+        return value
+    if kind == "zeroed":
+        return torch.zeros_like(value)
+    if kind == "shuffled":  # by at least one place: no sample keeps its own
+        order = torch.randperm(len(value), generator=generator)
+        shifted = torch.empty_like(order)
+        shifted[order] = order.roll(1)
+        return value[shifted.to(value.device)]
+    chosen = torch.randint(value.numel(), (value.numel(),), generator=generator)
+    return value.flatten()[chosen.to(value.device)].view_as(value)
+
+
+def learn(bench: Bench, kind: str, steps: int) -> Learned:
+    net, part = bench.net(), bench.part
+    before = net.judge(bench.held, kind)[part]
+    few = slice(0, len(bench.frozen["index"]))
+    for number, batch in enumerate(bench.fed(steps)):
+        net.step(batch if bench.quick else part_of(batch, few), number, kind)
+    blind = net.judge(bench.held, "zeroed")[part] if kind == "true" else float("nan")
+    return Learned(before, net.judge(bench.held, kind)[part], blind, steps)
+
+
+def _short_s(bench: Bench) -> float:
+    """Seconds of an update of a short training."""
+    return bench.step_s if bench.quick else min(bench.step_s, bench.small_s)
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    steps = int(min(STEPS, max(LEAST, limit_s / _short_s(bench) / (1 + len(KINDS)) / 2)))
+    fitted = bench.overfit_steps or affordable(bench, limit_s)
+    calls = calls_of(bench.net(), bench.frozen)
+    if not any(a.ndim > 1 for call in calls for a in call.arguments):
+        yield Control(NAME, "skipped", "the loss does not call the net with a batch")
+        return
+    yield input_use(
+        lambda kind: learn(bench, kind, steps),
+        lambda kind, factor: bench.fit(kind, factor, fitted, noisy=True),
+        bench.part,
+    )
+
+
+CHECK = Check(
+    NAME,
+    run,
+    wanted=lambda bench: 4 * STEPS * _short_s(bench) + 3 * FITTED * bench.small_s,
+    least=lambda bench: 4 * LEAST * _short_s(bench),
+)

@@ -6,10 +6,10 @@ with a zeroed input, which leaves nothing to learn but the best constant.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Control, Fit, small_updates
+from famulus.diagnosis.controls.parameters import trained_numbers
 
 NAME = "overfit one batch"
 SHARE = 0.5  # of the way from the first loss to `best` that must be gone
@@ -17,21 +17,6 @@ AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
 SLOWER = 0.01  # on the rate, where the configured one makes it worse
 FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A short training on one frozen batch: losses in train mode, the last one in eval mode too."""
-
-    first: float
-    last: float
-    judged: float  # in eval mode, after the last step
-    steps: int
-    other: float | None = None  # in train mode, under other random numbers
-
-    def gone(self, best: float) -> float:
-        """Share of the way from the first loss to `best`."""
-        return (self.first - self.last) / max(self.first - best, 1e-12)
 
 
 def overfit(
@@ -49,33 +34,26 @@ def overfit(
     `numbers` count what is trained and what is to be learned: a net of a few weights can't.
     `faster`: a factor on the rate that promises more; a tenth of it and itself are tried, too.
     """
-    found = fit("true", 1.0)
-    figures = {"first": found.first, "last": found.last, "steps": found.steps}
-    if not math.isfinite(found.last):
-        return _broken(fit, found, part, figures)
-    gone = found.gone(best)
-    figures |= {"share_gone": gone, "eval": found.judged}
-    text = (
-        f"{part} {found.first:.4g} → {found.last:.4g} in {found.steps} steps on one frozen batch,"
-        f" {found.judged:.4g} in eval mode"
-    )
+    own = fit("true", 1.0)
+    figures = {"first": own.first, "last": own.last, "steps": own.steps}
+    if not math.isfinite(own.last):
+        return _broken(fit, own, part, figures)
+    gone = own.gone(best)
+    figures |= {"share_gone": gone, "eval": own.judged}
+    text = f"{part} {own.first:.4g} → {own.last:.4g} in {own.steps} steps on one frozen batch,"
+    text += f" {own.judged:.4g} in eval mode"
     if gone >= SHARE:
-        gap = found.judged - found.last
+        gap = own.judged - own.last
         # Noise that stays the same is learned by heart, too; other noise shows it in train mode.
-        noise = 0.0 if found.other is None else found.other - found.last
-        way = SHARE * (found.first - found.last)
+        noise = 0.0 if own.other is None else own.other - own.last
+        way = SHARE * (own.first - own.last)
         if not math.isfinite(gap) or gap > way >= noise:
-            return Control(
-                NAME,
-                "failed",
-                f"{text}: what was learned is not there in eval mode",
-                "a larger training.batch, less dropout, or another norm than batch norm: its"
-                " running statistics are not those of the batch",
-                figures,
-                "train-eval-gap",
-            )
+            text += ": what was learned is not there in eval mode"
+            remedy = "a larger training.batch, less dropout, or another norm than batch norm: its"
+            remedy += " running statistics are not those of the batch"
+            return Control(NAME, "failed", text, remedy, figures, "train-eval-gap")
         return Control(NAME, "ok", text, figures=figures)
-    if not found.last < found.first:
+    if not own.last < own.first:
         slower = fit("true", SLOWER)
         if math.isfinite(slower.last) and slower.gone(best) >= SHARE:
             return _too_fast(slower, text, figures)
@@ -84,32 +62,27 @@ def overfit(
         quick = fit("true", factor)
         if math.isfinite(quick.last) and quick.gone(best) >= SHARE:
             figures |= {"faster": quick.last, "factor": factor}
-            told = f"{text}; {quick.last:.4g} at {factor:.3g} times the rate: it can, given time"
-            return Control(NAME, "ok", told, figures=figures)
+            text += f"; {quick.last:.4g} at {factor:.3g} times the rate: it can, given time"
+            return Control(NAME, "ok", text, figures=figures)
     text += f": only {gone:.0%} of the way to {best:.4g}"
     if 0 < 10 * weights < numbers:
-        told = f"{text}; {weights:,} weights can't hold {numbers:,} numbers"
-        return Control(NAME, "ok", told, figures=figures)
+        text += f"; {weights:,} weights can't hold {numbers:,} numbers"
+        return Control(NAME, "ok", text, figures=figures)
     blind = fit("zeroed", 1.0)
     figures["zeroed"] = blind.last
-    if blind.last - found.last > AHEAD * (found.first - best):
-        told = f"{text}, yet less than {blind.last:.4g} without an input: it learns, slowly"
-        return Control(NAME, "ok", told, figures=figures)
-    return Control(
-        NAME,
-        "failed",
-        f"{text}, also at up to {max(*FACTORS, *more):.3g} times the rate; {blind.last:.4g} with a"
-        " zeroed input",
-        "the loss does not reach the weights, or target and input do not belong together: look at"
-        " one sample; a higher training.optimizer.lr does not help",
-        figures,
-        "cannot-overfit",
-    )
+    if blind.last - own.last > AHEAD * (own.first - best):
+        text += f", yet less than {blind.last:.4g} without an input: it learns, slowly"
+        return Control(NAME, "ok", text, figures=figures)
+    text += f", also at up to {max(*FACTORS, *more):.3g} times the rate; {blind.last:.4g} with a"
+    text += " zeroed input"
+    remedy = "the loss does not reach the weights, or target and input do not belong together:"
+    remedy += " look at one sample; a higher training.optimizer.lr does not help"
+    return Control(NAME, "failed", text, remedy, figures, "cannot-overfit")
 
 
-def _broken(fit: Callable[[str, float], Fit], found: Fit, part: str, figures: dict) -> Control:
+def _broken(fit: Callable[[str, float], Fit], own: Fit, part: str, figures: dict) -> Control:
     """Not finite: because of the rate, if a tenth or a hundredth of it stays finite."""
-    text = f"{part} became {found.last} at step {found.steps} on one frozen batch"
+    text = f"{part} became {own.last} at step {own.steps} on one frozen batch"
     for factor in (0.1, SLOWER):
         slower = fit("true", factor)
         if math.isfinite(slower.last):
@@ -123,3 +96,24 @@ def _too_fast(slower: Fit, text: str, figures: dict) -> Control:
     remedy = "divide training.optimizer.lr by 10 or 100, or set training.clip: 1.0"
     text += f"; {slower.last:.4g} at a lower rate"
     return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+
+
+def affordable(bench: Bench, limit_s: float) -> int:
+    """Steps of one fit."""
+    return int(min(STEPS, max(LEAST, limit_s / bench.small_s / 2)))
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    steps = bench.overfit_steps = affordable(bench, limit_s)
+    lr = bench.training.optimizer.lr
+    yield overfit(
+        lambda kind, factor: bench.fit(kind, factor, steps, noisy=kind != "true"),
+        bench.part,
+        bench.best,
+        weights=trained_numbers(bench.net().model),
+        numbers=max(v.numel() for v in bench.frozen.values()),
+        faster=bench.suggestion / lr if bench.suggestion and lr else None,
+    )
+
+
+CHECK = Check(NAME, run, wanted=small_updates(2 * STEPS), least=small_updates(4 * LEAST))

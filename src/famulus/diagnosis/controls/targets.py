@@ -1,10 +1,15 @@
 """Are the targets other ones at every look (K3)? Then no batch is ever learned by heart."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from famulus.diagnosis.controls import Control
-from famulus.diagnosis.controls.overfit import SHARE, Fit
+import torch
+
+from famulus.diagnosis.controls.bench import Bench, Check, Control, Fit
+from famulus.diagnosis.controls.calls import NOT_ONCE, Free
+from famulus.diagnosis.controls.free_output import descend
+from famulus.diagnosis.controls.overfit import SHARE, STEPS, affordable
 
 NAME = "targets"
 TIMES = 5.0  # what frozen targets leave, where drawn ones leave more than they should
@@ -41,18 +46,56 @@ def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best:
         return Control(NAME, "ok", text, figures=figures)
     frozen, moving = fit(True), fit(False)
     figures |= {"frozen": frozen.last, "moving": moving.last, "steps": frozen.steps}
-    text = (
-        f"targets are drawn anew in every epoch: one batch {frozen.first:.4g} → {frozen.last:.4g}"
-        f" frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
-    )
+    text = f"targets are drawn anew in every epoch: one batch {frozen.first:.4g} →"
+    text += f" {frozen.last:.4g} frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
     heart = frozen.gone(best) >= SHARE and moving.last - best > TIMES * (frozen.last - best)
     if samples <= FEW and heart:
-        return Control(
-            NAME,
-            "failed",
-            f"{text}; {samples} samples can't be learned by heart so",
-            "data.frozen: true for a test by heart; many samples for training",
-            figures,
-            "targets-redrawn",
-        )
+        text += f"; {samples} samples can't be learned by heart so"
+        remedy = "data.frozen: true for a test by heart; many samples for training"
+        return Control(NAME, "failed", text, remedy, figures, "targets-redrawn")
     return Control(NAME, "ok", text, figures=figures)
+
+
+def looks_of(bench: Bench) -> Looks | None:
+    """None where the loss does not call the net once with a batch."""
+    net = bench.net()
+    kept = copy.deepcopy(net.model.state_dict())
+    one = Free(net, bench.reloaded(0))
+    net.model.load_state_dict(kept)  # running averages move with every call
+    two = Free(net, bench.reloaded(1))
+    if not one.outputs or not two.outputs:
+        return None
+    whole = slice(0, one.samples)
+    first, second = one.calls[0].arguments, two.calls[0].arguments
+    same = len(first) == len(second) and all(map(torch.equal, first, second))
+    _, ends = descend(one.outputs, lambda free: one.loss(free, whole), 20)  # answers that tell
+
+    def lost(epoch: Free, noise: int = 0) -> float:
+        net.model.load_state_dict(kept)
+        return float(epoch.loss(ends, whole, noise))
+
+    with torch.no_grad():
+        loss, other = [lost(one, noise) for noise in (0, 1, 0, 0)], lost(two)
+    counts = any(value != loss[0] for value in loss[2:])  # a task that counts its calls
+    return Looks(same, loss[0] == other or counts, loss[0] == loss[1] or counts)
+
+
+def _few(bench: Bench) -> bool:
+    """Else nobody wants them by heart."""
+    return len(bench.data.train) <= FEW
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    looks = looks_of(bench.on_cpu())
+    if looks is None:
+        yield Control(NAME, "skipped", NOT_ONCE)
+        return
+    steps = bench.overfit_steps or affordable(bench, limit_s)
+
+    def fit(frozen: bool) -> Fit:
+        return bench.fit("true", 1.0, steps, fresh=not frozen)
+
+    yield targets(looks, len(bench.data.train), fit if _few(bench) else None, bench.best)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: (2 * STEPS if _few(bench) else 5) * bench.small_s)

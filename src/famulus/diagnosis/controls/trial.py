@@ -64,13 +64,8 @@ def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
     found = copy.deepcopy(model)
     for module in found.modules():
-        for name in (
-            "_forward_hooks",
-            "_forward_pre_hooks",
-            "_backward_hooks",
-            "_backward_pre_hooks",
-        ):
-            getattr(module, name).clear()
+        for kind in ("forward", "forward_pre", "backward", "backward_pre"):
+            getattr(module, f"_{kind}_hooks").clear()
     return found
 
 
@@ -134,8 +129,8 @@ def with_relu(model: nn.Module) -> bool:
 
 def redraw(model: nn.Module) -> None:
     for module in model.modules():
-        if callable(getattr(module, "reset_parameters", None)):
-            module.reset_parameters()
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
 
 
 def cut(batches: list[Batch], size: int) -> list[Batch]:
@@ -196,11 +191,10 @@ def unusual_start(subject: Subject) -> bool:
     """Weights all alike, or of another size than torch's layers start with."""
     other = bare(subject.model)
     redraw(other)
-    for name, drawn in other.named_parameters():
-        given = subject.start.get(name)
+    for name, parameter in other.named_parameters():
+        given, drawn = subject.start.get(name), parameter.detach()
         if given is None or drawn.dim() < 2:
             continue
-        drawn = drawn.detach()
         sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
         alike = float(given.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
         if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from famulus.diagnosis.contract import LEARNED
-from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import (
     Change,
     Judged,

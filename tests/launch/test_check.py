@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from famulus.launch.bench import of_net
-from famulus.launch.bench.entries import names
-from famulus.launch.bench.trial import Trial
+from famulus.diagnosis.controls.order import CHECKS
 from famulus.launch.check import controls
-from famulus.training import memory
-from famulus.training.randomness import Streams
+from famulus.launch.trial import Trial
 from tests.launch.sound import Sound, found, ready, rows
 
 
@@ -20,7 +17,12 @@ def bad(told):
 def test_nothing_is_accused():
     told = found(Sound())
     assert bad(told) == {}
-    expected = set(names()) - {"self tests", "loader threads", "batch sizes", "parameters"}
+    expected = {check.name for check in CHECKS} - {
+        "self tests",
+        "loader threads",
+        "batch sizes",
+        "parameters",
+    }
     assert expected <= set(told)
     assert [n for n, c in told.items() if c.verdict == "skipped"] == []
 
@@ -76,24 +78,3 @@ def test_an_event_is_what_a_store_keeps():
     control = found(Sound(), "labels")["labels"]
     assert control.event() == {"kind": "control", **control.json()}
     assert control.event()["cause"] == ""
-
-
-def test_larger_batches_are_tried_as_far_as_memory_goes(monkeypatch):
-    """A sound net of small samples: all of them fit, and with room for 1.5 of its batches few."""
-    trial = Trial(ready(Sound()), torch.device("cpu"))
-    own = trial.training.batch
-    with Streams(0, torch.device("cpu")).isolated():
-        free = list(of_net.sizes(trial, 60.0))
-        assert [s.batch for s in free] == [own // 4, own // 2, own, 2 * own, 4 * own]
-        one = free[2].memory_mb * 1e6 / own
-        monkeypatch.setattr(memory, "available", lambda device: int(2 * one * 1.5 * own))
-        assert max(s.batch for s in of_net.sizes(trial, 60.0)) == own
-
-
-def test_memory_that_is_left_is_what_the_kernel_says(tmp_path, monkeypatch):
-    told = tmp_path / "meminfo"
-    told.write_text("MemTotal:       24683432 kB\nMemAvailable:   21681840 kB\n")
-    monkeypatch.setattr(memory, "MACHINE", told)
-    assert memory.available(torch.device("cpu")) == 21681840 * 1024
-    monkeypatch.setattr(memory, "MACHINE", tmp_path / "none")
-    assert memory.available(torch.device("cpu")) is None

@@ -6,13 +6,17 @@ rate from the same start: the trial decides, not a table.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from famulus.diagnosis.controls import Control
+from torch import Tensor, nn
+
+from famulus.config.schema import Optimizer
+from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Control, small_updates
 
 NAME = "learning rate"
 LOW, HIGH, STEPS = 1e-8, 1.0, 100
+TRIED = 40  # steps at a rate
 STOP = 4.0  # times the best loss
 SMOOTH = 0.8  # of the running mean
 BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
@@ -41,7 +45,9 @@ class Sweep:
 
 def sweep(step: Callable[[float], float], steps: int = STEPS) -> Sweep:
     """`step(rate)`: one update at this rate; its loss. One net throughout."""
-    rates, losses, mean, best = [], [], 0.0, math.inf
+    rates: list[float] = []
+    losses: list[float] = []
+    mean, best = 0.0, math.inf
     for number in range(steps):
         rate = LOW * (HIGH / LOW) ** (number / max(1, steps - 1))
         value = step(rate)
@@ -67,29 +73,19 @@ class Tried:
     distance: float  # root mean square of what the weights had moved half way down
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What the run has: its optimizer, its rate, and the rate summed over all its updates."""
+def rate(
+    test: Sweep, tried: Callable[[float], Tried], spec: Optimizer, summed: float, updates: int
+) -> Control:
+    """`tried(rate)` trains from the same start. A trial at a tenth or at the suggestion decides.
 
-    optimizer: str
-    lr: float
-    summed: float
-    updates: int
-
-
-def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Control:
-    """`tried(rate)` trains from the same start. A trial at a tenth or at the suggestion decides."""
-    suggestion, lr = found.suggestion, budget.lr
-    figures = {
-        "suggestion": suggestion,
-        "configured": lr,
-        "diverged": found.diverged,
-        "summed": budget.summed,
-        "updates": budget.updates,
-    }
+    `summed`: the rate over all `updates` of the run.
+    """
+    suggestion, lr = test.suggestion, spec.lr
+    figures = {"suggestion": suggestion, "configured": lr, "diverged": test.diverged}
+    figures |= {"summed": summed, "updates": updates}
     shown = "nothing fell" if suggestion is None else f"steepest fall at {suggestion:.2g}"
     text = f"range test: {shown}"
-    text += f", diverges at {found.diverged:.2g}" if found.diverged else ""
+    text += f", diverges at {test.diverged:.2g}" if test.diverged else ""
     text += f"; configured {lr:.3g}"
     own = tried(lr)
     figures |= {"first": own.first, "last": own.last}
@@ -112,18 +108,16 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
     enough, distance = _gentlest(tried, suggestion, quick, lr)
     figures |= {"enough": enough, "distance": distance}
     remedy = f"training.optimizer.lr: {suggestion:.1g}, or a longer run"
-    if budget.optimizer.lower() in BOUNDED and budget.summed < REACH * distance:
-        text += (
-            f"; all {budget.updates:,} updates together move a weight by at most"
-            f" {budget.summed:.2g}; a trial had gone {distance:.2g} half way down"
-        )
+    if spec.name.lower() in BOUNDED and summed < REACH * distance:
+        text += f"; all {updates:,} updates together move a weight by at most {summed:.2g}; a trial"
+        text += f" had gone {distance:.2g} half way down"
         return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
-    worth = budget.summed / enough
+    worth = summed / enough
     figures["worth_steps"] = worth
     if worth < LEAST_STEPS:
         text += f"; the whole run amounts to {worth:.2g} updates at a rate of {enough:.2g}"
-        if lr * budget.updates / enough >= LEAST_STEPS:  # the rate would do: its schedule does not
-            text += f", and would to {lr * budget.updates / enough:.2g} if the rate stayed"
+        if lr * updates / enough >= LEAST_STEPS:  # the rate would do: its schedule does not
+            text += f", and would to {lr * updates / enough:.2g} if the rate stayed"
             remedy = "training.schedule.name: constant, or one that falls later"
             return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
         return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
@@ -133,8 +127,8 @@ def rate(found: Sweep, tried: Callable[[float], Tried], budget: Budget) -> Contr
 def _best(tried: Callable[[float], Tried], suggestion: float, lr: float) -> tuple[float, Tried]:
     """The suggestion, or a tenth or a hundredth of it where that comes further in the trial."""
     rates = [r for r in (suggestion, suggestion / 10, suggestion / 100) if r > lr]
-    found = [(rate, tried(rate)) for rate in rates]
-    return min(found, key=lambda row: row[1].last if math.isfinite(row[1].last) else math.inf)
+    rows = [(rate, tried(rate)) for rate in rates]
+    return min(rows, key=lambda row: row[1].last if math.isfinite(row[1].last) else math.inf)
 
 
 def _gentlest(
@@ -148,8 +142,46 @@ def _gentlest(
     for slower in (suggestion / 10, suggestion / 100):
         if slower <= lr:
             break
-        found = tried(slower)
-        if not found.first - found.last >= HALF * (quick.first - quick.last):
+        trial = tried(slower)
+        if not trial.first - trial.last >= HALF * (quick.first - quick.last):
             break
-        rate, distance = slower, min(distance, found.distance)
+        rate, distance = slower, min(distance, trial.distance)
     return rate, distance
+
+
+def short_run(bench: Bench, rate: float, steps: int) -> Tried:
+    net, values, way = bench.net(), [], []
+    net.rate(rate)
+    before = [p.detach().clone() for p in net.model.parameters()]
+    for _ in range(steps):
+        values.append(net.step(bench.frozen, noise=0, at=0)["total"])
+        way.append(_distance(net.model, before))
+        if not values[-1] < float("inf"):
+            return Tried(values[0], float("nan"), way[-1])
+    half = (values[0] + min(values)) / 2
+    at = next(i for i, v in enumerate(values) if v <= half)
+    tail = values[-max(1, steps // 10) :]
+    return Tried(values[0], sum(tail) / len(tail), way[max(at - 1, 0)])
+
+
+def _distance(model: nn.Module, before: list[Tensor]) -> float:
+    pairs = [(p, b) for p, b in zip(model.parameters(), before, strict=True) if p.requires_grad]
+    total = sum(float((p.detach() - b).double().square().sum()) for p, b in pairs)
+    return (total / max(1, sum(b.numel() for _, b in pairs))) ** 0.5
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    share, spec = limit_s / bench.small_s, bench.training.optimizer
+    steps = int(min(TRIED, max(LEAST, share / 6)))
+    net = bench.net()
+
+    def step(rate: float) -> float:
+        net.rate(rate)
+        return net.step(bench.frozen, noise=0, at=0)["total"]
+
+    test = sweep(step, int(min(STEPS, max(30, share / 2))))
+    bench.suggestion = test.suggestion
+    yield rate(test, lambda value: short_run(bench, value, steps), spec, *bench.summed_rate())
+
+
+CHECK = Check(NAME, run, wanted=small_updates(220), least=small_updates(60))

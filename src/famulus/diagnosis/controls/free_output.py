@@ -7,12 +7,14 @@ of trained nets.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from famulus.diagnosis.controls import Control
+from famulus.diagnosis.controls.bench import Bench, Check, Control
+from famulus.diagnosis.controls.calls import NOT_ONCE, Free
 
 NAME = "free output"
 STEPS = 150
@@ -22,7 +24,9 @@ LOST = 0.25  # share of the way down that must be out of reach before anything i
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "softmax": lambda t: t.softmax(-1)}
 SKIPPED = ("View", "Reshape", "Squeeze", "Unsqueeze", "Clone", "Copy", "Slice", "Select", "Alias")
 
-Loss = Callable[[Sequence[Tensor], slice], Tensor]  # outputs, of which samples
+Tensors = Sequence[Tensor]
+Whole = Callable[[Tensors], Tensor]  # outputs
+Loss = Callable[[Tensors, slice], Tensor]  # outputs, of which samples
 
 
 def activation_of(output: Tensor) -> str | None:
@@ -39,16 +43,12 @@ def activation_of(output: Tensor) -> str | None:
     return None
 
 
-def descend(
-    start: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor], steps: int = STEPS
-) -> tuple[float, list[Tensor]]:
+def descend(start: Tensors, loss: Whole, steps: int = STEPS) -> tuple[float, list[Tensor]]:
     """(least loss on the way, the outputs at its end) with free `start`: the better of RATES."""
     return min((_descend(start, loss, steps, rate) for rate in RATES), key=lambda row: row[0])
 
 
-def _descend(
-    start: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor], steps: int, rate: float
-) -> tuple[float, list[Tensor]]:
+def _descend(start: Tensors, loss: Whole, steps: int, rate: float) -> tuple[float, list[Tensor]]:
     free = [t.detach().clone().requires_grad_() for t in start]
     optimizer = torch.optim.Adam(free, lr=rate)
     least = math.inf
@@ -66,116 +66,107 @@ def _descend(
     return least, [t.detach() for t in free]
 
 
-def free_output(outputs: Sequence[Tensor], loss: Loss, samples: int) -> Control:
+def free_output(outputs: Tensors, loss: Loss, samples: int) -> Control:
     """`outputs`: the untrained net's, batch first, still in its graph; `loss` takes free ones.
 
     The loss must draw the same numbers at every call.
     """
+    if not outputs:
+        return Control(NAME, "skipped", NOT_ONCE)
     whole = slice(0, samples)
     start = [t.detach() for t in outputs]
     first = loss([t.clone().requires_grad_() for t in start], whole)
     if not first.requires_grad:
-        return Control(
-            NAME,
-            "failed",
-            "the loss does not depend on what the net answers",
-            "compute the loss from the net's output, without detach, item or numpy on the way",
-            {"first": float(first)},
-            "weights-do-not-move",
-        )
-    began, held = float(first.detach()), [activation_of(t) for t in outputs]
+        text = "the loss does not depend on what the net answers"
+        remedy = "compute the loss from the net's output, without detach, item or numpy on the way"
+        return Control(NAME, "failed", text, remedy, {"first": float(first)}, "weights-do-not-move")
+    began, last = float(first.detach()), [activation_of(t) for t in outputs]
     try:
         least, best = descend(start, lambda free: loss(free, whole))
     except (RuntimeError, ValueError) as error:  # probabilities below 0: the loss says so itself
-        if not any(held):
+        if not any(last):
             why = (str(error).splitlines() or [type(error).__name__])[0]
             return Control(NAME, "skipped", f"the loss takes no free answers: {why}")
-        bound, _ = descend(_before(start, held), lambda free: loss(_activated(free, held), whole))
+        bound, _ = descend(_before(start, last), lambda free: loss(_activated(free, last), whole))
         text = f"answers set free behind their activation: loss {began:.4g} → {bound:.4g}"
         return Control(NAME, "ok", text, figures={"first": began, "least": bound})
-    figures = {"first": began, "least": least}
+    figures: dict[str, Any] = {"first": began, "least": least}
     if _bottomless(best, lambda free: loss(free, whole)):
-        return Control(
-            NAME,
-            "failed",
-            f"the loss falls without end as the answers grow: {least:.4g} and on",
-            "targets outside the range that the loss assumes: BCE takes 0..1, no class numbers",
-            figures,
-            "loss-unbounded",
-        )
-    if any(held):
-        bound, _ = descend(_before(start, held), lambda free: loss(_activated(free, held), whole))
-        figures |= {"bound": bound, "activation": next(a for a in held if a)}
+        text = f"the loss falls without end as the answers grow: {least:.4g} and on"
+        remedy = "targets outside the range that the loss assumes: BCE takes 0..1, no class numbers"
+        return Control(NAME, "failed", text, remedy, figures, "loss-unbounded")
+    if any(last):
+        bound, _ = descend(_before(start, last), lambda free: loss(_activated(free, last), whole))
+        figures |= {"bound": bound, "activation": next(a for a in last if a)}
         if bound - least > LOST * max(began - least, 1e-12):
-            return Control(
-                NAME,
-                "failed",
-                f"the net ends in a {figures['activation']}, behind which the loss can't fall"
-                f" below {bound:.4g}; without it {least:.4g}",
-                "the loss has an activation of its own: leave out the net's last one",
-                figures,
-                "activation-twice",
-            )
+            text = f"the net ends in a {figures['activation']}, behind which the loss can't fall"
+            text += f" below {bound:.4g}; without it {least:.4g}"
+            remedy = "the loss has an activation of its own: leave out the net's last one"
+            return Control(NAME, "failed", text, remedy, figures, "activation-twice")
     if _narrow(start) and samples >= 4 and _crossed(start, loss, figures):
-        return Control(
-            NAME,
-            "failed",
-            f"a sample alone can be answered with a loss of {figures['alone']:.4g}, several"
-            f" together with no less than {figures['together']:.4g}",
-            "output and target have other shapes, as (B, 1) and (B,), and every answer is compared"
-            " with every target: give both the same shape",
-            figures,
-            "shapes-broadcast",
-        )
+        text = f"a sample alone can be answered with a loss of {figures['alone']:.4g}, several"
+        text += f" together with no less than {figures['together']:.4g}"
+        remedy = "output and target have other shapes, as (B, 1) and (B,), and every answer is"
+        remedy += " compared with every target: give both the same shape"
+        return Control(NAME, "failed", text, remedy, figures, "shapes-broadcast")
     text = f"answers set free: loss {began:.4g} → {least:.4g}"
     return Control(NAME, "ok", text, figures=figures)
 
 
-def _activated(free: Sequence[Tensor], held: Sequence[str | None]) -> list[Tensor]:
-    return [ACTIVATIONS[a](t) if a else t for t, a in zip(free, held, strict=True)]
+def _activated(free: Tensors, last: Sequence[str | None]) -> list[Tensor]:
+    return [ACTIVATIONS[a](t) if a else t for t, a in zip(free, last, strict=True)]
 
 
-def _before(start: Sequence[Tensor], held: Sequence[str | None]) -> list[Tensor]:
+def _before(start: Tensors, last: Sequence[str | None]) -> list[Tensor]:
     """Where the net's answers come from: near 0, ahead of an activation."""
-    return [torch.zeros_like(t) if a else t for t, a in zip(start, held, strict=True)]
+    return [torch.zeros_like(t) if a else t for t, a in zip(start, last, strict=True)]
 
 
-def _bottomless(at: Sequence[Tensor], loss: Callable[[Sequence[Tensor]], Tensor]) -> bool:
+def _bottomless(at: Tensors, loss: Whole) -> bool:
     """Whether the loss goes on down a straight line as far as one looks."""
     free = [t.clone().requires_grad_() for t in at]
     value = loss(free)
     if not math.isfinite(float(value.detach())):
         return float(value.detach()) == -math.inf
-    found = torch.autograd.grad(value, free, allow_unused=True)
-    most = max((float(g.abs().max()) for g in found if g is not None), default=0.0)
+    slopes = torch.autograd.grad(value, free, allow_unused=True)
+    most = max((float(g.abs().max()) for g in slopes if g is not None), default=0.0)
     if most == 0 or not math.isfinite(most):
         return False
     far = []
     for times in (100.0, 1000.0):
-        moved = [t if g is None else t - times * g / most for t, g in zip(at, found, strict=True)]
-        far.append(float(loss(moved).detach()))
+        ends = [t if g is None else t - times * g / most for t, g in zip(at, slopes, strict=True)]
+        far.append(float(loss(ends).detach()))
     return far[0] < 0 and far[1] < 5 * far[0]
 
 
-def _narrow(outputs: Sequence[Tensor]) -> bool:
+def _narrow(outputs: Tensors) -> bool:
     """Whether an output has an axis of one, or none but the batch: what broadcasts unseen."""
     return any(t.ndim == 1 or 1 in t.shape[1:] for t in outputs)
 
 
-def _crossed(start: Sequence[Tensor], loss: Loss, figures: dict) -> bool:
+def _crossed(start: Tensors, loss: Loss, figures: dict) -> bool:
     """Whether four samples together can't be answered better than by one answer for all."""
     four = slice(0, 4)
     together, _ = descend([t[four] for t in start], lambda free: loss(free, four))
 
-    def same(free: list[Tensor]) -> Tensor:
+    def same(free: Tensors) -> Tensor:
         return loss([f.expand_as(t[four]) for f, t in zip(free, start, strict=True)], four)
 
     constant, _ = descend([t[:1] for t in start], same)
-    alone = []
-    for i in range(4):
-        one = slice(i, i + 1)
-        alone.append(descend([t[one] for t in start], lambda free, s=one: loss(free, s))[0])
+
+    def by_itself(one: slice) -> float:
+        return descend([t[one] for t in start], lambda free: loss(free, one))[0]
+
+    alone = [by_itself(slice(i, i + 1)) for i in range(4)]
     figures |= {"alone": sum(alone) / 4, "together": together, "one_for_all": constant}
-    if figures["alone"] > NOTHING * constant:  # what does not come down alone tells nothing
-        return False
-    return together > (1 - NOTHING) * constant
+    comes_down = figures["alone"] <= NOTHING * constant  # else it tells nothing
+    return comes_down and together > (1 - NOTHING) * constant
+
+
+def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    bench = bench.on_cpu()
+    free = Free(bench.net(), bench.frozen)
+    yield free_output(free.outputs, free.loss, free.samples)
+
+
+CHECK = Check(NAME, run, wanted=lambda bench: 1.0 + 3 * bench.small_s)

@@ -1,0 +1,47 @@
+"""Copies across a split: exact ones, near ones, and strangers that only look alike."""
+
+import numpy as np
+import torch
+
+from famulus.diagnosis.controls.duplicates import copies, duplicates
+from tests.launch.sound import Sound, cause, found, rows
+
+
+def test_copies_are_found_and_strangers_are_not():
+    stream = torch.Generator().manual_seed(0)
+    train = torch.rand(200, 3, 20, 20, generator=stream)
+    strangers = torch.rand(50, 3, 20, 20, generator=stream)
+    assert copies(train, strangers).example is None
+    noisy = (train[7] * 0.8 + 0.05)[None] + 0.001 * torch.randn(1, 3, 20, 20, generator=stream)
+    found = copies(train, torch.cat([strangers, train[3:5], noisy]))
+    assert (found.exact, found.near, found.example) == (2, 1, (3, 50))
+    assert duplicates(found).verdict == "warning"  # 3 of 53
+
+
+def test_flat_samples_are_no_copies_of_each_other():
+    flat = torch.arange(6.0)[:, None, None, None].expand(6, 1, 8, 8)
+    textured = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert copies(flat[:3], torch.cat([flat[3:], textured])).example is None
+
+
+def test_volumes_are_compared_too():
+    stream = torch.Generator().manual_seed(0)
+    train = torch.rand(20, 1, 8, 8, 8, generator=stream)
+    found = copies(train, torch.cat([train[:1] * 0.9, torch.rand(3, 1, 8, 8, 8, generator=stream)]))
+    assert (found.exact, found.near, found.of) == (0, 1, 4)
+
+
+def test_duplicates():
+    train = rows(240, 0)
+    assert cause(Sound(train), "duplicates") == ""
+    half = rows(90, 1)
+    half.image[:45] = train.image[100:145]
+    told = found(Sound(train, half), "duplicates")["duplicates"]
+    assert (told.verdict, told.cause) == ("failed", "duplicates-across-split")
+    assert (told.figures["exact"], told.figures["near"]) == (45, 0)
+    t, v = told.figures["example"]
+    assert np.array_equal(train.image[t], half.image[v])
+    nearly = rows(90, 1)
+    nearly.image[:45] = 0.9 * train.image[100:145] + 1e-3
+    told = found(Sound(train, nearly), "duplicates")["duplicates"]
+    assert (told.cause, told.figures["near"]) == ("duplicates-across-split", 45)
