@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
-Event = Mapping[str, Any]
-KINDS = ("train", "val", "floor", "mark", "probe", "control")
+from famulus.store.event_kinds import Control, Facts, Floor, Mark, Probe, Train, Val
+
+Event = Mapping[str, Any]  # of any kind, as it was read
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class History:
     """One run, as its events tell it."""
 
     config: Mapping[str, Any]
-    train: list[Event] = field(default_factory=list)
-    val: list[Event] = field(default_factory=list)
-    floors: list[Event] = field(default_factory=list)
-    marks: list[Event] = field(default_factory=list)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    probes: list[Event] = field(default_factory=list)  # layers at sampled steps
-    controls: list[Event] = field(default_factory=list)  # what `famulus check` found
+    train: list[Train] = field(default_factory=list)
+    val: list[Val] = field(default_factory=list)
+    floors: list[Floor] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)  # the newest of each
+    probes: list[Probe] = field(default_factory=list)  # layers at sampled steps
+    controls: list[Control] = field(default_factory=list)  # what `famulus check` found
 
     def floor(self, score: str, means: str) -> float | None:
         """The floor of `score` with this meaning, if the task states one."""
@@ -51,12 +52,13 @@ class History:
 
 def from_events(config: Mapping[str, Any], events: Iterable[Event]) -> History:
     """Sorts a run's events by kind; unknown kinds are left out."""
-    kinds: dict[str, list[Event]] = {kind: [] for kind in KINDS}
+    lists = {"floor": "floors", "mark": "marks", "probe": "probes", "control": "controls"}
+    kinds: dict[str, list[Event]] = {"train": [], "val": [], **{kind: [] for kind in lists}}
     facts: dict[str, Any] = {}
     for event in events:
         if event["kind"] in kinds:
             kinds[event["kind"]].append(event)
         elif event["kind"] == "facts":
             facts.update(event)
-    train, val, floors, marks, probes, controls = kinds.values()
-    return History(config, train, val, floors, marks, facts, probes, controls)
+    named: dict[str, Any] = {lists.get(kind, kind): found for kind, found in kinds.items()}
+    return History(config, facts=cast(Facts, facts), **named)

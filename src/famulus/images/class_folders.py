@@ -21,20 +21,20 @@ UNLABELLED = ("unsup", "unlabelled", "unlabeled", "unsupervised")
 NONE = -1  # label of a picture without one
 
 
-def match_labels(source: ImageSource | FileSource, wanted: Sequence[str]) -> np.ndarray:
-    """int64 positions in `wanted` of the labels of `source`; NONE stays NONE.
+def match_labels(
+    labels: np.ndarray, names: Sequence[str], wanted: Sequence[str], where: str = "labels"
+) -> np.ndarray:
+    """int64 positions in `wanted` of labels that are positions in `names`; NONE stays NONE.
 
-    Raises DataError for pictures without classes, and for a class in use that `wanted` lacks.
+    Raises DataError naming a class in use that `wanted` does not have.
     """
-    labels, names = class_labels(source)
     position = {name: i for i, name in enumerate(wanted)}
     table = np.array([position.get(name, NONE - 1) for name in names] + [NONE], np.int64)
     matched = table[labels]  # -1 reads the last entry
     lacking = sorted({names[i] for i in labels[matched < NONE]})
     if lacking:
         raise DataError(
-            f"{source.part.label}: class {lacking[0]!r} is not among the {len(wanted)} training"
-            " classes"
+            f"{where}: class {lacking[0]!r} is not among the {len(wanted)} training classes"
             f" ({', '.join(list(wanted)[:6])}{', ...' if len(wanted) > 6 else ''})"
             + (f"; nor are {len(lacking) - 1} others" if len(lacking) > 1 else "")
         )
@@ -64,7 +64,7 @@ def class_notes(
     Raises DataError for a class of validation that training lacks.
     """
     names, held_out = classes_in_use(train), classes_in_use(validation)
-    match_labels(validation, names)
+    match_labels(*class_labels(validation), names, validation.part.label)
     notes = []
     if names != held_out:
         notes.append(

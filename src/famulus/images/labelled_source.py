@@ -18,7 +18,7 @@ from torch import Tensor
 from famulus.config.schema import Strict
 from famulus.feed.draws import seeds_of
 from famulus.feed.source import Splits
-from famulus.images.class_folders import class_notes, match_labels
+from famulus.images.class_folders import class_labels, class_notes, match_labels
 from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
@@ -84,7 +84,7 @@ class LabelledSource(OverPictures):
     ) -> None:
         super().__init__(base)
         self.classes, self.view = tuple(names), view or View()
-        self.labels = match_labels(base, names)
+        self.labels = match_labels(*class_labels(base), names, base.part.label)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -147,7 +147,7 @@ def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: Forecast) -
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             "inherited": _inherited(cell, loop),
-            **cell.task.facts(),
+            **cell.task.facts().json(),
             "scores": as_json(cell.task.SCORES),
         }
     )

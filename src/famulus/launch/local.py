@@ -229,7 +229,7 @@ def _known(cell: Ready) -> dict[str, Any]:
     """What a forecast must know beside the settings."""
     samples = len(cell.data.train)
     budget = Calendar(cell.training, samples).budget
-    return {**cell.task.facts(), "train_samples": samples, "budget": budget}
+    return {**cell.task.facts().json(), "train_samples": samples, "budget": budget}
 
 
 def _reason(done: Mapping[str, Any]) -> str:

@@ -81,8 +81,8 @@ class Trial:
 
     @cached_property
     def changes(self) -> str:
-        changes = self.task.facts().get("changes")
-        return changes["what"] if changes else ""
+        changes = self.task.facts().changes
+        return changes.what if changes else ""
 
     @cached_property
     def step_s(self) -> float:

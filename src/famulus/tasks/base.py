@@ -6,9 +6,9 @@ one class. No optimizer, no loop, no logging, no device code.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -67,6 +67,36 @@ class SelfTest:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What changes during a run, as layers that join it."""
+
+    what: str
+    until_inputs: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a reader of a run must know of its task. Fields are read by journal, doctor, forecast.
+
+    `shown`: more, as plain values under names of the task's own.
+    """
+
+    loss: str = ""  # what `loss` means, with its unit
+    loss_scale: Literal["log", ""] = ""  # log: of an error; it may fall below zero
+    noisy_targets: bool = False  # in training only: its loss never comes as low as validation's
+    targets: Literal["frozen", "drawn anew in every epoch", ""] = ""
+    numbers: int = 0  # in one sample, where `loss` is a mean over them; 0: not said
+    without_effect: tuple[str, ...] = ()  # settings that this run does not use, dotted
+    changes: Changes | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        """As the `facts` event holds them: what is not said is absent."""
+        stated = {key: value for key, value in asdict(self).items() if value}
+        return stated.pop("shown", {}) | stated
+
+
 class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
@@ -119,9 +149,9 @@ class Task(ABC):
         """Optimizer groups; a group may carry `lr_scale`, a factor on the scheduled rate."""
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
-    def facts(self) -> dict[str, Any]:
-        """What a reader of the results must know, as plain values: what `loss` means, labels."""
-        return {}
+    def facts(self) -> Facts:
+        """What a reader of the results must know."""
+        return Facts()
 
     def conclusions(self, scores: Mapping[str, float], examples: int) -> dict[str, Any]:
         """Facts that follow from scores just measured, with so many examples an update; the newest

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from famulus.diagnosis.controls.weights_move import Weight, moves
+from famulus.tasks.base import Changes, Facts
 from tests.launch.sound import Sound, cause, found
 
 
@@ -60,7 +61,7 @@ class FrozenInEval(FrozenNorm):
 
 class Growing(LostBranch):
     def facts(self):
-        return {"changes": {"what": "growth", "until_inputs": 1000}}
+        return Facts(changes=Changes("growth", 1000))
 
 
 MOVES = {

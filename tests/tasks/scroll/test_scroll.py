@@ -219,6 +219,6 @@ def test_apply_gives_the_whole_volume(tmp_path, kind):
 
 def test_facts_hold_the_layers_and_the_ceiling():
     t = task(model={"kind": "ink"})
-    facts = t.facts()
+    facts = t.facts().json()
     assert any("Conv3d" in line for line in facts["layers"])
     assert "oracle" in facts

@@ -321,7 +321,7 @@ def test_an_impossible_net_for_images_as_stored():
 
 
 def test_legacy_says_so_beside_its_results():
-    assert "faulty" not in str(make()[0].facts())
-    facts = make({"reconstruction": "l1", "kl": "legacy"})[0].facts()
+    assert "faulty" not in str(make()[0].facts().json())
+    facts = make({"reconstruction": "l1", "kl": "legacy"})[0].facts().json()
     assert facts["loss"] == "mean L1 + 1 * legacy KL"
     assert "not a divergence" in facts["kl"]

@@ -82,10 +82,12 @@ def test_the_price_of_the_code_in_training_and_in_validation():
 
 
 def test_both_are_said_beside_the_results():
-    facts = task_of(
-        reconstruction="l2", code={"weight": 1e-4}, input_noise={"sd": SD, "target": True}
-    ).facts()
+    facts = (
+        task_of(reconstruction="l2", code={"weight": 1e-4}, input_noise={"sd": SD, "target": True})
+        .facts()
+        .json()
+    )
     assert facts["loss"] == "mean L2 + 0.0001 * (|0.5 - sd| + |0 - mean|) of the code"
     assert facts["input_noise"] == "sd 0.2 on input and target, in training only"
     assert facts["noisy_targets"]
-    assert "noisy_targets" not in task_of(input_noise={"sd": SD}).facts()
+    assert "noisy_targets" not in task_of(input_noise={"sd": SD}).facts().json()

@@ -108,7 +108,7 @@ def test_losses_say_how_large_the_code_was():
 @pytest.mark.parametrize("tied", [True, False])
 def test_counts_of_both_forms_are_facts(tied):
     task = Tiles(TilesConfig(**sections(tied=tied)), {})
-    facts, own = task.facts(), sum(p.numel() for p in task.build().parameters())
+    facts, own = task.facts().json(), sum(p.numel() for p in task.build().parameters())
     other = Tiles(TilesConfig(**sections(tied=not tied)), {}).build()
     there = sum(p.numel() for p in other.parameters())
     pair = (own, there) if tied else (there, own)
@@ -119,7 +119,7 @@ def test_counts_of_both_forms_are_facts(tied):
 def test_growth_by_epochs_and_all_at_once():
     task = Tiles(TilesConfig(**sections(grow={"epochs": 2, "layers": 2})), {})
     assert task._grow_every() == 2 * 96
-    assert task.facts()["changes"]["until_inputs"] == 2 * 2 * 96  # 3 more layers, two at a time
+    assert task.facts().changes.until_inputs == 2 * 2 * 96  # 3 more layers, two at a time
     whole = Tiles(TilesConfig(**sections(grow=None)), {}).build()
     assert isinstance(whole, StackedAutoencoder)
     assert whole.active_count() == whole.layers == 4

@@ -20,7 +20,15 @@ from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
 from famulus.images.picture import recipe
 from famulus.images.strip import difference, strip
-from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
+from famulus.tasks.base import (
+    Batch,
+    Facts,
+    Floor,
+    Picture,
+    Position,
+    SelfTest,
+    Task,
+)
 from famulus.tasks.codes import masked_losses as masked
 from famulus.tasks.codes.apply import apply_codes
 from famulus.tasks.codes.data import batches
@@ -76,14 +84,12 @@ class Codes(Task):
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
         return model
 
-    def facts(self) -> dict[str, Any]:
-        c, vae = self.config.loss, self.config.model.kind == "vae"
-        unit = c.reconstruction if c.reconstruction != "mse" else MSE_UNITS[c.scale]
-        held = f"{c.kl_weight:g} * KL / numbers" if vae else f"{c.commit_weight:g} * commit"
-        facts: dict[str, Any] = {"loss": f"{unit} + {held}"}
-        if c.reconstruction == "mse" and c.scale == "calibrated":
-            facts["loss_scale"] = "log"  # of the error: it may fall below zero
-        return facts
+    def facts(self) -> Facts:
+        loss, vae = self.config.loss, self.config.model.kind == "vae"
+        unit = loss.reconstruction if loss.reconstruction != "mse" else MSE_UNITS[loss.scale]
+        held = f"{loss.kl_weight:g} * KL / numbers" if vae else f"{loss.commit_weight:g} * commit"
+        calibrated = loss.reconstruction == "mse" and loss.scale == "calibrated"
+        return Facts(loss=f"{unit} + {held}", loss_scale="log" if calibrated else "")
 
     # -- loss and scores ---------------------------------------------------------------------
 

@@ -22,7 +22,16 @@ from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Source, Splits
 from famulus.images.picture import Recipe, recipe
 from famulus.images.strip import strip
-from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, SelfTest, Task
+from famulus.tasks.base import (
+    Batch,
+    Facts,
+    Floor,
+    Parent,
+    Picture,
+    Position,
+    SelfTest,
+    Task,
+)
 from famulus.tasks.codes.causality import self_test
 from famulus.tasks.codes.code_scores import (
     code_nats,
@@ -173,8 +182,8 @@ class Prior(Task):
             self._measured = total / count
         return self._measured
 
-    def facts(self) -> dict[str, Any]:
-        return {"loss": "nats a code, padding left out"}
+    def facts(self) -> Facts:
+        return Facts(loss="nats a code, padding left out")
 
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """Flips of codes, and what a sampling will cost."""

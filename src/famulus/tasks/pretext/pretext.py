@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,14 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.strip import strip
-from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.base import (
+    Batch,
+    Facts,
+    Floor,
+    Picture,
+    Position,
+    Task,
+)
 from famulus.tasks.pretext import constant_baseline as constant
 from famulus.tasks.pretext import contrastive as losses
 from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
@@ -70,15 +77,16 @@ class Pretext(Task):
         chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
         return min(max(chosen / d.sources, 0.01), 0.99)
 
-    def facts(self) -> dict[str, Any]:
-        d = self.config.data
-        facts = {"pretext": d.pretext, "loss": f"{self.config.loss.kind}"}
-        facts["targets"] = "frozen" if d.frozen else "drawn anew in every epoch"
-        if d.pretext in SLOTTED:
-            facts["answer"] = f"{d.target}: {d.mixed} of {d.sources} sources"
-        if self.config.model.encoder.weights:
-            facts["encoder_weights"] = self.config.model.encoder.weights
-        return facts
+    def facts(self) -> Facts:
+        data, weights = self.config.data, self.config.model.encoder.weights
+        shown = {"pretext": data.pretext}
+        if data.pretext in SLOTTED:
+            shown["answer"] = f"{data.target}: {data.mixed} of {data.sources} sources"
+        if weights:
+            shown["encoder_weights"] = weights
+        targets: Literal["frozen", "drawn anew in every epoch"]
+        targets = "frozen" if data.frozen else "drawn anew in every epoch"
+        return Facts(loss=self.config.loss.kind, targets=targets, shown=shown)
 
     # -- answers and losses ----------------------------------------------------------------------
 

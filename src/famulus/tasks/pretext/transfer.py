@@ -24,7 +24,15 @@ from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.labelled_source import LabelledSource, open_labelled
 from famulus.images.strip import strip
-from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, Task
+from famulus.tasks.base import (
+    Batch,
+    Facts,
+    Floor,
+    Parent,
+    Picture,
+    Position,
+    Task,
+)
 from famulus.tasks.pretext import constant_baseline as constant
 from famulus.tasks.pretext.apply_answers import write_answers
 from famulus.tasks.pretext.apply_features import write_features
@@ -117,13 +125,13 @@ class Transfer(Task):
                 groups.append({"params": parameters, "lr_scale": m.layer_decay**depth})
         return groups
 
-    def facts(self) -> dict[str, Any]:
-        start = f"run {self.parent.run}" if self.parent else "random weights"
-        return {
-            "encoder_from": start,
+    def facts(self) -> Facts:
+        shown = {
+            "encoder_from": f"run {self.parent.run}" if self.parent else "random weights",
             "classes": list(self.classes),
             "class_counts": self.data().train.counts,
         }
+        return Facts(shown=shown)
 
     # -- loss and scores -------------------------------------------------------------------------
 

@@ -30,7 +30,16 @@ from famulus.images.strip import difference, strip
 from famulus.nets import elbo
 from famulus.nets.autoencoder import Reconstruction
 from famulus.nets.noise_scale import NoiseScale, advice
-from famulus.tasks.base import Batch, Floor, Parent, Picture, Position, SelfTest, Task
+from famulus.tasks.base import (
+    Batch,
+    Facts,
+    Floor,
+    Parent,
+    Picture,
+    Position,
+    SelfTest,
+    Task,
+)
 from famulus.tasks.scroll import binary_scores as scores
 from famulus.tasks.scroll import ink_loss as ink
 from famulus.tasks.scroll import surface_apply
@@ -89,11 +98,11 @@ class ScrollTask(Task):
         if self.config.model.freeze:  # else batch statistics would go on moving
             model.encoder.eval()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         opened, size = self.opened, self.config.data.size
         with torch.random.fork_rng(devices=[]):
             table = layer_table(self.build(), (1, *size))
-        facts: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "layers": [f"{name}: {shape}, {count:,}" for name, shape, count in table],
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,
@@ -105,8 +114,8 @@ class ScrollTask(Task):
                 for what in ("truth", "labels")
             )
             ceiling = scores.at_threshold(exact.float(), drawn, 0.5)
-            facts["oracle"] = f"the exact ink scores f05 {ceiling:.3f} against the drawn labels"
-        return facts
+            shown["oracle"] = f"the exact ink scores f05 {ceiling:.3f} against the drawn labels"
+        return Facts(shown=shown)
 
     # -- loss and scores ---------------------------------------------------------------------
 

@@ -26,7 +26,15 @@ from famulus.images.rebuild import rebuild, save
 from famulus.images.strip import difference, strip
 from famulus.nets import elbo
 from famulus.nets.autoencoder import Autoencoder, Reconstruction
-from famulus.tasks.base import Batch, Floor, Picture, Position, Task
+from famulus.tasks.base import (
+    Batch,
+    Changes,
+    Facts,
+    Floor,
+    Picture,
+    Position,
+    Task,
+)
 from famulus.tasks.tiles import code_price
 from famulus.tasks.tiles import constant_baseline as constant
 from famulus.tasks.tiles import grey_levels as levels
@@ -108,36 +116,40 @@ class Tiles(Task):
         grow = self.config.model.grow
         return grow.inputs or max(1, round(grow.epochs * len(self.data().train)))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What the scores mean, to stand beside every result."""
-        c, m = self.config.loss, self.config.model
-        vae = m.kind == "vae" and c.kl != "none"
+        loss, net = self.config.loss, self.config.model
+        vae, code, noise = net.kind == "vae" and loss.kl != "none", loss.code, loss.input_noise
         per = " / pixels" if self._term.likelihood else ""
-        priced = f" + {c.kl_weight:g} * {c.kl} KL{per}" if vae else ""
-        if c.code:
-            priced += f" + {c.code.weight:g} * (|{c.code.sd:g} - sd| + |{c.code.mean:g} - mean|)"
+        priced = f" + {loss.kl_weight:g} * {loss.kl} KL{per}" if vae else ""
+        if code:
+            priced += f" + {code.weight:g} * (|{code.sd:g} - sd| + |{code.mean:g} - mean|)"
             priced += " of the code"
-        facts: dict[str, Any] = {"loss": f"{self._term.unit}{priced}"}
-        if c.input_noise:
-            where = "input and target" if c.input_noise.target else "the input"
-            facts["input_noise"] = f"sd {c.input_noise.sd:g} on {where}, in training only"
-            if c.input_noise.target:
-                facts["noisy_targets"] = True
-        if self._term.scaled and isinstance(c.scale, str):  # ln b or ln sigma and a constant
-            facts["loss_scale"] = "log"
-        if vae and c.kl == "legacy":
-            facts["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
-        facts |= {"numbers": math.prod(self._shape), "resized": bool(self.data().resized)}
-        if not facts["resized"]:  # a table shows no filter where none was at work
-            facts["without_effect"] = ["data.filter"]
-        if m.kind == "stacked":
+        shown: dict[str, Any] = {}
+        if noise:
+            where = "input and target" if noise.target else "the input"
+            shown["input_noise"] = f"sd {noise.sd:g} on {where}, in training only"
+        if vae and loss.kl == "legacy":
+            shown["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
+        changes = None
+        if net.kind == "stacked":
             with torch.device("meta"):  # to count, nothing more
                 model = self.build()
-            facts |= counts(model)
-            if m.grow:
-                whole = grown_after(model, self._grow_every(), m.grow.layers)
-                facts["changes"] = {"what": "growth", "until_inputs": whole}
-        return facts
+            shown |= counts(model)
+            if net.grow:
+                until = grown_after(model, self._grow_every(), net.grow.layers)
+                changes = Changes("growth", until)
+        scaled = self._term.scaled and isinstance(loss.scale, str)  # ln b or ln sigma, a constant
+        return Facts(
+            loss=f"{self._term.unit}{priced}",
+            loss_scale="log" if scaled else "",
+            noisy_targets=bool(noise and noise.target),
+            numbers=math.prod(self._shape),
+            # a table shows no filter where none was at work
+            without_effect=() if self.data().resized else ("data.filter",),
+            changes=changes,
+            shown=shown,
+        )
 
     # -- loss and scores ---------------------------------------------------------------------
 

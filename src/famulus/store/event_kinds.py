@@ -1,0 +1,144 @@
+"""What each kind of event holds: the contract between whoever writes a run and whoever reads it.
+
+An event is one line of JSON. `step` counts optimizer updates, `inputs` examples seen, `s` seconds
+of training over all attempts. What is NotRequired is absent where it was not measured; a reader
+leaves out kinds that it does not know.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+
+class Event(TypedDict):
+    """What every event says."""
+
+    kind: str
+    step: int
+    inputs: int
+
+
+class Train(Event):
+    """Means since the last log."""
+
+    s: float
+    values: Mapping[str, float]  # loss parts by name, `total` among them
+    lr: float
+    rate: float  # inputs a second
+    wait: NotRequired[float]  # share of the time spent waiting for data
+    grad_norm: NotRequired[float]  # of the last step, before clipping
+    watts: NotRequired[float]
+    sd: NotRequired[float | None]  # of `total` over the steps of a log; a monitor's loop
+    count: NotRequired[int]  # of these steps
+    not_finite: NotRequired[bool]
+
+
+class Val(Event):
+    """Scores of the whole validation set."""
+
+    s: float
+    values: Mapping[str, float]
+
+
+class Floor(Event):
+    """What a net that has learned nothing scores."""
+
+    score: str
+    value: float
+    means: str
+
+
+class Mark(Event):
+    """Something happened: growth, a reduced rate, a loss that is not finite, a person's note."""
+
+    what: str
+    text: str
+
+
+class Control(Event):
+    """What one experiment on the experiment found: see diagnosis/controls."""
+
+    name: str
+    verdict: str
+    text: str
+    remedy: str
+    figures: Mapping[str, Any]
+    cause: str
+
+
+class Probe(Event):
+    """Layers at a sampled step: see diagnosis/probes."""
+
+    layers: list[Mapping[str, Any]]
+    batch: Mapping[str, Mapping[str, Any]]
+    rank: Mapping[str, Any] | None
+    memory_mb: float
+    more: NotRequired[int]  # layers that were left out
+    forms: NotRequired[Mapping[str, Any]]  # of loss, outputs and targets; a monitor's loop
+
+
+class Picture(Event):
+    """One picture; `file` lies below the run's folder."""
+
+    name: str
+    file: str
+    labels: list[str]
+    caption: str
+
+
+class Finding(TypedDict):
+    """A verdict with evidence; its `step` is where it shows, if anywhere."""
+
+    kind: str
+    step: int | None
+    inputs: int
+    cause: str
+    severity: str
+    evidence: str
+    remedy: str
+    consequences: list[str]
+    under: str
+
+
+class Facts(TypedDict, total=False):
+    """What is known of a run before its first step, and what was concluded later: the newest hold.
+
+    Of a task's own facts those that anybody reads; what it only shows may have any name.
+    """
+
+    kind: str
+    step: int
+    inputs: int
+    parameters: int
+    device: str
+    precision: Mapping[str, Any]
+    threads: int
+    train_samples: int
+    validation_samples: int
+    data_notes: list[str]
+    budget: int  # inputs in all
+    memory_mb: float | None  # forecast
+    inherited: Mapping[str, float] | None  # seconds and energy_wh of a child's parent
+    scores: Mapping[str, Any]  # what they mean, as config.scores writes it
+    graph: Mapping[str, Any]  # of a monitored loop's loss
+    advice: str
+    loss: str
+    loss_scale: str
+    noisy_targets: bool
+    numbers: int
+    resized: bool | None
+    without_effect: list[str]
+    changes: Mapping[str, Any]
+    targets: str
+
+
+KINDS: dict[str, type] = {
+    "train": Train,
+    "val": Val,
+    "floor": Floor,
+    "mark": Mark,
+    "control": Control,
+    "probe": Probe,
+    "picture": Picture,
+    "finding": Finding,
+    "facts": Facts,
+}
