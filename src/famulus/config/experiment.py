@@ -198,7 +198,7 @@ class _Reader:
             name, written, first.why, made, self.document, first.expect, first.cost, self.given
         )
 
-    def task(self) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
+    def task(self) -> tuple[type[Strict] | None, tuple[str, ...]]:
         """The task's Config and the names of its first stages."""
         task = self.raw.get("task")
         if not isinstance(task, str) or self.find_task is None:
@@ -210,7 +210,7 @@ class _Reader:
         except ConfigError as error:
             raise SettingError(("task",), str(error).removeprefix("task: ")) from None
         config = self.schema.Config
-        parents = tuple(getattr(config, "parents", ()))
+        parents = config.parents
         known = [*Experiment.model_fields, *parents]
         for key in self.raw:
             if key not in known:
@@ -237,7 +237,7 @@ class _Reader:
         axes: dict[str, Any],
         slug: str,
         replicate: int,
-        config: type[BaseModel] | None,
+        config: type[Strict] | None,
         parents: tuple[str, ...],
     ) -> tuple[Cell, str]:
         """The cell, and the text that tells whether another one computes the same."""

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from pydantic import BaseModel
-
 from famulus.config.identity import SECTIONS
-from famulus.config.schema import Experiment
+from famulus.config.schema import Experiment, Strict
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ONCE = ("matrix", "replicates", "expect", "cost")  # of the experiment, not of a cell
@@ -15,7 +13,7 @@ REFERENCE = {"type": "string", "pattern": r"\$\{matrix\.[^{}]+\}"}  # stands for
 SHORTHANDS = {"Clip": {"type": "number", "exclusiveMinimum": 0}}  # written in place of a section
 
 
-def json_schema(task_configs: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+def json_schema(task_configs: Mapping[str, type[Strict]]) -> dict[str, Any]:
     """One schema for all tasks: the sections data, model and loss depend on `task`."""
     whole = Experiment.model_json_schema(by_alias=True, mode="validation")
     definitions = _open_up(whole.pop("$defs", {}))
@@ -30,7 +28,7 @@ def json_schema(task_configs: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     cases = []
     for name, config in sorted(task_configs.items()):
         sections, needed = _sections(name, config, definitions)
-        for parent in getattr(config, "parents", ()):
+        for parent in config.parents:
             sections[parent] = {
                 "type": ["string", "null"],
                 "description": "first stage: RUN, RUN@best or last:EXPERIMENT",
@@ -48,7 +46,7 @@ def json_schema(task_configs: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
 
 
 def _sections(
-    task: str, config: type[BaseModel], definitions: dict[str, Any]
+    task: str, config: type[Strict], definitions: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """The task's sections and which must be there; its definitions go in under its own name."""
     prefix = f"{task}."

@@ -8,7 +8,7 @@ Units: inputs are examples seen, steps are optimizer updates, epochs are passes 
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,9 @@ class Strict(BaseModel):
         validate_by_alias=True,
         protected_namespaces=(),
     )
+    # Of a task's Config: first stages that its file names beside the sections, and may leave out.
+    parents: ClassVar[tuple[str, ...]] = ()
+    optional_parents: ClassVar[tuple[str, ...]] = ()
 
 
 def operational(default: Any, description: str, **limits: Any) -> Any:

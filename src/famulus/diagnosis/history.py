@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from famulus.store.event_kinds import Control, Facts, Floor, Mark, Probe, Train, Val
+from famulus.store.event_kinds import (
+    ControlEvent,
+    FactsEvent,
+    FloorEvent,
+    MarkEvent,
+    ProbeEvent,
+    TrainEvent,
+    ValEvent,
+)
 
 Event = Mapping[str, Any]  # of any kind, as it was read
 
@@ -30,13 +38,13 @@ class History:
     """One run, as its events tell it."""
 
     config: Mapping[str, Any]
-    train: list[Train] = field(default_factory=list)
-    val: list[Val] = field(default_factory=list)
-    floors: list[Floor] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    facts: Facts = field(default_factory=Facts)  # the newest of each
-    probes: list[Probe] = field(default_factory=list)  # layers at sampled steps
-    controls: list[Control] = field(default_factory=list)  # what `famulus check` found
+    train: list[TrainEvent] = field(default_factory=list)
+    val: list[ValEvent] = field(default_factory=list)
+    floors: list[FloorEvent] = field(default_factory=list)
+    marks: list[MarkEvent] = field(default_factory=list)
+    facts: FactsEvent = field(default_factory=FactsEvent)  # the newest of each
+    probes: list[ProbeEvent] = field(default_factory=list)  # layers at sampled steps
+    controls: list[ControlEvent] = field(default_factory=list)  # what `famulus check` found
 
     def floor(self, score: str, means: str) -> float | None:
         """The floor of `score` with this meaning, if the task states one."""
@@ -61,4 +69,4 @@ def from_events(config: Mapping[str, Any], events: Iterable[Event]) -> History:
         elif event["kind"] == "facts":
             facts.update(event)
     named: dict[str, Any] = {lists.get(kind, kind): found for kind, found in kinds.items()}
-    return History(config, facts=cast(Facts, facts), **named)
+    return History(config, facts=cast(FactsEvent, facts), **named)

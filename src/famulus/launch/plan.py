@@ -87,9 +87,9 @@ def make_ready(
     if filled.get("start_from"):
         warm, filled["start_from"] = _resolve(store, filled["start_from"], "start_from")
     parents = {}
-    for key in getattr(kind.Config, "parents", ()):
+    for key in kind.Config.parents:
         if not filled.get(key):
-            if key in getattr(kind.Config, "optional_parents", ()):
+            if key in kind.Config.optional_parents:
                 continue
             raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
         asked = filled[key]

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from famulus.config.schema import Training
+from famulus.config.schema import Strict, Training
 from famulus.config.yaml import inline
 
 HEAD = """\
@@ -30,10 +30,10 @@ GIVEN = {  # of `training`: what nobody should have to look up
 }
 
 
-def template(task: str, config: type[BaseModel]) -> str:
+def template(task: str, config: type[Strict]) -> str:
     """The whole file: every field with its default, and its meaning as a comment."""
     lines = [HEAD.format(task=task).rstrip()]
-    for parent in getattr(config, "parents", ()):
+    for parent in config.parents:
         lines.append(f"{parent}: last  # the first stage: RUN, RUN@best or last:EXPERIMENT")
     for name, field in config.model_fields.items():
         section = [*_section(field.annotation, {})]

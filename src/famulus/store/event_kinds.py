@@ -17,7 +17,7 @@ class Event(TypedDict):
     inputs: int
 
 
-class Train(Event):
+class TrainEvent(Event):
     """Means since the last log."""
 
     s: float
@@ -32,14 +32,14 @@ class Train(Event):
     not_finite: NotRequired[bool]
 
 
-class Val(Event):
+class ValEvent(Event):
     """Scores of the whole validation set."""
 
     s: float
     values: Mapping[str, float]
 
 
-class Floor(Event):
+class FloorEvent(Event):
     """What a net that has learned nothing scores."""
 
     score: str
@@ -47,14 +47,14 @@ class Floor(Event):
     means: str
 
 
-class Mark(Event):
+class MarkEvent(Event):
     """Something happened: growth, a reduced rate, a loss that is not finite, a person's note."""
 
     what: str
     text: str
 
 
-class Control(Event):
+class ControlEvent(Event):
     """What one experiment on the experiment found: see diagnosis/controls."""
 
     name: str
@@ -65,7 +65,7 @@ class Control(Event):
     cause: str
 
 
-class Probe(Event):
+class ProbeEvent(Event):
     """Layers at a sampled step: see diagnosis/probes."""
 
     layers: list[Mapping[str, Any]]
@@ -76,7 +76,7 @@ class Probe(Event):
     forms: NotRequired[Mapping[str, Any]]  # of loss, outputs and targets; a monitor's loop
 
 
-class Picture(Event):
+class PictureEvent(Event):
     """One picture; `file` lies below the run's folder."""
 
     name: str
@@ -85,7 +85,7 @@ class Picture(Event):
     caption: str
 
 
-class Finding(TypedDict):
+class FindingEvent(TypedDict):
     """A verdict with evidence; its `step` is where it shows, if anywhere."""
 
     kind: str
@@ -99,7 +99,7 @@ class Finding(TypedDict):
     under: str
 
 
-class Facts(TypedDict, total=False):
+class FactsEvent(TypedDict, total=False):
     """What is known of a run before its first step, and what was concluded later: the newest hold.
 
     Of a task's own facts those that anybody reads; what it only shows may have any name.
@@ -132,13 +132,13 @@ class Facts(TypedDict, total=False):
 
 
 KINDS: dict[str, type] = {
-    "train": Train,
-    "val": Val,
-    "floor": Floor,
-    "mark": Mark,
-    "control": Control,
-    "probe": Probe,
-    "picture": Picture,
-    "finding": Finding,
-    "facts": Facts,
+    "train": TrainEvent,
+    "val": ValEvent,
+    "floor": FloorEvent,
+    "mark": MarkEvent,
+    "control": ControlEvent,
+    "probe": ProbeEvent,
+    "picture": PictureEvent,
+    "finding": FindingEvent,
+    "facts": FactsEvent,
 }
