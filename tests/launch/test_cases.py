@@ -10,7 +10,7 @@ from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.diagnosis.history import Finding
 from famulus.launch import cases
-from famulus.launch.cases import Outcome, faults, files, lines, result, run_cases, totals
+from famulus.launch.cases import CaseOutcome, faults, files, lines, result, run_cases, totals
 from tests.launch.tiny import famulus
 
 ROOT = Path(__file__).parents[2]
@@ -46,34 +46,34 @@ def test_a_fast_part_of_the_book_is_told_right():
 def test_right_is_the_first_root_in_every_cell():
     right = [finding("dead-units"), finding("predicts-the-mean", under="dead-units")]
     wrong = [finding("loss-spike"), finding("dead-units")]
-    assert Outcome("x", "dead-units", cells=[right]).first
-    assert not Outcome("x", "dead-units", cells=[right, wrong]).first
-    assert Outcome("x", "dead-units", cells=[right, wrong]).among
-    assert not Outcome("x", "dead-units", cells=[]).first
-    assert not Outcome("x", "dead-units", cells=[right, []]).among
-    assert Outcome("x", "dead-units", cells=[right]).named == ["dead-units"]
+    assert CaseOutcome("x", "dead-units", cells=[right]).first
+    assert not CaseOutcome("x", "dead-units", cells=[right, wrong]).first
+    assert CaseOutcome("x", "dead-units", cells=[right, wrong]).among
+    assert not CaseOutcome("x", "dead-units", cells=[]).first
+    assert not CaseOutcome("x", "dead-units", cells=[right, []]).among
+    assert CaseOutcome("x", "dead-units", cells=[right]).named == ["dead-units"]
 
 
 def test_a_false_alarm_is_as_grave_as_the_file_promises_there_is_none():
     found = [finding("memorises", "warning"), finding("converged", "info")]
-    assert Outcome("x", "none", cells=[found]).alarms == ["memorises"]
-    assert Outcome("x", "none", "error", cells=[found]).alarms == []
-    assert Outcome("x", "memorises", cells=[found]).alarms == []
+    assert CaseOutcome("x", "none", cells=[found]).alarms == ["memorises"]
+    assert CaseOutcome("x", "none", "error", cells=[found]).alarms == []
+    assert CaseOutcome("x", "memorises", cells=[found]).alarms == []
 
 
 def test_a_comparison_is_judged_across_its_cells():
     across = [finding("comparison-confounded", "warning")]
-    assert Outcome("x", "comparison-confounded", cells=[[], []], across=across).first
-    assert not Outcome("x", "comparison-confounded", cells=[across]).first
-    assert Outcome("x", "none", cells=[[]], across=across).alarms == ["comparison-confounded"]
+    assert CaseOutcome("x", "comparison-confounded", cells=[[], []], across=across).first
+    assert not CaseOutcome("x", "comparison-confounded", cells=[across]).first
+    assert CaseOutcome("x", "none", cells=[[]], across=across).alarms == ["comparison-confounded"]
 
 
 def test_the_totals_count_each_case_once_and_name_the_code():
     book = [
-        Outcome("a", "dead-units", cells=[[finding("dead-units")]]),
-        Outcome("b", "dead-units", cells=[[finding("loss-spike")]]),
-        Outcome("c", "none", cells=[[finding("loss-spike")]]),
-        Outcome("d", "none", cells=[[]]),
+        CaseOutcome("a", "dead-units", cells=[[finding("dead-units")]]),
+        CaseOutcome("b", "dead-units", cells=[[finding("loss-spike")]]),
+        CaseOutcome("c", "none", cells=[[finding("loss-spike")]]),
+        CaseOutcome("d", "none", cells=[[]]),
     ]
     counts = totals(book)
     assert (counts["cases_right_first"], counts["cases_total"]) == (1, 2)

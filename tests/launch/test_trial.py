@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from famulus.diagnosis.controls import bench
-from famulus.launch.fresh_net import Net
+from famulus.launch.fresh_net import FreshNet
 from famulus.launch.trial import Trial
 from famulus.training.randomness import Streams
 from tests.launch.sound import Sound, Unsettled, ready
@@ -31,7 +31,9 @@ def test_a_trial_has_what_controls_ask_a_bench_for():
         assert lacking(trial, bench.Bench) == lacking(trial.net(), bench.Net) == []
 
 
-@pytest.mark.parametrize(("kind", "name"), [(Trial, "wait"), (Trial, "frozen"), (Net, "judge")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Trial, "wait"), (Trial, "frozen"), (FreshNet, "judge")]
+)
 def test_a_missing_member_is_seen(kind, name, monkeypatch):
     monkeypatch.delattr(kind, name)
     thing = kind.__new__(kind)
@@ -40,8 +42,8 @@ def test_a_missing_member_is_seen(kind, name, monkeypatch):
 
 
 def test_another_parameter_is_seen(monkeypatch):
-    monkeypatch.setattr(Net, "rate", lambda self, value: None)
-    assert "rate" in lacking(Net.__new__(Net), bench.Net)
+    monkeypatch.setattr(FreshNet, "rate", lambda self, value: None)
+    assert "rate" in lacking(FreshNet.__new__(FreshNet), bench.Net)
 
 
 def test_running_statistics_that_lag_in_a_short_fit_are_no_gap():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from famulus.launch.plan import Source
+from famulus.launch.plan import Start
 from famulus.training.optim import Patience
 from tests.training.test_loop import after, store, train, values, weights
 from tests.training.toy import Toy, training
@@ -118,7 +118,7 @@ def test_layers_that_thaw_are_clipped_as_the_others(store, clip):
 
 
 def child_of(store, parent, settings, **more):
-    origin = Source(parent, parent.step_of("last"), "resume")
+    origin = Start(parent, parent.step_of("last"), "resume")
     return train(store, settings, id_="c" * 12, origin=origin, **more)
 
 

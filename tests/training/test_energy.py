@@ -252,7 +252,7 @@ def store():
 
 def train(store, monkeypatch, source, interrupted=lambda: None, id_="e" * 12, task=None, **more):
     """(outcome, done.json, train events, statuses) of the toy cell with `source` as its counter."""
-    monkeypatch.setattr(energy, "open_source", lambda device: source)
+    monkeypatch.setattr(energy, "open_counter", lambda device: source)
     machine, seen = Machine(CPU, Precision("fp32"), 1), []
     watcher = Watcher(interrupted=interrupted, status=lambda s: seen.append(s.watts))
     outcome = execute(Session(store), ready(task or Toy(), training(**more), id_), machine, watcher)

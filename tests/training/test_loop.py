@@ -8,7 +8,7 @@ import torch
 
 from famulus.config.errors import ConfigError, StoreError
 from famulus.launch.cell import Machine, Watcher, execute
-from famulus.launch.plan import Source
+from famulus.launch.plan import Start
 from famulus.launch.session import Session
 from famulus.store.store import Store
 from famulus.training.precision import Precision
@@ -131,7 +131,7 @@ def test_accumulated_small_batches_equal_one_large(store):
 def test_a_child_with_another_rate_and_batch_is_one_curve(store):
     _, parent = train(store, training(inputs=320))
     changed = training(batch=32, optimizer={"name": "adam", "lr": 0.001})
-    origin = Source(parent, parent.step_of("last"), "resume")
+    origin = Start(parent, parent.step_of("last"), "resume")
     overrides = ["training.batch=32"]
     _, child = train(store, changed, id_="c" * 12, origin=origin, overrides=overrides)
     inputs = [e["inputs"] for e in child.curve() if e["kind"] == "train"]
@@ -145,7 +145,7 @@ def test_a_child_with_another_rate_and_batch_is_one_curve(store):
 
 def test_a_warm_start_takes_weights_only(store):
     _, parent = train(store, training(inputs=320))
-    warm = Source(parent, parent.step_of("last"), "warm_start")
+    warm = Start(parent, parent.step_of("last"), "warm_start")
     _, child = train(store, training(inputs=16, batch=16), id_="c" * 12, warm=warm)
     _, cold = train(store, training(inputs=16, batch=16), id_="d" * 12)
     first = [values(run, "val")[0][1]["loss"] for run in (child, cold)]

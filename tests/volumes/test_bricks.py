@@ -8,7 +8,7 @@ import pytest
 
 from famulus.config.errors import DataError
 from famulus.volumes.brick_writer import write_bricks
-from famulus.volumes.bricks import Bricks, Flat, Piece
+from famulus.volumes.bricks import ArrayVolume, Bricks, Piece
 from famulus.volumes.open import open_volume
 from tests.launch.tiny import complains, famulus
 
@@ -58,7 +58,7 @@ def test_pieces_of_any_order_and_size_are_the_volume(tmp_path):
 def test_a_cube_that_leaves_the_volume_is_refused(written, start):
     """NumPy would take -1 as the far end, and shorten what hangs over."""
     array, opened = written
-    for source in (opened, Flat(array, "x")):
+    for source in (opened, ArrayVolume(array, "x")):
         with pytest.raises(IndexError, match="leaves the volume"):
             source.read(start, np.empty((4, 4, 4), array.dtype))
 

@@ -119,7 +119,7 @@ def read(
     written, shown = _open(source)
     title = name or (name_of(Path(source)) if shown != "text" else "experiment")
     document = load(written, shown)
-    return _Reader(document, list(overrides), task).plan(title, written)
+    return _ExperimentReader(document, list(overrides), task).plan(title, written)
 
 
 def _open(source: str | Path) -> tuple[str, str]:
@@ -137,7 +137,7 @@ def _open(source: str | Path) -> tuple[str, str]:
         raise ConfigError(f"{path}: can't read the experiment: {reason}") from None
 
 
-class _Reader:
+class _ExperimentReader:
     """One document on its way to a plan."""
 
     def __init__(self, document: Document, given: list[str], find_task: FindTask | None) -> None:

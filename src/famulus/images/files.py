@@ -27,7 +27,7 @@ MAX_FILES = 5_000_000
 THREADS = min(8, os.cpu_count() or 1)
 
 
-class Files(Protocol):
+class PictureFiles(Protocol):
     """`names`: relative POSIX paths of the pictures, sorted; `digest`: hash of all raw bytes."""
 
     path: Path
@@ -96,7 +96,7 @@ class Zip:
         return self._zip.open(info)  # type: ignore[return-value]
 
 
-def read(files: Files, name: str) -> bytes:
+def read(files: PictureFiles, name: str) -> bytes:
     """The bytes of one file. Raises DataError with the reason."""
     try:
         with files.open(name) as file:
@@ -128,7 +128,7 @@ class FilePart:
     """A split whose samples are files; less opaque ones than the share `min_alpha` are left out."""
 
     label: str
-    files: Files
+    files: PictureFiles
     names: list[str]
     labels: np.ndarray | None
     classes: tuple[str, ...] | None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from famulus.config.errors import DataError
-from famulus.images.files import FilePart, Files
+from famulus.images.files import FilePart, PictureFiles
 
 HELD_OUT = 0.05  # where a set has no split of its own
 TRAIN = ("train", "training")
@@ -26,7 +26,7 @@ def held_out(names: Sequence[str], share: float) -> np.ndarray:
 
 
 def file_parts(
-    label: str, files: Files, share: float | None, min_alpha: float = 0.0
+    label: str, files: PictureFiles, share: float | None, min_alpha: float = 0.0
 ) -> tuple[FilePart, FilePart, bool, list[str]]:
     """(train, validation, whether the split is the set's own, notes).
 

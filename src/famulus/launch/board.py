@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from famulus.training.loop import Status
-from famulus.training.preflight import Forecast
+from famulus.training.preflight import CostForecast
 
 PLAIN_S = 10.0  # between two printed lines of a cell where nothing can be redrawn
 SHOWN = 24  # lines at once; of more cells the finished ones scroll away
@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def cost(forecast: Forecast) -> str:
+def cost(forecast: CostForecast) -> str:
     """`8 min 20 s, 3,900 MB of memory and 38 MB of disk`."""
     disk = f"{forecast.bytes / 1e6:,.0f} MB of disk"
     if forecast.memory_bytes is None:

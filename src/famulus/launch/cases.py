@@ -40,7 +40,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass
-class Outcome:
+class CaseOutcome:
     """What became of one case. `cells`: the findings of each, root causes first."""
 
     name: str
@@ -131,8 +131,8 @@ def run_cases(
     store: Store | None = None,
     *,
     budget_s: float | None = None,
-    told: Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    told: Callable[[CaseOutcome], None] = lambda outcome: None,
+) -> list[CaseOutcome]:
     """Every case in turn. `store`: kept, so that finished runs are only judged anew.
 
     `budget_s`: of the controls, for each case; 0 for none.
@@ -147,10 +147,10 @@ def run_cases(
     return outcomes
 
 
-def run_case(path: Path, store: Store, budget_s: float | None = None) -> Outcome:
+def run_case(path: Path, store: Store, budget_s: float | None = None) -> CaseOutcome:
     """Plan, controls, training, verdict. Raises ConfigError for a file that expects no finding."""
     started = time.perf_counter()
-    outcome = Outcome(path.stem, *_written(path))
+    outcome = CaseOutcome(path.stem, *_written(path))
     session = Session(store, faults(), silent=True)
     try:
         read_plan(path, (), session.modules)  # a refusal speaks of the file alone
@@ -177,14 +177,14 @@ def _written(path: Path) -> tuple[str, str]:
     raise ConfigError(f"{path}: a case expects a finding: a cause, or none")
 
 
-def _refuse(outcome: Outcome, text: str, cause: str) -> None:
+def _refuse(outcome: CaseOutcome, text: str, cause: str) -> None:
     outcome.how, outcome.error = "refused" if cause else "error", " ".join(text.split())
     if cause:
         outcome.cells.append([Finding(cause, "error", f"refused: {outcome.error}", "")])
 
 
 def _train(
-    outcome: Outcome, plan: Plan, cells: list[Ready], session: Session, budget_s: float | None
+    outcome: CaseOutcome, plan: Plan, cells: list[Ready], session: Session, budget_s: float | None
 ) -> None:
     promise = next(p for p in plan.expect if isinstance(p, FindingExpect))
     cells = [c for c in cells if all(same(v, c.axes.get(k)) for k, v in promise.where.items())]
@@ -224,7 +224,7 @@ def code_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def totals(outcomes: Sequence[CaseOutcome]) -> dict[str, Any]:
     """Counts over all cases; `healthy_total` are those in which nothing is to be found."""
     faulty, healthy = ([o for o in outcomes if o.healthy is h] for h in (False, True))
     return {
@@ -238,7 +238,7 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def result(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def result(outcomes: Sequence[CaseOutcome]) -> dict[str, Any]:
     """For --json: with the time, and the code that it is a result of."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -248,7 +248,7 @@ def result(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def lines(outcomes: Sequence[CaseOutcome]) -> Iterator[str]:
     """The table as text."""
     wide = max([len(o.name) for o in outcomes] + [4])
     yield f"{'case':<{wide}}  {'expected':<24} first among      s  named"

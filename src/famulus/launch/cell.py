@@ -21,7 +21,7 @@ from famulus.store.store import Store
 from famulus.training.energy import metering
 from famulus.training.loop import Loop, Outcome, Status
 from famulus.training.precision import Precision
-from famulus.training.preflight import Forecast, rehearse
+from famulus.training.preflight import CostForecast, rehearse
 from famulus.training.setup import Setup
 
 ROLLBACKS = 5  # in one run; then it has failed
@@ -46,7 +46,7 @@ class Watcher:
 
     claimed: Callable[[Run], None] = lambda run: None
     status: Callable[[Status], None] = lambda status: None
-    forecast: Callable[[Forecast], None] = lambda forecast: None
+    forecast: Callable[[CostForecast], None] = lambda forecast: None
     interrupted: Callable[[], str | None] = lambda: None
 
 
@@ -104,7 +104,7 @@ def _attempt(
     return outcome
 
 
-def check_space(store: Store, forecast: Forecast) -> None:
+def check_space(store: Store, forecast: CostForecast) -> None:
     """Raises StoreError before the first step if the disk can't hold what is to come."""
     free = store.free_bytes()
     if free is not None and free < forecast.bytes:
@@ -129,7 +129,7 @@ def _lineage(cell: Ready, attempt: Attempt) -> dict[str, Any]:
     return {**record, "checkpoint": attempt.start_from}
 
 
-def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: Forecast) -> None:
+def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: CostForecast) -> None:
     """What is known before the first step: sizes, arithmetic, and the floors to judge against."""
     attempt, at = loop.attempt, {"step": loop.progress.step, "inputs": loop.progress.inputs}
     attempt.emit(

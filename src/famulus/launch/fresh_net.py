@@ -13,7 +13,7 @@ from famulus.training.randomness import Streams
 CORRUPTED = 777  # stream of the numbers that replace an input
 
 
-class Net:
+class FreshNet:
     """At the weights that the run starts from; `diagnosis.controls.bench.Net` says what is what."""
 
     def __init__(self, task: Task, streams: Streams, calendar: Calendar, factor: float) -> None:

@@ -31,7 +31,7 @@ ORIGIN = "origin"  # key of a filled config: the run and step that a child goes 
 
 
 @dataclass(frozen=True)
-class Source:
+class Start:
     """A checkpoint that a run starts from. `kind`: resume, extend, rerun or warm_start."""
 
     run: Run
@@ -56,8 +56,8 @@ class Ready:
     training: Training
     task: Task
     data: Splits
-    origin: Source | None = None  # full state to go on from
-    warm: Source | None = None  # weights only
+    origin: Start | None = None  # full state to go on from
+    warm: Start | None = None  # weights only
     overrides: Sequence[str] = ()
     axes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def make_ready(
     slug: str,
     config: Mapping[str, Any],
     *,
-    origin: Source | None = None,
+    origin: Start | None = None,
     overrides: Sequence[str] = (),
     axes: Mapping[str, Any] | None = None,
 ) -> Ready:
@@ -102,7 +102,7 @@ def make_ready(
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
     elif stored := _goes_on_from(filled):
-        origin = Source(store.find(stored["run"]), stored["step"], stored["kind"])
+        origin = Start(store.find(stored["run"]), stored["step"], stored["kind"])
     own = [key for key in ("data", "model", "loss") if key in kind.Config.model_fields]
     sections = {key: filled[key] for key in own if key in filled}
     training = Training.model_validate(filled["training"])
@@ -124,12 +124,12 @@ def make_ready(
     )
 
 
-def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, Any]]:
+def _resolve(store: Store, value: Any, where: str) -> tuple[Start, dict[str, Any]]:
     """A reference `RUN@best`, `last:EXPERIMENT`, or what an earlier resolution stored."""
     if isinstance(value, Mapping):
         run, which = store.find(value["run"]), str(value["step"])
         if int(which) not in run.checkpoints():  # removed since: only a fresh start would need it
-            return Source(run, int(which), "warm_start"), dict(value)
+            return Start(run, int(which), "warm_start"), dict(value)
     else:
         ref, _, which = str(value).partition("@")
         run = store.find(ref)
@@ -143,7 +143,7 @@ def _resolve(store: Store, value: Any, where: str) -> tuple[Source, dict[str, An
         raise ConfigError(
             f"{where}: checkpoint {step} of run {run.id} has other weights than were recorded"
         )
-    return Source(run, step, "warm_start"), {"run": run.id, "step": step, "sha256": digest}
+    return Start(run, step, "warm_start"), {"run": run.id, "step": step, "sha256": digest}
 
 
 def child(session: Session, parent: Run, step: int, overrides: Sequence[str], kind: str) -> Ready:
@@ -151,7 +151,7 @@ def child(session: Session, parent: Run, step: int, overrides: Sequence[str], ki
     before = parent.config()
     config = refill(before, overrides, tasks.load(before["task"], session.modules))
     _keeps_its_state(before["training"]["optimizer"], config["training"]["optimizer"], parent, step)
-    source = Source(parent, step, kind)
+    source = Start(parent, step, kind)
     return make_ready(
         session, parent.experiment, parent.slug, config, origin=source, overrides=overrides
     )

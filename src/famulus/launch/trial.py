@@ -14,7 +14,7 @@ from famulus.diagnosis.controls import bench
 from famulus.diagnosis.controls.samples import load, spread
 from famulus.feed.feeder import Batch, Feeder
 from famulus.launch.board import cost
-from famulus.launch.fresh_net import CORRUPTED, Net
+from famulus.launch.fresh_net import CORRUPTED, FreshNet
 from famulus.launch.plan import Ready
 from famulus.schedule import learning_rate
 from famulus.training import memory
@@ -64,7 +64,7 @@ class Trial:
         return spread(self.data.validation, min(HELD, 2 * self.training.batch), self.device)
 
     @cached_property
-    def floors(self) -> Mapping[str, bench.Floor]:
+    def floors(self) -> Mapping[str, bench.StatedFloor]:
         for source in (self.data.train, self.data.validation):
             source.to(self.device)  # what has yet to be computed of it is computed there
         return self.task.floors(self.data)
@@ -96,8 +96,8 @@ class Trial:
     def quick(self) -> bool:
         return self.step_s <= QUICK_S
 
-    def net(self, factor: float = 1.0) -> Net:
-        return Net(self.task, self.streams, self.calendar, factor)
+    def net(self, factor: float = 1.0) -> FreshNet:
+        return FreshNet(self.task, self.streams, self.calendar, factor)
 
     def fed(self, count: int) -> Iterator[Batch]:
         """The first batches of the run, kept for the next short training; the same few, in turn,
@@ -167,7 +167,7 @@ class Trial:
             self.streams.step(noise)
         return dict(self.task.scores(model, iter([dict(self.held)])))
 
-    def self_tests(self, model: nn.Module) -> Iterable[bench.SelfTest]:
+    def self_tests(self, model: nn.Module) -> Iterable[bench.StatedTest]:
         self.streams.validation()
         return self.task.self_tests(model, dict(self.frozen))
 

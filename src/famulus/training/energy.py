@@ -21,7 +21,7 @@ from famulus.training import nvml, rapl
 LAP_S = 1.0  # at least, between two readings for the screen: counters move every 20 to 100 ms
 
 
-class Source(Protocol):
+class EnergyCounter(Protocol):
     """An energy counter."""
 
     @property
@@ -39,7 +39,7 @@ class Source(Protocol):
         """Gives back what it holds."""
 
 
-def open_source(device: torch.device) -> Source | None:
+def open_counter(device: torch.device) -> EnergyCounter | None:
     """The counter of `device`, if this machine lets us read one."""
     if device.type == "cuda":
         return nvml.open_device(device)
@@ -49,7 +49,7 @@ def open_source(device: torch.device) -> Source | None:
 @contextlib.contextmanager
 def metering(device: torch.device) -> Iterator["Meter | None"]:
     """A meter for `device`, or None."""
-    source = open_source(device)
+    source = open_counter(device)
     if source is None:
         yield None
         return
@@ -60,7 +60,7 @@ def metering(device: torch.device) -> Iterator["Meter | None"]:
 class Meter:
     """Adds what `source` counts to what earlier attempts of a run have taken."""
 
-    def __init__(self, source: Source, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: EnergyCounter, now: Callable[[], float] = time.monotonic) -> None:
         self.source, self.now = source, now
         self.lost = ""  # what broke it
         self.zero = self.newest = 0.0  # readings

@@ -31,7 +31,7 @@ TIMED = 3  # steps, after one that warms up
 
 
 @dataclass(frozen=True)
-class Forecast:
+class CostForecast:
     """Before the first step, from a few steps on a copy."""
 
     seconds: float  # training, validation and pictures
@@ -89,7 +89,7 @@ def _rehearsal(
     return model, batch, step
 
 
-def rehearse(setup: Setup) -> Forecast:
+def rehearse(setup: Setup) -> CostForecast:
     """Runs a few steps, a short validation and the pictures on a copy, and forecasts the cost.
 
     Raises ConfigError for an unknown score or a loss without `total`, DataError for too few
@@ -130,7 +130,7 @@ def rehearse(setup: Setup) -> Forecast:
     kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
     drawn = _times(calendar, training.pictures_every)
     picture_bytes = sum(map(len, pictures)) * drawn
-    return Forecast(
+    return CostForecast(
         seconds=steps * step_s + validations * whole_s + drawn * pictures_s,
         bytes=int(kept * checkpoint + picture_bytes + 200 * steps),
         checkpoint_bytes=checkpoint,

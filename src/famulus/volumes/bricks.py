@@ -36,7 +36,7 @@ class Piece(NamedTuple):
     voxels: np.ndarray
 
 
-class Flat:
+class ArrayVolume:
     """A volume in one array, in memory or mapped: `array_ZYX`."""
 
     def __init__(self, array_ZYX: np.ndarray, fingerprint: str) -> None:

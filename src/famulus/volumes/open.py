@@ -18,7 +18,7 @@ from famulus.config.errors import DataError
 from famulus.feed.data_folder import data_folder
 from famulus.feed.progress import bar
 from famulus.volumes.brick_writer import write_bricks
-from famulus.volumes.bricks import SUFFIX, Bricks, Flat
+from famulus.volumes.bricks import SUFFIX, ArrayVolume, Bricks
 from famulus.volumes.plane_files import read_plane
 from famulus.volumes.readers import Windows, reader_of
 
@@ -31,7 +31,7 @@ class Fragment:
     """A volume, where it is papyrus, and what is written there."""
 
     name: str
-    volume: Flat | Bricks | Windows
+    volume: ArrayVolume | Bricks | Windows
     mask: np.ndarray  # bool YX
     labels: np.ndarray | None = None  # uint8 YX or ZYX, 0 or 1
     truth: np.ndarray | None = None  # uint8 YX: exact, where it is known
@@ -65,7 +65,7 @@ def open_volume(
             f"{path}: does not exist; expected a fragment folder, .tif, .npy or .bricks"
         )
     if path.suffix == SUFFIX:
-        volume: Bricks | Flat | Windows
+        volume: Bricks | ArrayVolume | Windows
         volume = bricks = Bricks(path)
         found_mask, found_labels = bricks.extra("mask"), bricks.extra("labels")
     else:
@@ -113,7 +113,10 @@ def info(path: Path) -> dict[str, Any]:
 
 
 def assemble(
-    name: str, volume: Flat | Bricks | Windows, mask: np.ndarray | None, labels: np.ndarray | None
+    name: str,
+    volume: ArrayVolume | Bricks | Windows,
+    mask: np.ndarray | None,
+    labels: np.ndarray | None,
 ) -> Fragment:
     """Checks that the parts fit: one size, binary labels, a mask with something in it."""
     notes = []
@@ -163,7 +166,7 @@ def convert(
         raise DataError(f"{source}: declared {dtype}, received {reader.dtype}")
     found_mask = read_plane(Path(mask)) if mask else _beside(Path(source), MASKS)
     found_labels = _labels_file(Path(labels)) if labels else _beside(Path(source), LABELS)
-    hollow = Flat(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
+    hollow = ArrayVolume(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
     checked = assemble(Path(source).name, hollow, found_mask, found_labels)
     extras = {"mask": checked.mask.astype(np.uint8), "labels": checked.labels}
     return write_bricks(

@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 
 from famulus.config.errors import DataError
-from famulus.volumes.bricks import SUFFIX, Flat, Piece, Sizes, empty_cubes, inside
+from famulus.volumes.bricks import SUFFIX, ArrayVolume, Piece, Sizes, empty_cubes, inside
 from famulus.volumes.plane_files import TIFF, as_tiff, header, known, read_plane
 
 SLICES = ("surface_volume", "layers")
@@ -42,14 +42,14 @@ class Reader:
         """All voxels once, in pieces that fit into memory whatever the size: planes, or others."""
         return self.planes()
 
-    def windows(self) -> "Flat | Windows":
+    def windows(self) -> "ArrayVolume | Windows":
         """The volume without reading it: for blocks of what no memory can hold."""
         raise DataError(
             f"{self.path}: data.blocks reads .npy, OME-Zarr and {SUFFIX}: convert it first "
             f"(famulus data convert {self.path} NAME{SUFFIX})"
         )
 
-    def load(self) -> Flat:
+    def load(self) -> ArrayVolume:
         size = int(np.prod(self.shape)) * self.dtype.itemsize
         if size > MAX_RAM:
             raise DataError(
@@ -62,7 +62,7 @@ class Reader:
                 raise DataError(f"{self.path}: plane {z} holds NaN or infinite voxels")
             array[z] = plane
             digest.update(np.ascontiguousarray(plane).tobytes())
-        return Flat(array, digest.hexdigest()[:16])
+        return ArrayVolume(array, digest.hexdigest()[:16])
 
 
 class Slices(Reader):
@@ -159,8 +159,8 @@ class Npy(Reader):
     def planes(self) -> Iterator[np.ndarray]:
         yield from self.array
 
-    def windows(self) -> Flat:
-        return Flat(self.array, _unread(self.path, self.shape, self.dtype, self.path))
+    def windows(self) -> ArrayVolume:
+        return ArrayVolume(self.array, _unread(self.path, self.shape, self.dtype, self.path))
 
 
 class Zarr(Reader):

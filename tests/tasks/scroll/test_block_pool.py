@@ -9,7 +9,7 @@ from famulus.config.errors import DataError
 from famulus.feed.feeder import Feeder
 from famulus.tasks.scroll import cube_field, cubes
 from famulus.tasks.scroll.block_pool import SPARE, BlockOrder, BlockPool, Blocks
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment, open_volume
 from famulus.volumes.readers import Windows
 
@@ -24,7 +24,7 @@ def fragment():
     mask[:30, :50] = False
     labels = np.zeros(SHAPE[1:], np.uint8)
     labels[40:60, 60:80] = 1
-    return Fragment("f", Flat(volume, "f"), mask, labels)
+    return Fragment("f", ArrayVolume(volume, "f"), mask, labels)
 
 
 def pool_of(fragment, blocks=BLOCKS, edges=0.0):
@@ -130,13 +130,13 @@ def test_blocks_are_read_from_zarr_without_the_rest(tmp_path, fragment):
 
 
 def test_what_cannot_work_is_said(tmp_path, fragment):
-    huge = Flat(np.broadcast_to(np.uint16(0), (512, 9000, 9000)), "h")
+    huge = ArrayVolume(np.broadcast_to(np.uint16(0), (512, 9000, 9000)), "h")
     corners = pool_of(fragment).corners
     with pytest.raises(DataError, match=r"GB: fewer or smaller blocks"):
         BlockPool(huge, corners, Blocks(4000, 512, 64))
     volume = fragment.volume.array.astype(np.float32)
     volume[:, 35:, :] = np.nan
-    holed = Fragment("h", Flat(volume, "h"), fragment.mask)
+    holed = Fragment("h", ArrayVolume(volume, "h"), fragment.mask)
     s = source(holed)
     picks = s.order(0).batch(0, 40)
     with pytest.raises(DataError, match="NaN or infinite"):

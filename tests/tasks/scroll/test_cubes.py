@@ -7,7 +7,7 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import Feeder, fixed_batch
 from famulus.feed.streams import sample_seeds
 from famulus.tasks.scroll import cube_field, cubes, regions
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment
 
 SHAPE = (6, 40, 64)
@@ -16,7 +16,7 @@ SHAPE = (6, 40, 64)
 def fragment(labels=None, mask=None):
     volume = np.random.default_rng(0).integers(0, 65_535, SHAPE).astype(np.uint16)
     mask = np.ones(SHAPE[1:], bool) if mask is None else mask
-    return Fragment("test", Flat(volume, "f"), mask, labels)
+    return Fragment("test", ArrayVolume(volume, "f"), mask, labels)
 
 
 def seeds(n, seed=0):

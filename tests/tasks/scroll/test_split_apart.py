@@ -8,7 +8,7 @@ from famulus.tasks.scroll import data as scroll_data
 from famulus.tasks.scroll import regions
 from famulus.tasks.scroll.cube_field import grid_corners
 from famulus.tasks.scroll.data import ScrollData, open_scroll
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment
 
 # (y, x), cube, block: sides that are no multiples of each other, and blocks no multiple of cubes
@@ -31,7 +31,7 @@ def fragment(monkeypatch):
         mask[:7], mask[:, -5:] = False, False
         mask[tuple(rng.integers(0, shape, (30, 2)).T)] = False  # holes
         labels = (rng.random(shape) < 0.5).astype(np.uint8)
-        found = Fragment("f", Flat(volume, "f"), mask, labels)
+        found = Fragment("f", ArrayVolume(volume, "f"), mask, labels)
         monkeypatch.setattr(scroll_data, "_fragment", lambda *_: found)
         return found
 

@@ -7,7 +7,7 @@ import torch
 from famulus.config.errors import ConfigError
 from famulus.tasks.scroll import surface
 from famulus.tasks.scroll.cubes import Scale
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment
 
 SHAPE = (5, 37, 50)
@@ -16,7 +16,7 @@ SHAPE = (5, 37, 50)
 @pytest.fixture
 def fragment():
     volume = np.random.default_rng(0).integers(0, 1000, SHAPE).astype(np.uint16)
-    return Fragment("f", Flat(volume, "f"), np.ones(SHAPE[1:], bool))
+    return Fragment("f", ArrayVolume(volume, "f"), np.ones(SHAPE[1:], bool))
 
 
 def pixelwise(image):

@@ -11,7 +11,7 @@ from famulus.config.errors import ConfigError
 from famulus.tasks.scroll import surface, surface_apply, surface_margin
 from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.surface_report import profiles, seams
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment
 
 SIZE, SHAPE = (4, 16, 16), (8, 70, 90)
@@ -20,7 +20,7 @@ SPOILT = 3  # rings of a window that the nets below get wrong
 
 def fragment(labels=None):
     volume = np.random.default_rng(0).integers(0, 60_000, SHAPE).astype(np.uint16)
-    return Fragment("f", Flat(volume, "f"), np.ones(SHAPE[1:], bool), labels)
+    return Fragment("f", ArrayVolume(volume, "f"), np.ones(SHAPE[1:], bool), labels)
 
 
 def rings():

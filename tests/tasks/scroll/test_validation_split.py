@@ -11,7 +11,7 @@ from famulus.tasks.scroll import validation_split as held_out
 from famulus.tasks.scroll.cubes import CubeSource, Scale
 from famulus.tasks.scroll.joined_source import Joined
 from famulus.tasks.scroll.validation_split import Held
-from famulus.volumes.bricks import Flat
+from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment
 
 SCALE = Scale(100.0, 2.0)
@@ -23,7 +23,7 @@ def fragment(which, labels=True, dtype=np.uint16):
     shape = SHAPES[which]
     volume = rng.integers(0, 200, shape).astype(dtype)
     drawn = rng.integers(0, 2, shape[1:]).astype(np.uint8) if labels else None
-    return Fragment(f"f{which}", Flat(volume, f"f{which}"), np.ones(shape[1:], bool), drawn)
+    return Fragment(f"f{which}", ArrayVolume(volume, f"f{which}"), np.ones(shape[1:], bool), drawn)
 
 
 def of(*which, most=None, seed=0):
@@ -110,7 +110,9 @@ def test_labels_are_there_for_all_or_none():
 
 
 def test_what_is_wrong_is_said_of_its_fragment():
-    small = Fragment("small", Flat(np.zeros((6, 7, 90), np.uint16), "s"), np.ones((7, 90), bool))
+    small = Fragment(
+        "small", ArrayVolume(np.zeros((6, 7, 90), np.uint16), "s"), np.ones((7, 90), bool)
+    )
     held = [Held(f, f.mask) for f in (fragment(0), small)]
     with pytest.raises(DataError, match=r"^small: cube .* larger than the fragment"):
         held_out.windows(held, (4, 8, 8), SCALE, 0.5, None, 0)

@@ -51,7 +51,7 @@ class Fit:
         return (self.first - self.last) / max(self.first - best, 1e-12)
 
 
-class Floor(Protocol):
+class StatedFloor(Protocol):
     """What a net that has learned nothing scores, as a task states it."""
 
     @property
@@ -62,7 +62,7 @@ class Floor(Protocol):
     def means(self) -> str: ...
 
 
-class SelfTest(Protocol):
+class StatedTest(Protocol):
     """What must hold of a task's own parts, tried out by the task."""
 
     @property
@@ -115,7 +115,7 @@ class Bench(Protocol):
     data: Splits
     frozen: Batch  # a few samples of training, to be learned by heart
     held: Batch  # held-out samples that short trainings are judged by
-    floors: Mapping[str, Floor]
+    floors: Mapping[str, StatedFloor]
     best: float  # the least possible loss where the task states it, else 0
     part: str  # of the loss: the one that is judged
     changes: str  # what joins the net or leaves it during the run; empty: nothing
@@ -146,7 +146,7 @@ class Bench(Protocol):
     def scores(self, model: nn.Module, noise: int | None = None) -> dict[str, float]:
         """The task's of `held`, under the random numbers of validation or of step `noise`."""
 
-    def self_tests(self, model: nn.Module) -> Iterable[SelfTest]:
+    def self_tests(self, model: nn.Module) -> Iterable[StatedTest]:
         """The task's own, with an untrained net."""
 
     def summed_rate(self) -> tuple[float, int]:

@@ -20,7 +20,7 @@ from famulus.feed.streams import stream_seed
 from famulus.tasks.scroll import papyrus_sheet as draw
 from famulus.tasks.scroll.letters import text_lines
 from famulus.tasks.scroll.papyrus_sheet import AIR, AIR_SD, MEDIAN, Sizes
-from famulus.volumes.bricks import Flat, deep_last
+from famulus.volumes.bricks import ArrayVolume, deep_last
 from famulus.volumes.open import Fragment
 
 PAPYRUS_MEAN, PAPYRUS_SD = 45_800.0, 8_850.0
@@ -63,7 +63,7 @@ class Phantom:
         """As a source of cubes; with a note where single voxels betray more than real ones do."""
         name = f"papyrus, seed {self.recipe.seed}"
         fingerprint = f"papyrus-1-{asdict(self.recipe)}"
-        flat = Flat(deep_last(self.volume_ZYX), fingerprint)
+        flat = ArrayVolume(deep_last(self.volume_ZYX), fingerprint)
         notes = []
         if self.peak > PEAK:
             notes.append(
