@@ -10,8 +10,10 @@ from benchmarks.reference_rows import read
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.expect import scores_of
+from famulus.journal.facts.group import Group
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.facts.table import average_over, build, meter, select, sort, with_extremes
+from famulus.journal.facts.selection import average_over, select, sort, with_extremes
+from famulus.journal.facts.table import build, meter
 from famulus.journal.pages import render
 from tests.journal.runs import group, record
 
@@ -173,8 +175,7 @@ def test_json_can_be_read_back(table):
 def test_the_budget_is_in_the_title_only_if_all_agree():
     one, two = record({"a": 1}, 0.1), record({"a": 2}, 0.2)
     one.done["inputs"] = two.done["inputs"] = 1_000_000
-    groups = [group({"a": 1}, 0.1), group({"a": 2}, 0.2)]
-    groups[0].records, groups[1].records = [one], [two]
+    groups = [Group(0, one.axes, (one,)), Group(1, two.axes, (two,))]
     assert "val/loss (1 M inputs)" in build(groups, ["a"], Ranking(), []).names
     two.done["inputs"] = 5
     assert "val/loss" in build(groups, ["a"], Ranking(), []).names

@@ -1,10 +1,11 @@
 """The layers of several runs side by side, for `famulus compare`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from famulus.journal.facts.layers import Layers, common_samples, much
+from famulus.journal.facts.layers import LayerHistory, common_samples, much
 from famulus.journal.facts.record import Record
 from famulus.journal.facts.table import Column, Row, Table
 
@@ -17,7 +18,7 @@ COLUMNS = (  # name, whether it is a share
 )
 
 
-def layer_rows(records: list[Record]) -> list[dict[str, Any]]:
+def layer_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One dict a layer: layer, type, differs (words), runs: {id: figures}, a missing one absent.
 
     At the newest step that all runs were sampled at; empty where fewer than two were.
@@ -38,7 +39,7 @@ def layer_rows(records: list[Record]) -> list[dict[str, Any]]:
     return found
 
 
-def _figures(layers: Layers, sample: int) -> dict[str, dict[str, Any]]:
+def _figures(layers: LayerHistory, sample: int) -> dict[str, dict[str, Any]]:
     values = layers.values
     columns = values["grad"], layers.ratio, values["std"], values["dead"], values["saturated"]
     found = {}
@@ -64,7 +65,7 @@ def _differs(runs: dict[str, dict[str, Any]], all_runs: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def layer_table(records: list[Record]) -> tuple[str, Table | None]:
+def layer_table(records: Sequence[Record]) -> tuple[str, Table | None]:
     """(heading, table): columns of each figure for each run, then what differs much."""
     found = layer_rows(records)
     if not found:
@@ -79,7 +80,7 @@ def layer_table(records: list[Record]) -> tuple[str, Table | None]:
         for run, figures in row["runs"].items():
             cells |= {f"{name} {run[:6]}": figures[name] for name, _ in COLUMNS}
         rows.append(Row(cells))
-    filled = [c for c in columns if any(r.cells.get(c.name) not in (None, "") for r in rows)]
+    filled = tuple(c for c in columns if any(r.cells.get(c.name) not in (None, "") for r in rows))
     steps = {figures["step"] for row in found for figures in row["runs"].values()}
     at = f"step {steps.pop():,}" if len(steps) == 1 else "the newest sample of each"
-    return f"Layers at {at}", Table(filled, rows)
+    return f"Layers at {at}", Table(filled, tuple(rows))

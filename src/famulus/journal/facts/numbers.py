@@ -1,12 +1,21 @@
 """Numbers as a person writes them: rounded by their spread, with a unit that fits."""
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeGuard
 
+# what a configuration or a JSON file holds
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 MINUS = "\u2212"
 
 
-def figure(value: Any, digits: int = 3) -> str:
+def number(value: Any) -> TypeGuard[float]:
+    """Is `value` a finite number (no bool)?"""
+    kind = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind and math.isfinite(value)
+
+
+def figure(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands separated, no exponent between 1e-4 and 1e7."""
     if value is None:
         return ""
@@ -79,7 +88,7 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.3g} s"
 
 
-def plain(value: Any) -> str:
+def plain(value: JSON) -> str:
     """A value of a configuration in a table's cell; None is blank, as where a key is absent."""
     if value is None:
         return ""

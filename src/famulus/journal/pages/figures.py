@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import count
-from famulus.journal.facts.record import Record, Series
+from famulus.journal.facts.record import Record
 from famulus.journal.pages.panels import Layout
 
 SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one

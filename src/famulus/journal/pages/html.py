@@ -16,7 +16,7 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from famulus.journal.facts.headline import Strong
+from famulus.journal.facts.sentence import Strong
 
 ASSETS = Path(__file__).parents[1] / "assets"
 

@@ -6,11 +6,12 @@ from typing import Any
 from famulus.config.errors import StoreError
 from famulus.journal.facts import names
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.group import title
 from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import count, duration, figure
-from famulus.journal.pages.entry_page import TONES, entry_chips, entry_margin, finding_facts
+from famulus.journal.pages.findings import finding_facts
 from famulus.journal.pages.html import notes_html, page
+from famulus.journal.pages.margin import TONES, entry_chips, entry_margin
+from famulus.store.store import Store
 
 FIRST_LINES = 3  # sentences of an entry shown on the first page
 MOST_RUNS = 2000
@@ -24,7 +25,7 @@ class Note:
     text: str
 
 
-def lab_notes(store: Any) -> tuple[list[Note], str]:
+def lab_notes(store: Store) -> tuple[list[Note], str]:
     """(notes, newest first; the list of what to do). What can't be read is left out."""
     notes, todo = [], ""
     for file in sorted(store.files.list("lab"), reverse=True):
@@ -42,15 +43,15 @@ def lab_notes(store: Any) -> tuple[list[Note], str]:
 
 
 def index_page(entries: list[Entry], notes: list[Note], todo: str) -> str:
-    dated: list[tuple[str, str, dict]] = [(e.date, e.experiment, _entry(e)) for e in entries]
+    dated = [(e.history.date, e.experiment, _entry(e)) for e in entries]
     for note in notes:
         body = notes_html(note.text)
         line = {"margin": [note.name, "note"], "href": "", "body": body}
         dated.append((note.name, "\uffff", line))
     dated.sort(key=lambda d: (d[0], d[1]), reverse=True)
-    found = [
-        finding_facts(f, e, f"{names.folder(e.experiment)}/runs/")
-        | {"where": f"{e.experiment} · {finding_facts(f, e, '')['where']}".rstrip(" ·")}
+    findings = [
+        (facts := finding_facts(f, e.cells, f"{names.folder(e.experiment)}/runs/"))
+        | {"where": f"{e.experiment} · {facts['where']}".rstrip(" ·")}
         for e in entries
         for f in e.findings
         if f.severity != "info"
@@ -61,7 +62,7 @@ def index_page(entries: list[Entry], notes: list[Note], todo: str) -> str:
         title="Lab journal",
         entries=[line for _, _, line in dated],
         todo=notes_html(todo) if todo.strip() else "",
-        findings=found,
+        findings=findings,
         runs=_runs(entries),
         heads=[("experiment", False), ("cell", False), ("status", False), ("score", True),
                ("inputs", True), ("time", True), ("started", False), ("run", False)],
@@ -84,14 +85,14 @@ def _runs(entries: list[Entry]) -> list[list[dict]]:
     rows = []
     for entry in entries:
         base = names.folder(entry.experiment)
-        for record in [*entry.records, *entry.earlier]:
-            score = record.scores.get(entry.score)
+        for record in entry.runs.all:
+            score = record.scores.get(entry.ranking.score)
             rows.append(
                 (
                     record.started,
                     [
                         _cell(entry.experiment, href=f"{base}/index.html"),
-                        _cell(title(record.axes, entry.naming) or record.slug),
+                        _cell(entry.cells.name(record)),
                         _cell(record.status, tone=TONES.get(record.status, "")),
                         _cell(figure(score), score, True),
                         _cell(count(record.inputs), record.inputs, True),

@@ -1,0 +1,47 @@
+"""The cells of an experiment's matrix, and which of its axes tell them apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from famulus.journal.facts.effects import naming
+from famulus.journal.facts.group import Group, axis_names, domain, gather, title
+from famulus.journal.facts.record import Record
+
+
+@dataclass(frozen=True)
+class Cells:
+    """`groups` in the order of the runs, children that went on with other settings last."""
+
+    groups: tuple[Group, ...]
+    axes: tuple[str, ...]  # that vary between cells
+    naming: tuple[str, ...]  # those that tell cells apart, for labels
+
+    @property
+    def own(self) -> tuple[Group, ...]:
+        """Groups of the plan: no children that went on with other settings."""
+        return tuple(g for g in self.groups if not g.child_of)
+
+    @property
+    def replicates(self) -> set[int]:
+        """How many runs the cells of the plan have."""
+        return {len(g.records) for g in self.own}
+
+    def name(self, record: Record, separator: str = " · ") -> str:
+        """The cell of a run: 'mnist · bilinear · 20', or its slug where no axis varies."""
+        return title(record.axes, self.naming, separator) or record.slug
+
+    def label(self, group: Group) -> str:
+        """A cell in a sentence: 'mnist, bilinear, size 20'."""
+        return self.name(group.records[0], ", ") or "the run"
+
+
+def cells_of(records: Sequence[Record]) -> Cells:
+    """The cells that these runs are of."""
+    groups = gather(records)
+    axes = tuple(a for a in axis_names(records) if _varies(groups, a))
+    return Cells(groups, axes, tuple(naming(groups, axes)))
+
+
+def _varies(groups: Sequence[Group], axis: str) -> bool:
+    absent = any(g.axes.get(axis) is None for g in groups)
+    return len(domain(groups, axis)) + absent > 1
