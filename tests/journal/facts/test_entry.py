@@ -12,7 +12,6 @@ from famulus.journal.facts.entry import collect
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.headline import _floors, sentences
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.facts.sentence import text
 from tests.journal import conftest as lab
 from tests.journal.runs import record
 
@@ -25,7 +24,7 @@ def entry(laboratory):
 
 
 def said(entry) -> str:
-    return "\n".join(text(s) for s in sentences(entry))
+    return "\n".join("".join(s) for s in sentences(entry))
 
 
 def test_cells_and_states(entry):
@@ -168,7 +167,7 @@ def test_floors_that_are_missed_are_told_apart():
     runs = [record({"lr": lr}, loss, floors=floors) for lr, loss in losses]
     groups = tuple(Group(n, r.axes, (r,)) for n, r in enumerate(runs))
     found = _floors(Cells(groups, ("lr",), ("lr",)), Ranking())
-    assert [text(s) for s in found] == [
+    assert ["".join(s) for s in found] == [
         "lr 1 scored no better than zero image (1.00): nothing was learned there.",
         "lr 0.1 and 1 other cell scored no better than TKD (0.400).",
     ]

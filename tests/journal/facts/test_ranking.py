@@ -14,7 +14,6 @@ from famulus.journal.facts.group import Group
 from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.ranking import Ranking, better, ranking
 from famulus.journal.facts.record import PictureFile
-from famulus.journal.facts.sentence import text
 from famulus.journal.facts.table import build
 from famulus.journal.pages.panels import MOST_RUNS, _drawn
 from famulus.journal.pages.pictures import chosen
@@ -37,7 +36,7 @@ def new(declared=DECLARED, **more):
 
 
 def headline(*runs):
-    return " ".join(text(s) for s in sentences(entry_of(*runs)))
+    return " ".join("".join(s) for s in sentences(entry_of(*runs)))
 
 
 ACCURACY = {"best": "val/accuracy", "direction": "max"}
@@ -122,7 +121,7 @@ def test_what_only_some_cells_measured_does_not_rank_the_others():
     found = ranking(runs, ["val/loss", "val/psnr"])
     assert (found.score, found.better) == ("val/loss", None)
     one = replace(entry_of(*runs), ranking=Ranking("val/psnr", "higher"))
-    said = " ".join(text(s) for s in sentences(one))
+    said = " ".join("".join(s) for s in sentences(one))
     assert "Validation psnr of lr 1 is 3.00." in said  # of which cell
 
 
@@ -290,7 +289,7 @@ def test_of_what_is_not_ranked_no_axis_explains_a_part():
             one.axes.update(lr=a, size=b)
         entry = entry_of(*runs)
         both = replace(entry.cells, axes=("lr", "size"), naming=("lr", "size"))
-        said = " ".join(text(s) for s in sentences(replace(entry, cells=both)))
+        said = " ".join("".join(s) for s in sentences(replace(entry, cells=both)))
         assert ("lr: 1 is below 2 in 2 of 2 pairs" in said) is found
 
 

@@ -7,7 +7,7 @@ from famulus.journal.facts.cost import cost_of, energy
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.selection import select, sort
-from famulus.journal.pages.margin import entry_margin
+from famulus.journal.pages.parts import entry_margin
 from famulus.journal.pages.run_page import _run_margin
 from tests.journal.runs import entry_of, record
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from famulus.journal.facts.effects import naming
-from famulus.journal.facts.group import Group, axis_names, domain, gather, title
+from famulus.journal.facts.group import Group, axis_names, gather, title, token
 from famulus.journal.facts.record import Record
 
 
@@ -38,10 +38,6 @@ class Cells:
 def cells_of(records: Sequence[Record]) -> Cells:
     """The cells that these runs are of."""
     groups = gather(records)
-    axes = tuple(a for a in axis_names(records) if _varies(groups, a))
+    levels = {a: {token(g.axes.get(a)) for g in groups} for a in axis_names(records)}
+    axes = tuple(a for a, values in levels.items() if len(values) > 1)
     return Cells(groups, axes, tuple(naming(groups, axes)))
-
-
-def _varies(groups: Sequence[Group], axis: str) -> bool:
-    absent = any(g.axes.get(axis) is None for g in groups)
-    return len(domain(groups, axis)) + absent > 1

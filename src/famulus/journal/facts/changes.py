@@ -26,13 +26,16 @@ def flat(config: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
 
 def levels(records: Iterable[Record]) -> dict[str, list[JSON]]:
     """Dotted path -> its distinct values over the runs, in order of appearance."""
+    configs = ({k: v for k, v in r.config.items() if k not in SILENT} for r in records)
+    return _distinct({p: v for p, v in flat(c).items() if p not in OPERATIONAL} for c in configs)
+
+
+def _distinct(settings: Iterable[Mapping[str, JSON]]) -> dict[str, list[JSON]]:
     values: dict[str, dict[str, JSON]] = {}
-    for record in records:
-        config = {k: v for k, v in record.config.items() if k not in SILENT}
-        for path, value in flat(config).items():
-            if path not in OPERATIONAL:
-                values.setdefault(path, {}).setdefault(token(value), value)
-    return {path: list(distinct.values()) for path, distinct in values.items()}
+    for one in settings:
+        for name, value in one.items():
+            values.setdefault(name, {})[token(value)] = value
+    return {name: list(distinct.values()) for name, distinct in values.items()}
 
 
 def varying(records: Sequence[Record]) -> list[str]:
@@ -52,7 +55,8 @@ def differences(old: Sequence[Record], new: Sequence[Record]) -> list[str]:
 
     Where no cell is in both, the values of each setting over all cells are compared.
     """
-    lines = [f"matrix {line}" for line in _told(_axes(old), _axes(new))]
+    axes = [_distinct(r.axes for r in side) for side in (old, new)]
+    lines = [f"matrix {line}" for line in _told(*axes)]
     shared = {_cell(r) for r in old} & {_cell(r) for r in new}
     if shared:
         old = [r for r in old if _cell(r) in shared]
@@ -79,14 +83,6 @@ def _cell(record: Record) -> str:
     return json.dumps([[k, token(v)] for k, v in sorted(record.axes.items())])
 
 
-def _axes(records: Sequence[Record]) -> dict[str, list[JSON]]:
-    values: dict[str, dict[str, JSON]] = {}
-    for record in records:
-        for axis, value in record.axes.items():
-            values.setdefault(axis, {})[token(value)] = value
-    return {axis: list(distinct.values()) for axis, distinct in values.items()}
-
-
 def _told(before: dict[str, list[JSON]], after: dict[str, list[JSON]]) -> list[str]:
     """One line for each name whose set of values differs: 'training.batch: 64 → 128'."""
     lines = []
@@ -110,11 +106,8 @@ def signature(record: Record) -> str:
     """Equal for the cells of one version of a file: what does not come from its matrix."""
     own = {token(v) for v in (record.config.get("matrix") or {}).values()}
     leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
-    fixed = {
-        k: v
-        for k, v in leaves.items()
-        if k not in (*OPERATIONAL, "training.seed") and token(v) not in own
-    }
+    free = (*OPERATIONAL, "training.seed")
+    fixed = {k: v for k, v in leaves.items() if k not in free and token(v) not in own}
     axes = sorted(k for k in record.config.get("matrix") or {})
     return json.dumps([axes, fixed], sort_keys=True, default=str)
 

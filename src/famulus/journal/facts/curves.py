@@ -12,6 +12,9 @@ import numpy as np
 from famulus.journal.facts.numbers import number
 
 
+Event = dict[str, Any]  # a line or a file of a run, as whoever wrote it meant it
+
+
 @dataclass(frozen=True)
 class Series:
     """One measured quantity over training: arrays of equal length, finite values only."""
@@ -25,7 +28,7 @@ class Series:
         return len(self.value)
 
 
-def series_of(events: Iterable[dict[str, Any]]) -> dict[str, Series]:
+def series_of(events: Iterable[Event]) -> dict[str, Series]:
     """By name: train/total, val/loss, lr, rate, wait, grad_norm, memory (MB), ..."""
     points: dict[str, list[tuple[float, ...]]] = {}
     seconds = 0.0  # a probe is written with the log of its step: it has no clock
@@ -44,16 +47,16 @@ def series_of(events: Iterable[dict[str, Any]]) -> dict[str, Series]:
     return {key: Series(*np.asarray(rows, dtype=float).T) for key, rows in points.items()}
 
 
-def _of_probe(event: dict[str, Any]) -> dict[str, Any]:
+def _of_probe(event: Event) -> Event:
     """What of a probe is a curve of the whole run."""
     rank = event.get("rank") or {}
     values = {f"rank of {rank.get('layer')}": rank["effective"]} if rank.get("effective") else {}
     return values | {"memory (MB)": event["memory_mb"]} if event.get("memory_mb") else values
 
 
-def marks_of(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def marks_of(events: Iterable[Event]) -> tuple[Event, ...]:
     """One mark of a kind at a step: a loop's own 'resumed' and its start event are one."""
-    marks: dict[tuple, dict[str, Any]] = {}
+    marks: dict[tuple, Event] = {}
     for event in events:
         if event.get("kind") == "start" and (event.get("step") or 0) > 0:
             event = event | {"what": "resumed", "text": "resumed"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from famulus.journal.facts.group import Group, domain, token
 from famulus.journal.facts.numbers import JSON
 
+Groups = Sequence[Group]
 Measure = Callable[[Group], float | None]
 
 
@@ -27,7 +28,7 @@ class Pairs:
         return sum(r < 1 for r in self.ratios)
 
 
-def matched(groups: Sequence[Group], axis: str, axes: Sequence[str]) -> list[dict[str, Group]]:
+def matched(groups: Groups, axis: str, axes: Sequence[str]) -> list[dict[str, Group]]:
     """Groups that agree in all axes but `axis`: value's token -> group, sets of two or more."""
     sets: dict[tuple, dict[str, Group]] = {}
     for group in groups:
@@ -38,7 +39,7 @@ def matched(groups: Sequence[Group], axis: str, axes: Sequence[str]) -> list[dic
     return [s for s in sets.values() if len(s) > 1]
 
 
-def compared(groups: Sequence[Group], axis: str, axes: Sequence[str]) -> list[str]:
+def compared(groups: Groups, axis: str, axes: Sequence[str]) -> list[str]:
     """The axes that a comparison over `axis` keeps equal: those that do not follow from it.
 
     An axis follows if each value of `axis` has one value of it, and not the other way round: a
@@ -47,21 +48,19 @@ def compared(groups: Sequence[Group], axis: str, axes: Sequence[str]) -> list[st
     """
 
     def decides(one: str, other: str) -> bool:
-        seen = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
-        return len({a for a, _ in seen}) == len(seen)
+        pairs = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
+        return len({a for a, _ in pairs}) == len(pairs)
 
     return [a for a in axes if a == axis or decides(a, axis) or not decides(axis, a)]
 
 
-def naming(groups: Sequence[Group], axes: Sequence[str]) -> list[str]:
+def naming(groups: Groups, axes: Sequence[str]) -> list[str]:
     """The axes that tell cells apart: without those that follow from another, as of a `name`."""
     kept = [set(compared(groups, axis, axes)) for axis in axes]
     return [a for a in axes if all(a in names for names in kept)]
 
 
-def pairs(
-    groups: Sequence[Group], axis: str, axes: Sequence[str], measure: Measure
-) -> Pairs | None:
+def pairs(groups: Groups, axis: str, axes: Sequence[str], measure: Measure) -> Pairs | None:
     """The two values of a two-valued axis, compared wherever both were measured (and are > 0)."""
     levels = domain(groups, axis)
     if len(levels) != 2:
@@ -79,7 +78,7 @@ def pairs(
     return Pairs(axis, levels[1], levels[0], tuple(1 / r for r in ratios))
 
 
-def pooled_spread(groups: Sequence[Group], score: str, relative: bool = True) -> float | None:
+def pooled_spread(groups: Groups, score: str, relative: bool = True) -> float | None:
     """sqrt(sum of squared deviations / degrees of freedom) over replicated groups.
 
     `relative` to each group's mean, for scores above zero; None without replicates.
@@ -95,12 +94,12 @@ def pooled_spread(groups: Sequence[Group], score: str, relative: bool = True) ->
     return math.sqrt(square / freedom) if freedom else None
 
 
-def positive(groups: Sequence[Group], score: str) -> bool:
+def positive(groups: Groups, score: str) -> bool:
     """Are all scores above zero, so that relative differences mean something?"""
     return all(v > 0 for g in groups for v in g.values(score, finished=True))
 
 
-def distinguishable(a: Group, b: Group, score: str, groups: Sequence[Group]) -> bool | None:
+def distinguishable(a: Group, b: Group, score: str, groups: Groups) -> bool | None:
     """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates.
 
     The noise is pooled over `groups`: relative to the means where all scores are positive.

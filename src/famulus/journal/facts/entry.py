@@ -13,7 +13,7 @@ from famulus.journal.facts.changes import varying
 from famulus.journal.facts.cost import Cost, cost_of
 from famulus.journal.facts.expect import Promise, check, scores_of
 from famulus.journal.facts.findings import CommonFinding, findings_of
-from famulus.journal.facts.floors import Floor, floors_of
+from famulus.journal.facts.floors import floors_of
 from famulus.journal.facts.group import axis_names
 from famulus.journal.facts.history import History, history_of
 from famulus.journal.facts.lineage import Edge, lineage_of
@@ -35,7 +35,7 @@ class Entry:
     ranking: Ranking  # its score leads: in the headline, the table, the curves
     table: Table  # all columns; `select` it before it is shown
     findings: tuple[CommonFinding, ...]
-    floors: tuple[Floor, ...]
+    floors: tuple[tuple[str, str], ...]  # what is scored without training, and how much
     promises: tuple[Promise, ...]
     edges: tuple[Edge, ...]
     varies: tuple[str, ...]  # dotted settings that differ between cells
@@ -49,7 +49,7 @@ def collect(store: Store, experiment: str) -> Entry:
     records, config = runs.records, runs.config
     expect = config.get("expect") or []
     cells, scores = cells_of(records), score_names(records)
-    order = ranking(records, scores)
+    order, way = ranking(records, scores), partial(better, records=records)
     return Entry(
         experiment=experiment,
         why=str(config.get("why") or ""),
@@ -60,13 +60,7 @@ def collect(store: Store, experiment: str) -> Entry:
         table=build(cells.groups, cells.axes, order, scores, scores_of(expect)),
         findings=findings_of(records),
         floors=floors_of(records),
-        promises=check(
-            expect,
-            cells.groups,
-            axis_names(records),
-            runs.complete,
-            partial(better, records=records),
-        ),
+        promises=check(expect, cells.groups, axis_names(records), runs.complete, way),
         edges=tuple(edge for r in records for edge in lineage_of(r)),
         varies=tuple(path for path in varying(records) if path != "training.seed"),
         history=history_of(runs),

@@ -15,9 +15,10 @@ from famulus.config.matrix import text
 from famulus.journal.facts.effects import compared, matched
 from famulus.journal.facts.findings import SEVERITIES
 from famulus.journal.facts.group import Group, domain, title, token
-from famulus.journal.facts.numbers import MINUS, figure, plain, plural
+from famulus.journal.facts.numbers import MINUS, figure, number, plain, plural
 from famulus.journal.facts.unused_axes import setting
 
+Groups = Sequence[Group]
 KEPT, BROKEN, OPEN = "kept", "broken", "not yet"
 
 
@@ -32,7 +33,7 @@ class Promise:
 
 def check(
     expect: Sequence[Mapping[str, Any]],
-    groups: Sequence[Group],
+    groups: Groups,
     axes: Sequence[str],
     complete: bool,
     better: Callable[[str], str | None] = lambda score: None,
@@ -67,16 +68,13 @@ def matches(group: Group, where: Mapping | None) -> bool:
         value = group.axes.get(key)
         if value is None:
             value = setting(group.records[0].config, f"matrix.{key}" if key in group.axes else key)
-        number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
-        if number and isinstance(value, int | float) and not isinstance(value, bool):
-            if value != wanted:
-                return False
-        elif token(value) != token(wanted):
+        numbers = number(wanted) and number(value)  # of which 1 and 1.0 are the same
+        if value != wanted if numbers else token(value) != token(wanted):
             return False
     return True
 
 
-def tolerance(within: Any, value: float) -> float:
+def tolerance(within: str | float, value: float) -> float:
     """Largest |score - value|: '10%' of the value promised, or a number in the score's unit."""
     percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", str(within))
     return abs(value) * float(percent[1]) / 100 if percent else float(within)
@@ -92,11 +90,7 @@ def _waiting(complete: bool, what: str) -> tuple[str, str]:
 
 
 def _score(
-    promise: Mapping,
-    groups: Sequence[Group],
-    axes: Sequence[str],
-    complete: bool,
-    better: str | None,
+    promise: Mapping, groups: Groups, axes: Sequence[str], complete: bool, better: str | None
 ) -> Promise:
     score, value = promise["score"], float(promise["value"])
     within = promise.get("within", "10%")
@@ -125,14 +119,12 @@ def _score(
     return Promise(says, KEPT if kept else BROKEN, measured)
 
 
-def _progress(groups: Sequence[Group]) -> str:
+def _progress(groups: Groups) -> str:
     done = sum(g.settled for g in groups)
     return f"{done} of {plural(len(groups), 'cell')} done"
 
 
-def _order(
-    promise: Mapping, groups: Sequence[Group], axes: Sequence[str], complete: bool
-) -> Promise:
+def _order(promise: Mapping, groups: Groups, axes: Sequence[str], complete: bool) -> Promise:
     score, axis, order_text = promise["order"], promise["by"], str(promise["says"])
     scope = promise.get("in") or promise.get("in_") or "every pair"
     sign = "<" if "<" in order_text else ">"
@@ -189,19 +181,14 @@ def _mean_order(says: str, names: list[str], columns: list[list[float]], complet
     return Promise(says, KEPT if rising else BROKEN, measured)
 
 
-def _finding(promise: Mapping, groups: Sequence[Group], complete: bool) -> Promise:
+def _finding(promise: Mapping, groups: Groups, complete: bool) -> Promise:
     cause, severity = str(promise["finding"]), str(promise.get("severity") or "warning")
     least = SEVERITIES.index(severity) if severity in SEVERITIES else 1
     where = _where(promise.get("where"))
     runs: Counter[str] = Counter()  # that showed a cause
     for record in (r for g in groups if matches(g, promise.get("where")) for r in g.records):
-        runs.update(
-            {
-                str(f.get("cause"))
-                for f in record.findings
-                if f.get("severity") in SEVERITIES[least:] and cause in ("none", f.get("cause"))
-            }
-        )
+        grave = [f for f in record.findings if f.get("severity") in SEVERITIES[least:]]
+        runs.update({str(f.get("cause")) for f in grave if cause in ("none", f.get("cause"))})
     measured = ", ".join(f"{c} in {plural(n, 'run')}" for c, n in sorted(runs.items())) or "none"
     suffix = f", {where}" if where else ""
     if cause == "none":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from famulus.journal.facts.curves import Event
 from famulus.journal.facts.record import Record
 
 SEVERITIES = ("info", "warning", "error")
@@ -23,7 +24,7 @@ class CommonFinding:
 
 def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
     """One finding a cause, the most severe and most frequent first; below each what it explains."""
-    by_cause: dict[str, list[tuple[dict[str, Any], Record]]] = {}
+    by_cause: dict[str, list[tuple[Event, Record]]] = {}
     for record in records:
         newest = {str(f.get("cause")): f for f in record.findings}
         for cause, finding in newest.items():
@@ -36,7 +37,7 @@ def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
     return tuple(f for root in roots for f in (root, *(b for b in below if b.under == root.cause)))
 
 
-def _common(cause: str, pairs: list[tuple[dict[str, Any], Record]]) -> CommonFinding:
+def _common(cause: str, pairs: list[tuple[Event, Record]]) -> CommonFinding:
     worst = max((finding for finding, _ in pairs), key=lambda f: _rank(f.get("severity")))
     evidence, remedy, under = (str(worst.get(k) or "") for k in ("evidence", "remedy", "under"))
     severity = str(worst.get("severity") or "info")

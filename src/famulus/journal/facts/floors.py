@@ -1,26 +1,17 @@
-"""What a score is without any training: the floors that the cells of an experiment stand on."""
+"""What the rivals of a net score without any training: the floors of an experiment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from famulus.journal.facts.numbers import figure
 from famulus.journal.facts.record import Record
 
 
-@dataclass(frozen=True)
-class Floor:
-    """What a rival of the net scores, lowest and highest over the cells."""
-
-    score: str
-    means: str  # 'best constant', ...
-    low: float
-    high: float
-
-
-def floors_of(records: Sequence[Record]) -> tuple[Floor, ...]:
-    """One floor for each score and rival, in order of appearance."""
-    values: dict[tuple[str, str], set[float]] = {}
+def floors_of(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
+    """('best constant (loss)', '0.161', or a range over the cells), in order of appearance."""
+    values: dict[str, list[float]] = {}
     for record in records:
         for floor in record.floors:
-            key = (str(floor.get("score")), str(floor.get("means")))
-            values.setdefault(key, set()).add(float(floor["value"]))
-    return tuple(Floor(*key, min(span), max(span)) for key, span in values.items())
+            name = f"{floor.get('means')} ({floor.get('score')})"
+            values.setdefault(name, []).append(float(floor["value"]))
+    spans = {name: (figure(min(scores)), figure(max(scores))) for name, scores in values.items()}
+    return tuple((n, low if low == top else f"{low} to {top}") for n, (low, top) in spans.items())

@@ -46,10 +46,8 @@ class Group:
     def status(self) -> str:
         """finished when all are; else the state that asks most for attention."""
         states = {r.status for r in self.records}
-        for state in ("failed", "interrupted", "running", "planned"):
-            if state in states:
-                return state
-        return "finished"
+        unfinished = ("failed", "interrupted", "running", "planned")
+        return next((state for state in unfinished if state in states), "finished")
 
     @property
     def settled(self) -> bool:
@@ -59,10 +57,7 @@ class Group:
 
 def axis_names(records: Iterable[Record]) -> list[str]:
     """Matrix keys in the order in which the file gives them."""
-    names: dict[str, None] = {}
-    for record in records:
-        names |= dict.fromkeys(record.axes)
-    return list(names)
+    return list(dict.fromkeys(axis for record in records for axis in record.axes))
 
 
 def token(value: JSON) -> str:
@@ -72,12 +67,8 @@ def token(value: JSON) -> str:
 
 def domain(groups: Iterable[Group], axis: str) -> list[JSON]:
     """Distinct values of an axis, in order of appearance; None (no such key) left out."""
-    values: dict[str, JSON] = {}
-    for group in groups:
-        value = group.axes.get(axis)
-        if value is not None:
-            values.setdefault(token(value), value)
-    return list(values.values())
+    values = (g.axes.get(axis) for g in groups)
+    return list({token(v): v for v in values if v is not None}.values())
 
 
 def gather(records: Sequence[Record]) -> tuple[Group, ...]:

@@ -61,10 +61,8 @@ def _ahead(runs: Runs, cells: Cells, score: str) -> list[Sentence]:
         return []
     pooled = pooled_spread(cells.groups, "val/loss")
     which = "" if score == "val/loss" else " val/loss"
-    under_way = [
-        (g, r) for g in cells.own for r in g.records
-        if r.last and r.status not in ("finished", "failed")
-    ]  # fmt: skip
+    begun = [(g, r) for g in cells.own for r in g.records if r.last]
+    under_way = [(g, r) for g, r in begun if r.status not in ("finished", "failed")]
     lines: list[Sentence] = []
     for group, record in under_way[:AHEAD]:
         end = forecast.words(forecast.ahead(record, pooled))
@@ -84,9 +82,8 @@ def _floors(cells: Cells, ranking: Ranking) -> list[Sentence]:
     known: dict[str, tuple[float, bool]] = {}
     for group in cells.own:
         mean = group.mean(score)
-        names = (score, score.removeprefix("val/"))
-        floors = [f for f in group.records[0].floors if str(f.get("score")) in names]
-        floors = [f for f in floors if f.get("means") not in ("initial loss", "best possible")]
+        floors = group.records[0].floors_of(score)
+        floors = [f for f in floors if f.get("means") != "best possible"]
         for n, floor in enumerate(floors):
             if mean is not None and ranking.beaten(mean, float(floor["value"])):
                 means = str(floor["means"])

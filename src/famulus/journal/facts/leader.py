@@ -40,11 +40,8 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
 
 def _baseline(group: Group, score: str) -> str:
     """'; the best constant scores 0.161', of the first floor of that score."""
-    for floor in group.records[0].floors:
-        same = str(floor.get("score")) in (score, score.removeprefix("val/"))
-        if same and floor.get("means") != "initial loss":
-            return f"; {floor['means']} scores {figure(floor['value'])}"
-    return ""
+    floors = group.records[0].floors_of(score)
+    return f"; {floors[0]['means']} scores {figure(floors[0]['value'])}" if floors else ""
 
 
 def _so_far(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:

@@ -15,6 +15,11 @@ def number(value: Any) -> TypeGuard[float]:
     return kind and math.isfinite(value)
 
 
+def finite(value: Any) -> float | None:
+    """`value`, if it is a finite number."""
+    return float(value) if number(value) else None
+
+
 def figure(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands separated, no exponent between 1e-4 and 1e7."""
     if value is None:
@@ -41,11 +46,9 @@ def with_spread(mean: float, spread: float | None) -> tuple[str, str]:
     """('0.0349', '0.0005'): the mean rounded to what its spread allows; '' without a spread."""
     if spread is None or not math.isfinite(spread) or spread <= 0 or not math.isfinite(mean):
         return figure(mean), ""
-    if spread < abs(mean) * 1e-6 or spread < 1e-7 or abs(mean) >= 1e7:
+    if spread < abs(mean) * 1e-6 or spread < 1e-7 or not 1e-4 <= abs(mean) < 1e7:
         return figure(mean), figure(spread, 2)
     decimals = spread_decimals(spread)
-    if abs(mean) < 1e-4:
-        return figure(mean), figure(spread, 2)
     return f"{mean:,.{decimals}f}", f"{spread:,.{decimals}f}"
 
 

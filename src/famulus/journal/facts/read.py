@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from famulus.journal.facts.curves import marks_of, series_of
+from famulus.journal.facts.curves import Event, marks_of, series_of
 from famulus.journal.facts.layers import read
 from famulus.journal.facts.numbers import number
-from famulus.journal.facts.record import Event, PictureFile, Record
+from famulus.journal.facts.record import PictureFile, Record
 from famulus.journal.facts.unused_axes import applying
 from famulus.store.lineage import CONTINUED
 from famulus.store.run import Run
@@ -25,13 +25,7 @@ def read_run(run: Run) -> Record:
     replicate = matrix.pop("replicate", None)
     seed = (config.get("training") or {}).get("seed")
     return Record(
-        run=run,
-        id=run.id,
-        slug=run.slug,
-        experiment=run.experiment,
-        config=config,
-        status=status,
-        done=done,
+        run, run.id, run.slug, run.experiment, config, status, done,
         axes=applying(matrix, config, facts),
         replicate=replicate if replicate is not None else seed or 0,
         facts=facts,
@@ -41,13 +35,10 @@ def read_run(run: Run) -> Record:
         findings=_of(events, "finding"),
         pictures=tuple(_picture(e) for e in _of(events, "picture") if e.get("file")),
         starts=_of(events, "start"),
-        attempts=attempts,
-        lineage=lineage,
-        parent=parent,
-        notes=run.notes() or "",
+        attempts=attempts, lineage=lineage, parent=parent, notes=run.notes() or "",
         last=next(iter(_of(events, "train")[-1:]), {}),
         layers=read(_of(curve, "probe")),
-    )
+    )  # fmt: skip
 
 
 def _of(events: Sequence[Event], kind: str) -> tuple[Event, ...]:
@@ -68,11 +59,7 @@ def _parent(lineage: Sequence[Event], config: Mapping[str, Any]) -> Event:
 
 
 def _picture(event: Event) -> PictureFile:
-    return PictureFile(
-        name=str(event.get("name", "")),
-        file=str(event["file"]),
-        step=int(event.get("step") or 0),
-        inputs=int(event.get("inputs") or 0),
-        labels=tuple(str(x) for x in event.get("labels") or ()),
-        caption=str(event.get("caption") or ""),
-    )
+    step, inputs = (int(event.get(k) or 0) for k in ("step", "inputs"))
+    labels = tuple(str(x) for x in event.get("labels") or ())
+    name, caption = str(event.get("name", "")), str(event.get("caption") or "")
+    return PictureFile(name, str(event["file"]), step, inputs, labels, caption)

@@ -4,18 +4,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
-from famulus.journal.facts.curves import Series
+from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
-from famulus.journal.facts.numbers import JSON, number
+from famulus.journal.facts.numbers import JSON, finite, number
 from famulus.journal.facts.unused_axes import setting
 from famulus.store.lineage import CONTINUED
 from famulus.store.run import Run
-
-Event = dict[str, Any]  # a line or a file of the run, as whoever wrote it meant it
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Record:
     id: str
     slug: str
     experiment: str
-    config: dict[str, Any]
+    config: Event
     status: str
     done: Event
     axes: dict[str, JSON]
@@ -79,8 +76,8 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        known = self.done.get("seconds")
-        return float(known) if number(known) else (self._newest("seconds") or None)
+        known = finite(self.done.get("seconds"))
+        return (self._newest("seconds") or None) if known is None else known
 
     @property
     def own_seconds(self) -> float:
@@ -94,26 +91,23 @@ class Record:
 
     def _inherited(self, what: str) -> float:
         inherited = self.facts.get("inherited")
-        value = inherited.get(what) if isinstance(inherited, Mapping) else None
-        return float(value) if number(value) else 0.0
+        return finite(inherited.get(what) if isinstance(inherited, Mapping) else None) or 0.0
 
     @property
     def rate(self) -> float | None:
         """Inputs a second of training."""
-        rate = self.done.get("rate") or self.last.get("rate")
-        return float(rate) if number(rate) else None
+        return finite(self.done.get("rate") or self.last.get("rate"))
 
     @property
     def energy_wh(self) -> float | None:
         """Of the whole device that trained, over all attempts; None where it was not measured."""
-        known = self.done.get("energy_wh")
-        return float(known) if number(known) and known > 0 else None
+        known = finite(self.done.get("energy_wh"))
+        return known if known and known > 0 else None
 
     @property
     def watts(self) -> float | None:
         """Power of the device: the mean of a run that is done, else what was last seen."""
-        known = self.done.get("watts") if self.done else self.last.get("watts")
-        return float(known) if number(known) else None
+        return finite((self.done or self.last).get("watts"))
 
     @property
     def energy_of(self) -> str:
@@ -136,8 +130,7 @@ class Record:
     @property
     def rehearsed_mb(self) -> float | None:
         """Peak of the steps, validation and pictures before the run; None if nobody could tell."""
-        known = self.facts.get("memory_mb")
-        return float(known) if number(known) else None
+        return finite(self.facts.get("memory_mb"))
 
     @property
     def ended(self) -> str:
@@ -145,8 +138,7 @@ class Record:
 
     @property
     def started(self) -> str:
-        times = [str(s["time"]) for s in self.starts if s.get("time")]
-        return min(times) if times else self.ended
+        return min((str(s["time"]) for s in self.starts if s.get("time")), default=self.ended)
 
     @property
     def heir(self) -> bool:
@@ -159,6 +151,12 @@ class Record:
         if "scores" in self.facts:
             return from_json(self.facts["scores"])
         return tasks.scores(str(self.config.get("task")))
+
+    def floors_of(self, score: str) -> list[Event]:
+        """Floors under a score; not the loss that the net itself begins with."""
+        name = score.removeprefix("val/")
+        floors = [f for f in self.floors if str(f.get("score")).removeprefix("val/") == name]
+        return [f for f in floors if f.get("means") != "initial loss"]
 
     def quantity(self, score: str) -> str | None:
         """The settings that make a score what it is, as text; None where nobody declared it."""

@@ -1,10 +1,12 @@
 """The runs of an experiment beside its plan: those of the present file, older and missing ones."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from famulus.config.errors import FamulusError
+from famulus.journal.facts.curves import Event
 from famulus.journal.facts.read import read_run
 from famulus.journal.facts.record import Record
 from famulus.store.run import Run
@@ -30,17 +32,14 @@ class Runs:
         return [r for r in self.records if r.notes.strip()]
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Event:
         """The filled configuration of the first run: what all share is the same in each."""
         return self.records[0].config if self.records else {}
 
     @property
-    def states(self) -> dict[str, int]:
+    def states(self) -> Counter[str]:
         """How many cells are finished, running, failed, ...; planned ones without a run too."""
-        states: dict[str, int] = {}
-        for state in (*(r.status for r in self.records), *("planned" for _ in self.missing)):
-            states[state] = states.get(state, 0) + 1
-        return states
+        return Counter([*(r.status for r in self.records), *("planned" for _ in self.missing)])
 
     @property
     def complete(self) -> bool:
@@ -66,8 +65,7 @@ def runs_of(store: Store, experiment: str) -> Runs:
         grown = bool(heirs)
     place = {slug: n for n, slug in enumerate(cells)}
     planned = sorted(
-        current.values(),
-        key=lambda r: (place.get(r.slug, len(place)), r.heir, r.started, r.id),
+        current.values(), key=lambda r: (place.get(r.slug, len(place)), r.heir, r.started, r.id)
     )
     slugs = {r.slug for r in planned}
     earlier = tuple(r for r in records if r.id not in current)

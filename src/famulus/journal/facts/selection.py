@@ -14,13 +14,9 @@ def select(table: Table, include: Iterable[str] = (), exclude: Iterable[str] = (
     include, exclude = list(include), list(exclude)
     for wanted in include:
         _find(table, wanted)
-    columns = tuple(
-        c
-        for c in table.columns
-        if (c.shown or any(i in _bare(c) for i in include))
-        and not any(e in _bare(c) for e in exclude)
-    )
-    return replace(table, columns=columns)
+    columns = [c for c in table.columns if c.shown or any(i in _bare(c) for i in include)]
+    kept = tuple(c for c in columns if not any(e in _bare(c) for e in exclude))
+    return replace(table, columns=kept)
 
 
 def _bare(column: Column) -> str:
@@ -79,14 +75,9 @@ def average_over(
     for group in groups:
         key = (group.child_of, *(token(group.axes.get(a)) for a in rest))
         merged.setdefault(key, []).append(group)
-    return [
-        replace(
-            same[0],
-            axes={a: same[0].axes.get(a) for a in rest},
-            records=tuple(r for g in same for r in g.records),
-        )
-        for same in merged.values()
-    ], rest
+    records = {key: tuple(r for g in same for r in g.records) for key, same in merged.items()}
+    kept = {key: {a: same[0].axes.get(a) for a in rest} for key, same in merged.items()}
+    return [replace(s[0], axes=kept[k], records=records[k]) for k, s in merged.items()], rest
 
 
 def with_extremes(table: Table) -> Table:

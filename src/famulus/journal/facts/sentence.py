@@ -10,10 +10,6 @@ class Strong(str):
 Sentence = list[str]  # parts, some of them Strong
 
 
-def text(sentence: Sentence) -> str:
-    return "".join(sentence)
-
-
 def score_name(score: str) -> str:
     """'validation loss' for val/loss, 'validation psnr' for val/psnr."""
     return score.replace("val/", "validation ")

@@ -5,6 +5,7 @@ does not apply. `selection.py` narrows, sorts and averages; renderers are in `pa
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -151,11 +152,8 @@ def _row(group: Group, axes: Sequence[str], main: str, ranking: Ranking, others:
 
 
 def _status(group: Group) -> str:
-    states = [r.status for r in group.records]
-    text = ", ".join(
-        s if states.count(s) == len(states) else f"{states.count(s)} {s}"
-        for s in dict.fromkeys(states)
-    )
+    states = Counter(r.status for r in group.records)
+    text = ", ".join(s if len(states) == 1 else f"{n} {s}" for s, n in states.items())
     budget = (group.records[0].config.get("training") or {}).get("inputs")
     if group.status == "running" and budget:
         text += f" ({100 * group.records[-1].inputs / budget:.0f} %)"

@@ -38,11 +38,11 @@ def applying(axes: Mapping[str, JSON], config: Mapping, facts: Mapping) -> dict[
 
 def without(config: Mapping, paths: list[str]) -> dict[str, Any]:
     """A copy of `config` without the settings at `paths`."""
-    found: dict[str, Any] = dict(config)
+    kept: dict[str, Any] = dict(config)
     for path in paths:
         head, _, rest = path.partition(".")
-        if rest and isinstance(found.get(head), Mapping):
-            found[head] = without(found[head], [rest])
+        if rest and isinstance(kept.get(head), Mapping):
+            kept[head] = without(kept[head], [rest])
         elif not rest:
-            found.pop(head, None)
-    return found
+            kept.pop(head, None)
+    return kept

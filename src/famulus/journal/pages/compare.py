@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from famulus.config.errors import ConfigError
@@ -63,13 +64,12 @@ def compare(
         include = [*include, "run"]
     table = sort_rows(select(table, include, exclude), sort, hidden=table)
     if format == "json":
-        extra: dict[str, Any] = (
-            {"differences": _differences(records, differing)} if differing else {}
-        )
+        body: dict[str, Any] = {"columns": table.names, "rows": rows(table)}
+        body["ranked_by"] = asdict(ranked)
+        if differing:
+            body["differences"] = _differences(records, differing)
         if runs and (layers := layer_rows(records)):
-            extra["layers"] = layers
-        ranked_by = {"score": ranked.score, "better": ranked.better, "because": ranked.because}
-        body = {"columns": table.names, "rows": rows(table), "ranked_by": ranked_by} | extra
+            body["layers"] = layers
         return json.dumps(body, indent=1, default=str) + "\n"
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
@@ -100,9 +100,8 @@ def _settings(records: Sequence[Record], paths: list[str], form: str) -> str:
     for path, values in _differences(records, paths).items():
         each = ", ".join(f"{run[:6]} {show(v)}" for run, v in values.items())
         lines.append(f"- `{path}`: {each}" if form == "markdown" else f"{path}: {each}")
-    return (
-        "\nSettings that differ\n" + ("\n" if form == "markdown" else "") + "\n".join(lines) + "\n"
-    )
+    gap = "\n" if form == "markdown" else ""
+    return f"\nSettings that differ\n{gap}" + "\n".join(lines) + "\n"
 
 
 def _layers(records: Sequence[Record], form: str) -> str:

@@ -11,33 +11,25 @@ from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import plural
 from famulus.journal.facts.record import Record
 from famulus.journal.facts.selection import select
-from famulus.journal.pages import lineage
-from famulus.journal.pages.figures import (
-    Figure,
-    figure_data,
-    figure_of,
-    render_panels,
-    train_series,
-)
-from famulus.journal.pages.findings import finding_facts, floor_facts
+from famulus.journal.pages import figures, lineage
 from famulus.journal.pages.html import json_block, notes_html, page
-from famulus.journal.pages.margin import entry_chips, entry_margin
 from famulus.journal.pages.panels import Layout, layout
+from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts
 from famulus.journal.pages.pictures import Gallery, chosen, gallery_of
 from famulus.journal.pages.render import numeric
 from famulus.journal.pages.results import caption, result_rows
 
 
-def chart(made: Figure, plan: Layout | None, caption: str, below: str = "") -> dict | None:
+def chart(made: figures.Figure, plan: Layout | None, caption: str, below: str = "") -> dict | None:
     if not made.traces:
         return None
-    panels = [(t, Markup(svg)) for t, svg in render_panels(made)]
+    panels = [(t, Markup(svg)) for t, svg in figures.render_panels(made)]
     legend = plan.legend if plan else []
     return {"panels": panels, "legend": legend, "caption": caption, "below": below,
-            "data": json_block(figure_data(made))}  # fmt: skip
+            "data": json_block(figures.figure_data(made))}  # fmt: skip
 
 
-def entry_figure(cells: Cells, score: str, plan: Layout) -> Figure:
+def entry_figure(cells: Cells, score: str, plan: Layout) -> figures.Figure:
     """The curves of an entry, as the page and the Markdown twin show them."""
 
     def label(group: Group, record: Record) -> str:
@@ -45,7 +37,7 @@ def entry_figure(cells: Cells, score: str, plan: Layout) -> Figure:
         several = len(group.records) > 1
         return f"{name}, replicate {record.replicate}" if several else name
 
-    return figure_of(plan, score, label, lambda r: "runs/" + names.run_page(r))
+    return figures.figure_of(plan, score, label, lambda r: "runs/" + names.run_page(r))
 
 
 def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
@@ -72,7 +64,6 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
         findings=[finding_facts(f, cells, "runs/") for f in entry.findings],
         lineage=Markup(lineage.draw(entry.edges, lineage.namer(runs, cells, "runs/"))),
         notes=[(r.name, "runs/" + names.run_page(r), notes_html(r.notes)) for r in runs.noted],
-        floors=floor_facts(entry.floors),
         settings=settings_text(runs.records[0]) if runs.records else "",
     )
     return text, gallery.files
@@ -80,7 +71,7 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
 
 def _entry_chart(cells: Cells, score: str, plan: Layout) -> dict | None:
     made = entry_figure(cells, score, plan)
-    trained = any(train_series(r, score) is not None for g in cells.groups for r in g.records)
+    trained = any(figures.train_series(r, score) for g in cells.groups for r in g.records)
     words = score.replace("val/", "validation ") + (" (thin: training)" if trained else "")
     left_out = plural(plan.left_out, "cell")
     below = f"{left_out} with worse scores not drawn; the table has all." if plan.left_out else ""

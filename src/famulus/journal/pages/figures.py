@@ -360,10 +360,7 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
             thin = decimated(series, kind, min(most, POINTS // max(1, len(panels))))
             made.traces.append(Trace(n, 0, 0, kind, "", "", thin))
         made.marks += marks_of(record, n, 0, 0) if n == 0 else []
-        floors = [f for f in record.floors if str(f.get("score")).removeprefix("val/") == name]
-        made.floors[n] = [
-            (float(f["value"]), str(f["means"])) for f in floors if f.get("means") != "initial loss"
-        ]
+        made.floors[n] = [(float(f["value"]), str(f["means"])) for f in record.floors_of(name)]
     if score == "val/loss" and (ahead := band(record)):
         made.bands.append((0, 0, ahead))
     return made

@@ -56,17 +56,9 @@ def policy() -> str:
 
 def page(template: str, home: str, **values: Any) -> str:
     """A whole page of `assets/<template>`; `home` leads to the journal's folder."""
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            policy=policy(),
-            style=Markup(_asset("style.css")),
-            script=Markup(_asset("script.js")),
-            home=home,
-            **values,
-        )
-    )
+    style, script = Markup(_asset("style.css")), Markup(_asset("script.js"))
+    values |= {"policy": policy(), "style": style, "script": script, "home": home}
+    return _environment().get_template(template).render(values)
 
 
 @cache

@@ -63,9 +63,8 @@ def draw(edges: Sequence[Edge], name: Namer) -> str:
         x1, y1, x2, y2 = a * COLUMN + 52, b * ROW + 20, c * COLUMN - 6, d * ROW + 20
         dash = "" if edge.kind in SOLID else ' stroke-dasharray="3 3"'
         lines.append(f'<path class="a" d="M{x1} {y1}H{x1 + 14}V{y2}H{x2}"{dash}/>')
-        kind = WORDS.get(edge.kind, edge.kind) + (
-            f" @ {edge.checkpoint}" if edge.checkpoint else ""
-        )
+        kind = WORDS.get(edge.kind, edge.kind)
+        kind += f" @ {edge.checkpoint}" if edge.checkpoint else ""
         words.append(f'<text x="{x1 + 18}" y="{y2 - 4}">{escape(kind)}</text>')
     for node, (x, y) in place.items():
         text, cell, href = name(node)

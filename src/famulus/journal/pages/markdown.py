@@ -8,8 +8,7 @@ from famulus.journal.facts.numbers import count
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.selection import select
 from famulus.journal.facts.sentence import Strong
-from famulus.journal.pages.findings import finding_facts, floor_facts
-from famulus.journal.pages.margin import entry_margin
+from famulus.journal.pages.parts import entry_margin, finding_facts
 from famulus.journal.pages.pictures import chosen, newest, picture_name
 from famulus.journal.pages.render import markdown
 
@@ -97,9 +96,8 @@ def _settings(entry: Entry) -> list[str]:
         lines = entry.history.changes or ("nothing differs",)
         parts.append(f"Against the last version of this file ({entry.history.since}):")
         parts.append("\n".join(f"- {escape(line)}" for line in lines))
-    floors = floor_facts(entry.floors)
-    if floors:
-        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in floors))
+    if entry.floors:
+        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.floors))
     if text := entry.runs.text:
         fence = "```"
         while fence in text:

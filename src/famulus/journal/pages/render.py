@@ -6,7 +6,6 @@ Text, Markdown and LaTeX round by the spread; CSV and JSON give every digit.
 import csv
 import io
 import json
-from typing import Any
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.numbers import figure, plain, pm
@@ -77,12 +76,12 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rows(table: Table) -> list[dict[str, Any]]:
+def rows(table: Table) -> list[dict[str, Cell]]:
     """Plain dicts; a score also as `name (std)` and `name (n)` where runs were averaged."""
     several = any(isinstance(c, Measured) and c.n > 1 for r in table.rows for c in r.cells.values())
     lines = []
     for row in table.rows:
-        line: dict[str, Any] = {}
+        line: dict[str, Cell] = {}
         for column in table.columns:
             cell = row.cells.get(column.name)
             if column.kind != "score":
@@ -109,7 +108,7 @@ def as_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _inert(cell: Any) -> Any:
+def _inert(cell: Cell) -> Cell:
     if isinstance(cell, float):
         return repr(cell)
     if isinstance(cell, list | tuple | dict | bool):

@@ -8,7 +8,7 @@ from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.numbers import plain, with_spread
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.table import Cell, Column, Measured, Table, settled, value
-from famulus.journal.pages.margin import TONES
+from famulus.journal.pages.parts import TONES
 from famulus.journal.pages.render import numeric, shown
 
 
@@ -23,35 +23,23 @@ def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]
         for cell, column in zip(cells, table.columns, strict=True):
             cell["tone"] = "soft" if column.kind == "score" and not settled(row) else cell["tone"]
         first, score = row.records[0], value(row.cells.get(table.score))
-        lines.append(
-            {
-                "group": row.group,
-                "colour": colour.get(row.group, 7),
-                "best": top is not None and settled(row) and score == top,
-                "href": "runs/" + names.run_page(first),
-                "name": first.name,
-                "cells": cells,
-            }
-        )
+        best = top is not None and settled(row) and score == top
+        href = "runs/" + names.run_page(first)
+        lines.append({"group": row.group, "colour": colour.get(row.group, 7), "best": best,
+                      "href": href, "name": first.name, "cells": cells})  # fmt: skip
     return lines
 
 
 def _cell(cell: Cell, column: Column, table: Table) -> dict[str, Any]:
     number = value(cell)
-    text, spread = shown(cell, column), ""
-    plain_cell = None if isinstance(cell, Measured) else plain(cell) or None
     if isinstance(cell, Measured):
-        text, spread = with_spread(cell.mean, cell.std)
+        (text, spread), words = with_spread(cell.mean, cell.std), ""
+    else:
+        text, spread, words = shown(cell, column), "", plain(cell)
     tone = next((t for s, t in TONES.items() if s in text), "") if column.name == "status" else ""
-    return {
-        "text": text,
-        "pm": spread,
-        "meter": cell if column.kind == "meter" else None,
-        "tone": tone,
-        "right": numeric(column, table),
-        "axis": column.kind == "axis",
-        "v": repr(number) if number is not None else plain_cell,
-    }
+    return {"text": text, "pm": spread, "meter": cell if column.kind == "meter" else None,
+            "tone": tone, "right": numeric(column, table), "axis": column.kind == "axis",
+            "v": repr(number) if number is not None else words or None}  # fmt: skip
 
 
 def caption(cells: Cells, ranking: Ranking) -> str:

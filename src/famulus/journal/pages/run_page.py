@@ -18,7 +18,7 @@ from famulus.journal.pages.entry_page import chart
 from famulus.journal.pages.figures import run_figure
 from famulus.journal.pages.html import notes_html, page
 from famulus.journal.pages.layers_page import rows as layer_rows
-from famulus.journal.pages.margin import TONES
+from famulus.journal.pages.parts import TONES
 from famulus.journal.pages.pictures import Gallery, over_time
 
 
@@ -120,9 +120,7 @@ def _family(entry: Entry, record: Record) -> list[Edge]:
     edges = entry.edges if record in entry.runs.records else lineage_of(record)
     near, grown = {record.id}, True
     while grown:
-        more = {
-            n for e in edges if e.child in near or e.parent in near for n in (e.child, e.parent)
-        }
+        more = {n for e in edges if near & {e.child, e.parent} for n in (e.child, e.parent)}
         grown, near = not more <= near, near | more
     return [e for e in edges if e.child in near]
 

@@ -45,7 +45,7 @@ def write(store: Store, experiment: str | None = None, out: str | Path | None = 
         if experiment in (None, entry.experiment):
             base = names.folder(entry.experiment)
             files |= {f"{base}/{name}": data for name, data in entry_files(entry).items()}
-    files["index.html"] = index_page(entries, *lab_notes(store)).encode()
+    files["index.html"] = index_page(entries, lab_notes(store)).encode()
     return sorted(_put(folder / name, data) for name, data in files.items())
 
 

@@ -1,8 +1,14 @@
-"""What stands beside and below the title of an entry: date and cost, and chips of its state."""
+"""Parts of several pages: the margin of an entry, chips of its state, findings with their cells."""
 
+from typing import Any
+
+from famulus.journal.facts import names
+from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.numbers import duration, plural
+from famulus.journal.facts.findings import CommonFinding
+from famulus.journal.facts.numbers import duration, plain, plural
 
+LINKS = 6  # runs that a finding names
 TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
 
 
@@ -44,3 +50,18 @@ def entry_chips(entry: Entry) -> list[tuple[str, str]]:
     if most > 1:
         chips.append(("soft", f"{most} replicates a cell"))
     return chips
+
+
+def finding_facts(finding: CommonFinding, cells: Cells, prefix: str) -> dict[str, Any]:
+    """A finding with its cells named: what they share, and links to them."""
+    groups = [g for g in cells.groups if any(r in finding.runs for r in g.records)]
+    first = groups[0].axes if groups else {}
+    common = [a for a in cells.axes if all(g.axes.get(a) == first.get(a) for g in groups)]
+    shared = [f"{a} {plain(first[a])}" for a in common if first.get(a) is not None]
+    where = plural(len(groups), "cell") if len(cells.groups) > 1 else ""
+    where += (": " if where else "") + ", ".join(shared) if shared else ""
+    runs = [next(r for r in g.records if r in finding.runs) for g in groups[:LINKS]]
+    links = [(prefix + names.run_page(r), cells.name(r)) for r in runs]
+    return {"cause": finding.cause, "severity": finding.severity, "where": where,
+            "evidence": finding.evidence, "remedy": finding.remedy, "links": links,
+            "more": max(0, len(groups) - LINKS), "under": finding.under}  # fmt: skip
