@@ -19,6 +19,15 @@ def record(axes=None, score=None, status="finished", replicate=1, **more) -> Rec
     return Record(**(known | more))
 
 
+def metered(batch, energy_wh=None, inputs=2_000, seconds=360.0, **more) -> Record:
+    """A finished run of so much energy; None: not measured."""
+    done = {"scores": {"val/loss": 0.5}, "inputs": inputs, "seconds": seconds, "step": 10}
+    if energy_wh is not None:
+        watts = energy_wh * 3600 / seconds
+        done |= {"energy_wh": energy_wh, "energy_of": "GPU", "watts": watts}
+    return record({"batch": batch}, 0.5, **{"done": done, **more})
+
+
 def group(axes, *scores, status="finished", findings=(), key=0) -> Group:
     """One cell, a replicate a score; a score of None is a run without one."""
     runs = [

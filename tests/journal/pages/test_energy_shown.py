@@ -3,21 +3,14 @@
 import pytest
 
 from famulus.journal.facts import table as tables
-from famulus.journal.facts.cost import cost_of, energy
+from famulus.journal.facts.cost import energy
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.selection import select, sort
 from famulus.journal.pages.parts import entry_margin
 from famulus.journal.pages.run_page import _run_margin
-from tests.journal.runs import entry_of, record
-
-
-def run(batch, energy_wh=None, inputs=2_000, seconds=360.0, **more):
-    done = {"scores": {"val/loss": 0.5}, "inputs": inputs, "seconds": seconds, "step": 10}
-    if energy_wh is not None:
-        watts = energy_wh * 3600 / seconds
-        done |= {"energy_wh": energy_wh, "energy_of": "GPU", "watts": watts}
-    return record({"batch": batch}, 0.5, **{"done": done, **more})
+from tests.journal.runs import entry_of
+from tests.journal.runs import metered as run
 
 
 def table_of(*records):
@@ -63,20 +56,6 @@ def test_pages_say_whose_energy_it_is_and_of_how_many_runs():
     assert entry.cost.price == (pytest.approx(2.0 * 720 / 3600), "EUR")  # of time, as before
     assert energy(whole[:1]) in _run_margin(whole[0])
     assert not [line for line in _run_margin(run(64)) if "W" in line]
-
-
-def test_what_a_child_goes_on_from_is_paid_for_once():
-    """A parent of 360 s, a child from its 300th second that ran for 200 more."""
-    known = {"inherited": {"seconds": 300.0, "energy_wh": 6.0}}
-    parent = run(64, 8.0, config={"cost": {"per_hour": 3600.0}})
-    child = run(256, 11.0, seconds=500.0, facts=known)
-    cost = cost_of([parent, child])
-    assert cost.seconds == 360.0 + 200.0
-    assert cost.price == (560.0, "EUR")
-    assert cost.energy == "13.0 Wh (whole GPU), 83.6 W in the mean"
-    assert energy([child]).startswith("5.00 Wh")
-    child.facts["inherited"] = {"seconds": "long", "energy_wh": None}  # a strange file: as if alone
-    assert child.own_seconds == 500.0
 
 
 def test_a_run_under_way_shows_its_power():

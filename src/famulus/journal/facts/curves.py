@@ -11,7 +11,6 @@ import numpy as np
 
 from famulus.journal.facts.numbers import number
 
-
 Event = dict[str, Any]  # a line or a file of a run, as whoever wrote it meant it
 
 
