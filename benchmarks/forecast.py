@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from famulus.journal.facts.forecast import Judged, judge
-from famulus.journal.facts.record import Record, read_run
+from famulus.journal.facts.forecast import Judgement, judge
+from famulus.journal.facts.read import read_run
+from famulus.journal.facts.record import Record
 from famulus.launch.store import open_store
 
 HALVES = ("development", "scored")
@@ -49,7 +50,7 @@ def figures(records: Iterable[Record]) -> dict[str, Any]:
     return found
 
 
-def _flat(judged: Judged) -> dict[str, Any]:
+def _flat(judged: Judgement) -> dict[str, Any]:
     found = judged.json()
     return found if judged.result is None else found | {"high_over_low": judged.result.width}
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from scipy.stats import spearmanr
 
 from benchmarks.reference_rows import read
-from famulus.journal.facts.record import Record, read_run
+from famulus.journal.facts.read import read_run
+from famulus.journal.facts.record import Record
 from famulus.launch.store import open_store
 
 EXPERIMENT = "tiles/legacy-ordering"

@@ -10,7 +10,7 @@ from typer.main import get_command
 from famulus import cli
 from famulus.config.experiment import read
 from famulus.config.identity import LENGTH
-from famulus.journal.facts.record import read_run
+from famulus.journal.facts.read import read_run
 from famulus.store import index
 from famulus.store.store import Store
 from tests.launch.tiny import ONE, STEPS, complains, famulus, lost, signalled, tree, write

@@ -1,6 +1,7 @@
 """`python -m benchmarks forecast`: halves by the rule that the page prints, scored apart."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,7 @@ def test_the_rule_is_that_of_the_page():
 
 
 def of(experiment, number):
-    one = run("finished", number=number)
-    one.experiment = experiment
-    return one
+    return replace(run("finished", number=number), experiment=experiment)
 
 
 def test_each_half_is_judged_by_its_own_runs():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from famulus.journal.facts.record import read_run
+from famulus.journal.facts.read import read_run
 from famulus.store.store import Store
 from tests.faults.processes import Process
 from tests.launch.tiny import ONE, STEPS, famulus, write

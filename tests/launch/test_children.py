@@ -12,7 +12,7 @@ from safetensors.torch import load
 from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import read
-from famulus.journal.facts.record import read_run
+from famulus.journal.facts.read import read_run
 from famulus.launch.plan import again, child, prepare
 from famulus.launch.session import Session
 from famulus.store.store import Store

@@ -13,7 +13,7 @@ from famulus.api import Score
 from famulus.config import experiment
 from famulus.config.errors import ConfigError
 from famulus.config.scores import from_json
-from famulus.journal.facts.record import read_run
+from famulus.journal.facts.read import read_run
 from famulus.journal.pages.run_page import _provenance
 from famulus.store.claims import reopen
 from famulus.store.store import Store
@@ -68,7 +68,7 @@ def test_its_best_is_its_highest_and_it_is_not_stopped_on_the_way_up(trained):
     assert len(values) > 5, values
     facts = next(e for e in run.events() if e["kind"] == "facts")
     assert from_json(facts["scores"]) == scores("transfer")
-    assert not {"scores", "means"} & {name for name, _ in _provenance(read_run(run), {})}
+    assert not {"scores", "means"} & {name for name, _ in _provenance(read_run(run))}
     stored = run.config()["training"]
     assert stored["keep"]["direction"] == stored["stop"]["direction"] == "max"
 

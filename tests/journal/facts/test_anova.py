@@ -5,7 +5,7 @@ import pytest
 from benchmarks.reference_rows import read
 from scipy import stats
 
-from famulus.journal.facts.anova import analyse, sentences
+from famulus.journal.facts.anova import analyse
 
 FILTERS = {True: "bilinear", False: "nearest", None: None}
 AXES = ["set", "filter", "size", "lr"]
@@ -104,10 +104,8 @@ def test_the_journal_s_noise_and_what_its_rows_say():
     assert [effect.axis for effect in found.effects[:2]] == ["set", "filter"]
     by_axis = effects(found)
     assert by_axis["filter"].f > by_axis["set"].f
-    text = " ".join(sentences(found))
-    assert "Per degree of freedom filter explains more" in text
-    assert "12 rows in which an axis does not apply are left out" in text
-    assert "unbalanced" in text
+    assert found.blank == 12  # rows in which an axis does not apply
+    assert not found.balanced
     hard = [row for row in journal_rows() if row["set"] != "mnist"]
     hard = effects(analyse(hard, "loss", AXES))
     assert hard["filter"].share > 5 * hard["set"].share
@@ -126,7 +124,6 @@ def test_noise_alone_leads_nowhere():
     found = analyse(grid(lambda i, j: 5.0), "y", ["a", "b"], log=False)
     assert min(effect.p for effect in found.effects) > 0.01
     assert found.lead < 0.95
-    assert "can't be told from" in " ".join(sentences(found))
 
 
 def test_interactions_stand_apart_from_noise():
@@ -142,7 +139,6 @@ def test_confounded_and_constant_axes_are_named():
     assert set(found.confounded) == {"a", "twin"}
     assert found.constant == ("same",)
     assert [effect.axis for effect in found.effects] == ["b"]
-    assert "determined by the other axes" in " ".join(sentences(found))
 
 
 def test_no_noise_left_is_not_an_error():
@@ -152,7 +148,6 @@ def test_no_noise_left_is_not_an_error():
     assert (found.effects[0].f, found.lead, found.replicates.sd) == (None, None, None)
     same = analyse([{"a": i, "y": 2.0} for i in (1, 1, 2, 2)], "y", ["a"])
     assert same.effects[0].share == pytest.approx(0)
-    assert sentences(same)
 
 
 def test_too_little_is_refused():

@@ -1,6 +1,7 @@
 """Words and scores of forecasts, from runs as the store gives them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from famulus.cli import app
 from famulus.journal.facts import forecast
-from famulus.journal.facts.record import Series
+from famulus.journal.facts.curves import Series
 from famulus.store.store import Store
 from tests.journal.runs import record
 
@@ -39,13 +40,13 @@ def test_a_run_under_way_is_told_its_end_and_a_finished_one_is_not():
 
 
 def test_the_recorded_score_of_the_best_constant_counts():
-    plain, told, finished = run("running", 8_000), run("running", 8_000), run("finished")
+    plain, finished = run("running", 8_000), run("finished")
     level = plain.series["val/loss"].value[-1]
-    told.floors = [{"score": "loss", "means": "best constant", "value": float(level)}]
+    floors = ({"score": "loss", "means": "best constant", "value": float(level)},)
+    told = replace(plain, floors=floors)
     assert forecast.ahead(told).low < 0.8 * forecast.ahead(plain).low
     before = forecast.judge([finished]).result.error
-    finished.floors = told.floors
-    assert forecast.judge([finished]).result.error != before
+    assert forecast.judge([replace(finished, floors=floors)]).result.error != before
 
 
 def test_a_refusal_gives_its_reason():
@@ -65,10 +66,9 @@ def test_finished_runs_judge_and_what_cannot_be_judged_is_counted():
     words = forecast.told(judged)
     assert "24 forecasts at 5 to 10 % of 4 finished runs" in words
     assert "plateau" in words
-    flat = [run("finished", number=n) for n in range(2)]
-    for one in flat:  # control: curves that never move leave nothing to judge
-        s = law(N)
-        one.series = {"val/loss": Series(s.step, s.inputs, s.seconds, np.full(len(s), 0.3))}
+    s = law(N)  # control: curves that never move leave nothing to judge
+    still = {"val/loss": Series(s.step, s.inputs, s.seconds, np.full(len(s), 0.3))}
+    flat = [replace(run("finished", number=n), series=still) for n in range(2)]
     assert forecast.judge(flat).json()["why"] == "no curve to judge"
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from famulus.journal.facts import layers as facts
+from famulus.journal.facts.curves import Series
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.layers_compare import layer_rows
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.facts.record import Series
-from famulus.journal.facts.table import build, select
+from famulus.journal.facts.selection import select
+from famulus.journal.facts.table import build
 from famulus.journal.pages.compare import compare
 from famulus.journal.pages.layers_page import Axis, axis_of, bar, rows, spark
 from famulus.journal.pages.site import write
@@ -144,7 +145,7 @@ def test_memory_has_a_column_where_a_peak_is_known(facts, shown, most):
         record({"net": net}, 0.5, facts=facts, series={"memory (MB)": series})
         for net, series in (("a", Series(*at, at[0] + 100)), ("b", Series(*at, at[0] + 900)))
     ]
-    table = select(build([Group(0, {"net": "a"}, runs)], ["net"], Ranking(), ["val/loss"]))
+    table = select(build([Group(0, {"net": "a"}, tuple(runs))], ["net"], Ranking(), ["val/loss"]))
     assert ("memory (MB)" in table.names) == shown
     assert table.rows[0].cells["memory (MB)"] == most
 

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from famulus.config.scores import Score, as_json
-from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.cells import Cells
+from famulus.journal.facts.curves import Series
 from famulus.journal.facts.expect import check
 from famulus.journal.facts.forecast import ahead
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.headline import sentences, text
+from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.ranking import Ranking, better, ranking
-from famulus.journal.facts.record import Picture, Series
+from famulus.journal.facts.record import PictureFile
 from famulus.journal.facts.table import build
 from famulus.journal.pages.panels import MOST_RUNS, _drawn
 from famulus.journal.pages.pictures import chosen
-from tests.journal.runs import record
+from tests.journal.runs import entry_of, record
 
 DECLARED = {"accuracy": Score(better="higher"), "prevalence": Score()}
 
@@ -34,15 +35,8 @@ def new(declared=DECLARED, **more):
     return {"scores": as_json(declared), **more}
 
 
-def entry_of(*runs):
-    scores = list(dict.fromkeys(s for r in runs for s in r.scores))
-    groups = [Group(n, r.axes, [r]) for n, r in enumerate(runs)]
-    return Entry("e", records=list(runs), groups=groups, axes=["lr"], naming=["lr"], scores=scores,
-                 ranking=ranking(runs, scores))  # fmt: skip
-
-
 def headline(*runs):
-    return " ".join(text(s) for s in sentences(entry_of(*runs)))
+    return " ".join("".join(s) for s in sentences(entry_of(*runs)))
 
 
 ACCURACY = {"best": "val/accuracy", "direction": "max"}
@@ -53,7 +47,7 @@ def test_the_best_of_a_score_that_rises_is_the_highest():
     assert "Best is lr 0.003 with a validation accuracy of 0.661; next comes lr 3e-05" in headline(
         *runs
     )
-    table = build([Group(n, r.axes, [r]) for n, r in enumerate(runs)], ["lr"],
+    table = build([Group(n, r.axes, (r,)) for n, r in enumerate(runs)], ["lr"],
                   ranking(runs, ["val/accuracy"]), ["val/accuracy"])  # fmt: skip
     assert [r.cells["meter"] for r in table.rows] == [21, 1]
     assert table.ranking.legend == "val/accuracy: higher is better"
@@ -86,8 +80,8 @@ def test_a_name_that_nobody_declared_is_not_ranked():
     said = headline(*runs)
     assert "not ranked: nobody declared which way val/precision is better" in said
     assert "Best" not in said
-    assert "meter" not in build(entry_of(*runs).groups, ["lr"], ranking(runs, ["val/precision"]),
-                                ["val/precision"]).names  # fmt: skip
+    groups, unranked = entry_of(*runs).cells.groups, ranking(runs, ["val/precision"])
+    assert "meter" not in build(groups, ["lr"], unranked, ["val/precision"]).names
     for way, found in (("min", "lower"), ("max", "higher")):  # unless the file said it
         kept = {"best": "val/precision", "direction": way}
         assert better("val/precision", [run(1, new(), kept, precision=0.2)]) == found
@@ -126,9 +120,8 @@ def test_what_only_some_cells_measured_does_not_rank_the_others():
         one.done["scores"]["val/loss"] = 0.1
     found = ranking(runs, ["val/loss", "val/psnr"])
     assert (found.score, found.better) == ("val/loss", None)
-    one = entry_of(*runs)
-    one.ranking = Ranking("val/psnr", "higher")
-    said = " ".join(text(s) for s in sentences(one))
+    one = replace(entry_of(*runs), ranking=Ranking("val/psnr", "higher"))
+    said = " ".join("".join(s) for s in sentences(one))
     assert "Validation psnr of lr 1 is 3.00." in said  # of which cell
 
 
@@ -212,10 +205,10 @@ def test_a_run_that_kept_its_worst_as_the_best_is_not_believed():
     """0.1.0 filled in `min` of an accuracy: what it noted as its best is the first validation."""
     old = run(1, None, {"best": "val/knn", "direction": "min"}, task="pretext", knn=0.6)
     old.done["best"] = {"score": "val/knn", "value": 0.1}
-    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    made = build([Group(0, old.axes, (old,))], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
     assert made.rows[0].cells["best val/knn"] is None  # there is no curve to look it up in
     old.config["training"]["keep"]["direction"] = "max"
-    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    made = build([Group(0, old.axes, (old,))], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
     assert made.rows[0].cells["best val/knn"].mean == 0.1
 
 
@@ -223,7 +216,7 @@ def test_a_run_that_kept_its_worst_as_the_best_is_not_believed():
 def test_a_promise_that_broke_says_to_which_side(way, word):
     one = run(1, new(), accuracy=0.9)
     promise = {"score": "val/accuracy", "value": 0.6, "within": "10%"}
-    found = check([promise], [Group(0, one.axes, [one])], ["lr"], True, lambda score: way)[0]
+    found = check([promise], [Group(0, one.axes, (one,))], ["lr"], True, lambda score: way)[0]
     assert found.state == "broken"
     assert found.measured.endswith(f", {word}" if word else "%)")
 
@@ -231,8 +224,7 @@ def test_a_promise_that_broke_says_to_which_side(way, word):
 def test_floors_are_missed_on_the_side_that_is_worse():
     chance = {"score": "accuracy", "value": 0.25, "means": "chance"}
     runs = [run(lr, new(), ACCURACY, accuracy=a) for lr, a in ((1, 0.2), (2, 0.7))]
-    for one in runs:
-        one.floors.append(chance)
+    runs = [replace(one, floors=(chance,)) for one in runs]
     assert "lr 1 scored no better than chance (0.250): nothing was learned there." in headline(
         *runs
     )
@@ -252,8 +244,8 @@ def test_the_order_of_equal_and_unranked_cells_is_kept():
 def test_whoever_watches_a_score_may_say_its_direction(section, key):
     one = run(1, new(), {"best": None}, precision=0.2)
     one.config["training"][section] = {key: "val/precision", "direction": "max"}
-    assert better("val/precision", [one]) == "higher"
-    assert better("val/other", [one]) is None
+    assert better("val/precision", (one,)) == "higher"
+    assert better("val/other", (one,)) is None
 
 
 def test_runs_that_did_not_measure_a_score_say_nothing_of_it():
@@ -274,12 +266,10 @@ def test_a_run_that_has_not_begun_changes_no_meaning():
 
 
 def under_way(*runs):
-    for one in runs:
-        one.status = "running"
-        for name, value in one.done.pop("scores").items():
-            ends = [np.array([float(n)]) for n in (1, 1, 1)]
-            one.series[name] = Series(*ends, np.array([value]))
-    return runs
+    ends = [np.array([1.0])] * 3
+    curves = [{n: Series(*ends, np.array([v])) for n, v in one.scores.items()} for one in runs]
+    pairs = zip(runs, curves, strict=True)
+    return [replace(one, status="running", done={}, series=series) for one, series in pairs]
 
 
 def test_so_far_the_better_one_leads():
@@ -298,8 +288,8 @@ def test_of_what_is_not_ranked_no_axis_explains_a_part():
         for one, (a, b) in zip(runs, cells, strict=True):
             one.axes.update(lr=a, size=b)
         entry = entry_of(*runs)
-        entry.axes = entry.naming = ["lr", "size"]
-        said = " ".join(text(s) for s in sentences(entry))
+        both = replace(entry.cells, axes=("lr", "size"), naming=("lr", "size"))
+        said = " ".join("".join(s) for s in sentences(replace(entry, cells=both)))
         assert ("lr: 1 is below 2 in 2 of 2 pairs" in said) is found
 
 
@@ -307,26 +297,24 @@ def test_the_best_of_a_curve_is_on_the_side_that_is_better():
     old = run(1, None, {"best": "val/knn", "direction": "min"}, task="pretext", knn=0.6)
     steps = np.arange(3.0)
     old.series["val/knn"] = Series(steps, steps, steps, np.array([0.1, 0.7, 0.6]))
-    made = build([Group(0, old.axes, [old])], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
+    made = build([Group(0, old.axes, (old,))], ["lr"], ranking([old], ["val/knn"]), ["val/knn"])
     assert made.rows[0].cells["best val/knn"].mean == 0.7
 
 
 def test_a_loss_of_which_higher_is_better_is_not_foreseen():
-    one = run(1, new({"loss": Score(better="higher")}), loss=None)
-    one.status = "running"
+    one = replace(run(1, new({"loss": Score(better="higher")}), loss=None), status="running")
     assert "higher is better" in ahead(one).reason
-    other = run(1, new(), loss=None)
-    other.status = "running"
+    other = replace(run(1, new(), loss=None), status="running")
     assert "higher is better" not in ahead(other).reason
 
 
 def test_with_many_runs_the_best_are_drawn_and_pictured():
+    pictures = (PictureFile("p", "pictures/p.png", 1, 1, (), ""),)
     runs = [run(n, new(), ACCURACY, accuracy=n / 1000) for n in range(MOST_RUNS + 50)]
-    entry = entry_of(*runs)
-    drawn, left_out = _drawn(entry)
+    entry = entry_of(*(replace(one, pictures=pictures) for one in runs))
+    groups = entry.cells.groups
+    drawn, left_out = _drawn(groups, entry.ranking)
     assert left_out > 0
     assert min(g.mean("val/accuracy") for g in drawn) > 0.001 * (left_out - 1)
-    for one in runs:
-        one.pictures.append(Picture("p", "pictures/p.png", 1, 1, (), ""))
-    front, _ = chosen(replace(entry, axes=[]))
-    assert front[0].mean("val/accuracy") == max(g.mean("val/accuracy") for g in entry.groups)
+    front, _ = chosen(Cells(groups, (), ("lr",)), entry.ranking)
+    assert front[0].mean("val/accuracy") == max(g.mean("val/accuracy") for g in groups)

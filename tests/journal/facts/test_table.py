@@ -3,15 +3,16 @@
 import csv
 import io
 import json
-import statistics
 
 import pytest
 from benchmarks.reference_rows import read
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.expect import scores_of
+from famulus.journal.facts.group import Group
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.facts.table import average_over, build, meter, select, sort, with_extremes
+from famulus.journal.facts.selection import average_over, select
+from famulus.journal.facts.table import build, meter
 from famulus.journal.pages import render
 from tests.journal.runs import group, record
 
@@ -77,52 +78,6 @@ def test_a_key_that_does_not_apply_is_a_blank_cell(table):
     assert len(blanks) == 12
 
 
-def test_sorting_is_stable_over_several_keys_and_blanks_come_last(table):
-    rows = sort(table, ["-lr", "res", "ds-"]).rows
-    got = [(r.cells["lr"], r.cells["res"], r.cells["ds"]) for r in rows]
-    want = [(a["lr"], a["res"], a["ds"]) for a, _, _ in read()]
-    for key, down in ((2, True), (1, False), (0, True)):
-        want.sort(key=lambda t, k=key: t[k], reverse=down)
-    assert got == want
-    aa = [r.cells["aa"] for r in sort(table, ["-aa"]).rows]
-    assert aa[-12:] == [None] * 12
-
-
-def test_columns_join_and_leave_by_substring(table):
-    assert "seed" not in select(table).names
-    assert "seed" in select(table, include=["see"]).names
-    assert not {"minutes", "meter"} & set(select(table, exclude=["m"]).names)
-    with pytest.raises(ConfigError, match="received 'nothing'"):
-        select(table, include=["nothing"])
-
-
-def test_the_budget_in_a_title_is_no_part_of_its_name():
-    groups = [group({"lr": n}, 0.1 * n, key=n) for n in (1, 2)]
-    for one in groups:
-        one.records[0].done["inputs"] = 25_600
-    table = build(groups, ["lr"], Ranking(), ["val/loss"])
-    shown = select(table, exclude=["inputs"]).names
-    assert "val/loss (25.6 k inputs)" in shown
-    assert "inputs/s" not in shown
-    assert "val/loss (25.6 k inputs)" not in select(table, exclude=["val/loss"]).names
-
-
-def test_an_axis_is_averaged_away_with_its_extremes():
-    groups = [group(axes, loss, key=n) for n, (axes, loss, _) in enumerate(read())]
-    merged, axes = average_over(groups, AXES, "lr")
-    table = with_extremes(build(merged, axes, Ranking(), ["val/loss"]))
-    line = next(
-        r.cells for r in table.rows
-        if (r.cells["ds"], r.cells["aa"], r.cells["res"]) == ("mnist", None, 28)
-    )  # fmt: skip
-    four = [0.0351929, 0.0357742, 0.0326754, 0.0321101]
-    assert line["val/loss"].mean == pytest.approx(statistics.mean(four))
-    got = [line[f"val/loss ({k})"] for k in ("n", "min", "max", "std")]
-    assert got == pytest.approx([4, min(four), max(four), statistics.stdev(four)])
-    with pytest.raises(ConfigError, match="an axis to average over"):
-        average_over(groups, AXES, "colour")
-
-
 def test_a_count_of_parameters_stands_only_where_all_runs_share_it():
     groups = [group({"size": 12}, 0.1, key=0), group({"size": 16}, 0.2, key=1)]
     for one, parameters in zip(groups, (27_261, 58_941), strict=True):
@@ -173,8 +128,7 @@ def test_json_can_be_read_back(table):
 def test_the_budget_is_in_the_title_only_if_all_agree():
     one, two = record({"a": 1}, 0.1), record({"a": 2}, 0.2)
     one.done["inputs"] = two.done["inputs"] = 1_000_000
-    groups = [group({"a": 1}, 0.1), group({"a": 2}, 0.2)]
-    groups[0].records, groups[1].records = [one], [two]
+    groups = [Group(0, one.axes, (one,)), Group(1, two.axes, (two,))]
     assert "val/loss (1 M inputs)" in build(groups, ["a"], Ranking(), []).names
     two.done["inputs"] = 5
     assert "val/loss" in build(groups, ["a"], Ranking(), []).names

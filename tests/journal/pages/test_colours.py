@@ -4,10 +4,10 @@ import html
 import itertools
 import math
 import re
-from types import SimpleNamespace
 
 import pytest
 
+from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.group import title
 from famulus.journal.facts.ranking import Ranking
@@ -22,8 +22,9 @@ PICTURE = re.compile(r'<h3><i class="c(\d)"></i>(.+?) <span')
 
 def disagreements(text: str, entry) -> list[str]:
     """Cells whose curves, row and pictures do not all have one colour, as the page shows them."""
-    cells = {title(g.axes, entry.naming): g.key for g in entry.own}
-    assert len(cells) == len(entry.own)
+    own = entry.cells.own
+    cells = {title(g.axes, entry.cells.naming): g.key for g in own}
+    assert len(cells) == len(own)
     seen = {key: {} for key in cells.values()}
     for colour, key in CURVE.findall(text):
         if int(key) in seen:
@@ -59,10 +60,10 @@ def test_a_place_with_colours_of_its_own_is_seen(laboratory, place):
 
 def planned(*sizes):
     """The layout of a full matrix with axes of these sizes."""
-    axes = [f"axis{n}" for n in range(len(sizes))]
-    cells = itertools.product(*map(range, sizes))
-    groups = [group(dict(zip(axes, c, strict=True)), 0.1, key=k) for k, c in enumerate(cells)]
-    return layout(SimpleNamespace(groups=groups, naming=axes, score="val/loss", ranking=Ranking()))
+    axes = tuple(f"axis{n}" for n in range(len(sizes)))
+    values = enumerate(itertools.product(*map(range, sizes)))
+    groups = tuple(group(dict(zip(axes, v, strict=True)), 0.1, key=k) for k, v in values)
+    return layout(Cells(groups, axes, axes), Ranking())
 
 
 @pytest.mark.parametrize("sizes", [(1,), (2,), (5,), (2, 3), (IN_ONE,), (7,), (COLOURS,)])

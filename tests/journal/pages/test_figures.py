@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.entry import collect
-from famulus.journal.facts.record import Series
 from famulus.journal.pages import figures
 from famulus.journal.pages.entry_page import entry_figure
 from famulus.journal.pages.panels import colour_axes, layout
@@ -68,7 +68,8 @@ def test_tick_labels_fit_the_margin(value, text):
 
 
 def test_small_multiples_of_the_laboratory(laboratory):
-    plan = layout(collect(laboratory, "tiles/compare-datasets"))
+    entry = collect(laboratory, "tiles/compare-datasets")
+    plan = layout(entry.cells, entry.ranking)
     assert len(plan.panels) == 9
     assert [name for _, name in plan.legend][:2] == ["bilinear · lr 0.0003", "bilinear · lr 0.001"]
     assert plan.panels[0].title == "mnist · size 20"
@@ -137,7 +138,8 @@ def test_data_hold_the_same_curve():
 
 def test_the_file_for_papers_is_one_document(laboratory):
     entry = collect(laboratory, "tiles/compare-datasets")
-    text = svg_file(entry_figure(entry, layout(entry)))
+    plan = layout(entry.cells, entry.ranking)
+    text = svg_file(entry_figure(entry.cells, entry.ranking.score, plan))
     root = ElementTree.fromstring(text)
     inner = root.findall("{http://www.w3.org/2000/svg}svg")
     assert len(inner) == 9

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from famulus.journal.facts.record import read_run
+from famulus.journal.facts.read import read_run
 from famulus.journal.pages.run_page import _run_scores
 from famulus.store.store import Store
 from famulus.tasks.scroll import data as scroll_data

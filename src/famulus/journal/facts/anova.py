@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 
-Row = Mapping[str, Any]
+from famulus.journal.facts.numbers import number
+
+Sample = Mapping[str, Any]
 DRAWS = 400
+_key = repr  # of a matrix value, comparable and hashable: 1, 1.0 and "1" differ
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,14 @@ class Analysis:
 
 
 def analyse(
-    rows: Sequence[Row], score: str, axes: Sequence[str], log: bool | None = None
+    rows: Sequence[Sample], score: str, axes: Sequence[str], log: bool | None = None
 ) -> Analysis:
     """Main effects of `axes` on `score`; `log` None takes logarithms if all scores are positive.
 
     Rows without a finite score are left out. Raises ValueError if fewer than 3 rows are left, if
     none of the axes varies, or if `log` is asked for scores that are not positive.
     """
-    rows = [row for row in rows if _finite(row.get(score))]
+    rows = [row for row in rows if number(row.get(score))]
     values = np.array([float(row[score]) for row in rows])
     if log is None:
         log = bool(len(values)) and bool((values > 0).all())
@@ -92,7 +95,7 @@ def analyse(
             f"and axes {list(axes)}"
         )
     y = y_all[full]
-    levels = {a: _levels(kept, a) for a in used}
+    levels = {a: list({_key(row[a]): row[a] for row in kept}.values()) for a in used}
     model = _Model(kept, used, levels)
     total = float(((y - y.mean()) ** 2).sum())
     scale = total if total > 0 else 1.0
@@ -112,7 +115,7 @@ def analyse(
         span = high / low - 1 if log else high - low
         effects.append(Effect(axis, df, squares, squares / scale, f, p, shown, span))
     effects.sort(key=lambda effect: -effect.share)
-    noise, noise_df, groups = _pure_error(rows, y_all, axes)
+    noise, noise_df, groups = _noise(rows, y_all, axes)
     beyond = max(0.0, rss - residual_df * noise / noise_df) if noise_df else None
     names = [effect.axis for effect in effects]
     return Analysis(
@@ -133,56 +136,15 @@ def analyse(
     )
 
 
-def sentences(analysis: Analysis) -> list[str]:
-    """The analysis in words, each sentence a fact of it."""
-    scale = f"log {analysis.score}" if analysis.log else analysis.score
-    out = []
-    for effect in analysis.effects:
-        low, high = (f(effect.means, key=effect.means.get) for f in (min, max))  # type: ignore[arg-type]
-        span = f"{effect.span:.0%}" if analysis.log else f"{effect.span:.3g}"
-        out.append(
-            f"{effect.axis} explains {effect.share:.0%} of the variance of {scale}: "
-            f"{high} lies {span} above {low}, other axes equal."
-        )
-    if len(analysis.effects) > 1:
-        first, second = analysis.effects[:2]
-        sure = analysis.lead is not None and analysis.lead >= 0.95
-        verb = "explains more than" if sure else "can't be told from"
-        out.append(f"{first.axis} {verb} {second.axis} ({first.share:.0%}, {second.share:.0%}).")
-        if first.f is not None and second.f is not None and second.f > first.f:
-            out.append(
-                f"Per degree of freedom {second.axis} explains more "
-                f"(F {second.f:.0f} against {first.f:.0f})."
-            )
-    out.append(f"{analysis.residual_share:.0%} is left to interactions and noise.")
-    if analysis.replicates.sd is not None:
-        unit = f"{analysis.replicates.sd:.2%}" if analysis.log else f"{analysis.replicates.sd:.3g}"
-        df = analysis.replicates.df
-        out.append(f"Replicates differ by {unit} (sd, {df} degrees of freedom).")
-    if not analysis.balanced:
-        out.append(
-            "The matrix is unbalanced: each share is what the axis explains beyond the others "
-            f"(type II); {analysis.shared:.0%} can't be told apart."
-        )
-    if analysis.blank:
-        out.append(f"{analysis.blank} rows in which an axis does not apply are left out.")
-    for axis in analysis.confounded:
-        out.append(f"{axis} is determined by the other axes: nothing can be said of it.")
-    return out
-
-
 class _Model:
     """Least squares on an intercept and one 0/1 column a level, of some axes."""
 
-    def __init__(self, rows: Sequence[Row], axes: list[str], levels: dict[str, list]) -> None:
-        self.axes, self.levels = axes, levels
-        columns = {
-            a: np.array(
-                [[_key(row[a]) == _key(level) for level in levels[a]] for row in rows], float
-            )
-            for a in axes
+    def __init__(self, rows: Sequence[Sample], axes: list[str], levels: dict[str, list]) -> None:
+        self.axes, self.levels, n = axes, levels, len(rows)
+        keys = {a: [_key(level) for level in levels[a]] for a in axes}
+        self._columns = {
+            a: np.array([[_key(row[a]) == k for k in keys[a]] for row in rows], float) for a in axes
         }
-        self._columns, n = columns, len(rows)
         self._bases = {a: self._basis(n, [b for b in axes if b != a]) for a in axes}
         self._full = self._basis(n, axes)
         self.rank = self._full.shape[1]
@@ -235,7 +197,7 @@ def _lead(model: _Model, y: np.ndarray, names: list[str]) -> float:
     return float((squares.argmax(0) == 0).mean())
 
 
-def _pure_error(rows: Sequence[Row], y: np.ndarray, axes: Sequence[str]) -> tuple[float, int, int]:
+def _noise(rows: Sequence[Sample], y: np.ndarray, axes: Sequence[str]) -> tuple[float, int, int]:
     """(sum of squares, degrees of freedom, groups) between rows equal on every axis."""
     groups: dict[tuple, list[float]] = {}
     for row, value in zip(rows, y, strict=True):
@@ -245,24 +207,11 @@ def _pure_error(rows: Sequence[Row], y: np.ndarray, axes: Sequence[str]) -> tupl
     return squares, sum(len(group) - 1 for group in repeated), len(repeated)
 
 
-def _balanced(rows: Sequence[Row], axes: list[str], levels: dict[str, list]) -> bool:
+def _balanced(rows: Sequence[Sample], axes: list[str], levels: dict[str, list]) -> bool:
     counts = dict.fromkeys(product(*([_key(v) for v in levels[a]] for a in axes)), 0)
     for row in rows:
         counts[tuple(_key(row[a]) for a in axes)] += 1
     return len(set(counts.values())) == 1
-
-
-def _levels(rows: Sequence[Row], axis: str) -> list:
-    return list({_key(row[axis]): row[axis] for row in rows}.values())
-
-
-def _key(value: Any) -> str:
-    """Comparable, hashable form of a matrix value: 1, 1.0 and "1" differ, as in the file."""
-    return repr(value)
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
 def _tail(df: int, residual_df: int, f: float) -> float:

@@ -2,58 +2,61 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from famulus.journal.facts.group import token
-from famulus.journal.facts.numbers import plain
+from famulus.journal.facts.numbers import JSON, plain
 from famulus.journal.facts.record import Record
 
 SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
 OPERATIONAL = ("training.device", "training.workers", "training.threads", "training.probes")
 
 
-def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
     """Dotted path -> leaf; lists stay whole."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, JSON] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            found |= flat(value, path + ".")
+            leaves |= flat(value, path + ".")
         else:
-            found[path] = value
-    return found
+            leaves[path] = value
+    return leaves
 
 
-def levels(records: Iterable[Record]) -> dict[str, list[Any]]:
+def levels(records: Iterable[Record]) -> dict[str, list[JSON]]:
     """Dotted path -> its distinct values over the runs, in order of appearance."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        config = {k: v for k, v in record.config.items() if k not in SILENT}
-        for path, value in flat(config).items():
-            if path not in OPERATIONAL:
-                found.setdefault(path, {}).setdefault(token(value), value)
-    return {path: list(values.values()) for path, values in found.items()}
+    configs = ({k: v for k, v in r.config.items() if k not in SILENT} for r in records)
+    return _distinct({p: v for p, v in flat(c).items() if p not in OPERATIONAL} for c in configs)
 
 
-def varying(records: list[Record]) -> list[str]:
+def _distinct(settings: Iterable[Mapping[str, JSON]]) -> dict[str, list[JSON]]:
+    values: dict[str, dict[str, JSON]] = {}
+    for one in settings:
+        for name, value in one.items():
+            values.setdefault(name, {})[token(value)] = value
+    return {name: list(distinct.values()) for name, distinct in values.items()}
+
+
+def varying(records: Sequence[Record]) -> list[str]:
     """Dotted paths whose values differ between the runs."""
     return [path for path, values in levels(records).items() if len(values) > 1]
 
 
-def show(value: Any) -> str:
+def show(value: JSON) -> str:
     """A setting in a sentence: null stays visible, long values are cut."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else plain(value)
     text = "null" if value is None else text
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def differences(old: list[Record], new: list[Record]) -> list[str]:
+def differences(old: Sequence[Record], new: Sequence[Record]) -> list[str]:
     """One line a difference: values of the matrix, then settings of the cells that both have.
 
     Where no cell is in both, the values of each setting over all cells are compared.
     """
-    lines = [f"matrix {line}" for line in _told(_axes(old), _axes(new))]
+    axes = [_distinct(r.axes for r in side) for side in (old, new)]
+    lines = [f"matrix {line}" for line in _told(*axes)]
     shared = {_cell(r) for r in old} & {_cell(r) for r in new}
     if shared:
         old = [r for r in old if _cell(r) in shared]
@@ -70,7 +73,7 @@ def differences(old: list[Record], new: list[Record]) -> list[str]:
     return lines + _told(before, after)
 
 
-def _replicates(records: list[Record]) -> int:
+def _replicates(records: Sequence[Record]) -> int:
     """Most runs that any cell has."""
     counts = Counter(_cell(r) for r in records if not r.heir)
     return max(counts.values(), default=0)
@@ -80,15 +83,7 @@ def _cell(record: Record) -> str:
     return json.dumps([[k, token(v)] for k, v in sorted(record.axes.items())])
 
 
-def _axes(records: list[Record]) -> dict[str, list[Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        for axis, value in record.axes.items():
-            found.setdefault(axis, {})[token(value)] = value
-    return {axis: list(values.values()) for axis, values in found.items()}
-
-
-def _told(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> list[str]:
+def _told(before: dict[str, list[JSON]], after: dict[str, list[JSON]]) -> list[str]:
     """One line for each name whose set of values differs: 'training.batch: 64 → 128'."""
     lines = []
     for path in sorted(before.keys() | after.keys()):
@@ -111,16 +106,13 @@ def signature(record: Record) -> str:
     """Equal for the cells of one version of a file: what does not come from its matrix."""
     own = {token(v) for v in (record.config.get("matrix") or {}).values()}
     leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
-    fixed = {
-        k: v
-        for k, v in leaves.items()
-        if k not in (*OPERATIONAL, "training.seed") and token(v) not in own
-    }
+    free = (*OPERATIONAL, "training.seed")
+    fixed = {k: v for k, v in leaves.items() if k not in free and token(v) not in own}
     axes = sorted(k for k in record.config.get("matrix") or {})
     return json.dumps([axes, fixed], sort_keys=True, default=str)
 
 
-def last_version(others: list[Record]) -> list[Record]:
+def last_version(others: Sequence[Record]) -> list[Record]:
     """Of runs that the present plan does not contain: those of the newest earlier version."""
     others = [r for r in others if not r.heir]
     if not others:

@@ -4,12 +4,13 @@ Every spread is relative to the score. Groups carry the mean over their replicat
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from famulus.journal.facts.group import Group, domain, token
+from famulus.journal.facts.numbers import JSON
 
+Groups = Sequence[Group]
 Measure = Callable[[Group], float | None]
 
 
@@ -18,8 +19,8 @@ class Pairs:
     """Two values of one axis over all pairs that agree in every other axis."""
 
     axis: str
-    low: Any  # the value whose score is lower in most pairs
-    high: Any
+    low: JSON  # the value whose score is lower in most pairs
+    high: JSON
     ratios: tuple[float, ...]  # score(low) / score(high), one a pair
 
     @property
@@ -27,7 +28,7 @@ class Pairs:
         return sum(r < 1 for r in self.ratios)
 
 
-def matched(groups: list[Group], axis: str, axes: list[str]) -> list[dict[str, Group]]:
+def matched(groups: Groups, axis: str, axes: Sequence[str]) -> list[dict[str, Group]]:
     """Groups that agree in all axes but `axis`: value's token -> group, sets of two or more."""
     sets: dict[tuple, dict[str, Group]] = {}
     for group in groups:
@@ -38,7 +39,7 @@ def matched(groups: list[Group], axis: str, axes: list[str]) -> list[dict[str, G
     return [s for s in sets.values() if len(s) > 1]
 
 
-def compared(groups: list[Group], axis: str, axes: list[str]) -> list[str]:
+def compared(groups: Groups, axis: str, axes: Sequence[str]) -> list[str]:
     """The axes that a comparison over `axis` keeps equal: those that do not follow from it.
 
     An axis follows if each value of `axis` has one value of it, and not the other way round: a
@@ -47,19 +48,19 @@ def compared(groups: list[Group], axis: str, axes: list[str]) -> list[str]:
     """
 
     def decides(one: str, other: str) -> bool:
-        seen = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
-        return len({a for a, _ in seen}) == len(seen)
+        pairs = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
+        return len({a for a, _ in pairs}) == len(pairs)
 
     return [a for a in axes if a == axis or decides(a, axis) or not decides(axis, a)]
 
 
-def naming(groups: list[Group], axes: list[str]) -> list[str]:
+def naming(groups: Groups, axes: Sequence[str]) -> list[str]:
     """The axes that tell cells apart: without those that follow from another, as of a `name`."""
     kept = [set(compared(groups, axis, axes)) for axis in axes]
     return [a for a in axes if all(a in names for names in kept)]
 
 
-def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> Pairs | None:
+def pairs(groups: Groups, axis: str, axes: Sequence[str], measure: Measure) -> Pairs | None:
     """The two values of a two-valued axis, compared wherever both were measured (and are > 0)."""
     levels = domain(groups, axis)
     if len(levels) != 2:
@@ -77,7 +78,7 @@ def pairs(groups: list[Group], axis: str, axes: list[str], measure: Measure) -> 
     return Pairs(axis, levels[1], levels[0], tuple(1 / r for r in ratios))
 
 
-def pooled_spread(groups: list[Group], score: str, relative: bool = True) -> float | None:
+def pooled_spread(groups: Groups, score: str, relative: bool = True) -> float | None:
     """sqrt(sum of squared deviations / degrees of freedom) over replicated groups.
 
     `relative` to each group's mean, for scores above zero; None without replicates.
@@ -93,12 +94,12 @@ def pooled_spread(groups: list[Group], score: str, relative: bool = True) -> flo
     return math.sqrt(square / freedom) if freedom else None
 
 
-def positive(groups: list[Group], score: str) -> bool:
+def positive(groups: Groups, score: str) -> bool:
     """Are all scores above zero, so that relative differences mean something?"""
     return all(v > 0 for g in groups for v in g.values(score, finished=True))
 
 
-def distinguishable(a: Group, b: Group, score: str, groups: list[Group]) -> bool | None:
+def distinguishable(a: Group, b: Group, score: str, groups: Groups) -> bool | None:
     """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates.
 
     The noise is pooled over `groups`: relative to the means where all scores are positive.

@@ -5,17 +5,20 @@ on with other settings never settles its parent's promise.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
 
 from famulus.config.matrix import text
 from famulus.journal.facts.effects import compared, matched
+from famulus.journal.facts.findings import SEVERITIES
 from famulus.journal.facts.group import Group, domain, title, token
-from famulus.journal.facts.numbers import MINUS, figure, plain, plural, pm
-from famulus.journal.facts.record import SEVERITIES
+from famulus.journal.facts.numbers import MINUS, figure, number, plain, plural
+from famulus.journal.facts.unused_axes import setting
 
+Groups = Sequence[Group]
 KEPT, BROKEN, OPEN = "kept", "broken", "not yet"
 
 
@@ -29,29 +32,29 @@ class Promise:
 
 
 def check(
-    expect: list[Mapping],
-    groups: list[Group],
-    axes: list[str],
+    expect: Sequence[Mapping[str, Any]],
+    groups: Groups,
+    axes: Sequence[str],
     complete: bool,
     better: Callable[[str], str | None] = lambda score: None,
-) -> list[Promise]:
+) -> tuple[Promise, ...]:
     """Each promise's state. `complete`: every planned cell has finished or failed.
 
     `better`: lower or higher, of a score's name; None where nobody said.
     """
     own = [g for g in groups if not g.child_of]
-    found = []
-    for promise in expect or []:
+    promises = []
+    for promise in expect:
         if "score" in promise:
-            found.append(_score(promise, own, axes, complete, better(promise["score"])))
+            promises.append(_score(promise, own, axes, complete, better(promise["score"])))
         elif "order" in promise:
-            found.append(_order(promise, own, axes, complete))
+            promises.append(_order(promise, own, axes, complete))
         elif "finding" in promise:
-            found.append(_finding(promise, own, complete))
-    return found
+            promises.append(_finding(promise, own, complete))
+    return tuple(promises)
 
 
-def scores_of(expect: list[Mapping] | None) -> set[str]:
+def scores_of(expect: Sequence[Mapping[str, Any]] | None) -> set[str]:
     """The scores that promises speak of."""
     return {str(p[kind]) for p in expect or [] for kind in ("score", "order") if kind in p}
 
@@ -64,24 +67,14 @@ def matches(group: Group, where: Mapping | None) -> bool:
     for key, wanted in (where or {}).items():
         value = group.axes.get(key)
         if value is None:
-            value = _setting(group, f"matrix.{key}" if key in group.axes else key)
-        number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
-        if number and isinstance(value, int | float) and not isinstance(value, bool):
-            if value != wanted:
-                return False
-        elif token(value) != token(wanted):
+            value = setting(group.records[0].config, f"matrix.{key}" if key in group.axes else key)
+        numbers = number(wanted) and number(value)  # of which 1 and 1.0 are the same
+        if value != wanted if numbers else token(value) != token(wanted):
             return False
     return True
 
 
-def _setting(group: Group, dotted: str) -> Any:
-    value: Any = group.records[0].config if group.records else None
-    for part in dotted.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def tolerance(within: Any, value: float) -> float:
+def tolerance(within: str | float, value: float) -> float:
     """Largest |score - value|: '10%' of the value promised, or a number in the score's unit."""
     percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", str(within))
     return abs(value) * float(percent[1]) / 100 if percent else float(within)
@@ -97,7 +90,7 @@ def _waiting(complete: bool, what: str) -> tuple[str, str]:
 
 
 def _score(
-    promise: Mapping, groups: list[Group], axes: list[str], complete: bool, better: str | None
+    promise: Mapping, groups: Groups, axes: Sequence[str], complete: bool, better: str | None
 ) -> Promise:
     score, value = promise["score"], float(promise["value"])
     within = promise.get("within", "10%")
@@ -107,15 +100,15 @@ def _score(
     chosen = [g for g in groups if matches(g, promise.get("where"))]
     if not chosen:
         return Promise(says, *_waiting(complete, "no such cell"))
-    dead = [g for g in chosen if g.mean(score, finished=True) is None and g.settled]
+    dead = [g for g in chosen if g.settled and not g.values(score, finished=True)]
     if dead:
         return Promise(says, BROKEN, f"{title(dead[0].axes, axes) or 'the run'} has no {score}")
     if not all(g.settled for g in chosen):
         return Promise(says, OPEN, _progress(chosen))
-    worst = max(chosen, key=lambda g: abs(g.mean(score, finished=True) - value))
-    mean = worst.mean(score, finished=True)
+    means = [(m, g) for g in chosen if (m := g.mean(score, finished=True)) is not None]
+    mean, worst = max(means, key=lambda pair: abs(pair[0] - value))
     kept = abs(mean - value) <= tolerance(within, value)
-    measured = pm(mean, worst.spread(score, finished=True))
+    measured = worst.shown(score, finished=True)
     if len(chosen) > 1:
         measured += f", the farthest of {len(chosen)} cells"
     elif not kept and value:
@@ -126,12 +119,12 @@ def _score(
     return Promise(says, KEPT if kept else BROKEN, measured)
 
 
-def _progress(groups: list[Group]) -> str:
+def _progress(groups: Groups) -> str:
     done = sum(g.settled for g in groups)
     return f"{done} of {plural(len(groups), 'cell')} done"
 
 
-def _order(promise: Mapping, groups: list[Group], axes: list[str], complete: bool) -> Promise:
+def _order(promise: Mapping, groups: Groups, axes: Sequence[str], complete: bool) -> Promise:
     score, axis, order_text = promise["order"], promise["by"], str(promise["says"])
     scope = promise.get("in") or promise.get("in_") or "every pair"
     sign = "<" if "<" in order_text else ">"
@@ -160,8 +153,9 @@ def _order(promise: Mapping, groups: list[Group], axes: list[str], complete: boo
             judged += 1
             holds += a < b
         means = {k: one[k].mean(score, finished=True) for k in order if k in one}
-        if len(means) == len(order) and None not in means.values():
-            for key, value in means.items():
+        values = {k: mean for k, mean in means.items() if mean is not None}
+        if len(values) == len(order):
+            for key, value in values.items():
                 sums[key].append(value)
     if scope == "mean":
         return _mean_order(says, ascending, [sums[k] for k in order], complete and not missing)
@@ -187,25 +181,20 @@ def _mean_order(says: str, names: list[str], columns: list[list[float]], complet
     return Promise(says, KEPT if rising else BROKEN, measured)
 
 
-def _finding(promise: Mapping, groups: list[Group], complete: bool) -> Promise:
+def _finding(promise: Mapping, groups: Groups, complete: bool) -> Promise:
     cause, severity = str(promise["finding"]), str(promise.get("severity") or "warning")
     least = SEVERITIES.index(severity) if severity in SEVERITIES else 1
     where = _where(promise.get("where"))
-    found: dict[str, int] = {}
+    runs: Counter[str] = Counter()  # that showed a cause
     for record in (r for g in groups if matches(g, promise.get("where")) for r in g.records):
-        seen = {
-            str(f.get("cause"))
-            for f in record.findings
-            if f.get("severity") in SEVERITIES[least:] and cause in ("none", f.get("cause"))
-        }
-        for one in seen:
-            found[one] = found.get(one, 0) + 1
-    measured = ", ".join(f"{c} in {plural(n, 'run')}" for c, n in sorted(found.items())) or "none"
+        grave = [f for f in record.findings if f.get("severity") in SEVERITIES[least:]]
+        runs.update({str(f.get("cause")) for f in grave if cause in ("none", f.get("cause"))})
+    measured = ", ".join(f"{c} in {plural(n, 'run')}" for c, n in sorted(runs.items())) or "none"
     suffix = f", {where}" if where else ""
     if cause == "none":
         stronger = "" if severity == "error" else " or worse"
         says = f"no finding of severity {severity}{stronger}{suffix}"
-        state = BROKEN if found else KEPT if complete else OPEN
-        return Promise(says, state, measured if found or complete else "none so far")
+        state = BROKEN if runs else KEPT if complete else OPEN
+        return Promise(says, state, measured if runs or complete else "none so far")
     says = f"the finding {cause}{suffix}"
-    return Promise(says, KEPT if found else BROKEN if complete else OPEN, measured)
+    return Promise(says, KEPT if runs else BROKEN if complete else OPEN, measured)

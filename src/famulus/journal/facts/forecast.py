@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from famulus.diagnosis.foresight.backtest import Backtest, backtest
+from famulus.diagnosis.foresight.backtest import Backtest, Curve, backtest
 from famulus.diagnosis.foresight.forecast import Forecast, Refusal
 from famulus.diagnosis.foresight.run_forecast import budget_of, finished_curve, foresee
 from famulus.journal.facts.numbers import figure, percent
 from famulus.journal.facts.ranking import better
-from famulus.journal.facts.record import Record, read_run
+from famulus.journal.facts.read import read_run
+from famulus.journal.facts.record import Record
+from famulus.store.run import Run
+from famulus.store.store import Store
 
 BAND = 24  # points of the drawn band
 
@@ -43,29 +46,29 @@ def ahead(record: Record, noise_floor: float | None = None) -> Forecast | Refusa
 
 def band(record: Record) -> dict[str, list[float]] | None:
     """`inputs`, `low`, `high` from where the run is to its end, for the figure."""
-    found = ahead(record)
-    if isinstance(found, Refusal):
+    forecast = ahead(record)
+    if isinstance(forecast, Refusal):
         return None
     now, value = points(record, "val/loss")[-1]
     end = budget_of(record.config, record.facts)
     steps = [n / BAND for n in range(BAND + 1)]
     return {
         "inputs": [now + share * (end - now) for share in steps],
-        "low": [value + share * (found.low - value) for share in steps],
-        "high": [value + share * (found.high - value) for share in steps],
+        "low": [value + share * (forecast.low - value) for share in steps],
+        "high": [value + share * (forecast.high - value) for share in steps],
     }
 
 
-def said(found: Forecast | Refusal) -> str:
+def words(forecast: Forecast | Refusal) -> str:
     """'ends near .031, with 80 % between .028 and .036', or 'no forecast: why'."""
-    if isinstance(found, Refusal):
-        return f"no forecast: {found.reason}"
-    low, high = figure(found.low), figure(found.high)
-    return f"ends near {figure(found.value)}, with {found.level:.0%} between {low} and {high}"
+    if isinstance(forecast, Refusal):
+        return f"no forecast: {forecast.reason}"
+    low, high = figure(forecast.low), figure(forecast.high)
+    return f"ends near {figure(forecast.value)}, with {forecast.level:.0%} between {low} and {high}"
 
 
-@dataclass
-class Judged:
+@dataclass(frozen=True)
+class Judgement:
     """A backtest over many runs, and the runs that it had to leave out, by reason."""
 
     result: Backtest | None
@@ -89,9 +92,10 @@ class Judged:
         }
 
 
-def judge(records: Iterable[Record]) -> Judged:
+def judge(records: Iterable[Record]) -> Judgement:
     """Forecasts at 5 to 10 % of every finished run, held against its end."""
-    curves, left_out = [], {}
+    curves: list[Curve] = []
+    left_out: dict[str, int] = {}
     for record in records:
         if record.status != "finished" or record.heir:
             continue
@@ -101,35 +105,35 @@ def judge(records: Iterable[Record]) -> Judged:
         else:
             curves.append(curve)
     try:
-        return Judged(backtest(curves), len(curves), left_out)
+        return Judgement(backtest(curves), len(curves), left_out)
     except ValueError:  # nothing was answered
-        return Judged(None, len(curves), left_out)
+        return Judgement(None, len(curves), left_out)
 
 
-def told(judged: Judged) -> str:
+def told(judged: Judgement) -> str:
     """The backtest as lines."""
-    found = judged.json()
+    facts = judged.json()
     if judged.result is None:
-        return f"{found['curves']} finished curves: {found['why']}\n"
+        return f"{facts['curves']} finished curves: {facts['why']}\n"
     lines = [
-        f"{found['cutoffs']} forecasts at 5 to 10 % of {found['curves']} finished runs",
-        f"median error {percent(found['median_error'])}, where the last value staying errs by"
-        f" {percent(found['median_error_of_last_value'])}",
-        f"the 80 % interval held {percent(found['interval_covers'])} of the ends",
-        f"{percent(found['refusals'])} refused",
-        *(f"  {n} x {reason}" for reason, n in found["refused"].items()),
+        f"{facts['cutoffs']} forecasts at 5 to 10 % of {facts['curves']} finished runs",
+        f"median error {percent(facts['median_error'])}, where the last value staying errs by"
+        f" {percent(facts['median_error_of_last_value'])}",
+        f"the 80 % interval held {percent(facts['interval_covers'])} of the ends",
+        f"{percent(facts['refusals'])} refused",
+        *(f"  {n} x {reason}" for reason, n in facts["refused"].items()),
         *(f"left out, {n} x {reason}" for reason, n in judged.left_out.items()),
     ]
     return "\n".join(lines) + "\n"
 
 
-def chosen(store: Any, refs: Iterable[str]) -> list[Record]:
+def chosen(store: Store, refs: Iterable[str]) -> list[Record]:
     """The runs named, all runs of the experiments named, or all runs of the store."""
     known = store.experiments()
-    runs: dict[str, Any] = {}
+    runs: dict[str, Run] = {}
     for ref in list(refs) or known:
-        found = store.runs(ref) if ref in known else [store.find(ref)]
-        runs |= {run.id: run for run in found}
+        named = store.runs(ref) if ref in known else [store.find(ref)]
+        runs |= {run.id: run for run in named}
     return [read_run(run) for run in runs.values()]
 
 
@@ -139,11 +143,11 @@ def lines(records: Iterable[Record]) -> list[dict[str, Any]]:
     for record in records:
         if record.status in ("finished", "failed"):
             continue
-        found = ahead(record)
-        row = {"run": record.id, "cell": record.slug, "inputs": record.inputs, "says": said(found)}
+        end = ahead(record)
+        row = {"run": record.id, "cell": record.slug, "inputs": record.inputs, "says": words(end)}
         row["budget"] = budget_of(record.config, record.facts)
-        if isinstance(found, Refusal):
-            rows.append(row | {"reason": found.reason})
+        if isinstance(end, Refusal):
+            rows.append(row | {"reason": end.reason})
         else:
-            rows.append(row | {k: getattr(found, k) for k in ("value", "low", "high", "level")})
+            rows.append(row | {k: getattr(end, k) for k in ("value", "low", "high", "level")})
     return rows

@@ -2,32 +2,25 @@
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from famulus.journal.facts.numbers import plain
+from famulus.journal.facts.numbers import JSON, plain, pm
 from famulus.journal.facts.record import Record
 from famulus.journal.facts.unused_axes import idle, without
 
-OUTSIDE = (
-    "why",
-    "expect",
-    "cost",
-    "replicates",
-    "matrix",
-)  # of a configuration: no replicate differs
+OUTSIDE = ("why", "expect", "cost", "replicates", "matrix")  # in these no replicate differs
 
 
-@dataclass
+@dataclass(frozen=True)
 class Group:
     """Runs that differ in their seed alone. `key` is the colour and the link of all its traces."""
 
     key: int
-    axes: dict[str, Any]
-    records: list[Record] = field(default_factory=list)
+    axes: Mapping[str, JSON]
+    records: tuple[Record, ...] = ()
     child_of: str = ""  # id of the run that this one goes on from, with other settings
 
     def values(self, score: str, finished: bool = False) -> list[float]:
@@ -44,14 +37,17 @@ class Group:
         values = self.values(score, finished)
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
+    def shown(self, score: str, finished: bool = False) -> str:
+        """'0.0349 ± 0.0005': mean and spread; '' without a value."""
+        mean = self.mean(score, finished)
+        return "" if mean is None else pm(mean, self.spread(score, finished))
+
     @property
     def status(self) -> str:
         """finished when all are; else the state that asks most for attention."""
         states = {r.status for r in self.records}
-        for state in ("failed", "interrupted", "running", "planned"):
-            if state in states:
-                return state
-        return "finished"
+        unfinished = ("failed", "interrupted", "running", "planned")
+        return next((state for state in unfinished if state in states), "finished")
 
     @property
     def settled(self) -> bool:
@@ -61,52 +57,37 @@ class Group:
 
 def axis_names(records: Iterable[Record]) -> list[str]:
     """Matrix keys in the order in which the file gives them."""
-    names: dict[str, None] = {}
-    for record in records:
-        names |= dict.fromkeys(record.axes)
-    return list(names)
+    return list(dict.fromkeys(axis for record in records for axis in record.axes))
 
 
-def same(a: Any, b: Any) -> bool:
-    """Equal values of equal kind: 1, 1.0, true and "1" are four values."""
-    return type(a) is type(b) and a == b
-
-
-def token(value: Any) -> str:
+def token(value: JSON) -> str:
     """A text that two matrix values share only if they are the same."""
     return f"{type(value).__name__}:{json.dumps(value, sort_keys=True, default=str)}"
 
 
-def domain(groups: Iterable[Group], axis: str) -> list[Any]:
+def domain(groups: Iterable[Group], axis: str) -> list[JSON]:
     """Distinct values of an axis, in order of appearance; None (no such key) left out."""
-    seen: dict[str, Any] = {}
-    for group in groups:
-        value = group.axes.get(axis)
-        if value is not None:
-            seen.setdefault(token(value), value)
-    return list(seen.values())
+    values = (g.axes.get(axis) for g in groups)
+    return list({token(v): v for v in values if v is not None}.values())
 
 
-def gather(records: Iterable[Record]) -> list[Group]:
+def gather(records: Sequence[Record]) -> tuple[Group, ...]:
     """Groups in order of appearance; children of the same experiment follow as their own."""
-    records = list(records)
     ids = {r.id for r in records}
-    groups: dict[str, Group] = {}
+    cells: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         rest = without(record.config, [*OUTSIDE, "training.seed", *idle(record.facts)])
         parent = record.parent.get("run", "")
         heir = parent if parent in ids and record.heir else ""
-        key = json.dumps([record.axes, rest, heir], sort_keys=True, default=str)
-        group = groups.setdefault(key, Group(0, record.axes, child_of=heir))
-        group.records.append(record)
-    ordered = sorted(groups.values(), key=lambda g: bool(g.child_of))
-    for key, group in enumerate(ordered):
-        group.key = key
-        group.records.sort(key=lambda r: (r.replicate, r.id))
-    return ordered
+        same_cell = json.dumps([record.axes, rest], sort_keys=True, default=str)
+        cells.setdefault((heir, same_cell), []).append(record)
+    return tuple(
+        Group(n, runs[0].axes, tuple(sorted(runs, key=lambda r: (r.replicate, r.id))), heir)
+        for n, ((heir, _), runs) in enumerate(sorted(cells.items(), key=lambda c: bool(c[0][0])))
+    )
 
 
-def title(axes: dict, names: Iterable[str], separator: str = " · ") -> str:
+def title(axes: Mapping[str, JSON], names: Iterable[str], separator: str = " · ") -> str:
     """'mnist · bilinear · 20': the values of the axes named, with a name where a value is bare."""
     parts = []
     for name in names:

@@ -18,7 +18,7 @@ SHARE = 0.25  # between two runs' shares of dead or saturated units: much
 
 
 @dataclass(frozen=True)
-class Layers:
+class LayerHistory:
     """The layers of the newest sample, over all samples that are kept."""
 
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class Layers:
         return "does not move" if flags["moved"] == 0 else ""
 
 
-def read(events: Sequence[Mapping[str, Any]]) -> Layers | None:
+def read(events: Sequence[Mapping[str, Any]]) -> LayerHistory | None:
     """From `probe` events, oldest first; None without any. Strange entries are left out."""
     events = [e for e in events if isinstance(e.get("layers"), list) and e["layers"]]
     if not events:
@@ -66,7 +66,7 @@ def read(events: Sequence[Mapping[str, Any]]) -> Layers | None:
                 value = found.get(name, {}).get(key)
                 if isinstance(value, int | float):
                     array[row, column] = value
-    return Layers(
+    return LayerHistory(
         names,
         tuple(str(layer.get("type") or "") for layer in last),
         tuple(int(layer.get("numbers") or 0) for layer in last),
@@ -76,7 +76,7 @@ def read(events: Sequence[Mapping[str, Any]]) -> Layers | None:
     )
 
 
-def common_samples(runs: Sequence[Layers]) -> list[int]:
+def common_samples(runs: Sequence[LayerHistory]) -> list[int]:
     """Of each, that of the newest step which all have; where they share none, the newest."""
     shared = set.intersection(*(set(run.step.tolist()) for run in runs))
     if not shared:

@@ -1,10 +1,11 @@
 """The layers of several runs side by side, for `famulus compare`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from famulus.journal.facts.layers import Layers, common_samples, much
+from famulus.journal.facts.layers import LayerHistory, common_samples, much
 from famulus.journal.facts.record import Record
 from famulus.journal.facts.table import Column, Row, Table
 
@@ -17,7 +18,7 @@ COLUMNS = (  # name, whether it is a share
 )
 
 
-def layer_rows(records: list[Record]) -> list[dict[str, Any]]:
+def layer_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One dict a layer: layer, type, differs (words), runs: {id: figures}, a missing one absent.
 
     At the newest step that all runs were sampled at; empty where fewer than two were.
@@ -26,29 +27,28 @@ def layer_rows(records: list[Record]) -> list[dict[str, Any]]:
     if len(probed) < 2:
         return []
     samples = common_samples([layers for _, layers in probed])
-    seen = {
-        run: _figures(layers, sample) for (run, layers), sample in zip(probed, samples, strict=True)
-    }
-    names = dict.fromkeys(name for figures in seen.values() for name in figures)
-    found = []
+    pairs = zip(probed, samples, strict=True)
+    by_run = {run: _figures(layers, sample) for (run, layers), sample in pairs}
+    names = dict.fromkeys(name for figures in by_run.values() for name in figures)
+    rows = []
     for name in names:
-        runs = {run: figures[name] for run, figures in seen.items() if name in figures}
+        runs = {run: figures[name] for run, figures in by_run.items() if name in figures}
         kind = next(iter(runs.values()))["type"]
-        found.append({"layer": name, "type": kind, "differs": _differs(runs, seen), "runs": runs})
-    return found
+        rows.append({"layer": name, "type": kind, "differs": _differs(runs, by_run), "runs": runs})
+    return rows
 
 
-def _figures(layers: Layers, sample: int) -> dict[str, dict[str, Any]]:
+def _figures(layers: LayerHistory, sample: int) -> dict[str, dict[str, Any]]:
     values = layers.values
     columns = values["grad"], layers.ratio, values["std"], values["dead"], values["saturated"]
-    found = {}
+    by_layer = {}
     for n, name in enumerate(layers.names):
         one: dict[str, Any] = {"type": layers.types[n], "step": int(layers.step[sample])}
         for (column, _), array in zip(COLUMNS, columns, strict=True):
             value = array[sample, n]
             one[column] = None if np.isnan(value) else float(value)
-        found[name] = one | {"trouble": layers.trouble(n, sample)}
-    return found
+        by_layer[name] = one | {"trouble": layers.trouble(n, sample)}
+    return by_layer
 
 
 def _differs(runs: dict[str, dict[str, Any]], all_runs: dict[str, Any]) -> str:
@@ -64,22 +64,22 @@ def _differs(runs: dict[str, dict[str, Any]], all_runs: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def layer_table(records: list[Record]) -> tuple[str, Table | None]:
+def layer_table(records: Sequence[Record]) -> tuple[str, Table | None]:
     """(heading, table): columns of each figure for each run, then what differs much."""
-    found = layer_rows(records)
-    if not found:
+    compared = layer_rows(records)
+    if not compared:
         return "", None
-    ids = list(dict.fromkeys(run for row in found for run in row["runs"]))
+    ids = list(dict.fromkeys(run for row in compared for run in row["runs"]))
     columns = [Column("layer", "text"), Column("type", "text")]
     columns += [Column(f"{name} {run[:6]}", "number") for name, _ in COLUMNS for run in ids]
     columns += [Column("differs much", "text")]
     rows = []
-    for row in found:
+    for row in compared:
         cells = {"layer": row["layer"], "type": row["type"], "differs much": row["differs"]}
         for run, figures in row["runs"].items():
             cells |= {f"{name} {run[:6]}": figures[name] for name, _ in COLUMNS}
         rows.append(Row(cells))
-    filled = [c for c in columns if any(r.cells.get(c.name) not in (None, "") for r in rows)]
-    steps = {figures["step"] for row in found for figures in row["runs"].values()}
+    filled = tuple(c for c in columns if any(r.cells.get(c.name) not in (None, "") for r in rows))
+    steps = {figures["step"] for row in compared for figures in row["runs"].values()}
     at = f"step {steps.pop():,}" if len(steps) == 1 else "the newest sample of each"
-    return f"Layers at {at}", Table(filled, rows)
+    return f"Layers at {at}", Table(filled, tuple(rows))

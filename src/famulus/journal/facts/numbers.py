@@ -1,12 +1,26 @@
 """Numbers as a person writes them: rounded by their spread, with a unit that fits."""
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeGuard
 
+# what a configuration or a JSON file holds
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 MINUS = "\u2212"
 
 
-def figure(value: Any, digits: int = 3) -> str:
+def number(value: Any) -> TypeGuard[float]:
+    """Is `value` a finite number (no bool)?"""
+    kind = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind and math.isfinite(value)
+
+
+def finite(value: Any) -> float | None:
+    """`value`, if it is a finite number."""
+    return float(value) if number(value) else None
+
+
+def figure(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands separated, no exponent between 1e-4 and 1e7."""
     if value is None:
         return ""
@@ -32,11 +46,9 @@ def with_spread(mean: float, spread: float | None) -> tuple[str, str]:
     """('0.0349', '0.0005'): the mean rounded to what its spread allows; '' without a spread."""
     if spread is None or not math.isfinite(spread) or spread <= 0 or not math.isfinite(mean):
         return figure(mean), ""
-    if spread < abs(mean) * 1e-6 or spread < 1e-7 or abs(mean) >= 1e7:
+    if spread < abs(mean) * 1e-6 or spread < 1e-7 or not 1e-4 <= abs(mean) < 1e7:
         return figure(mean), figure(spread, 2)
     decimals = spread_decimals(spread)
-    if abs(mean) < 1e-4:
-        return figure(mean), figure(spread, 2)
     return f"{mean:,.{decimals}f}", f"{spread:,.{decimals}f}"
 
 
@@ -79,7 +91,7 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.3g} s"
 
 
-def plain(value: Any) -> str:
+def plain(value: JSON) -> str:
     """A value of a configuration in a table's cell; None is blank, as where a key is absent."""
     if value is None:
         return ""

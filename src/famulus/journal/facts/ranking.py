@@ -33,21 +33,22 @@ class Ranking:
         """Times a value: the smaller, the better."""
         return -1 if self.better == "higher" else 1
 
-    def sorted(self, cells: Iterable[Cell], value: Callable[[Cell], float]) -> list[Cell]:
-        """The best first; in the order given where nothing is ranked."""
-        return sorted(cells, key=lambda c: self.sign * value(c)) if self.better else list(cells)
+    def sorted(self, cells: Iterable[Cell], value: Callable[[Cell], float | None]) -> list[Cell]:
+        """Those that have a value, the best first; as they come where nothing is ranked."""
+        pairs = [(self.sign * v, cell) for cell in cells if (v := value(cell)) is not None]
+        return [c for _, c in (sorted(pairs, key=lambda p: p[0]) if self.better else pairs)]
 
     def best(self, values: Iterable[float]) -> float | None:
-        found = [self.sign * v for v in values] if self.better else []
-        return self.sign * min(found) if found else None
+        signed = [self.sign * v for v in values] if self.better else []
+        return self.sign * min(signed) if signed else None
 
     @property
     def legend(self) -> str:
         """'val/auc: higher is better'; why nothing is ranked, where nothing is."""
         if self.better is None:
             return f"not ranked: {self.because}"
-        said = f"{self.score}: {self.better} is better"
-        return f"{said}; {self.because}" if self.because else said
+        words = f"{self.score}: {self.better} is better"
+        return f"{words}; {self.because}" if self.because else words
 
     def beaten(self, value: float, other: float) -> bool:
         """Is `value` no better than `other`? False where nothing is ranked."""
@@ -55,6 +56,11 @@ class Ranking:
 
 
 DEFAULT = Ranking()
+
+
+def score_names(records: Iterable[Record]) -> list[str]:
+    """What any of the runs measured, as val/loss, in order of appearance."""
+    return list(dict.fromkeys(s for r in records for s in r.scores))
 
 
 def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -> Ranking:
@@ -111,12 +117,12 @@ def _better(score: str, record: Record) -> Better | None:
     if known and known.better:
         return known.better
     training = record.config.get("training")
-    for section, key in WATCHING if isinstance(training, Mapping) else ():
-        given = training.get(section) or {}
-        if given.get(key) == score and given.get("direction") == "max":
+    for section, key in WATCHING:
+        watch = (training.get(section) if isinstance(training, Mapping) else None) or {}
+        if watch.get(key) == score and watch.get("direction") == "max":
             return "higher"
         # Version 0.1.0 filled in `min` where nobody had said anything.
-        if given.get(key) == score and given.get("direction") and "scores" in record.facts:
+        if watch.get(key) == score and watch.get("direction") and "scores" in record.facts:
             return "lower"
     return None
 

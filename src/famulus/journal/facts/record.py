@@ -1,41 +1,21 @@
-"""What one run did, read from the store once: series, scores, findings, pictures, provenance.
-
-Units: step = optimizer updates, inputs = examples seen, seconds = training time of all attempts.
-"""
+"""What one run did, read from the store once: curves, scores, findings, pictures, provenance."""
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-import numpy as np
 
 from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
-from famulus.journal.facts.layers import Layers, read
-from famulus.journal.facts.unused_axes import applying, setting
-from famulus.store.run import CONTINUED
-
-SEVERITIES = ("info", "warning", "error")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One measured quantity over training: arrays of equal length, finite values only."""
-
-    step: np.ndarray
-    inputs: np.ndarray
-    seconds: np.ndarray
-    value: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.value)
+from famulus.journal.facts.curves import Event, Series
+from famulus.journal.facts.layers import LayerHistory
+from famulus.journal.facts.numbers import JSON, finite, number
+from famulus.journal.facts.unused_axes import setting
+from famulus.store.run import CONTINUED, Run
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureFile:
     """One picture at one time: labelled rows of equal height."""
 
     name: str
@@ -46,31 +26,32 @@ class Picture:
     caption: str
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Record:
     """The facts of one run."""
 
-    run: Any
+    run: Run
     id: str
     slug: str
     experiment: str
-    config: dict
+    config: Event
     status: str
-    done: dict
-    axes: dict
+    done: Event
+    axes: dict[str, JSON]
     replicate: int
-    facts: dict = field(default_factory=dict)
+    facts: Event = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)  # "train/total", "val/loss", "lr", ...
-    marks: list[dict] = field(default_factory=list)
-    floors: list[dict] = field(default_factory=list)
-    findings: list[dict] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    starts: list[dict] = field(default_factory=list)
-    attempts: list[dict] = field(default_factory=list)
-    lineage: list[dict] = field(default_factory=list)
+    marks: tuple[Event, ...] = ()
+    floors: tuple[Event, ...] = ()
+    findings: tuple[Event, ...] = ()
+    pictures: tuple[PictureFile, ...] = ()
+    starts: tuple[Event, ...] = ()
+    attempts: tuple[Event, ...] = ()
+    lineage: tuple[Event, ...] = ()  # of each attempt, {} where none was recorded
+    parent: Event = field(default_factory=dict)  # run (its id), kind, checkpoint (its step), ...
     notes: str = ""
-    last: dict = field(default_factory=dict)  # the newest train event
-    layers: Layers | None = None  # what probes saw
+    last: Event = field(default_factory=dict)  # the newest train event
+    layers: LayerHistory | None = None  # what probes saw
 
     @property
     def name(self) -> str:
@@ -94,8 +75,8 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        known = self.done.get("seconds")
-        return float(known) if number(known) else (self._newest("seconds") or None)
+        known = finite(self.done.get("seconds"))
+        return (self._newest("seconds") or None) if known is None else known
 
     @property
     def own_seconds(self) -> float:
@@ -108,27 +89,24 @@ class Record:
         return max((self.energy_wh or 0.0) - self._inherited("energy_wh"), 0.0)
 
     def _inherited(self, what: str) -> float:
-        found = self.facts.get("inherited")
-        value = found.get(what) if isinstance(found, Mapping) else None
-        return float(value) if number(value) else 0.0
+        inherited = self.facts.get("inherited")
+        return finite(inherited.get(what) if isinstance(inherited, Mapping) else None) or 0.0
 
     @property
     def rate(self) -> float | None:
         """Inputs a second of training."""
-        rate = self.done.get("rate") or self.last.get("rate")
-        return float(rate) if number(rate) else None
+        return finite(self.done.get("rate") or self.last.get("rate"))
 
     @property
     def energy_wh(self) -> float | None:
         """Of the whole device that trained, over all attempts; None where it was not measured."""
-        known = self.done.get("energy_wh")
-        return float(known) if number(known) and known > 0 else None
+        known = finite(self.done.get("energy_wh"))
+        return known if known and known > 0 else None
 
     @property
     def watts(self) -> float | None:
         """Power of the device: the mean of a run that is done, else what was last seen."""
-        known = self.done.get("watts") if self.done else self.last.get("watts")
-        return float(known) if number(known) else None
+        return finite((self.done or self.last).get("watts"))
 
     @property
     def energy_of(self) -> str:
@@ -143,16 +121,15 @@ class Record:
     def memory_mb(self) -> float | None:
         """The most that the rehearsal or a probe saw: of a GPU what torch took there, else what
         the process held."""
-        seen = [v for v in [self.rehearsed_mb] if v]
+        peaks = [v for v in [self.rehearsed_mb] if v]
         if (series := self.series.get("memory (MB)")) is not None:
-            seen.append(float(series.value.max()))
-        return max(seen, default=None)
+            peaks.append(float(series.value.max()))
+        return max(peaks, default=None)
 
     @property
     def rehearsed_mb(self) -> float | None:
         """Peak of the steps, validation and pictures before the run; None if nobody could tell."""
-        known = self.facts.get("memory_mb")
-        return float(known) if number(known) else None
+        return finite(self.facts.get("memory_mb"))
 
     @property
     def ended(self) -> str:
@@ -160,21 +137,7 @@ class Record:
 
     @property
     def started(self) -> str:
-        times = [str(s["time"]) for s in self.starts if s.get("time")]
-        return min(times) if times else self.ended
-
-    @property
-    def parent(self) -> dict:
-        """{'run': id, 'kind', 'checkpoint': step, ...} of what this run goes on from, or {}."""
-        for line in self.lineage:
-            parent = line.get("parent")
-            if isinstance(parent, str):
-                parent = {"id": parent}
-            if isinstance(parent, Mapping) and (parent.get("id") or parent.get("run")):
-                warm = "warm_start" if self.config.get("start_from") else "resume"
-                known = {"run": parent.get("id") or parent.get("run"), "kind": warm}
-                return known | {"checkpoint": parent.get("step")} | dict(parent)
-        return {}
+        return min((str(s["time"]) for s in self.starts if s.get("time")), default=self.ended)
 
     @property
     def heir(self) -> bool:
@@ -188,6 +151,12 @@ class Record:
             return from_json(self.facts["scores"])
         return tasks.scores(str(self.config.get("task")))
 
+    def floors_of(self, score: str) -> list[Event]:
+        """Floors under a score; not the loss that the net itself begins with."""
+        name = score.removeprefix("val/")
+        floors = [f for f in self.floors if str(f.get("score")).removeprefix("val/") == name]
+        return [f for f in floors if f.get("means") != "initial loss"]
+
     def quantity(self, score: str) -> str | None:
         """The settings that make a score what it is, as text; None where nobody declared it."""
         known = find(score, self.declared)
@@ -195,6 +164,11 @@ class Record:
             return None
         values = {path: setting(self.config, path) for path in known.depends_on}
         return json.dumps(values, sort_keys=True, default=str)
+
+    @property
+    def newest(self) -> Event:
+        """What the newest attempt that recorded it was made of: command, machine, code, ..."""
+        return next((line for line in reversed(self.lineage) if line), {})
 
     @property
     def code(self) -> str:
@@ -210,110 +184,3 @@ class Record:
 
     def _newest(self, what: str) -> float:
         return max((float(getattr(s, what)[-1]) for s in self.series.values() if len(s)), default=0)
-
-
-def number(value: Any) -> bool:
-    """Is `value` a finite number (no bool)?"""
-    kind = isinstance(value, int | float) and not isinstance(value, bool)
-    return kind and math.isfinite(value)
-
-
-def read_run(run: Any) -> Record:
-    """Everything the pages show of `run`. A torn or strange event is left out, never an error."""
-    config = run.config() or {}
-    matrix = dict(config.get("matrix") or {})
-    replicate = matrix.pop("replicate", None)
-    seed = (config.get("training") or {}).get("seed")
-    record = Record(
-        run=run,
-        id=run.id,
-        slug=run.slug,
-        experiment=run.experiment,
-        config=config,
-        status=run.status(),
-        done=run.done() or {},
-        axes=matrix,
-        replicate=replicate if replicate is not None else seed or 0,
-        attempts=list(run.attempts()),
-        notes=run.notes() or "",
-    )
-    record.lineage = _lineages(run, len(record.attempts))
-    events = list(run.events())
-    _facts(record, events)
-    record.axes = applying(matrix, config, record.facts)
-    _series(record, run.curve() if record.heir else events)
-    return record
-
-
-def _lineages(run: Any, attempts: int) -> list[dict]:
-    return [run.lineage(n) for n in range(1, attempts + 1)]
-
-
-def _facts(record: Record, events: Iterable[dict]) -> None:
-    for event in events:
-        kind = event.get("kind")
-        if kind == "facts":
-            record.facts |= {k: v for k, v in event.items() if k != "kind"}
-        elif kind == "floor" and number(event.get("value")):
-            record.floors.append(event)
-        elif kind == "finding":
-            record.findings.append(event)
-        elif kind == "picture" and event.get("file"):
-            record.pictures.append(
-                Picture(
-                    name=str(event.get("name", "")),
-                    file=str(event["file"]),
-                    step=int(event.get("step") or 0),
-                    inputs=int(event.get("inputs") or 0),
-                    labels=tuple(str(x) for x in event.get("labels") or ()),
-                    caption=str(event.get("caption") or ""),
-                )
-            )
-        elif kind == "start":
-            record.starts.append(event)
-        elif kind == "train":
-            record.last = event
-
-
-def _series(record: Record, events: Iterable[dict]) -> None:
-    points: dict[str, list[tuple]] = {}
-    probes, seconds = [], 0.0  # a probe is written with the log of its step: it has no clock
-    for event in events:
-        kind = event.get("kind")
-        if kind == "mark":
-            record.marks.append(event)
-        elif kind == "start" and (event.get("step") or 0) > 0:
-            record.marks.append(event | {"what": "resumed", "text": "resumed"})
-        if kind == "probe":
-            probes.append(event)
-        elif kind not in ("train", "val"):
-            continue
-        seconds = event.get("s") or seconds
-        at = (event.get("step") or 0, event.get("inputs") or 0, seconds)
-        values = {f"{kind}/{k}": v for k, v in (event.get("values") or {}).items()}
-        values |= _probed(event) if kind == "probe" else {}
-        values |= {k: event[k] for k in ("lr", "rate", "wait", "grad_norm") if k in event}
-        for key, value in values.items():
-            if number(value):
-                points.setdefault(key, []).append((*at, value))
-    for key, rows in points.items():
-        record.series[key] = Series(*np.asarray(rows, dtype=float).T)
-    record.marks = _distinct_marks(record.marks)
-    record.layers = read(probes)
-
-
-def _probed(event: dict) -> dict[str, Any]:
-    """What of a probe is a curve of the whole run."""
-    rank = event.get("rank") or {}
-    values = {f"rank of {rank.get('layer')}": rank["effective"]} if rank.get("effective") else {}
-    return values | {"memory (MB)": event["memory_mb"]} if event.get("memory_mb") else values
-
-
-def _distinct_marks(marks: list[dict]) -> list[dict]:
-    """One mark of a kind at a step: a loop's own 'resumed' and its start event are one."""
-    seen: dict[tuple, dict] = {}
-    for mark in marks:
-        key = (mark.get("step"), str(mark.get("what")))
-        if key not in seen or len(str(mark.get("text"))) > len(str(seen[key].get("text"))):
-            seen[key] = mark
-    return list(seen.values())

@@ -8,6 +8,8 @@ along that axis leave them out.
 from collections.abc import Mapping
 from typing import Any
 
+from famulus.journal.facts.numbers import JSON
+
 
 def setting(config: Mapping, dotted: str) -> Any:
     """The value at `data.filter`; None where there is none."""
@@ -22,7 +24,7 @@ def idle(facts: Mapping) -> list[str]:
     return [str(path) for path in facts.get("without_effect") or ()]
 
 
-def applying(axes: Mapping[str, Any], config: Mapping, facts: Mapping) -> dict[str, Any]:
+def applying(axes: Mapping[str, JSON], config: Mapping, facts: Mapping) -> dict[str, JSON]:
     """`axes` with None where the value stands in a setting without effect, and without `seed`
     where that is the seed of the run: it numbers replicates."""
     unused = [setting(config, path) for path in idle(facts)]
@@ -36,11 +38,11 @@ def applying(axes: Mapping[str, Any], config: Mapping, facts: Mapping) -> dict[s
 
 def without(config: Mapping, paths: list[str]) -> dict[str, Any]:
     """A copy of `config` without the settings at `paths`."""
-    found: dict[str, Any] = dict(config)
+    kept: dict[str, Any] = dict(config)
     for path in paths:
         head, _, rest = path.partition(".")
-        if rest and isinstance(found.get(head), Mapping):
-            found[head] = without(found[head], [rest])
+        if rest and isinstance(kept.get(head), Mapping):
+            kept[head] = without(kept[head], [rest])
         elif not rest:
-            found.pop(head, None)
-    return found
+            kept.pop(head, None)
+    return kept

@@ -1,23 +1,29 @@
 """`famulus compare`: the results table of an experiment, or runs side by side."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from famulus.config.errors import ConfigError
-from famulus.journal.facts import table as tables
+from famulus.journal.facts.cells import cells_of
 from famulus.journal.facts.changes import levels, show, varying
-from famulus.journal.facts.entry import collect
+from famulus.journal.facts.expect import scores_of
 from famulus.journal.facts.group import Group, axis_names
 from famulus.journal.facts.layers_compare import layer_rows, layer_table
-from famulus.journal.facts.ranking import ranking
-from famulus.journal.facts.record import Record, read_run
-from famulus.journal.facts.table import average_over, build, select, with_extremes
+from famulus.journal.facts.ranking import ranking, score_names
+from famulus.journal.facts.read import read_run
+from famulus.journal.facts.record import Record
+from famulus.journal.facts.runs import runs_of
+from famulus.journal.facts.selection import average_over, select, with_extremes
+from famulus.journal.facts.selection import sort as sort_rows
+from famulus.journal.facts.table import build
 from famulus.journal.pages.render import render, rows
+from famulus.store.store import Store
 
 
 def compare(
-    store: Any,
+    store: Store,
     refs: list[str],
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
@@ -34,69 +40,71 @@ def compare(
     """
     if not refs:
         raise ConfigError("expected an experiment or runs, received nothing: see famulus status")
+    groups: Sequence[Group]
+    axes: Sequence[str]
     runs = not (len(refs) == 1 and refs[0] in store.experiments())
     if not runs:
-        entry = collect(store, refs[0])
-        groups, axes, differing = entry.groups, entry.axes, []
-        promised = entry.promised
-        records = entry.records
+        experiment = runs_of(store, refs[0])
+        records, cells = experiment.records, cells_of(experiment.records)
+        groups, axes, differing = cells.groups, cells.axes, []
+        promised = scores_of(experiment.config.get("expect"))
     else:
-        records = [read_run(store.find(ref)) for ref in refs]
-        groups = [Group(n, r.axes, [r]) for n, r in enumerate(records)]
+        records = tuple(read_run(store.find(ref)) for ref in refs)
+        groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
         differing, promised = varying(records), set()
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
     for column in average:
         groups, axes = average_over(groups, axes, column)
-    scores = list(dict.fromkeys(s for r in records for s in r.scores))
+    scores = score_names(records)
     ranked = ranking(records, scores, _known(score, scores) if score else "")
     table = build(groups, axes, ranked, scores, promised)
     if list(average):
         table = with_extremes(table)
     if differing:
         include = [*include, "run"]
-    table = tables.sort(select(table, include, exclude), sort, hidden=table)
+    table = sort_rows(select(table, include, exclude), sort, hidden=table)
     if format == "json":
-        extra = {"differences": _differences(records, differing)} if differing else {}
+        body: dict[str, Any] = {"columns": table.names, "rows": rows(table)}
+        body["ranked_by"] = asdict(ranked)
+        if differing:
+            body["differences"] = _differences(records, differing)
         if runs and (layers := layer_rows(records)):
-            extra["layers"] = layers
-        ranked_by = {"score": ranked.score, "better": ranked.better, "because": ranked.because}
-        body = {"columns": table.names, "rows": rows(table), "ranked_by": ranked_by} | extra
+            body["layers"] = layers
         return json.dumps(body, indent=1, default=str) + "\n"
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
         text += f"\n{ranked.legend}\n"
-    text += _said(records, differing, format) if differing else ""
+    text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
 
 
 def _known(score: str, scores: list[str]) -> str:
-    found = [s for s in scores if s == score] or [s for s in scores if score in s]
-    if not found:
+    matching = [s for s in scores if s == score] or [s for s in scores if score in s]
+    if not matching:
         raise ConfigError(
             f"expected a score of {', '.join(scores) or 'none yet'}, received {score!r}"
         )
-    return found[0]
+    return matching[0]
 
 
-def _differences(records: list[Record], paths: list[str]) -> dict[str, dict[str, Any]]:
+def _differences(records: Sequence[Record], paths: list[str]) -> dict[str, dict[str, Any]]:
     """Dotted path -> run id -> value, where the runs differ."""
     return {p: {r.id: (levels([r]).get(p) or [None])[0] for r in records} for p in paths}
 
 
-def _said(records: list[Record], paths: list[str], form: str) -> str:
+def _settings(records: Sequence[Record], paths: list[str], form: str) -> str:
     """The differences as lines; nothing for CSV and LaTeX, which hold one table only."""
     if form not in ("text", "markdown"):
         return ""
     lines = []
     for path, values in _differences(records, paths).items():
-        told = ", ".join(f"{run[:6]} {show(v)}" for run, v in values.items())
-        lines.append(f"- `{path}`: {told}" if form == "markdown" else f"{path}: {told}")
-    return (
-        "\nSettings that differ\n" + ("\n" if form == "markdown" else "") + "\n".join(lines) + "\n"
-    )
+        each = ", ".join(f"{run[:6]} {show(v)}" for run, v in values.items())
+        lines.append(f"- `{path}`: {each}" if form == "markdown" else f"{path}: {each}")
+    gap = "\n" if form == "markdown" else ""
+    return f"\nSettings that differ\n{gap}" + "\n".join(lines) + "\n"
 
 
-def _layers(records: list[Record], form: str) -> str:
+def _layers(records: Sequence[Record], form: str) -> str:
     """The layers side by side; nothing where one table is all that fits, or without probes."""
     heading, table = layer_table(records)
     if table is None or form not in ("text", "markdown"):

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import count
-from famulus.journal.facts.record import Record, Series
+from famulus.journal.facts.record import Record
 from famulus.journal.pages.panels import Layout
 
 SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one
@@ -359,10 +360,7 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
             thin = decimated(series, kind, min(most, POINTS // max(1, len(panels))))
             made.traces.append(Trace(n, 0, 0, kind, "", "", thin))
         made.marks += marks_of(record, n, 0, 0) if n == 0 else []
-        floors = [f for f in record.floors if str(f.get("score")).removeprefix("val/") == name]
-        made.floors[n] = [
-            (float(f["value"]), str(f["means"])) for f in floors if f.get("means") != "initial loss"
-        ]
+        made.floors[n] = [(float(f["value"]), str(f["means"])) for f in record.floors_of(name)]
     if score == "val/loss" and (ahead := band(record)):
         made.bands.append((0, 0, ahead))
     return made

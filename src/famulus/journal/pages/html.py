@@ -16,7 +16,7 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from famulus.journal.facts.headline import Strong
+from famulus.journal.facts.sentence import Strong
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -56,17 +56,9 @@ def policy() -> str:
 
 def page(template: str, home: str, **values: Any) -> str:
     """A whole page of `assets/<template>`; `home` leads to the journal's folder."""
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            policy=policy(),
-            style=Markup(_asset("style.css")),
-            script=Markup(_asset("script.js")),
-            home=home,
-            **values,
-        )
-    )
+    style, script = Markup(_asset("style.css")), Markup(_asset("script.js"))
+    values |= {"policy": policy(), "style": style, "script": script, "home": home}
+    return _environment().get_template(template).render(values)
 
 
 @cache

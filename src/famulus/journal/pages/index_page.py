@@ -1,56 +1,42 @@
 """The journal's first page: dated entries and notes, newest first; findings, runs, the list."""
 
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from collections.abc import Mapping, Sequence
 
 from famulus.config.errors import StoreError
 from famulus.journal.facts import names
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.group import title
 from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import count, duration, figure
-from famulus.journal.pages.entry_page import TONES, entry_chips, entry_margin, finding_facts
+from famulus.journal.facts.record import Record
 from famulus.journal.pages.html import notes_html, page
+from famulus.journal.pages.parts import TONES, entry_chips, entry_margin, finding_facts
+from famulus.store.store import Store
 
 FIRST_LINES = 3  # sentences of an entry shown on the first page
 MOST_RUNS = 2000
 
 
-@dataclass(frozen=True)
-class Note:
-    """A dated page of the person's: `lab/2026-11-20.md`."""
-
-    name: str
-    text: str
-
-
-def lab_notes(store: Any) -> tuple[list[Note], str]:
-    """(notes, newest first; the list of what to do). What can't be read is left out."""
-    notes, todo = [], ""
-    for file in sorted(store.files.list("lab"), reverse=True):
-        if not file.endswith(".md"):
-            continue
-        try:
-            text = store.files.read(f"lab/{file}").decode(errors="replace")
-        except (FileNotFoundError, StoreError):
-            continue
-        if file == "todo.md":
-            todo = text
-        else:
-            notes.append(Note(file.removesuffix(".md"), text))
-    return notes, todo
+def lab_notes(store: Store) -> dict[str, str]:
+    """The person's dated pages and list, as Markdown by name; what can't be read is left out."""
+    notes = {}
+    for name in store.lab():
+        with contextlib.suppress(StoreError):
+            notes[name] = store.read_lab(name)
+    return notes
 
 
-def index_page(entries: list[Entry], notes: list[Note], todo: str) -> str:
-    dated: list[tuple[str, str, dict]] = [(e.date, e.experiment, _entry(e)) for e in entries]
-    for note in notes:
-        body = notes_html(note.text)
-        line = {"margin": [note.name, "note"], "href": "", "body": body}
-        dated.append((note.name, "\uffff", line))
+def index_page(entries: Sequence[Entry], notes: Mapping[str, str]) -> str:
+    """HTML; `notes` are the person's pages, `todo` among them is the list."""
+    dated = [(e.history.date, e.experiment, _entry(e)) for e in entries]
+    for name, text in notes.items():
+        if name != "todo":
+            line = {"margin": [name, "note"], "href": "", "body": notes_html(text)}
+            dated.append((name, "\uffff", line))
     dated.sort(key=lambda d: (d[0], d[1]), reverse=True)
-    found = [
-        finding_facts(f, e, f"{names.folder(e.experiment)}/runs/")
-        | {"where": f"{e.experiment} · {finding_facts(f, e, '')['where']}".rstrip(" ·")}
+    findings = [
+        (facts := finding_facts(f, e.cells, f"{names.folder(e.experiment)}/runs/"))
+        | {"where": f"{e.experiment} · {facts['where']}".rstrip(" ·")}
         for e in entries
         for f in e.findings
         if f.severity != "info"
@@ -60,8 +46,8 @@ def index_page(entries: list[Entry], notes: list[Note], todo: str) -> str:
         "",
         title="Lab journal",
         entries=[line for _, _, line in dated],
-        todo=notes_html(todo) if todo.strip() else "",
-        findings=found,
+        todo=notes_html(todo) if (todo := notes.get("todo", "")).strip() else "",
+        findings=findings,
         runs=_runs(entries),
         heads=[("experiment", False), ("cell", False), ("status", False), ("score", True),
                ("inputs", True), ("time", True), ("started", False), ("run", False)],
@@ -69,47 +55,35 @@ def index_page(entries: list[Entry], notes: list[Note], todo: str) -> str:
 
 
 def _entry(entry: Entry) -> dict:
-    return {
-        "margin": entry_margin(entry),
-        "href": f"{names.folder(entry.experiment)}/index.html",
-        "path": entry.experiment,
-        "title": entry.why or entry.experiment,
-        "chips": entry_chips(entry),
-        "sentences": sentences(entry)[:FIRST_LINES],
-    }
+    home = f"{names.folder(entry.experiment)}/index.html"
+    return {"margin": entry_margin(entry), "href": home, "path": entry.experiment,
+            "title": entry.why or entry.experiment, "chips": entry_chips(entry),
+            "sentences": sentences(entry)[:FIRST_LINES]}  # fmt: skip
 
 
-def _runs(entries: list[Entry]) -> list[list[dict]]:
+def _runs(entries: Sequence[Entry]) -> list[list[dict]]:
     """Rows of the table of all runs, the newest first."""
-    rows = []
-    for entry in entries:
-        base = names.folder(entry.experiment)
-        for record in [*entry.records, *entry.earlier]:
-            score = record.scores.get(entry.score)
-            rows.append(
-                (
-                    record.started,
-                    [
-                        _cell(entry.experiment, href=f"{base}/index.html"),
-                        _cell(title(record.axes, entry.naming) or record.slug),
-                        _cell(record.status, tone=TONES.get(record.status, "")),
-                        _cell(figure(score), score, True),
-                        _cell(count(record.inputs), record.inputs, True),
-                        _cell(duration(record.seconds), record.seconds, True),
-                        _cell(record.started[:16].replace("T", " ")),
-                        _cell(record.id[:6], href=f"{base}/runs/{names.run_page(record)}"),
-                    ],
-                )
-            )
-    rows.sort(key=lambda r: r[0], reverse=True)
-    return [cells for _, cells in rows[:MOST_RUNS]]
+    runs = [(record, entry) for entry in entries for record in entry.runs.all]
+    runs.sort(key=lambda pair: pair[0].started, reverse=True)
+    return [_row(record, entry) for record, entry in runs[:MOST_RUNS]]
 
 
-def _cell(text: str, v: Any = None, right: bool = False, href: str = "", tone: str = "") -> dict:
-    return {
-        "text": text,
-        "v": text if v is None else repr(float(v)),
-        "right": right,
-        "href": href,
-        "tone": tone,
-    }
+def _row(record: Record, entry: Entry) -> list[dict]:
+    base, score = names.folder(entry.experiment), record.scores.get(entry.ranking.score)
+    return [
+        _cell(entry.experiment, href=f"{base}/index.html"),
+        _cell(entry.cells.name(record)),
+        _cell(record.status, tone=TONES.get(record.status, "")),
+        _cell(figure(score), score, True),
+        _cell(count(record.inputs), record.inputs, True),
+        _cell(duration(record.seconds), record.seconds, True),
+        _cell(record.started[:16].replace("T", " ")),
+        _cell(record.id[:6], href=f"{base}/runs/{names.run_page(record)}"),
+    ]
+
+
+def _cell(
+    text: str, v: float | None = None, right: bool = False, href: str = "", tone: str = ""
+) -> dict:
+    sorts_by = text if v is None else repr(float(v))
+    return {"text": text, "v": sorts_by, "right": right, "href": href, "tone": tone}

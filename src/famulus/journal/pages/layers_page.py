@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from famulus.journal.facts.layers import Layers
+from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import figure, percent
 from famulus.journal.pages.figures import path
 
@@ -71,7 +71,7 @@ def spark(values_P: np.ndarray, axis: Axis) -> Markup:
     )
 
 
-def rows(layers: Layers) -> dict[str, Any]:
+def rows(layers: LayerHistory) -> dict[str, Any]:
     """What the template of a run's page shows; axes as ('1e-6', '0.01')."""
     columns = {"grad": layers.values["grad"], "ratio": layers.ratio, "std": layers.values["std"]}
     axes = {key: axis_of(values) for key, values in columns.items()}
@@ -102,7 +102,7 @@ def _power(exponent: int) -> str:
     return f"{10.0**exponent:g}"
 
 
-def _shares(layers: Layers, n: int) -> list[tuple[str, str]]:
+def _shares(layers: LayerHistory, n: int) -> list[tuple[str, str]]:
     """(tone, words) of outputs that are zero, of units that are dead, of outputs in flat parts."""
     found = [("", "forward not called")] if layers.values["calls"][-1, n] == 0 else []
     tones = ("zeros", "", "zero"), ("dead", "bad", "dead"), ("saturated", "warn", "flat")

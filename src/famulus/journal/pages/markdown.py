@@ -1,16 +1,19 @@
 """The Markdown twin of an entry, with its curves and pictures linked."""
 
 from famulus.journal.facts import names
+from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.group import title
-from famulus.journal.facts.headline import Strong, sentences
+from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import count
-from famulus.journal.facts.table import select
-from famulus.journal.pages.entry_page import entry_margin, entry_table, finding_facts, floor_facts
+from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.selection import select
+from famulus.journal.facts.sentence import Strong
+from famulus.journal.pages.parts import entry_margin, finding_facts
 from famulus.journal.pages.pictures import chosen, newest, picture_name
 from famulus.journal.pages.render import markdown
 
 STATES = {"kept": "✓ kept", "broken": "✗ broken", "not yet": "… not yet"}
+LISTED = 500  # runs with a line each
 SPECIAL = "\\`*_[]<>|#"
 
 
@@ -32,24 +35,25 @@ def _keep(text: str) -> str:
 
 def entry_markdown(entry: Entry, curves: bool) -> str:
     """The whole entry; `curves`: curves.svg lies beside it."""
+    cells, ranking = entry.cells, entry.ranking
     parts = [f"# {escape(entry.why or entry.experiment)}"]
     parts.append(f"`{entry.experiment}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
     parts.append("\n".join(f"- {_sentence(s)}" for s in sentences(entry)))
     if entry.promises:
-        lines = (
+        lines = [
             f"- {STATES[p.state]}: {escape(p.says)} — {escape(p.measured)}" for p in entry.promises
-        )
+        ]
         parts += ["## Promises", "\n".join(lines)]
     if curves:
-        parts += ["## Curves", f"![{escape(entry.score)} over inputs](curves.svg)"]
-    if entry.groups:
-        parts += ["## Results", markdown(select(entry_table(entry))).rstrip()]
-        parts += [escape(entry.ranking.legend)] * (len(entry.own) > 1)
-    parts += _pictures(entry)
+        parts += ["## Curves", f"![{escape(ranking.score)} over inputs](curves.svg)"]
+    if cells.groups:
+        parts += ["## Results", markdown(select(entry.table)).rstrip()]
+        parts += [escape(ranking.legend)] * (len(cells.own) > 1)
+    parts += _pictures(cells, ranking)
     if entry.findings:
         parts.append("## Findings")
         for finding in entry.findings:
-            facts = finding_facts(finding, entry, "runs/")
+            facts = finding_facts(finding, cells, "runs/")
             where = f" ({escape(facts['where'])})" if facts["where"] else ""
             where += f", explained by {escape(finding.under)}" if finding.under else ""
             parts.append(f"**{escape(finding.cause)}**, {escape(finding.severity)}{where}")
@@ -63,21 +67,20 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
             for e in entry.edges
         ]
         parts += ["## Lineage", "\n".join(lines)]
-    if entry.notes:
+    if noted := entry.runs.noted:
         parts.append("## Notes")
-        for where, text in entry.notes:
-            parts += [f"### {escape(where)}", text.strip()]
+        for record in noted:
+            parts += [f"### {escape(record.name)}", record.notes.strip()]
     parts += _settings(entry)
     return "\n\n".join(parts) + "\n"
 
 
-def _pictures(entry: Entry) -> list[str]:
-    front, rest = chosen(entry)
+def _pictures(cells: Cells, ranking: Ranking) -> list[str]:
+    front, rest = chosen(cells, ranking)
     lines = []
     for group in [*front, *rest]:
-        record = next((r for r in group.records if r.pictures), None)
-        for picture in newest(record) if record else ():
-            name = title(group.axes, entry.naming) or record.slug
+        for record, picture in newest(group):
+            name = cells.name(record)
             rows = ", ".join(picture.labels)
             at = f"{picture.name} at {count(picture.inputs)} inputs: {rows}"
             path = f"pictures/{picture_name(record, picture)}"
@@ -89,19 +92,19 @@ def _settings(entry: Entry) -> list[str]:
     parts = ["## Settings"]
     if entry.varies:
         parts.append("What differs between cells: " + ", ".join(f"`{v}`" for v in entry.varies))
-    if entry.changed_since:
-        lines = entry.changed or ["nothing differs"]
-        parts.append(f"Against the last version of this file ({entry.changed_since}):")
+    if entry.history.since:
+        lines = entry.history.changes or ("nothing differs",)
+        parts.append(f"Against the last version of this file ({entry.history.since}):")
         parts.append("\n".join(f"- {escape(line)}" for line in lines))
-    floors = floor_facts(entry)
-    if floors:
-        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in floors))
-    if entry.text:
+    if entry.floors:
+        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.floors))
+    if text := entry.runs.text:
         fence = "```"
-        while fence in entry.text:
+        while fence in text:
             fence += "`"
-        parts.append(f"{fence}yaml\n{entry.text.rstrip()}\n{fence}")
+        parts.append(f"{fence}yaml\n{text.rstrip()}\n{fence}")
     runs = [
-        f"- [{escape(r.name)}](runs/{names.run_page(r)}): {r.status}" for r in entry.records[:500]
+        f"- [{escape(r.name)}](runs/{names.run_page(r)}): {r.status}"
+        for r in entry.runs.records[:LISTED]
     ]
     return [*parts, "## Runs", "\n".join(runs)] if runs else parts

@@ -6,10 +6,12 @@ in the rows of the table.
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.group import Group, domain, title, token
+from famulus.journal.facts.ranking import Ranking
 
 COLOURS = 8  # that stay apart in both themes
 IN_ONE = 6  # groups that share a single panel
@@ -33,12 +35,12 @@ class Layout:
     left_out: int = 0  # groups that are not drawn
 
 
-def layout(entry: Entry) -> Layout:
-    """Panels and colours of an entry's groups."""
-    groups, left_out = _drawn(entry)
+def layout(cells: Cells, ranking: Ranking) -> Layout:
+    """Panels and colours of the cells; of very many the best are drawn."""
+    groups, left_out = _drawn(cells.groups, ranking)
     own = [g for g in groups if not g.child_of]
-    by_colour = colour_axes(own, entry.naming)
-    across = [a for a in entry.naming if a not in by_colour]
+    by_colour = colour_axes(own, cells.naming)
+    across = [a for a in cells.naming if a not in by_colour]
     panels: dict[tuple, Panel] = {}
     meanings: dict[tuple, tuple[int, str]] = {}
     colour: dict[int, int] = {}
@@ -54,22 +56,22 @@ def layout(entry: Entry) -> Layout:
     return Layout(list(panels.values()), colour, legend, left_out)
 
 
-def _drawn(entry: Entry) -> tuple[list[Group], int]:
+def _drawn(groups: Sequence[Group], ranking: Ranking) -> tuple[Sequence[Group], int]:
     """All groups, or the best of very many; order as in the plan."""
-    total = sum(len(g.records) for g in entry.groups)
+    total = sum(len(g.records) for g in groups)
     if total <= MOST_RUNS:
-        return entry.groups, 0
-    keep = max(1, MOST_RUNS * len(entry.groups) // total)
+        return groups, 0
+    keep = max(1, MOST_RUNS * len(groups) // total)
 
     def badness(group: Group) -> float:
-        mean = group.mean(entry.score)
-        return math.inf if mean is None else entry.ranking.sign * mean
+        mean = group.mean(ranking.score)
+        return math.inf if mean is None else ranking.sign * mean
 
-    chosen = {g.key for g in sorted(entry.groups, key=badness)[:keep]}
-    return [g for g in entry.groups if g.key in chosen], len(entry.groups) - len(chosen)
+    best = {g.key for g in sorted(groups, key=badness)[:keep]}
+    return [g for g in groups if g.key in best], len(groups) - len(best)
 
 
-def colour_axes(groups: list[Group], axes: list[str]) -> list[str]:
+def colour_axes(groups: Sequence[Group], axes: Sequence[str]) -> list[str]:
     """The axes shown by colour: as many combinations as fit, the later axes first."""
     axes = [a for a in axes if domain(groups, a)]
     if len(groups) <= IN_ONE:

@@ -2,19 +2,22 @@
 
 import base64
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from famulus.config.errors import StoreError
-from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.group import Group, title, token
+from famulus.journal.facts.cells import Cells
+from famulus.journal.facts.group import Group, token
 from famulus.journal.facts.names import file_name
 from famulus.journal.facts.numbers import count
-from famulus.journal.facts.record import Picture, Record
+from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.record import PictureFile, Record
 
 EMBEDDED = 600_000  # bytes of PNG inside one page; what goes beyond lies beside it
 LARGEST = 16_000_000  # bytes of a picture that is shown at all
 IN_FRONT = 4  # cells whose pictures are open on an entry's page
+Shown = dict[str, Any]  # a picture, as the template needs it
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -36,7 +39,9 @@ class Gallery:
     files: dict[str, bytes]
     left: int = EMBEDDED
 
-    def show(self, record: Record, picture: Picture, heading: str, colour: int | None) -> Any:
+    def show(
+        self, record: Record, picture: PictureFile, heading: str, colour: int | None
+    ) -> Shown | None:
         """What the template needs; None if the picture is missing or no PNG."""
         try:
             data = record.run.picture(picture.file)
@@ -53,29 +58,31 @@ class Gallery:
             src = "data:image/png;base64," + base64.b64encode(data).decode()
         when = f"{picture.name}, {count(picture.inputs)} inputs"
         rows = ", ".join(picture.labels)
-        found = {"title": heading, "when": when, "labels": picture.labels, "src": src}
-        found |= {"alt": f"{heading}: {rows}", "width": size[0], "height": size[1]}
-        return found | {"caption": picture.caption, "colour": colour}
+        return {"title": heading, "when": when, "labels": picture.labels, "src": src,
+                "alt": f"{heading}: {rows}", "width": size[0], "height": size[1],
+                "caption": picture.caption, "colour": colour}  # fmt: skip
 
 
-def picture_name(record: Record, picture: Picture) -> str:
+def picture_name(record: Record, picture: PictureFile) -> str:
     """Flat and unique, and never a name that looks like a run's folder."""
     return f"{record.id}-{file_name(picture.file.removeprefix('pictures/'), '.png')}"
 
 
-def newest(record: Record) -> list[Picture]:
-    """The last picture of each name."""
-    return list({p.name: p for p in record.pictures}.values())
+def newest(group: Group) -> list[tuple[Record, PictureFile]]:
+    """Of the first run that has pictures, the last one of each name."""
+    for record in group.records:
+        if record.pictures:
+            return [(record, p) for p in {p.name: p for p in record.pictures}.values()]
+    return []
 
 
-def chosen(entry: Entry) -> tuple[list[Group], list[Group]]:
+def chosen(cells: Cells, ranking: Ranking) -> tuple[list[Group], list[Group]]:
     """(groups shown at once, the others): the best of each value of the first axis."""
-    with_pictures = [g for g in entry.groups if any(r.pictures for r in g.records)]
+    with_pictures = [g for g in cells.groups if any(r.pictures for r in g.records)]
     if len(with_pictures) <= IN_FRONT:
         return with_pictures, []
-    scored = [g for g in with_pictures if g.mean(entry.score) is not None]
-    scored = entry.ranking.sorted(scored, lambda g: g.mean(entry.score))
-    first = entry.axes[0] if entry.axes else ""
+    scored = ranking.sorted(with_pictures, lambda g: g.mean(ranking.score))
+    first = cells.axes[0] if cells.axes else ""
     best: dict[str, Group] = {}
     for group in scored:
         best.setdefault(token(group.axes.get(first)), group)
@@ -85,18 +92,19 @@ def chosen(entry: Entry) -> tuple[list[Group], list[Group]]:
     return [front[k] for k in keys], rest
 
 
-def gallery_of(groups: list[Group], axes: list[str], colour: dict, gallery: Gallery) -> list[Any]:
+def gallery_of(
+    groups: Sequence[Group], cells: Cells, colour: Mapping[int, int], gallery: Gallery
+) -> list[Shown]:
     """Newest pictures of each group's first run that has some."""
-    found = []
-    for group in groups:
-        record = next((r for r in group.records if r.pictures), None)
-        for picture in newest(record) if record else ():
-            heading = title(group.axes, axes) or record.slug
-            found.append(gallery.show(record, picture, heading, colour.get(group.key)))
-    return [p for p in found if p]
+    pictures = [
+        gallery.show(record, picture, cells.name(record), colour.get(group.key))
+        for group in groups
+        for record, picture in newest(group)
+    ]
+    return [p for p in pictures if p]
 
 
-def over_time(record: Record, gallery: Gallery) -> list[Any]:
+def over_time(record: Record, gallery: Gallery) -> list[Shown]:
     """All pictures of a run, the newest first; the samples are the same every time."""
     ordered = sorted(record.pictures, key=lambda p: (-p.step, p.name))
     shown = [gallery.show(record, p, f"step {p.step:,}", None) for p in ordered]

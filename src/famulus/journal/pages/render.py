@@ -6,21 +6,20 @@ Text, Markdown and LaTeX round by the spread; CSV and JSON give every digit.
 import csv
 import io
 import json
-from typing import Any
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.numbers import figure, plain, pm
-from famulus.journal.facts.table import Column, Measured, Table
+from famulus.journal.facts.table import Cell, Column, Measured, Table
 
 
-def shown(cell: Any, column: Column) -> str:
+def shown(cell: Cell, column: Column) -> str:
     """A cell as a person reads it."""
     if cell is None:
         return ""
     if isinstance(cell, Measured):
         return pm(cell.mean, cell.std)
-    if column.kind == "meter":
-        return "*" * int(cell)
+    if column.kind == "meter" and isinstance(cell, int):
+        return "*" * cell
     if column.kind == "number" and isinstance(cell, int | float):
         whole = column.name in WHOLE or column.name.endswith("(n)")
         return f"{cell:,.0f}" if whole else figure(cell)
@@ -77,23 +76,24 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rows(table: Table) -> list[dict[str, Any]]:
+def rows(table: Table) -> list[dict[str, Cell]]:
     """Plain dicts; a score also as `name (std)` and `name (n)` where runs were averaged."""
     several = any(isinstance(c, Measured) and c.n > 1 for r in table.rows for c in r.cells.values())
-    found = []
+    lines = []
     for row in table.rows:
-        line: dict[str, Any] = {}
+        line: dict[str, Cell] = {}
         for column in table.columns:
             cell = row.cells.get(column.name)
             if column.kind != "score":
                 line[column.name] = cell
                 continue
-            line[column.name] = cell.mean if cell else None
+            score = cell if isinstance(cell, Measured) else None
+            line[column.name] = score and score.mean
             if several:
-                line.setdefault(f"{column.name} (std)", cell.std if cell else None)
-                line.setdefault(f"{column.name} (n)", cell.n if cell else None)
-        found.append(line)
-    return found
+                line.setdefault(f"{column.name} (std)", score and score.std)
+                line.setdefault(f"{column.name} (n)", score and score.n)
+        lines.append(line)
+    return lines
 
 
 def as_csv(table: Table) -> str:
@@ -108,7 +108,7 @@ def as_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _inert(cell: Any) -> Any:
+def _inert(cell: Cell) -> Cell:
     if isinstance(cell, float):
         return repr(cell)
     if isinstance(cell, list | tuple | dict | bool):
@@ -130,7 +130,7 @@ def latex(table: Table) -> str:
     def escape(value: str) -> str:
         return "".join(LATEX.get(c, c) for c in value)
 
-    def cell(value: Any, column: Column) -> str:
+    def cell(value: Cell, column: Column) -> str:
         text = shown(value, column)
         if isinstance(value, Measured):
             return "$" + text.replace("±", r"\pm").replace(",", "{,}") + "$"

@@ -6,16 +6,19 @@ from markupsafe import Markup
 
 from famulus.config.yaml import dump
 from famulus.journal.facts import forecast, names
-from famulus.journal.facts.entry import Edge, Entry, Finding, lineage_of, told_energy
-from famulus.journal.facts.group import title
+from famulus.journal.facts.cost import energy
+from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.findings import CommonFinding
+from famulus.journal.facts.lineage import Edge, lineage_of
 from famulus.journal.facts.numbers import count, duration, figure, plain
 from famulus.journal.facts.ranking import ranking
 from famulus.journal.facts.record import Record
 from famulus.journal.pages import lineage
-from famulus.journal.pages.entry_page import TONES, chart, namer
+from famulus.journal.pages.entry_page import chart
 from famulus.journal.pages.figures import run_figure
 from famulus.journal.pages.html import notes_html, page
 from famulus.journal.pages.layers_page import rows as layer_rows
+from famulus.journal.pages.parts import TONES
 from famulus.journal.pages.pictures import Gallery, over_time
 
 
@@ -23,12 +26,12 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
     """(HTML of one run, pictures that lie beside the entry's page)."""
     gallery = Gallery("../pictures/", {})
     score = ranking([record], list(record.scores)).score
-    own = [f for f in entry.findings if record in f.runs]
-    newest = next((line for line in reversed(record.lineage) if line), {})
+    findings = [f for f in entry.findings if record in f.runs]
+    newest, name = record.newest, lineage.namer(entry.runs, entry.cells, "")
     text = page(
         "run.html.j2",
         "../" + names.home(entry.experiment),
-        title=_run_title(entry, record),
+        title=entry.cells.name(record),
         record=record,
         margin=_run_margin(record),
         chips=_run_chips(entry, record),
@@ -37,12 +40,12 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         scores=_run_scores(record),
         chart=chart(run_figure(record, score), None, "thick: validation, thin: training"),
         layers=layer_rows(record.layers) if record.layers else None,
-        findings=[_own_finding(f, record) for f in own],
+        findings=[_own_finding(f, record) for f in findings],
         pictures=over_time(record, gallery),
         notes=notes_html(record.notes) if record.notes.strip() else "",
-        lineage=Markup(lineage.draw(_family(entry, record), namer(entry, ""))),
+        lineage=Markup(lineage.draw(_family(entry, record), name)),
         events=_run_events(record),
-        provenance=_provenance(record, newest),
+        provenance=_provenance(record),
         packages="\n".join(f"{k} {v}" for k, v in (newest.get("packages") or {}).items()),
         code_diff=str((newest.get("code") or {}).get("diff") or "")[:100_000],
         settings=dump(record.config),
@@ -54,12 +57,8 @@ def _ahead(record: Record) -> str:
     """Where a run under way will end, or why that can't be said."""
     if record.status in ("finished", "failed") or not record.last:
         return ""
-    said = forecast.said(forecast.ahead(record))
-    return f"val/loss {said}." if not said.startswith("no") else f"{said[:1].upper()}{said[1:]}."
-
-
-def _run_title(entry: Entry, record: Record) -> str:
-    return title(record.axes, entry.naming) or record.slug
+    words = forecast.words(forecast.ahead(record))
+    return f"{words[:1].upper()}{words[1:]}." if words.startswith("no") else f"val/loss {words}."
 
 
 def _run_margin(record: Record) -> list[str]:
@@ -67,7 +66,7 @@ def _run_margin(record: Record) -> list[str]:
     lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
     lines.append(duration(record.own_seconds) if record.own_seconds else "")
     power = f"{figure(record.watts)} W" if record.watts else ""
-    lines.append(told_energy([record]) or power)
+    lines.append(energy([record]) or power)
     lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
     lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
     device = record.facts.get("device")
@@ -78,11 +77,12 @@ def _run_margin(record: Record) -> list[str]:
 
 
 def _run_chips(entry: Entry, record: Record) -> list[tuple[str, str]]:
+    stale, earlier = entry.history.stale, entry.runs.earlier
     chips = [(TONES.get(record.status, "good"), record.status)]
     chips += [("soft", "stopped early")] if record.done.get("status") == "stopped" else []
     chips += [("soft", f"{len(record.attempts)} attempts")] if len(record.attempts) > 1 else []
-    chips += [("warn", "other code than the newest run")] if record.id in entry.stale else []
-    chips += [("soft", "earlier version of the file")] if record in entry.earlier else []
+    chips += [("warn", "other code than the newest run")] if record.id in stale else []
+    chips += [("soft", "earlier version of the file")] if record in earlier else []
     if record.heir:
         chips.append(("soft", f"goes on from {record.parent['run'][:6]}"))
     return chips
@@ -107,7 +107,7 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
     return lines
 
 
-def _own_finding(finding: Finding, record: Record) -> dict:
+def _own_finding(finding: CommonFinding, record: Record) -> dict:
     own = [f for f in record.findings if f.get("cause") == finding.cause][-1]
     at = f"step {own['step']:,}" if isinstance(own.get("step"), int) else ""
     return {"cause": finding.cause, "severity": str(own.get("severity") or "info"), "where": at,
@@ -117,12 +117,10 @@ def _own_finding(finding: Finding, record: Record) -> dict:
 
 def _family(entry: Entry, record: Record) -> list[Edge]:
     """Edges of a run's ancestors and descendants; its own parents in other experiments too."""
-    edges = entry.edges if record in entry.records else lineage_of(record)
+    edges = entry.edges if record in entry.runs.records else lineage_of(record)
     near, grown = {record.id}, True
     while grown:
-        more = {
-            n for e in edges if e.child in near or e.parent in near for n in (e.child, e.parent)
-        }
+        more = {n for e in edges if near & {e.child, e.parent} for n in (e.child, e.parent)}
         grown, near = not more <= near, near | more
     return [e for e in edges if e.child in near]
 
@@ -140,8 +138,9 @@ def _run_events(record: Record) -> list[tuple[str, str]]:
     return lines
 
 
-def _provenance(record: Record, newest: dict) -> list[tuple[str, str]]:
+def _provenance(record: Record) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
+    newest = record.newest
     command = newest.get("command")
     command = " ".join(map(str, command)) if isinstance(command, list) else command
     for name, item in (

@@ -11,22 +11,22 @@ import contextlib
 import os
 import uuid
 from pathlib import Path
-from typing import Any
 
 from famulus.config.errors import StoreError
 from famulus.journal.facts import names
 from famulus.journal.facts.entry import Entry, collect
-from famulus.journal.facts.table import select
-from famulus.journal.pages.entry_page import entry_figure, entry_page, entry_table
+from famulus.journal.facts.selection import select
+from famulus.journal.pages.entry_page import entry_figure, entry_page
 from famulus.journal.pages.index_page import index_page, lab_notes
 from famulus.journal.pages.markdown import entry_markdown
 from famulus.journal.pages.panels import layout
 from famulus.journal.pages.render import render
 from famulus.journal.pages.run_page import run_page
 from famulus.journal.pages.standalone import svg_file
+from famulus.store.store import Store
 
 
-def write(store: Any, experiment: str | None = None, out: str | Path | None = None) -> list[Path]:
+def write(store: Store, experiment: str | None = None, out: str | Path | None = None) -> list[Path]:
     """Writes the pages (of one experiment, and the index) and returns their paths, sorted.
 
     `out` defaults to `<store>/journal`; a remote store needs it. Raises StoreError for an
@@ -45,11 +45,11 @@ def write(store: Any, experiment: str | None = None, out: str | Path | None = No
         if experiment in (None, entry.experiment):
             base = names.folder(entry.experiment)
             files |= {f"{base}/{name}": data for name, data in entry_files(entry).items()}
-    files["index.html"] = index_page(entries, *lab_notes(store)).encode()
+    files["index.html"] = index_page(entries, lab_notes(store)).encode()
     return sorted(_put(folder / name, data) for name, data in files.items())
 
 
-def _folder(store: Any, out: str | Path | None) -> Path:
+def _folder(store: Store, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
     if store.local is None:
@@ -61,14 +61,15 @@ def entry_files(entry: Entry) -> dict[str, bytes]:
     """All files of one experiment, by their names inside its folder."""
     html, pictures = entry_page(entry)
     files = {"index.html": html.encode()}
-    curves = svg_file(entry_figure(entry, layout(entry)))
+    cells, ranking = entry.cells, entry.ranking
+    curves = svg_file(entry_figure(cells, ranking.score, layout(cells, ranking)))
     if curves:
         files["curves.svg"] = curves.encode()
     files["index.md"] = entry_markdown(entry, bool(curves)).encode()
-    table = select(entry_table(entry))
+    table = select(entry.table)
     for name, form in (("csv", "csv"), ("tex", "latex"), ("json", "json")):
         files[f"results.{name}"] = render(table, form).encode()
-    for record in [*entry.records, *entry.earlier]:
+    for record in entry.runs.all:
         text, more = run_page(entry, record)
         files[f"runs/{names.run_page(record)}"] = text.encode()
         pictures |= more

@@ -1,0 +1,57 @@
+"""What the axes of a matrix do to the score, in words: shares of its variance, and pairs."""
+
+from famulus.journal.facts.anova import analyse
+from famulus.journal.facts.cells import Cells
+from famulus.journal.facts.effects import pairs, pooled_spread, positive
+from famulus.journal.facts.numbers import percent, percent_range, plain, plural
+from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.sentence import Sentence, Strong, score_name
+
+
+def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
+    """Shares, then the two-valued axes one by one; nothing of a score that does not compare."""
+    score = ranking.score
+    if not ranking.better:
+        return []
+    sentences = _shares(cells, score)
+    even = positive(cells.groups, score)
+    pooled = pooled_spread(cells.groups, score) if even else None
+    groups = [g for g in cells.own if g.mean(score, True) is not None]
+    for axis in cells.axes:
+        one = pairs(groups, axis, cells.axes, lambda g: g.mean(score, finished=True))
+        if one is None or len(one.ratios) < 2:
+            continue
+        drops = sorted(1 - r for r in one.ratios if r < 1)
+        parts: Sentence = [f"{axis}: {plain(one.low)} is below {plain(one.high)} in "]
+        parts += [Strong(f"{one.wins} of {len(one.ratios)}"), " pairs"]
+        if drops:
+            parts += [f", by {percent_range(drops[0], drops[-1])}"]
+        sentences.append([*parts, "."])
+    if pooled is not None and sentences:
+        noise = f"; replicates of one cell differ by {percent(pooled)} (sd)."
+        sentences[-1] = [*sentences[-1][:-1], noise]
+    return sentences
+
+
+def _shares(cells: Cells, score: str) -> list[Sentence]:
+    """What each axis explains of the score, if runs are left over to judge it by."""
+    runs = [r for g in cells.own for r in g.records if r.status == "finished"]
+    try:
+        analysis = analyse([{**r.axes, "": r.scores.get(score)} for r in runs], "", cells.axes)
+    except ValueError:  # too few, or nothing varies
+        return []
+    if len(analysis.effects) < 2 or analysis.residual_df < 1 or analysis.residual_share > 0.5:
+        return []
+    scale = "log " if analysis.log else ""
+    parts: Sentence = [f"Of the variance of {scale}{score_name(score)}, "]
+    for n, effect in enumerate(analysis.effects):
+        share = percent(effect.share)
+        parts += [f"{effect.axis} explains " if n == 0 else f", {effect.axis} "]
+        parts += [Strong(share) if n < 2 else share]
+    parts += [f"; {percent(analysis.residual_share)} is left to interactions and noise"]
+    first, second = analysis.effects[:2]
+    if analysis.lead is not None and analysis.lead < 0.95:
+        parts += [f". Which of {first.axis} and {second.axis} explains more can't be told"]
+    if analysis.blank:
+        parts += [f". {plural(analysis.blank, 'run')} to which an axis does not apply left out"]
+    return [[*parts, "."]]

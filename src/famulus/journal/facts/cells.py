@@ -1,0 +1,43 @@
+"""The cells of an experiment's matrix, and which of its axes tell them apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from famulus.journal.facts.effects import naming
+from famulus.journal.facts.group import Group, axis_names, gather, title, token
+from famulus.journal.facts.record import Record
+
+
+@dataclass(frozen=True)
+class Cells:
+    """`groups` in the order of the runs, children that went on with other settings last."""
+
+    groups: tuple[Group, ...]
+    axes: tuple[str, ...]  # that vary between cells
+    naming: tuple[str, ...]  # those that tell cells apart, for labels
+
+    @property
+    def own(self) -> tuple[Group, ...]:
+        """Groups of the plan: no children that went on with other settings."""
+        return tuple(g for g in self.groups if not g.child_of)
+
+    @property
+    def replicates(self) -> set[int]:
+        """How many runs the cells of the plan have."""
+        return {len(g.records) for g in self.own}
+
+    def name(self, record: Record, separator: str = " · ") -> str:
+        """The cell of a run: 'mnist · bilinear · 20', or its slug where no axis varies."""
+        return title(record.axes, self.naming, separator) or record.slug
+
+    def label(self, group: Group) -> str:
+        """A cell in a sentence: 'mnist, bilinear, size 20'."""
+        return self.name(group.records[0], ", ") or "the run"
+
+
+def cells_of(records: Sequence[Record]) -> Cells:
+    """The cells that these runs are of."""
+    groups = gather(records)
+    levels = {a: {token(g.axes.get(a)) for g in groups} for a in axis_names(records)}
+    axes = tuple(a for a, values in levels.items() if len(values) > 1)
+    return Cells(groups, axes, tuple(naming(groups, axes)))

@@ -1,0 +1,67 @@
+"""Parts of several pages: the margin of an entry, chips of its state, findings with their cells."""
+
+from typing import Any
+
+from famulus.journal.facts import names
+from famulus.journal.facts.cells import Cells
+from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.findings import CommonFinding
+from famulus.journal.facts.numbers import duration, plain, plural
+
+LINKS = 6  # runs that a finding names
+TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
+
+
+def entry_margin(entry: Entry) -> list[str]:
+    """Date, end, cells, time, energy and price."""
+    states, history, cost = entry.runs.states, entry.history, entry.cost
+    total, done = sum(states.values()), states.get("finished", 0)
+    lines = [history.date]
+    if entry.runs.complete and history.ended:
+        lines.append(f"finished {history.ended[11:16]}")
+    lines.append(f"{plural(total, 'run')}, {done} done" if total else "")
+    lines.append(duration(cost.seconds) if cost.seconds else "")
+    lines.append(cost.energy)
+    if cost.price:
+        amount, currency = cost.price
+        lines.append(f"{currency} {amount:.2f}")
+    lines.append(f"task {entry.task}" if entry.task else "")
+    return [line for line in lines if line]
+
+
+def entry_chips(entry: Entry) -> list[tuple[str, str]]:
+    """(tone, text): promises, findings, state, replicates."""
+    chips = []
+    if entry.promises:
+        states = [p.state for p in entry.promises]
+        tone = "bad" if "broken" in states else "good" if set(states) == {"kept"} else "soft"
+        promised = plural(len(states), "promise")
+        unjudged = set(states) == {"not yet"}
+        kept = f"{states.count('kept')} of {promised} kept"
+        chips.append((tone, f"{promised} open" if unjudged else kept))
+    grave = [f for f in entry.findings if f.severity in ("warning", "error")]
+    if grave:
+        tone = "bad" if any(f.severity == "error" for f in grave) else "warn"
+        chips.append((tone, plural(len(grave), "finding")))
+    for state, n in entry.runs.states.items():
+        if state != "finished":
+            chips.append((TONES.get(state, "soft"), f"{n} {state}"))
+    most = max(entry.cells.replicates, default=0)
+    if most > 1:
+        chips.append(("soft", f"{most} replicates a cell"))
+    return chips
+
+
+def finding_facts(finding: CommonFinding, cells: Cells, prefix: str) -> dict[str, Any]:
+    """A finding with its cells named: what they share, and links to them."""
+    groups = [g for g in cells.groups if any(r in finding.runs for r in g.records)]
+    first = groups[0].axes if groups else {}
+    common = [a for a in cells.axes if all(g.axes.get(a) == first.get(a) for g in groups)]
+    shared = [f"{a} {plain(first[a])}" for a in common if first.get(a) is not None]
+    where = plural(len(groups), "cell") if len(cells.groups) > 1 else ""
+    where += (": " if where else "") + ", ".join(shared) if shared else ""
+    runs = [next(r for r in g.records if r in finding.runs) for g in groups[:LINKS]]
+    links = [(prefix + names.run_page(r), cells.name(r)) for r in runs]
+    return {"cause": finding.cause, "severity": finding.severity, "where": where,
+            "evidence": finding.evidence, "remedy": finding.remedy, "links": links,
+            "more": max(0, len(groups) - LINKS), "under": finding.under}  # fmt: skip
