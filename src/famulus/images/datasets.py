@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.config.nearest import nearest
 from famulus.feed.data_folder import data_folder, file_digest, require
 from famulus.images.files import Folder, Zip
 from famulus.images.idx import read_idx
@@ -162,8 +163,8 @@ def find(name: str, share: float | None = None) -> Found:
             return from_path(place, share)
     if "/" in name or name.endswith((".zip", ".npz")):
         raise DataError(f"data.name: expected a folder, a .zip or a .npz; {name} does not exist")
-    near = get_close_matches(name, NAMED, 1)
-    hint = f": did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, NAMED)
+    hint = f": did you mean {near!r}?" if near else ""
     raise ConfigError(
         f"data.name: expected one of {', '.join(NAMED)}, or a path; received {name!r}{hint}"
     )

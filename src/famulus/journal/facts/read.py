@@ -8,8 +8,7 @@ from famulus.journal.facts.layers import read
 from famulus.journal.facts.numbers import number
 from famulus.journal.facts.record import PictureFile, Record
 from famulus.journal.facts.unused_axes import applying
-from famulus.store.lineage import CONTINUED
-from famulus.store.run import Run
+from famulus.store.run import CONTINUED, Run
 
 
 def read_run(run: Run) -> Record:
