@@ -71,11 +71,23 @@ def at_once(val=1.2, loss=0.1):
     return run([1.0, loss], [{"loss": val}], floors={"loss": 1.0})
 
 
-def reloaded(*heights):
-    """Ten logs a pool; the first two after each reload stand at a height above the others."""
+def reloaded(*heights, second=10, last=10):
+    """Ten logs a pool; the first two after each reload stand at a height above the others.
+
+    Of the second pool and of the last one only the first `second` and `last` logs are there.
+    """
     losses = [1.0] * 10
     for height in heights:
         losses += [height] * 2 + [1.0] * 8
+    history = run(losses, config={"data": {"pool": 80, "reload": 80}})
+    del history.train[len(losses) - 10 + last :]
+    del history.train[10 + second : 20]
+    return history
+
+
+def uneven(second):
+    """Pools that end in logs of 1 in the mean, and start with a log of 1 and one of `second`."""
+    losses = [1.0, second, *[3.0] * 6, 0.9, 1.1] * 4
     return run(losses, config={"data": {"pool": 80, "reload": 80}})
 
 
@@ -109,6 +121,7 @@ LIMITS = (
     # The mean of the last eighth, of two logs at least.
     Limit(cannot_tell, "", lambda x: ends(x, 0.97, 0.97, logs=24), silent=0.99, named=1.01),
     Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=8), silent=0.985, named=0.995),
+    Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=23), silent=0.985, named=0.995),
     Limit(loss_spike, "TIMES", lambda x: spikes(20, height=x), silent=1.98, named=2.02),
     Limit(  # of what a constant scores
         loss_spike,
@@ -127,6 +140,14 @@ LIMITS = (
     ),
     Limit(
         loss_spike, "BACK", lambda n: spikes(20, after=[1.3] * n), silent=4, named=5, says=warning
+    ),
+    Limit(  # from the first log on
+        loss_spike,
+        "",
+        lambda x: spikes(20, after=[x] + [1.3] * 5),
+        silent=1.0,
+        named=1.3,
+        says=warning,
     ),
     Limit(
         loss_spike, "", lambda x: spikes(20, after=[x] * 5), silent=1.09, named=1.11, says=warning
@@ -184,6 +205,12 @@ LIMITS = (
         lambda rises: reloaded(*[1.2] * rises[0], *[0.9] * rises[1]),
         silent=(5, 2),
         named=(3, 1),
+    ),
+    Limit(memorises_the_pool, "", uneven, silent=1.04, named=1.06),
+    # Two logs on either side of a reload, or it does not count; the last pool may be a part.
+    Limit(memorises_the_pool, "", lambda n: reloaded(1.2, 1.2, 1.2, last=n), silent=1, named=2),
+    Limit(
+        memorises_the_pool, "", lambda n: reloaded(1, 1.2, 1.2, 1.2, second=n), silent=1, named=2
     ),
     Limit(targets_redrawn, "FEW", lambda n: redrawn(samples=n), silent=65, named=64),
     Limit(targets_redrawn, "SEEN", lambda n: redrawn(times=n), silent=19, named=20),

@@ -26,14 +26,19 @@ def reach(output, low=0.0, high=0.0):
     return made(output, ("MseLoss",), low, high, form="mse")
 
 
-def layers(direct=3, left=1.0):
-    history = made("Addmm", ("MseLoss",), left=left)
+def layers(direct=3, *left):
+    """Of a net whose samples leave these shares of a constant's error."""
+    history = made("Addmm", ("MseLoss",))
+    forms = [{"loss": "mse", "left": share} for share in left]
+    history.probes[:] = [history.probes[0] | {"forms": form} for form in forms]
     history.facts["graph"] |= {"pairs": 3, "direct": direct}
     return history
 
 
-def classes(loss="mse", left=0.5):
-    return made("Addmm", ("MseLoss",), form=loss, targets="classes", left=left)
+def classes(loss="mse", left=0.5, samples=2):
+    history = made("Addmm", ("MseLoss",), form=loss, targets="classes", left=left)
+    del history.probes[samples:]
+    return history
 
 
 def mark(what):
@@ -72,14 +77,22 @@ LIMITS = (
         silent=0.09,
         named=0.11,
     ),
+    Limit(loss_does_not_fit_output, "", lambda n: classes(samples=n), silent=1, named=2),
     Limit(loss_not_finite, "", mark, silent="loss-spike", named="loss-not-finite"),
     Limit(no_hidden_activation, "", layers, silent=2, named=3),
-    Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(left=x), 0.09, 0.11),
+    Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(3, x), 0.09, 0.11),
+    Limit(  # in the median of the last three samples
+        no_hidden_activation, "", lambda x: layers(3, *[0.5] * 6, x, 0.05, 0.5), 0.09, 0.11
+    ),
     Limit(output_activation, "BOUNDED", lambda x: made(x, ENTROPY), "LogSoftmax", "Relu"),
     Limit(output_activation, "", lambda x: made("Tanh", x), silent=ENTROPY[:1], named=LOGITS),
     Limit(output_activation, "", lambda x: made(x, BCE), silent="Sigmoid", named="Addmm"),
     Limit(
-        output_activation, "", lambda x: made(x, ("NllLoss", "Log")), silent="Div", named="Addmm"
+        output_activation,
+        "",
+        lambda x: made(x, ("NllLoss", "Log", "Clamp")),
+        silent="Div",
+        named="Addmm",
     ),
     # A twentieth of the range may lie out of reach: here the range is 1 + x, or 2 + x.
     *(

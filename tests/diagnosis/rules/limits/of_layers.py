@@ -27,11 +27,8 @@ def units(kind, **values):
     return {"name": f"a {kind}", "type": kind, "numbers": 0} | values
 
 
-def dead(share, samples=3, score=1.0, at_last=None):
-    each = [[units("ReLU", dead=share, zeros=share)] for _ in range(samples)]
-    if at_last is not None:
-        each[-1] = [units("ReLU", dead=at_last, zeros=at_last)]
-    return sampled(each, score)
+def dead(*shares, score=1.0):
+    return sampled([[units("ReLU", dead=share, zeros=share)] for share in shares], score)
 
 
 def deep(gradients, samples=3, score=1.0):
@@ -40,16 +37,12 @@ def deep(gradients, samples=3, score=1.0):
     )
 
 
-def growing(factor):
-    """The largest gradient is .001 in all samples but the last one."""
-    return sampled([[weights("0", grad=0.001 * f)] for f in (1, 1, 1, factor)])
+def growing(*gradients):
+    return sampled([[weights("0", grad=0.001 * g)] for g in gradients])
 
 
-def flat(share, samples=2, score=0.9, first=None):
+def flat(*shares, score=0.9):
     """Saturated in the layer before the last one."""
-    shares = [share] * samples
-    if first is not None:
-        shares[0] = first
     return sampled([[units("Tanh", saturated=s), weights("1")] for s in shares], score)
 
 
@@ -63,10 +56,14 @@ def early(large, update):
     return sampled([[weights("0", update=u)] for u in updates])
 
 
-def risen(to, logs=20, score=0.5):
+def risen(to, logs=20):
     """A least loss of .2, and the last fifth of the logs at `to` times that."""
     last = logs // 5
-    return steep(0.5, score=score, losses=[0.2] * (logs - last) + [0.2 * to] * last)
+    return ending(*[0.2 * to] * last, logs=logs)
+
+
+def ending(*last, level=0.2, logs=20):
+    return steep(0.5, score=0.5, losses=[level] * (logs - len(last)) + list(last))
 
 
 def still(samples=3, share=1.0, gradient=0.1):
@@ -81,14 +78,17 @@ def blames(cause):
 
 
 LIMITS = (
-    Limit(dead_units, "SHARE", dead, silent=0.69, named=0.71),
-    Limit(dead_units, "SHARE", lambda x: dead(0.71, at_last=x), silent=0.69, named=0.71),
-    Limit(dead_units, "SHARE", lambda x: dead(x, at_last=0.71), silent=0.69, named=0.71),
-    Limit(dead_units, "ALL", dead, silent=0.985, named=0.995, says=blames("input-unused")),
-    Limit(dead_units, "", lambda n: dead(0.9, samples=n), silent=2, named=3),
-    Limit(dead_units, "", lambda x: dead(0.9, score=x), silent=0.69, named=0.71),
-    Limit(exploding_gradient, "FACTOR", lambda x: deep([x, 1, 1, 1]), silent=99, named=101),
-    Limit(exploding_gradient, "GROWN", growing, silent=990, named=1010),
+    Limit(dead_units, "SHARE", lambda x: dead(x, x, x), silent=0.69, named=0.71),
+    Limit(dead_units, "SHARE", lambda x: dead(0.8, 0.8, 0.8, x), silent=0.69, named=0.71),
+    Limit(dead_units, "SHARE", lambda x: dead(0.8, 0.8, x, 0.8), silent=0.69, named=0.71),
+    Limit(dead_units, "ALL", lambda x: dead(x, x, x), 0.985, 0.995, says=blames("input-unused")),
+    Limit(dead_units, "", lambda n: dead(*[0.9] * n), silent=2, named=3),
+    Limit(dead_units, "", lambda x: dead(0.9, 0.9, 0.9, score=x), silent=0.69, named=0.71),
+    Limit(exploding_gradient, "FACTOR", lambda x: deep([x, 20, 20, 1]), silent=99, named=101),
+    Limit(exploding_gradient, "GROWN", lambda x: growing(1, 1, 1, x), silent=990, named=1010),
+    Limit(  # since the median of the first three samples
+        exploding_gradient, "", lambda x: growing(0.01, 1, 5, 5, 5, x), silent=990, named=1010
+    ),
     Limit(exploding_gradient, "STEEP", lambda x: deep([x]), silent=29.5, named=30.5),
     Limit(  # of the median layer, not of the worst or the mean one
         exploding_gradient, "STEEP", lambda x: deep([x, 1e3, 1]), silent=29.5, named=30.5
@@ -104,7 +104,7 @@ LIMITS = (
         named=30.5,
         says=blames("rate-too-high"),
     ),
-    Limit(vanishing_gradient, "FACTOR", lambda x: deep([x, 1, 1, 1]), 1.02e-3, 0.98e-3),
+    Limit(vanishing_gradient, "FACTOR", lambda x: deep([x, 0.1, 0.1, 1]), 1.02e-3, 0.98e-3),
     Limit(vanishing_gradient, "LAYERS", lambda n: deep([1e-9] + [1] * (n - 1)), silent=3, named=4),
     Limit(vanishing_gradient, "", lambda n: deep([1e-9, 1, 1, 1], n), silent=2, named=3),
     Limit(vanishing_gradient, "", lambda x: deep([1e-9, 1, 1, 1], 3, x), silent=0.94, named=0.96),
@@ -113,17 +113,27 @@ LIMITS = (
     Limit(rate_too_high, "EARLY", lambda n: early(n, update=0.5), silent=2, named=3),
     Limit(rate_too_high, "", lambda n: steep(0.5, samples=n), silent=2, named=3),
     Limit(rate_too_high, "RISEN", risen, silent=1.28, named=1.32),
+    # The last fifth, of two logs at least, over the least mean of three.
+    Limit(rate_too_high, "", lambda x: ending(x, 0.24, 0.24, 0.24), silent=0.31, named=0.33),
+    Limit(rate_too_high, "", lambda x: ending(x, 0.24, logs=9), silent=0.275, named=0.285),
+    Limit(rate_too_high, "", lambda x: ending(x, *[0.2] * 9), silent=0.063, named=0.06),
+    Limit(rate_too_high, "", lambda x: ending(x, 0.2, 0.2, 0.2, level=1), silent=0.43, named=0.45),
+    Limit(rate_too_high, "", lambda x: ending(x, 0.35, 0.27, 0.05), silent=0.35, named=0.38),
     Limit(rate_too_high, "LOGS", lambda n: steep(0.5, losses=[1.0] * n), silent=7, named=8),
     Limit(rate_too_high, "", lambda x: steep(0.5, losses=[x] * 9), silent=0.96, named=0.98),
     Limit(rate_too_high, "", lambda x: steep(0.5, score=x), silent=0.96, named=0.98),
-    Limit(saturated_units, "SHARE", flat, silent=0.49, named=0.51),
-    Limit(saturated_units, "MOST", lambda x: flat(x, score=0.5), silent=0.74, named=0.76),
-    Limit(saturated_units, "", lambda x: flat(0.6, score=x), silent=0.69, named=0.71),
-    Limit(saturated_units, "", lambda n: flat(0.6, samples=n), silent=1, named=2),
+    Limit(saturated_units, "SHARE", lambda x: flat(x, x), silent=0.49, named=0.51),
+    Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, 0.9, x), silent=0.49, named=0.51),
+    Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, x, 0.9), silent=0.49, named=0.51),
+    # Where the rest has learned: most, at the first sample and at the last.
+    Limit(saturated_units, "MOST", lambda x: flat(x, x, score=0.5), silent=0.74, named=0.76),
+    Limit(saturated_units, "MOST", lambda x: flat(x, 0.9, 0.9, score=0.5), silent=0.74, named=0.76),
+    Limit(saturated_units, "", lambda n: flat(*[0.8] * n, score=0.5), silent=1, named=2),
+    Limit(saturated_units, "", lambda x: flat(0.6, 0.6, score=x), silent=0.69, named=0.71),
     Limit(
         saturated_units,
         "SHARE",
-        lambda x: flat(0.9, samples=3, first=x),
+        lambda x: flat(x, 0.9, 0.9),
         silent=0.49,
         named=0.51,
         says=blames("vanishing-gradient"),

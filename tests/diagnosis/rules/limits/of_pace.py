@@ -64,16 +64,20 @@ def noisy(fit):
     return evenly((5 - x + zigzag).tolist())
 
 
-def bent(ratio):
-    """Two straight parts: the slope of the last third is `ratio` times that of the whole line."""
+def bent(ratio, logs):
+    """A line whose last third falls fast and then slowly: `ratio` times the slope of the whole."""
+    third = logs // 3
 
-    def whole(last):  # least squares
-        falls = np.where(np.arange(24) < 17, 1.0, last)
-        return falls, np.polyfit(np.arange(24), np.cumsum(falls), 1)[0]
+    def curve(fast):
+        falls = np.array([1.0] * (logs - third + 1) + [fast] * (third // 4) + [0.5] * logs)[:logs]
+        return 100 - np.cumsum(falls)
 
-    base, rise = whole(0.0)[1], whole(1.0)[1] - whole(0.0)[1]
-    falls, _ = whole(ratio * base / (1 - ratio * rise))
-    return evenly((100 - np.cumsum(falls)).tolist())
+    def slopes(fast):  # least squares
+        return np.array([np.polyfit(range(n), curve(fast)[-n:], 1)[0] for n in (third, logs)])
+
+    base, rise = slopes(0.0), slopes(1.0) - slopes(0.0)
+    fast = (ratio * base[1] - base[0]) / (rise[0] - ratio * rise[1])
+    return evenly(curve(fast).tolist())
 
 
 def power(gain):
@@ -125,7 +129,8 @@ LIMITS = (
     Limit(rate_too_low, "TAIL", lambda x: tailing(x, lambda way: 2 - way), 0.098, 0.102),
     Limit(rate_too_low, "trend.LOGS", straight, silent=11, named=12),
     Limit(rate_too_low, "trend.STRAIGHT", noisy, silent=0.968, named=0.972),
-    Limit(rate_too_low, "trend.STEEP", bent, silent=0.74, named=0.76),
+    Limit(rate_too_low, "trend.STEEP", lambda x: bent(x, logs=24), silent=0.74, named=0.76),
+    Limit(rate_too_low, "trend.STEEP", lambda x: bent(x, logs=12), silent=0.74, named=0.76),
     Limit(
         rate_too_low,
         "",

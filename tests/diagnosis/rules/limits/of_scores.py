@@ -15,7 +15,7 @@ from famulus.diagnosis.rules import (
     shortcut,
     train_eval_gap,
 )
-from tests.diagnosis.rules.limits.limit import Limit, run
+from tests.diagnosis.rules.limits.limit import PER_STEP, Limit, run
 
 FLOOR = {"loss": 1.0}
 
@@ -45,19 +45,18 @@ def classes(total=0.1, accuracy=0.0, loss=2.0):
     return history
 
 
-def steps(spread=0.0, count=20, validations=2):
-    return run(val=[{"step_spread": spread}] * validations, config={"model": {"steps": count}})
+def steps(*spreads, count=20):
+    return run(val=[{"step_spread": s} for s in spreads], config={"model": {"steps": count}})
 
 
-def posterior(sigma, of_budget=1.0, numbers=64, weight=1.0):
+def posterior(sigma, of_budget=1.0, numbers=64, validations=2):
     values = {"kl": 0.1, "sigma": sigma, "snr": 0.1, "active_units": 0}
-    loss = {"kl": "textbook", "kl_weight": weight, "reconstruction": "l1"}
-    config = {"loss": loss, "model": {"code": 16}}
-    history = run(val=[values] * 1000, config=config)
-    return type(history)(
-        history.config | {"training": {}},
-        val=history.val[-2:],
-        facts={"budget": 8000 / of_budget, "numbers": numbers},
+    loss = {"kl": "textbook", "kl_weight": 1.0, "reconstruction": "l1"}
+    inputs = validations * PER_STEP
+    return run(
+        val=[values] * validations,
+        config={"loss": loss, "model": {"code": 16}},
+        facts={"budget": inputs / of_budget, "numbers": numbers},
     )
 
 
@@ -106,9 +105,9 @@ LIMITS = (
     Limit(labels_differ, "LEARNED", lambda x: classes(total=x), silent=0.61, named=0.59),
     Limit(labels_differ, "SIGMAS", lambda x: classes(accuracy=x), silent=0.0705, named=0.0695),
     Limit(labels_differ, "", lambda x: classes(loss=x), silent=0.99, named=1.01),
-    Limit(one_degree_of_freedom, "EQUAL", steps, silent=1.02e-3, named=0.98e-3),
-    Limit(one_degree_of_freedom, "MANY", lambda n: steps(count=n), silent=9, named=10),
-    Limit(one_degree_of_freedom, "", lambda n: steps(validations=n), silent=1, named=2),
+    Limit(one_degree_of_freedom, "EQUAL", lambda x: steps(1, x, 0), silent=1.02e-3, named=0.98e-3),
+    Limit(one_degree_of_freedom, "MANY", lambda n: steps(0, 0, count=n), silent=9, named=10),
+    Limit(one_degree_of_freedom, "", lambda n: steps(*[0] * n), silent=1, named=2),
     Limit(posterior_collapse, "NEAR_ONE", posterior, silent=0.89, named=0.91),
     Limit(  # .05 grey ranges over the numbers of a picture
         posterior_collapse,
@@ -119,6 +118,7 @@ LIMITS = (
         says=weight_of_0008,
     ),
     Limit(posterior_collapse, "posterior.ENOUGH", lambda x: posterior(1.0, x), 0.198, 0.202),
+    Limit(posterior_collapse, "", lambda n: posterior(1.0, validations=n), silent=1, named=2),
     Limit(posterior_unused, "OFF", posterior, silent=0.102, named=0.098),
     Limit(predicts_the_mean, "NEAR", lambda x: constant(score=x), silent=0.978, named=0.982),
     Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, named=1.34),
