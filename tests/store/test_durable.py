@@ -41,11 +41,11 @@ class Watch:
         for name in ("replace", "rename", "link"):
             monkeypatch.setattr(os, name, naming(getattr(os, name)))
 
-    def wrong(self, target, size=len(DATA)):
-        """What is missing on the way of `target`, a file of `size` bytes; "" if nothing is."""
+    def wrong(self, target):
+        """What is missing on the way of `target`, a file of DATA; "" if nothing is."""
         own, folder = target.stat().st_ino, target.parent.stat().st_ino
         order = [call for call in self.calls if call[1] in (own, folder)]
-        written = ("synced", own, size)
+        written = ("synced", own, len(DATA))
         if written not in order:
             return "the file is never synced whole"
         named = order.index(("named", own)) if ("named", own) in order else order.index(written)
