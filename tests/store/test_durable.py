@@ -13,7 +13,7 @@ import pytest
 from famulus.store import files as files_module
 from famulus.store.files import LocalFiles
 
-DATA = b"weights" * 1000
+DATA = b"weights"  # less than any buffer holds, so that a flush that is left out is seen
 
 
 class Watch:
