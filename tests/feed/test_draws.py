@@ -22,38 +22,38 @@ def mixed(x):
 
 def test_uniforms_are_the_upper_24_bits_of_the_mixer():
     stream = 5
-    found = draws.uniforms(SEEDS[:6], stream, 9)
-    for row, seed in zip(found.tolist(), SEEDS[:6].tolist(), strict=True):
+    numbers = draws.uniforms(SEEDS[:6], stream, 9)
+    for row, seed in zip(numbers.tolist(), SEEDS[:6].tolist(), strict=True):
         state = mixed(mixed(seed & MASK) ^ mixed(stream))
-        told = [mixed((state + k * 0x9E3779B97F4A7C15) & MASK) >> 40 for k in range(9)]
-        assert row == [bits / 2**24 for bits in told]
+        expected = [mixed((state + k * 0x9E3779B97F4A7C15) & MASK) >> 40 for k in range(9)]
+        assert row == [bits / 2**24 for bits in expected]
 
 
 def test_normals_are_normal_and_independent():
     """Of the natural logarithm; neighbours share a radius, which must not show either."""
-    found = draws.normals(SEEDS, 1, 7).double().numpy()
-    assert found.shape == (4000, 7)
-    assert stats.kstest(found.ravel(), "norm").pvalue > 1e-4
-    broken = found * np.sqrt(1 / np.log(2))  # log2 in the place of ln
+    numbers = draws.normals(SEEDS, 1, 7).double().numpy()
+    assert numbers.shape == (4000, 7)
+    assert stats.kstest(numbers.ravel(), "norm").pvalue > 1e-4
+    broken = numbers * np.sqrt(1 / np.log(2))  # log2 in the place of ln
     assert stats.kstest(broken.ravel(), "norm").pvalue < 1e-9
-    between = np.corrcoef(found, rowvar=False) - np.eye(7)
+    between = np.corrcoef(numbers, rowvar=False) - np.eye(7)
     assert np.abs(between).max() < 5 / 4000**0.5
-    squares = np.corrcoef(found**2, rowvar=False) - np.eye(7)  # of a radius that pairs share
+    squares = np.corrcoef(numbers**2, rowvar=False) - np.eye(7)  # of a radius that pairs share
     assert np.abs(squares).max() < 8 / 4000**0.5
 
 
 @pytest.mark.parametrize("below", [1, 3, 10])
 def test_integers_are_even(below):
-    found = draws.integers(SEEDS, 2, 5, below).flatten()
-    counts = torch.bincount(found, minlength=below)
+    numbers = draws.integers(SEEDS, 2, 5, below).flatten()
+    counts = torch.bincount(numbers, minlength=below)
     assert len(counts) == below
     assert below == 1 or stats.chisquare(counts.numpy()).pvalue > 1e-4
 
 
 def test_all_sets_of_distinct_numbers_are_equally_likely():
-    found = draws.distinct(SEEDS, 3, 2, 4)
-    assert bool((found[:, 0] != found[:, 1]).all())
-    pairs = torch.bincount(found[:, 0] * 4 + found[:, 1], minlength=16).reshape(4, 4)
+    numbers = draws.distinct(SEEDS, 3, 2, 4)
+    assert bool((numbers[:, 0] != numbers[:, 1]).all())
+    pairs = torch.bincount(numbers[:, 0] * 4 + numbers[:, 1], minlength=16).reshape(4, 4)
     assert stats.chisquare(pairs[~torch.eye(4, dtype=torch.bool)].numpy()).pvalue > 1e-4
     assert draws.distinct(SEEDS[:2], 3, 4, 4).sort(1).values.tolist() == [[0, 1, 2, 3]] * 2
     assert draws.distinct(SEEDS[:2], 3, 0, 4).shape == (2, 0)
@@ -62,9 +62,9 @@ def test_all_sets_of_distinct_numbers_are_equally_likely():
 
 
 def test_all_orders_are_equally_likely():
-    found = draws.shuffled(SEEDS, 4, 3)
-    assert found.sort(1).values.unique(dim=0).tolist() == [[0, 1, 2]]
-    counts = torch.bincount(found @ torch.tensor([9, 3, 1]), minlength=27)
+    numbers = draws.shuffled(SEEDS, 4, 3)
+    assert numbers.sort(1).values.unique(dim=0).tolist() == [[0, 1, 2]]
+    counts = torch.bincount(numbers @ torch.tensor([9, 3, 1]), minlength=27)
     assert stats.chisquare(counts[counts > 0].numpy()).pvalue > 1e-4
     assert int((counts > 0).sum()) == 6
 

@@ -24,9 +24,9 @@ class Watch:
         fsync, self.link = os.fsync, os.link
 
         def synced(handle):
-            told = os.fstat(handle)
-            size = None if stat.S_ISDIR(told.st_mode) else told.st_size
-            self.calls.append(("synced", told.st_ino, size))
+            status = os.fstat(handle)
+            size = None if stat.S_ISDIR(status.st_mode) else status.st_size
+            self.calls.append(("synced", status.st_ino, size))
             fsync(handle)
 
         def naming(call):

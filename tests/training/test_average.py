@@ -48,7 +48,7 @@ class Clip:
         self.norm, self.value = norm, value
 
 
-def graded():
+def with_gradients():
     """Gradients of 3 and 4: of norm 5 together."""
     model = nn.ModuleList([weight(0.0), weight(0.0)])
     for parameter, gradient in zip(model.parameters(), (3.0, -4.0), strict=True):
@@ -57,22 +57,24 @@ def graded():
 
 
 def test_the_norm_is_that_of_all_gradients_together():
-    parameters = graded()
+    parameters = with_gradients()
     assert float(clip_gradients(parameters, Clip(norm=2.5))) == pytest.approx(5.0)
     assert math.hypot(*(float(p.grad) for p in parameters)) == pytest.approx(2.5, rel=1e-4)
-    untouched = graded()
+    untouched = with_gradients()
     clip_gradients(untouched, Clip(norm=5.1))
     assert [float(p.grad) for p in untouched] == [3.0, -4.0]
 
 
 def test_each_entry_is_clipped_by_value():
-    parameters = graded()
+    parameters = with_gradients()
     assert clip_gradients(parameters, Clip(value=3.5)) is None
     assert [float(p.grad) for p in parameters] == [3.0, -3.5]
 
 
 def test_each_group_has_its_own_share_of_the_rate():
-    groups = [{"params": [p], "lr_scale": s} for p, s in zip(graded(), (1.0, 0.25), strict=True)]
+    groups = [
+        {"params": [p], "lr_scale": s} for p, s in zip(with_gradients(), (1.0, 0.25), strict=True)
+    ]
     optimizer = torch.optim.SGD(groups, lr=1.0)
     set_rate(optimizer, 0.08)
     assert [group["lr"] for group in optimizer.param_groups] == [0.08, 0.02]

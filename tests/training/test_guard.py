@@ -33,9 +33,9 @@ def test_a_spike_is_the_configured_multiple_of_the_level(factor):
 def test_the_level_is_the_median_whatever_else_was_logged(recent):
     """Not the mean, nor an extreme: one spike does not hide the next, nor does a dip make one."""
     assert alarm(recent, 1.98) is None
-    found = alarm(recent, 2.02)
-    assert found.cause == "loss-spike"
-    assert "2.0 times its recent median 1" in found.text
+    spike = alarm(recent, 2.02)
+    assert spike.cause == "loss-spike"
+    assert "2.0 times its recent median 1" in spike.text
 
 
 def test_the_median_of_an_even_number_lies_between_the_middle_two():
@@ -65,6 +65,6 @@ def test_a_level_of_zero_or_below_says_nothing():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_any_part_that_is_no_number_is_named_and_not_remembered(value):
     progress = Progress(recent=[1.0] * 5)
-    found = inspect(Training(inputs=1), progress, {"total": 1.0, "kl": value})
-    assert (found.cause, progress.recent) == ("loss-not-finite", [1.0] * 5)
-    assert "kl = " in found.text
+    spike = inspect(Training(inputs=1), progress, {"total": 1.0, "kl": value})
+    assert (spike.cause, progress.recent) == ("loss-not-finite", [1.0] * 5)
+    assert "kl = " in spike.text

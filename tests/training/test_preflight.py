@@ -9,7 +9,7 @@ from famulus.training.preflight import choose_threads, rehearse
 from tests.training.toy import Toy, training
 
 
-class Told(Toy):
+class Clocked(Toy):
     """A step takes the next of these seconds, the last one for ever."""
 
     def __init__(self, monkeypatch, *steps, validation=0.0, pictures=0.0):
@@ -33,20 +33,20 @@ class Told(Toy):
 
 def seconds(task):
     """Of 40 steps, with a validation every 10 of them and pictures every 20."""
-    found = rehearse(task, task.data(), training(), torch.device("cpu"), Precision("fp32"))
-    return found.seconds
+    forecast = rehearse(task, task.data(), training(), torch.device("cpu"), Precision("fp32"))
+    return forecast.seconds
 
 
 @pytest.mark.parametrize("odd", [0.0, 500.0])
 def test_the_median_step_counts_and_not_the_first(monkeypatch, odd):
-    task = Told(monkeypatch, 1000.0, 2.0, odd, 2.0)
+    task = Clocked(monkeypatch, 1000.0, 2.0, odd, 2.0)
     assert seconds(task) == pytest.approx(40 * 2.0)
 
 
 def test_validations_and_pictures_are_counted_as_often_as_they_come(monkeypatch):
     """Every 10 and every 20 of 40 steps, and once more at the end."""
     steps, validations, pictures = 40 * 1.0, 5 * 3.0, 3 * 7.0
-    task = Told(monkeypatch, 1.0, validation=3.0, pictures=7.0)
+    task = Clocked(monkeypatch, 1.0, validation=3.0, pictures=7.0)
     assert seconds(task) == pytest.approx(steps + validations + pictures)
 
 
@@ -58,6 +58,6 @@ def test_threads_are_chosen_by_the_median_step_and_not_by_the_first(monkeypatch,
     for a, b in zip(one, two, strict=True):
         steps += [0.0, a, 0.0, b]
     before = torch.get_num_threads()
-    task = Told(monkeypatch, *steps, 1.0)
+    task = Clocked(monkeypatch, *steps, 1.0)
     assert choose_threads(task, task.data(), training(), 2) == 1
     assert torch.get_num_threads() == before

@@ -317,15 +317,15 @@ LIMITS = (
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 def test_a_control_changes_its_word_at_its_limit(limit):
-    said = [limit.judge(figure) for figure in (limit.below, limit.above)]
-    assert tuple((control.cause, control.verdict) for control in said) == limit.words
+    controls = [limit.judge(figure) for figure in (limit.below, limit.above)]
+    assert tuple((control.cause, control.verdict) for control in controls) == limit.words
 
 
 def test_a_difference_must_be_sure():
     """Of 4 and 6 samples one in 210 ways to deal them out comes as far, of 8 and 8 2 in 12870."""
     for own, other, cause in ((4, 6, ""), (8, 8, "split-differs")):
-        found = split({"level": tilted(own)}, {"level": tilted(other) + 9})
-        assert found.cause == cause
+        result = split({"level": tilted(own)}, {"level": tilted(other) + 9})
+        assert result.cause == cause
 
 
 def tilted(size):
@@ -348,15 +348,15 @@ def test_a_range_test_stops_at_four_times_its_best_smoothed_loss():
 
 @pytest.mark.parametrize(("fall", "suggested"), [(0.9e-3, None), (1.1e-3, 3e-3)])
 def test_a_rate_is_suggested_where_the_loss_falls_by_a_thousandth(fall, suggested):
-    found = rates.Sweep([1e-3, 2e-3, 3e-3, 4e-3], [2.0, 2.0, 2.0 * (1 - fall), 2.0], None)
-    assert found.suggestion == suggested
+    result = rates.Sweep([1e-3, 2e-3, 3e-3, 4e-3], [2.0, 2.0, 2.0 * (1 - fall), 2.0], None)
+    assert result.suggestion == suggested
     at_once = rates.Sweep([1e-3, 2e-3, 3e-3], [2.0, 1.0, 1.5], None)
     assert at_once.suggestion is None  # the first steps are not yet a fall
 
 
-@pytest.mark.parametrize(("factor", "told"), [(7.9, False), (8.1, True), (1 / 7.9, False)])
-def test_a_factor_between_two_parts_is_told_from_eight_on(factor, told):
+@pytest.mark.parametrize(("factor", "is_named"), [(7.9, False), (8.1, True), (1 / 7.9, False)])
+def test_a_factor_between_two_parts_is_told_from_eight_on(factor, is_named):
     wave = np.resize([1.0, 1.01], 40)[:, None]
-    found = split({"level": factor * wave}, {"level": wave})
-    assert found.cause == "split-differs"
-    assert ("a factor of" in found.text) is told
+    result = split({"level": factor * wave}, {"level": wave})
+    assert result.cause == "split-differs"
+    assert ("a factor of" in result.text) is is_named

@@ -9,7 +9,7 @@ from famulus.diagnosis.foresight.forecast import Forecast, Refusal
 
 def test_errors_and_widths_are_medians_and_coverage_is_a_share(monkeypatch):
     """Five cut-offs of a curve that ends at 1; its last value before each is 2, 3, 4, 5 and 60."""
-    told = iter([
+    forecasts = iter([
         Forecast(1.1, 0.9, 1.8),  # .1 off, 2 wide
         Forecast(0.7, 0.5, 2.0),  # .3 off, 4 wide
         Refusal("12 % of it"),
@@ -18,14 +18,14 @@ def test_errors_and_widths_are_medians_and_coverage_is_a_share(monkeypatch):
         Forecast(1.4, 0.2, 20.0),  # .4 off, 100 wide
         Refusal("3 % of it"),
     ])  # fmt: skip
-    monkeypatch.setattr(module, "forecast", lambda *_, **__: next(told))
+    monkeypatch.setattr(module, "forecast", lambda *_, **__: next(forecasts))
     val = [(1, 2.0), (2, 3.0), (3, 99.0), (4, 4.0), (5, 5.0), (6, 60.0), (7, 9.0), (100, 1.0)]
     shares = [n / 100 for n in (1, 2, 3, 4, 5, 6, 7)]
-    found = backtest([Curve(val, lambda n: 1.0, 100.0)], [0.001, *shares])  # none before the first
-    assert found.cutoffs == 7
-    assert found.error == pytest.approx(0.3)
-    assert found.error_last == pytest.approx(3.0)
-    assert found.width == pytest.approx(4.0)
-    assert found.coverage == pytest.approx(4 / 5)
-    assert list(found.refused.values()) == [2]
-    assert found.refusals == pytest.approx(2 / 7)
+    result = backtest([Curve(val, lambda n: 1.0, 100.0)], [0.001, *shares])  # none before the first
+    assert result.cutoffs == 7
+    assert result.error == pytest.approx(0.3)
+    assert result.error_last == pytest.approx(3.0)
+    assert result.width == pytest.approx(4.0)
+    assert result.coverage == pytest.approx(4 / 5)
+    assert list(result.refused.values()) == [2]
+    assert result.refusals == pytest.approx(2 / 7)

@@ -16,8 +16,8 @@ from tests.diagnosis.rules.limits.limit import Limit
 
 BESIDE = (contract, posterior, trend)  # what rules share
 RULES = tuple(
-    importlib.import_module(f"{rules.__name__}.{found.name}")
-    for found in pkgutil.iter_modules(rules.__path__)
+    importlib.import_module(f"{rules.__name__}.{entry.name}")
+    for entry in pkgutil.iter_modules(rules.__path__)
 )
 
 
@@ -50,24 +50,24 @@ def constants(module: ModuleType) -> list[str]:
 def wrong(limits: Iterable[Limit]) -> list[str]:
     """Limits of which a side is not what it should be."""
     return [
-        str(limit) for limit in limits if not limit.names(limit.named) or limit.names(limit.silent)
+        str(limit) for limit in limits if not limit.names(limit.faulty) or limit.names(limit.silent)
     ]
 
 
 def unnoticed(module: ModuleType, limits: Iterable[Limit], monkeypatch) -> list[str]:
     """Constants of a module that could be others and leave every limit as it is."""
-    limits, found = list(limits), []
+    limits, survivors = list(limits), []
     for name in constants(module):
         for value in altered(getattr(module, name)):
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, value)
                 try:
-                    seen = wrong(limits)
+                    reports = wrong(limits)
                 except (ArithmeticError, LookupError, ValueError):
                     continue
-            if not seen:
-                found.append(f"{module.__name__}.{name} = {value}")
-    return found
+            if not reports:
+                survivors.append(f"{module.__name__}.{name} = {value}")
+    return survivors
 
 
 def of(module: ModuleType) -> list[Limit]:
@@ -76,12 +76,19 @@ def of(module: ModuleType) -> list[Limit]:
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 def test_the_fault_is_named_on_one_side_of_the_limit_and_not_on_the_other(limit):
-    assert limit.names(limit.named)
+    assert limit.names(limit.faulty)
     assert not limit.names(limit.silent)
 
 
 def test_every_rule_has_a_history_that_shows_its_fault_and_a_silent_one():
     assert untested(RULES, LIMITS) == []
+
+
+def test_a_limit_names_a_constant_that_is_there():
+    beside = {module.__name__.rsplit(".", 1)[-1]: module for module in BESIDE}
+    for limit in LIMITS:
+        home, _, name = limit.constant.rpartition(".")
+        assert not name or hasattr(beside[home] if home else limit.rule, name), str(limit)
 
 
 @pytest.mark.parametrize("module", [*RULES, *BESIDE], ids=lambda m: m.__name__.rsplit(".", 1)[-1])
@@ -109,20 +116,20 @@ def test_a_rule_without_a_test_is_reported():
     assert untested([*RULES, module], LIMITS) == [module.__name__]
     words = Limit(module, "LIMIT", float, 0.4, 0.6, says=lambda finding: True)
     assert untested([*RULES, module], [*LIMITS, words]) == [module.__name__]
-    whole = Limit(module, "LIMIT", float, silent=0.4, named=0.6)
+    whole = Limit(module, "LIMIT", float, silent=0.4, faulty=0.6)
     assert untested([*RULES, module], [*LIMITS, whole]) == []
 
 
 def test_a_rule_that_is_never_silent_or_always_is_reported():
     module = planted()
-    assert wrong([Limit(module, "LIMIT", float, silent=0.4, named=0.6)]) == []
-    for silent, named in ((0.6, 0.7), (0.3, 0.4)):
-        assert len(wrong([Limit(module, "LIMIT", float, silent, named)])) == 1
+    assert wrong([Limit(module, "LIMIT", float, silent=0.4, faulty=0.6)]) == []
+    for silent, faulty in ((0.6, 0.7), (0.3, 0.4)):
+        assert len(wrong([Limit(module, "LIMIT", float, silent, faulty)])) == 1
 
 
 def test_a_limit_that_no_history_comes_near_is_reported(monkeypatch):
     module = planted()
-    near = Limit(module, "LIMIT", float, silent=0.4, named=0.6)
-    far = Limit(module, "LIMIT", float, silent=0.01, named=99.0)
+    near = Limit(module, "LIMIT", float, silent=0.4, faulty=0.6)
+    far = Limit(module, "LIMIT", float, silent=0.01, faulty=99.0)
     assert unnoticed(module, [near], monkeypatch) == []
     assert len(unnoticed(module, [far], monkeypatch)) == 2

@@ -23,7 +23,7 @@ from tests.diagnosis.rules.limits.of_layers import sampled, units, weights
 def provoked(rule):
     """The history of its first limit that shows the fault."""
     limit = next(limit for limit in LIMITS if limit.rule is rule)
-    return limit.history(limit.named)
+    return limit.history(limit.faulty)
 
 
 @pytest.mark.parametrize(

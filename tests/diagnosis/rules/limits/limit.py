@@ -13,7 +13,7 @@ RATE = 0.01
 
 @dataclass(frozen=True)
 class Limit:
-    """`history(named)` shows the fault, `history(silent)` lies just on the other side.
+    """`history(faulty)` shows the fault, `history(silent)` lies just on the other side.
 
     Both figures are written down here, not read from the rule, so that a limit that moves is seen.
     `constant` names the limit in the rule's module ("" for a literal or a kind), or, with a dot, in
@@ -25,12 +25,12 @@ class Limit:
     constant: str
     history: Callable[[Any], History]
     silent: Any
-    named: Any
+    faulty: Any
     says: Callable[[Finding], bool] | None = None
 
     def __str__(self) -> str:
         name = self.rule.__name__.rsplit(".", 1)[-1]
-        return f"{name}-{self.constant}-{self.silent}-{self.named}"
+        return f"{name}-{self.constant}-{self.silent}-{self.faulty}"
 
     def names(self, figure: Any) -> bool:
         finding = self.rule.rule(self.history(figure))

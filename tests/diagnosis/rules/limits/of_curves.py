@@ -115,49 +115,49 @@ def words(text):
 
 
 LIMITS = (
-    Limit(cannot_tell, "FALL", lambda x: ends(1 - x, 1 - x), silent=0.0202, named=0.0198),
-    Limit(cannot_tell, "FALL", held_out, silent=0.0202, named=0.0198),
-    Limit(cannot_tell, "ENOUGH", lambda n: ends(logs=n), silent=7, named=8),
+    Limit(cannot_tell, "FALL", lambda x: ends(1 - x, 1 - x), silent=0.0202, faulty=0.0198),
+    Limit(cannot_tell, "FALL", held_out, silent=0.0202, faulty=0.0198),
+    Limit(cannot_tell, "ENOUGH", lambda n: ends(logs=n), silent=7, faulty=8),
     # The mean of the last eighth, of two logs at least.
-    Limit(cannot_tell, "", lambda x: ends(x, 0.97, 0.97, logs=24), silent=0.99, named=1.01),
-    Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=8), silent=0.985, named=0.995),
-    Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=23), silent=0.985, named=0.995),
-    Limit(loss_spike, "TIMES", lambda x: spikes(20, height=x), silent=1.98, named=2.02),
+    Limit(cannot_tell, "", lambda x: ends(x, 0.97, 0.97, logs=24), silent=0.99, faulty=1.01),
+    Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=8), silent=0.985, faulty=0.995),
+    Limit(cannot_tell, "", lambda x: ends(x, 0.97, logs=23), silent=0.985, faulty=0.995),
+    Limit(loss_spike, "TIMES", lambda x: spikes(20, height=x), silent=1.98, faulty=2.02),
     Limit(  # of what a constant scores
         loss_spike,
         "LITTLE",
         lambda x: spikes(20, height=x, level=0.02, floors={"loss": 1.0}),
         silent=0.049,
-        named=0.051,
+        faulty=0.051,
     ),
-    Limit(loss_spike, "WINDOW", spikes, silent=9, named=10),
+    Limit(loss_spike, "WINDOW", spikes, silent=9, faulty=10),
     Limit(  # the median of the window, neither its mean nor its largest
         loss_spike,
         "",
         lambda n: spikes(20, height=2.1, before=[1.9] * n),
         silent=6,
-        named=4,
+        faulty=4,
     ),
     Limit(
-        loss_spike, "BACK", lambda n: spikes(20, after=[1.3] * n), silent=4, named=5, says=warning
+        loss_spike, "BACK", lambda n: spikes(20, after=[1.3] * n), silent=4, faulty=5, says=warning
     ),
     Limit(  # from the first log on
         loss_spike,
         "",
         lambda x: spikes(20, after=[x] + [1.3] * 5),
         silent=1.0,
-        named=1.3,
+        faulty=1.3,
         says=warning,
     ),
     Limit(
-        loss_spike, "", lambda x: spikes(20, after=[x] * 5), silent=1.09, named=1.11, says=warning
+        loss_spike, "", lambda x: spikes(20, after=[x] * 5), silent=1.09, faulty=1.11, says=warning
     ),
     Limit(
         loss_spike,
         "OFTEN",
         lambda n: spikes(*range(15, 15 + 20 * n, 20)),
         silent=2,
-        named=3,
+        faulty=3,
         says=words("such logs"),
     ),
     *(
@@ -166,10 +166,10 @@ LIMITS = (
             "A_PASS",
             lambda x: apart(20, 20, of_a_pass=x),
             silent,
-            named,
+            faulty,
             says=words("once in a pass"),
         )
-        for silent, named in ((0.69, 0.71), (1.41, 1.39))
+        for silent, faulty in ((0.69, 0.71), (1.41, 1.39))
     ),
     Limit(  # the median distance, not the mean
         loss_spike,
@@ -179,44 +179,44 @@ LIMITS = (
         (20, 20, 60),
         says=words("once in a pass"),
     ),
-    Limit(loss_unbounded, "DEEP", lambda x: falls(x, loss=1.0), silent=-2.95, named=-3.05),
-    Limit(loss_unbounded, "DEEP", lambda x: falls(x, first=1.0), silent=-2.95, named=-3.05),
-    Limit(loss_unbounded, "", lambda x: falls(x, loss=0.0), silent=-2.9e-6, named=-3.1e-6),
-    Limit(loss_unbounded, "", lambda n: falls(-10, logs=n, loss=1.0), silent=5, named=6),
-    Limit(loss_unbounded, "", slows, silent=0.49, named=0.51),
-    Limit(memorises, "WORSE", turned, silent=1.04, named=1.06),
-    Limit(memorises, "AFTER", lambda n: turned(after=n), silent=1, named=2),
-    Limit(memorises, "FALLEN", lambda x: turned(fallen=x), silent=0.91, named=0.89),
-    Limit(memorises, "PASSES", lambda x: turned(passes=x), silent=1.47, named=1.53),
-    Limit(memorises, "HALVED", stands, silent=0.51, named=0.49),
-    Limit(memorises, "STOOD", lambda x: stands(stood=x), silent=0.94, named=0.96),
-    Limit(memorises, "APART", lambda x: stands(apart=x), silent=2.95, named=3.05),
-    Limit(memorises, "AFTER", lambda n: stands(validations=n), silent=4, named=5),
-    Limit(memorises, "FALLEN", lambda x: at_once(loss=x), silent=0.46, named=0.44),
-    Limit(memorises, "", at_once, silent=0.99, named=1.01),
-    Limit(memorises_the_pool, "JUMP", lambda x: reloaded(x, x, x), silent=1.04, named=1.06),
+    Limit(loss_unbounded, "DEEP", lambda x: falls(x, loss=1.0), silent=-2.95, faulty=-3.05),
+    Limit(loss_unbounded, "DEEP", lambda x: falls(x, first=1.0), silent=-2.95, faulty=-3.05),
+    Limit(loss_unbounded, "", lambda x: falls(x, loss=0.0), silent=-2.9e-6, faulty=-3.1e-6),
+    Limit(loss_unbounded, "", lambda n: falls(-10, logs=n, loss=1.0), silent=5, faulty=6),
+    Limit(loss_unbounded, "", slows, silent=0.49, faulty=0.51),
+    Limit(memorises, "WORSE", turned, silent=1.04, faulty=1.06),
+    Limit(memorises, "AFTER", lambda n: turned(after=n), silent=1, faulty=2),
+    Limit(memorises, "FALLEN", lambda x: turned(fallen=x), silent=0.91, faulty=0.89),
+    Limit(memorises, "PASSES", lambda x: turned(passes=x), silent=1.47, faulty=1.53),
+    Limit(memorises, "HALVED", stands, silent=0.51, faulty=0.49),
+    Limit(memorises, "STOOD", lambda x: stands(stood=x), silent=0.94, faulty=0.96),
+    Limit(memorises, "APART", lambda x: stands(apart=x), silent=2.95, faulty=3.05),
+    Limit(memorises, "AFTER", lambda n: stands(validations=n), silent=4, faulty=5),
+    Limit(memorises, "FALLEN", lambda x: at_once(loss=x), silent=0.46, faulty=0.44),
+    Limit(memorises, "", at_once, silent=0.99, faulty=1.01),
+    Limit(memorises_the_pool, "JUMP", lambda x: reloaded(x, x, x), silent=1.04, faulty=1.06),
     Limit(  # in the median
-        memorises_the_pool, "JUMP", lambda x: reloaded(1.01, x, 2.0), silent=1.04, named=1.06
+        memorises_the_pool, "JUMP", lambda x: reloaded(1.01, x, 2.0), silent=1.04, faulty=1.06
     ),
-    Limit(memorises_the_pool, "RELOADS", lambda n: reloaded(*[1.2] * n), silent=2, named=3),
+    Limit(memorises_the_pool, "RELOADS", lambda n: reloaded(*[1.2] * n), silent=2, faulty=3),
     Limit(  # 5 of 7, 3 of 4
         memorises_the_pool,
         "SHARE",
         lambda rises: reloaded(*[1.2] * rises[0], *[0.9] * rises[1]),
         silent=(5, 2),
-        named=(3, 1),
+        faulty=(3, 1),
     ),
-    Limit(memorises_the_pool, "", uneven, silent=1.04, named=1.06),
+    Limit(memorises_the_pool, "", uneven, silent=1.04, faulty=1.06),
     # Two logs on either side of a reload, or it does not count; the last pool may be a part.
-    Limit(memorises_the_pool, "", lambda n: reloaded(1.2, 1.2, 1.2, last=n), silent=1, named=2),
+    Limit(memorises_the_pool, "", lambda n: reloaded(1.2, 1.2, 1.2, last=n), silent=1, faulty=2),
     Limit(
-        memorises_the_pool, "", lambda n: reloaded(1, 1.2, 1.2, 1.2, second=n), silent=1, named=2
+        memorises_the_pool, "", lambda n: reloaded(1, 1.2, 1.2, 1.2, second=n), silent=1, faulty=2
     ),
-    Limit(targets_redrawn, "FEW", lambda n: redrawn(samples=n), silent=65, named=64),
-    Limit(targets_redrawn, "SEEN", lambda n: redrawn(times=n), silent=19, named=20),
-    Limit(targets_redrawn, "LEFT", redrawn, silent=0.098, named=0.102),
-    Limit(targets_redrawn, "", lambda x: redrawn(targets=x), silent="fixed", named="drawn anew"),
-    Limit(loss_rises_with_growth, "RISE", grown, silent=1.09, named=1.11),
-    Limit(loss_rises_with_growth, "NEAR", lambda n: grown(2, before=n), silent=2, named=3),
+    Limit(targets_redrawn, "FEW", lambda n: redrawn(samples=n), silent=65, faulty=64),
+    Limit(targets_redrawn, "SEEN", lambda n: redrawn(times=n), silent=19, faulty=20),
+    Limit(targets_redrawn, "LEFT", redrawn, silent=0.098, faulty=0.102),
+    Limit(targets_redrawn, "", lambda x: redrawn(targets=x), silent="fixed", faulty="drawn anew"),
+    Limit(loss_rises_with_growth, "RISE", grown, silent=1.09, faulty=1.11),
+    Limit(loss_rises_with_growth, "NEAR", lambda n: grown(2, before=n), silent=2, faulty=3),
     Limit(loss_rises_with_growth, "", lambda heights: grown(*heights), (2, 1, 1), (2, 1)),
 )

@@ -50,14 +50,14 @@ def error(finding):
 
 
 LIMITS = (
-    Limit(activation_twice, "", lambda x: made(x, ENTROPY), silent="Addmm", named="Softmax"),
-    Limit(activation_twice, "", lambda x: made("Sigmoid", x), silent=BCE, named=LOGITS),
+    Limit(activation_twice, "", lambda x: made(x, ENTROPY), silent="Addmm", faulty="Softmax"),
+    Limit(activation_twice, "", lambda x: made("Sigmoid", x), silent=BCE, faulty=LOGITS),
     Limit(  # in spite of it, or not
         activation_twice,
         "contract.LEARNED",
         lambda x: made("Softmax", ENTROPY, left=x),
         silent=0.09,
-        named=0.11,
+        faulty=0.11,
         says=error,
     ),
     Limit(loss_does_not_fit_output, "YES_NO", lambda x: made("Addmm", LOGITS, high=x), 1.0, 1.1),
@@ -69,30 +69,30 @@ LIMITS = (
     Limit(
         loss_does_not_fit_output, "", lambda n: made("Addmm", ENTROPY, output_shape=(8, n)), 2, 1
     ),
-    Limit(loss_does_not_fit_output, "DISTANCES", classes, silent="cross_entropy", named="mse"),
+    Limit(loss_does_not_fit_output, "DISTANCES", classes, silent="cross_entropy", faulty="mse"),
     Limit(
         loss_does_not_fit_output,
         "contract.LEARNED",
         lambda x: classes(left=x),
         silent=0.09,
-        named=0.11,
+        faulty=0.11,
     ),
-    Limit(loss_does_not_fit_output, "", lambda n: classes(samples=n), silent=1, named=2),
-    Limit(loss_not_finite, "", mark, silent="loss-spike", named="loss-not-finite"),
-    Limit(no_hidden_activation, "", layers, silent=2, named=3),
+    Limit(loss_does_not_fit_output, "", lambda n: classes(samples=n), silent=1, faulty=2),
+    Limit(loss_not_finite, "", mark, silent="loss-spike", faulty="loss-not-finite"),
+    Limit(no_hidden_activation, "", layers, silent=2, faulty=3),
     Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(3, x), 0.09, 0.11),
     Limit(  # in the median of the last three samples
         no_hidden_activation, "", lambda x: layers(3, *[0.5] * 6, x, 0.05, 0.5), 0.09, 0.11
     ),
     Limit(output_activation, "BOUNDED", lambda x: made(x, ENTROPY), "LogSoftmax", "Relu"),
-    Limit(output_activation, "", lambda x: made("Tanh", x), silent=ENTROPY[:1], named=LOGITS),
-    Limit(output_activation, "", lambda x: made(x, BCE), silent="Sigmoid", named="Addmm"),
+    Limit(output_activation, "", lambda x: made("Tanh", x), silent=ENTROPY[:1], faulty=LOGITS),
+    Limit(output_activation, "", lambda x: made(x, BCE), silent="Sigmoid", faulty="Addmm"),
     Limit(
         output_activation,
         "",
         lambda x: made(x, ("NllLoss", "Log", "Clamp")),
         silent="Div",
-        named="Addmm",
+        faulty="Addmm",
     ),
     # A twentieth of the range may lie out of reach: here the range is 1 + x, or 2 + x.
     *(
