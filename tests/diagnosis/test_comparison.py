@@ -1,5 +1,8 @@
 """Cells beside each other: what can be blamed on a setting, and what is the noise of seeds."""
 
+import math
+from statistics import NormalDist
+
 import pytest
 
 from famulus.diagnosis.comparison import Compared, compare, differences, settings
@@ -47,6 +50,26 @@ def test_seeds_and_threads_are_no_settings():
 def test_a_difference_is_held_against_the_spread_of_replicates(other, found):
     runs = [run(1.0), run(1.05, seed=1)]
     runs += [run(v, batch=256, seed=n) for n, v in enumerate(other)]
+    assert causes(runs) == found
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 6), (6, 3)])
+@pytest.mark.parametrize(("errors", "found"), [(1.98, ["within-the-noise"]), (2.02, [])])
+def test_means_two_standard_errors_apart_are_no_noise(n, m, errors, found):
+    """The error of a difference of means: sqrt(s^2 / n + t^2 / m), each with n - 1."""
+
+    def replicates(mean, sd, count):
+        """Quantiles of a normal distribution, so that mean, middle and ends differ in nothing
+        but their spread; one far out makes the middle no mean."""
+        quantiles = [NormalDist().inv_cdf((k + 0.5) / count) for k in range(count)]
+        quantiles[-1] *= 2
+        middle = sum(quantiles) / count
+        size = math.sqrt(sum((q - middle) ** 2 for q in quantiles) / (count - 1))
+        return [mean + sd * (q - middle) / size for q in quantiles]
+
+    apart = errors * math.sqrt(0.01**2 / n + 0.03**2 / m)
+    runs = [run(v, seed=k) for k, v in enumerate(replicates(1.0, 0.01, n))]
+    runs += [run(v, batch=256, seed=k) for k, v in enumerate(replicates(1 + apart, 0.03, m))]
     assert causes(runs) == found
 
 

@@ -113,3 +113,14 @@ def test_the_best_constant_is_what_an_optimizer_finds(name, targets, loss):
     assert constant_loss(name, targets, 4) == pytest.approx(
         float(loss(constant.detach())), rel=1e-3
     )
+
+
+@pytest.mark.parametrize("samples", [11, 12])
+def test_the_best_constant_of_absolute_errors_is_found_by_trying_all(samples):
+    """The least of a sum of distances lies at one of the values, in each column."""
+    skewed = REAL[:samples].exp() ** 2  # far from symmetric: the mean is another answer
+    tried = (skewed[:, None] - skewed[None]).abs().mean(0)  # value x column
+    best = float(tried.min(0).values.mean())
+    assert constant_loss("l1", skewed, 4) == pytest.approx(best, rel=1e-6)
+    at_mean = float((skewed - skewed.mean(0)).abs().mean())
+    assert at_mean > 1.1 * best  # the control

@@ -71,6 +71,22 @@ def test_the_last_word_of_a_control_counts():
     assert diagnose(trained(0.2, events=events)) == []
 
 
+@pytest.mark.parametrize("name", ["overfit one batch", "input", "learning rate"])
+@pytest.mark.parametrize(("score", "refuted"), [(0.69, True), (0.71, False)])
+def test_a_run_that_has_learned_refutes_a_control_of_a_few_steps(name, score, refuted):
+    """By more than three tenths of what a constant scores."""
+    at = {"step": 16, "inputs": 1024}
+    events = [
+        {"kind": "floor", "score": "loss", "value": 1.0, "means": "best constant"},
+        {"kind": "val", **at, "values": {"loss": score}},
+    ]
+    short = CONTROL | {"name": name, "verdict": "failed"}
+    found = diagnose(trained(0.2, events=[*events, short]))
+    assert [f.cause for f in found] == ([] if refuted else ["input-unused"])
+    whole = CONTROL | {"verdict": "failed"}  # of another control: no training speaks against it
+    assert diagnose(trained(0.2, events=[*events, whole])) != []
+
+
 def test_a_loss_that_does_not_fall_and_nobody_knows_why():
     (found,) = diagnose(trained(0.499))
     assert (found.cause, found.severity) == ("cannot-tell", "info")

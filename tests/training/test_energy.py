@@ -170,6 +170,14 @@ def test_packages_are_added_and_wrap_around(tmp_path):
     assert 0 < source.every_s <= 262  # soon enough to see each wrap of 262 kJ at a kilowatt
 
 
+@pytest.mark.parametrize(("joules", "every_s"), [(30_000, 30.0), (262_143, 60.0)])
+def test_a_counter_is_read_before_a_kilowatt_could_wrap_it_and_once_a_minute(
+    tmp_path, joules, every_s
+):
+    zone(tmp_path, "intel-rapl:0", "package-0", 0, joules * 1_000_000)
+    assert rapl.open_packages(tmp_path).every_s == pytest.approx(every_s)
+
+
 def test_without_readable_packages_there_is_no_meter(tmp_path):
     assert rapl.open_packages(tmp_path / "none") is None
     zone(tmp_path, "intel-rapl:0", "psys", 1)

@@ -63,3 +63,20 @@ def test_auto_takes_what_pays(monkeypatch, seconds, chosen):
 
     found = choose("auto", nn.Conv3d(1, 2, 3), {}, step, torch.device("cpu"))
     assert (found.name, found.channels_last, found.gain) == chosen
+
+
+@pytest.mark.parametrize("hiccup", [100.0, 0.001])
+def test_one_pass_that_takes_long_or_no_time_decides_nothing(monkeypatch, hiccup):
+    """The median of the passes: neither their mean, nor the fastest, nor the slowest."""
+    clock, passes = [0.0], {}
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+
+    def step(net, batch, candidate):
+        key = candidate.name, candidate.channels_last
+        passes[key] = passes.get(key, 0) + 1
+        usual = 0.5 if key == ("bf16", True) else 1.0
+        odd = key == (("bf16", True) if hiccup > 1 else ("fp32", False))
+        clock[0] += hiccup if odd and passes[key] in (1, 3, 4) else usual  # the first warms up
+
+    found = choose("auto", nn.Conv3d(1, 2, 3), {}, step, torch.device("cpu"))
+    assert (found.name, found.channels_last, found.gain) == ("bf16", True, 2.0)

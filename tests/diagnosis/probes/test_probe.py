@@ -229,6 +229,21 @@ def test_a_batch_is_described():
     assert batch["targets"]["spread"] == close(spread)
     assert batch["same"]["spread"] < 1e-6
     assert (batch["ids"]["min"], batch["ids"]["max"], batch["ids"]["mean"]) == (0, 3, 1.5)
+    assert batch["ids"]["std"] == close(1.25**0.5)  # of all four, not of a sample of them
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "share"),
+    [
+        ("Tanh", (-0.98, -0.96, 0.96, 0.98), 0.5),
+        ("Sigmoid", (0.019, 0.021, 0.979, 0.981), 0.5),
+        ("Hardtanh", (-1.0, -0.99, 0.99, 1.0), 0.5),
+        ("ReLU", (0.0, 5.0), None),
+    ],
+)
+def test_the_flat_part_of_an_activation_begins_where_its_slope_ends(kind, values, share):
+    part = probe_outputs.flat_part(kind, torch.tensor(values))
+    assert (None if part is None else float(part)) == share
 
 
 class Odd(nn.Module):

@@ -1,5 +1,7 @@
 """Against sums over cell means by hand, least squares written out, and the journal's own table."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from benchmarks.reference_rows import read
@@ -124,6 +126,30 @@ def test_noise_alone_leads_nowhere():
     found = analyse(grid(lambda i, j: 5.0), "y", ["a", "b"], log=False)
     assert min(effect.p for effect in found.effects) > 0.01
     assert found.lead < 0.95
+
+
+@pytest.mark.parametrize(("a", "b", "rest"), [(4.0, 1.0, 1.2), (3.0, 1.0, 1.2)])
+def test_the_lead_counts_residuals_at_the_size_that_they_had_before_the_fit(a, b, rest):
+    """Four cells and three numbers fitted leave one degree of freedom: residuals of the noise's
+    size times sqrt(df / n) = 1/2. Drawn anew they must be twice as large. Each draw is one of two
+    values, so that all 16 outcomes can be written out."""
+
+    def leads(size):
+        wins = 0
+        for signs in product((-1.0, 1.0), repeat=4):
+            y = np.array([[0, b], [a, a + b]]) + size * np.reshape(signs, (2, 2))
+            wins += abs((y[1] - y[0]).mean()) > abs((y[:, 1] - y[:, 0]).mean())
+        return wins / 16
+
+    rows = [
+        {"a": i, "b": j, "y": a * i + b * j + rest * (-1) ** (i + j)}
+        for i, j in product((0, 1), repeat=2)
+    ]
+    found = analyse(rows, "y", ["a", "b"], log=False)
+    assert found.residual_df == 1
+    for larger in (1.0, (4 / 3) ** 0.5, 4.0) if a == 4 else (1.0, (4 / 3) ** 0.5):
+        assert abs(leads(larger * rest) - leads(2 * rest)) >= 0.125  # the control
+    assert found.lead == pytest.approx(leads(2 * rest), abs=0.06)  # of 400 draws: .02
 
 
 def test_interactions_stand_apart_from_noise():

@@ -1,7 +1,10 @@
 """Pairs and noise against the tiles journal."""
 
+import math
+
 import pytest
 from benchmarks.reference_rows import read
+from scipy import stats
 
 from famulus.journal.facts import effects
 from tests.journal.runs import group
@@ -37,6 +40,34 @@ def test_noise_decides_what_may_be_ranked():
     assert effects.distinguishable(near, apart, "val/loss", every)
     alone = [group({"a": 1}, 0.1), group({"a": 2}, 0.2)]
     assert effects.distinguishable(*alone, "val/loss", alone) is None
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0])
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (2, 8), (8, 2)])
+@pytest.mark.parametrize(("near", "told"), [(0.99, False), (1.01, True)])
+def test_means_are_told_apart_from_the_95th_percentile_of_their_difference_on(
+    level, n, m, near, told
+):
+    """Of N(0, s) each: s sqrt(1/n + 1/m), s pooled with one degree of freedom lost a group.
+
+    Around zero the noise is absolute; far above it, relative to each mean, which are near enough.
+    """
+    s = 1e-4
+    limit = stats.norm.ppf(0.975) * s * math.sqrt(1 / n + 1 / m)
+
+    def scattered(mean, count):
+        """Pairs around the mean, whose squares add up to s^2 (count - 1)."""
+        size = s * math.sqrt((count - 1) / count)
+        return [mean + size * (-1) ** k for k in range(count)]
+
+    low, high = (
+        group({"a": 1}, *scattered(level, n)),
+        group({"a": 2}, *scattered(level + near * limit, m)),
+    )
+    every = [low, high]
+    assert effects.positive(every, "val/loss") == (level > 0)
+    assert effects.pooled_spread(every, "val/loss", level > 0) == pytest.approx(s, rel=1e-3)
+    assert effects.distinguishable(low, high, "val/loss", every) is told
 
 
 def test_scores_around_zero_have_absolute_noise():

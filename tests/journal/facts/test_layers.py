@@ -47,7 +47,7 @@ def test_events_become_arrays_and_gaps_stay_gaps():
 
 def test_many_samples_are_thinned_and_the_ends_stay():
     read = facts.read([event(step, layer("a")) for step in range(1000)])
-    assert len(read.step) == facts.MOST
+    assert len(read.step) == 48
     assert (read.step[0], read.step[-1]) == (0, 999)
 
 
@@ -65,6 +65,24 @@ def test_many_samples_are_thinned_and_the_ends_stay():
 def test_why_a_layer_has_no_update(changes, says):
     read = facts.read([event(0, layer("a", **changes))])
     assert read.trouble(0) == says
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "says"),
+    [
+        ((1.0, 9.9), False, ""),  # ten times
+        ((1.0, 10.1), False, "x 10.1"),
+        ((0.2, 3.0, 1.0), False, "x 15"),  # the least and the largest of all
+        ((0.0, 1e-9), False, "0 in one"),
+        ((0.0, 0.0), False, ""),
+        ((0.2, 0.44), True, ""),  # a quarter
+        ((0.2, 0.46), True, "0.2 to 0.46"),
+        ((0.5, None), True, ""),
+        ((0.5, float("nan")), False, ""),
+    ],
+)
+def test_what_is_much_between_two_runs(values, share, says):
+    assert facts.much(values, share) == says
 
 
 def test_bars_are_logarithmic():

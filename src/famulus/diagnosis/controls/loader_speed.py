@@ -12,6 +12,20 @@ LIMIT = 0.25  # share of a step spent waiting
 FETCHED, FEWEST = 20, 4  # batches timed
 
 
+def loader_speed(fetch_s: float, step_s: float, batch: int) -> Control:
+    """Seconds of one batch from the feeder, and of one step on a cached one."""
+    share = fetch_s / (fetch_s + step_s)
+    figures = {"fetch_s": fetch_s, "step_s": step_s, "wait_share": share}
+    text = (
+        f"loader {batch / fetch_s:,.0f} inputs/s, training step {batch / step_s:,.0f} inputs/s:"
+        f" {share:.1%} of the time would be waiting"
+    )
+    if share < LIMIT:
+        return Control(NAME, "ok", text, figures=figures)
+    remedy = "training.workers: 4, or convert the set once (famulus data convert)"
+    return Control(NAME, "warning", text, remedy, figures, "loader-bound")
+
+
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     training, net, batch = bench.training, bench.net(), next(iter(bench.fed(1)))
     count = int(min(FETCHED, max(FEWEST, limit_s / 2 / bench.step_s)))
@@ -19,17 +33,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     with Feeder(*stream, workers=training.workers) as feeder:
         fetch_s = _median(lambda: next(feeder), bench, count)
     step_s = _median(lambda: net.parts(batch)["total"].backward(), bench, count)
-    share = fetch_s / (fetch_s + step_s)
-    figures = {"fetch_s": fetch_s, "step_s": step_s, "wait_share": share}
-    text = (
-        f"loader {training.batch / fetch_s:,.0f} inputs/s, training step"
-        f" {training.batch / step_s:,.0f} inputs/s: {share:.1%} of the time would be waiting"
-    )
-    if share < LIMIT:
-        yield Control(NAME, "ok", text, figures=figures)
-    else:
-        remedy = "training.workers: 4, or convert the set once (famulus data convert)"
-        yield Control(NAME, "warning", text, remedy, figures, "loader-bound")
+    yield loader_speed(fetch_s, step_s, training.batch)
 
 
 def _median(work: Callable[[], object], bench: Bench, count: int) -> float:

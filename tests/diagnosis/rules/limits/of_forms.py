@@ -1,0 +1,110 @@
+"""Limits of the rules that read what net and loss are made of, and of marks."""
+
+from famulus.diagnosis.rules import (
+    activation_twice,
+    loss_does_not_fit_output,
+    loss_not_finite,
+    no_hidden_activation,
+    output_activation,
+)
+from tests.diagnosis.rules.limits.limit import Limit, run
+
+BCE = ("BinaryCrossEntropy",)
+LOGITS = ("BinaryCrossEntropyWithLogits",)
+ENTROPY = ("NllLoss", "LogSoftmax")
+
+
+def made(output, loss, low=0.0, high=1.0, form=None, **forms):
+    """Two samples of a loop whose net ends in `output`; targets from `low` to `high`."""
+    batch = {"targets": {"min": low, "max": high, "finite": True}}
+    probe = {"step": 1, "layers": [], "batch": batch, "forms": {"loss": form, **forms}}
+    return run(facts={"graph": {"output": output, "loss": loss}}, probes=[probe] * 2)
+
+
+def reach(output, low=0.0, high=0.0):
+    """A distance to targets that reach from `low` to `high`."""
+    return made(output, ("MseLoss",), low, high, form="mse")
+
+
+def layers(direct=3, *left):
+    """Of a net whose samples leave these shares of a constant's error."""
+    history = made("Addmm", ("MseLoss",))
+    forms = [{"loss": "mse", "left": share} for share in left]
+    history.probes[:] = [history.probes[0] | {"forms": form} for form in forms]
+    history.facts["graph"] |= {"pairs": 3, "direct": direct}
+    return history
+
+
+def classes(loss="mse", left=0.5, samples=2):
+    history = made("Addmm", ("MseLoss",), form=loss, targets="classes", left=left)
+    del history.probes[samples:]
+    return history
+
+
+def mark(what):
+    return run(marks=[{"what": what, "text": "total = nan", "step": 3}])
+
+
+def error(finding):
+    return finding.severity == "error"
+
+
+LIMITS = (
+    Limit(activation_twice, "", lambda x: made(x, ENTROPY), silent="Addmm", faulty="Softmax"),
+    Limit(activation_twice, "", lambda x: made("Sigmoid", x), silent=BCE, faulty=LOGITS),
+    Limit(  # in spite of it, or not
+        activation_twice,
+        "contract.LEARNED",
+        lambda x: made("Softmax", ENTROPY, left=x),
+        silent=0.09,
+        faulty=0.11,
+        says=error,
+    ),
+    Limit(loss_does_not_fit_output, "YES_NO", lambda x: made("Addmm", LOGITS, high=x), 1.0, 1.1),
+    Limit(loss_does_not_fit_output, "", lambda x: made("Addmm", LOGITS, high=1 + x), 0.5e-6, 2e-6),
+    Limit(loss_does_not_fit_output, "", lambda x: made("Addmm", BCE, low=-x), 0.5e-6, 2e-6),
+    Limit(
+        loss_does_not_fit_output, "NORMALISED", lambda x: made(x, ("NllLoss",)), "Log", "Softmax"
+    ),
+    Limit(
+        loss_does_not_fit_output, "", lambda n: made("Addmm", ENTROPY, output_shape=(8, n)), 2, 1
+    ),
+    Limit(loss_does_not_fit_output, "DISTANCES", classes, silent="cross_entropy", faulty="mse"),
+    Limit(
+        loss_does_not_fit_output,
+        "contract.LEARNED",
+        lambda x: classes(left=x),
+        silent=0.09,
+        faulty=0.11,
+    ),
+    Limit(loss_does_not_fit_output, "", lambda n: classes(samples=n), silent=1, faulty=2),
+    Limit(loss_not_finite, "", mark, silent="loss-spike", faulty="loss-not-finite"),
+    Limit(no_hidden_activation, "", layers, silent=2, faulty=3),
+    Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(3, x), 0.09, 0.11),
+    Limit(  # in the median of the last three samples
+        no_hidden_activation, "", lambda x: layers(3, *[0.5] * 6, x, 0.05, 0.5), 0.09, 0.11
+    ),
+    Limit(output_activation, "BOUNDED", lambda x: made(x, ENTROPY), "LogSoftmax", "Relu"),
+    Limit(output_activation, "", lambda x: made("Tanh", x), silent=ENTROPY[:1], faulty=LOGITS),
+    Limit(output_activation, "", lambda x: made(x, BCE), silent="Sigmoid", faulty="Addmm"),
+    Limit(
+        output_activation,
+        "",
+        lambda x: made(x, ("NllLoss", "Log", "Clamp")),
+        silent="Div",
+        faulty="Addmm",
+    ),
+    # A twentieth of the range may lie out of reach: here the range is 1 + x, or 2 + x.
+    *(
+        Limit(output_activation, "REACH", lambda x, a=a: reach(a, -x, 1.0), 0.051, 0.055)
+        for a in ("Sigmoid", "Softmax", "Relu", "Softplus", "Threshold")
+    ),
+    *(
+        Limit(output_activation, "REACH", lambda x, a=a: reach(a, 0.0, 1.0 + x), 0.051, 0.055)
+        for a in ("Sigmoid", "Softmax")
+    ),
+    Limit(output_activation, "REACH", lambda x: reach("Tanh", -1.0, 1.0 + x), 0.103, 0.108),
+    Limit(output_activation, "REACH", lambda x: reach("Tanh", -1.0 - x, 1.0), 0.103, 0.108),
+    Limit(output_activation, "REACH", lambda x: reach("LogSoftmax", -1.0, x), 0.051, 0.055),
+    Limit(output_activation, "BEYOND", lambda x: reach("Relu", -x, 1.0), 0.051, 0.055),
+)
