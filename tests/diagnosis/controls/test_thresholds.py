@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from famulus.config.schema import Optimizer
 from famulus.diagnosis.controls import learning_rate as rates
 from famulus.diagnosis.controls.bench import Fit
 from famulus.diagnosis.controls.duplicates import Copies, copies, duplicates
@@ -124,7 +125,7 @@ def judged(tried, summed=1e6, lr=1e-5, optimizer="sgd", updates=1000, suggestion
         last, distance = tried(rate)
         return rates.Tried(1.0, last, distance)
 
-    return rates.rate(sweep, trial, rates.Budget(optimizer, lr, summed, updates))
+    return rates.rate(sweep, trial, Optimizer(name=optimizer, lr=lr), summed, updates)
 
 
 def near_the_suggestion(rate):
