@@ -93,6 +93,29 @@ def watched(way, tmp_path, monkeypatch, kind=LocalFiles):
     return watch.wrong(target)
 
 
+def synced_folders(watch):
+    return {call[1] for call in watch.calls if call[0] == "synced" and call[2] is None}
+
+
+@pytest.mark.parametrize("way", [write, create, copy_in])
+def test_folders_that_are_made_on_the_way_last_too(way, tmp_path, monkeypatch):
+    """The name of a new folder stands in the one above it, up to what was there before."""
+    files, watch = LocalFiles(tmp_path / "deep" / "store"), Watch(monkeypatch)
+    way(files, tmp_path)
+    holders = (files.folder, files.folder.parent, tmp_path)
+    assert {holder.stat().st_ino for holder in holders} <= synced_folders(watch)
+
+
+def test_a_move_lasts_on_either_side(tmp_path, monkeypatch):
+    files = LocalFiles(tmp_path)
+    files.write("run/b", DATA)
+    (tmp_path / "elsewhere").mkdir()
+    watch = Watch(monkeypatch)
+    files.move("run/b", "elsewhere/a")
+    folders = (tmp_path / "run", tmp_path / "elsewhere")
+    assert synced_folders(watch) == {folder.stat().st_ino for folder in folders}
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_data_are_synced_before_the_name_and_the_folder_after_it(way, tmp_path, monkeypatch):
     assert watched(way, tmp_path, monkeypatch) == ""

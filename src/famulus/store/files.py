@@ -74,6 +74,15 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes `folder` and what is missing above it; each new name lasts through a power cut."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(n for n, one in enumerate(missing) if one.is_dir())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
 class LocalFiles:
     """A folder of this machine, or one that is mounted here."""
 
@@ -171,7 +180,8 @@ class LocalFiles:
     def move(self, old: str, new: str) -> None:
         with told("move", self._name(old)):
             os.replace(self.folder / old, self.folder / new)
-            sync_folder((self.folder / new).parent)
+            for folder in dict.fromkeys(((self.folder / new).parent, (self.folder / old).parent)):
+                sync_folder(folder)
 
     def remove(self, path: str) -> None:
         """A file, or a folder with all that it holds; nothing if it is missing."""
@@ -209,7 +219,7 @@ class LocalFiles:
         temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
         try:
             with told("write", str(target)):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent)
                 yield temporary, target
                 sync_folder(target.parent)
         except FileNotFoundError as error:  # the folder was removed meanwhile
