@@ -41,7 +41,7 @@ def ratio(layer: Layer) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def learned(history: History, share: float = 0.9) -> bool | None:
+def beats_constant(history: History, share: float) -> bool | None:
     """Whether the last validation is clearly below what a constant scores; None if unknown.
 
     Of a monitored loop that is not validated: what its last batches say (`contract.left`).

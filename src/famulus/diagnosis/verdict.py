@@ -10,14 +10,14 @@ from types import ModuleType
 from famulus.diagnosis import rules
 from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
 from famulus.diagnosis.history import Event, Finding, History
-from famulus.diagnosis.layers import learned
+from famulus.diagnosis.layers import beats_constant
 from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
 GRAVE = ("warning", "error")
 # Controls of a few steps: what they made feared, a whole run that learned has refuted.
 SHORT = ("overfit one batch", "input", "learning rate")
-LEARNED = 0.7  # of what a constant scores
+REFUTED = 0.7  # of what a constant scores
 # Bit for bit the same answer to zeros: no state of training, but how the net is made.
 DEAF = ("predicts-the-mean", "cannot-overfit")
 EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"),
@@ -43,7 +43,7 @@ def diagnose(history: History) -> list[Finding]:
     """
     named = [module.rule(history) for module in _modules() if module is not cannot_tell]
     controls = history.controls
-    if learned(history, LEARNED):
+    if beats_constant(history, REFUTED):
         controls = [event for event in controls if event["name"] not in SHORT]
     if any("wait" in event for event in history.train):  # measured while it ran
         controls = [event for event in controls if event.get("cause") != "loader-bound"]

@@ -4,7 +4,7 @@ Limit as AutoTrainer's and SageMaker Debugger's: most of a layer, at two samples
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers, learned
+from famulus.diagnosis.layers import RECTIFYING, Layer, beats_constant, last_layers
 
 CAUSE = "dead-units"
 SUMMARY = "most units of a layer are zero for every input"
@@ -19,7 +19,7 @@ def _dead(layer: Layer) -> float:
 
 
 def rule(history: History) -> Finding | None:
-    if len(history.probes) < 3 or learned(history, 0.7):
+    if len(history.probes) < 3 or beats_constant(history, 0.7):
         return None
     before = {v["name"]: v for v in last_layers(history, 1)}
     dead = [

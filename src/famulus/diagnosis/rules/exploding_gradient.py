@@ -3,7 +3,7 @@
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import learned, with_weights
+from famulus.diagnosis.layers import beats_constant, with_weights
 
 CAUSE = "exploding-gradient"
 SUMMARY = "gradients grow on their way to the first layers, or from step to step"
@@ -22,7 +22,7 @@ def rule(history: History) -> Finding | None:
             sizes.append((max(v["grad"] for v in layers), probe["step"]))
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
-    if len(sizes) < 3 or learned(history, 0.95) is True:
+    if len(sizes) < 3 or beats_constant(history, 0.95) is True:
         return None
     start = median(s for s, _ in sizes[:3])
     most, step = max(sizes)

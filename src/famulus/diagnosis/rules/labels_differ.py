@@ -6,7 +6,7 @@ from famulus.diagnosis.history import Finding, History
 
 CAUSE = "labels-differ"
 SUMMARY = "training and validation number their classes differently"
-LEARNED = 0.6  # training loss over what a constant scores
+FITTED = 0.6  # training loss over what a constant scores
 SIGMAS = 3.0
 
 
@@ -22,7 +22,7 @@ def rule(history: History) -> Finding | None:
     chance = math.exp(-start)
     noise = math.sqrt(chance * (1 - chance) / samples)
     trained = float(history.train[-1]["values"]["total"])
-    if trained > LEARNED * floor or loss < floor or accuracy > chance - SIGMAS * noise:
+    if trained > FITTED * floor or loss < floor or accuracy > chance - SIGMAS * noise:
         return None
     return Finding(
         CAUSE,

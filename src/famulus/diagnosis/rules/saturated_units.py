@@ -5,7 +5,7 @@ The last activation may well be there: black pixels and sure answers are.
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import SQUASHING, last_layers, learned
+from famulus.diagnosis.layers import SQUASHING, beats_constant, last_layers
 
 CAUSE = "saturated-units"
 SUMMARY = "most outputs of a tanh or sigmoid lie in its flat part"
@@ -16,7 +16,7 @@ MOST = 0.75  # whatever is learned, at the first sample and at the last
 def rule(history: History) -> Finding | None:
     if len(history.probes) < 2:
         return None
-    limit = MOST if learned(history, 0.7) else SHARE
+    limit = MOST if beats_constant(history, 0.7) else SHARE
     layers = last_layers(history)
     inner = {v["name"] for v in layers[:-1]}
     from_start = limit == MOST

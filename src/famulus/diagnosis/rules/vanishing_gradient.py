@@ -7,7 +7,7 @@ only where the net has not learned, and where the first layers lag behind by a f
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import learned, with_weights
+from famulus.diagnosis.layers import beats_constant, with_weights
 
 CAUSE = "vanishing-gradient"
 SUMMARY = "gradients shrink on their way to the first layers, which learn nothing"
@@ -21,7 +21,7 @@ def rule(history: History) -> Finding | None:
         layers = with_weights(probe["layers"])
         if len(layers) >= LAYERS:
             found.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
-    if len(found) < 3 or learned(history, 0.95) is not False:
+    if len(found) < 3 or beats_constant(history, 0.95) is not False:
         return None
     typical = median(f for f, _, _ in found)
     if typical > FACTOR:

@@ -102,7 +102,7 @@ LIMITS = (
     Limit(features_not_centred, "ALIKE", lambda x: products(cosine=x), silent=0.49, faulty=0.51),
     Limit(features_not_centred, "NEAR", lambda x: products(loss=x), silent=0.89, faulty=0.91),
     Limit(features_not_centred, "HEADS", lambda x: products(head=x), silent="pair", faulty="dot"),
-    Limit(labels_differ, "LEARNED", lambda x: classes(total=x), silent=0.61, faulty=0.59),
+    Limit(labels_differ, "FITTED", lambda x: classes(total=x), silent=0.61, faulty=0.59),
     Limit(labels_differ, "SIGMAS", lambda x: classes(accuracy=x), silent=0.0705, faulty=0.0695),
     Limit(labels_differ, "", lambda x: classes(loss=x), silent=0.99, faulty=1.01),
     Limit(one_degree_of_freedom, "EQUAL", lambda x: steps(1, x, 0), silent=1.02e-3, faulty=0.98e-3),
