@@ -139,6 +139,55 @@ def test_classes_and_candidates_have_their_floors():
     assert found["loss"] == pytest.approx(math.log(32), abs=1e-5)
 
 
+class Flattened(nn.Module):
+    """An embedding of which everything is known: the picture itself."""
+
+    def forward(self, image, sources=None):
+        return image.flatten(1)
+
+
+def asked(batch):
+    """float64 BD of the pictures and of their other views, B of their own weights."""
+    own, views = (t.flatten(1).double() for t in (batch["image"], batch["sources"][:, 0]))
+    return own, views, batch["weights"][:, 0].double()
+
+
+def spelled(own, views, weight, temperature):
+    """Nats of w x_i + (1 - w) x_(i-1) against all views, one by one: w of them ask for view i."""
+    total = 0.0
+    for i in range(len(own)):
+        mixture = weight[i] * own[i] + (1 - weight[i]) * own[i - 1]
+        cosine = views @ mixture / views.norm(dim=1) / mixture.norm()
+        log_p = (cosine / temperature).log_softmax(0)
+        total -= float(weight[i] * log_p[i] + (1 - weight[i]) * log_p[i - 1])
+    return total / len(own)
+
+
+def test_a_mixture_belongs_to_its_own_by_its_weight_and_to_its_partner_by_the_rest():
+    task, _ = make("contrastive", mixed=2, alpha=0.5)
+    batch, temperature = next(iter(held_out(task, 32))), task.config.loss.temperature
+    own, views, weight = asked(batch)
+    loss = task.loss(Flattened(), batch, AT)["total"].item()
+    assert loss == pytest.approx(spelled(own, views, weight, temperature), rel=1e-5)
+    assert weight.min() >= 0.5  # what is asked for, `accuracy`, is the heavier of both
+    assert weight.min() < 0.8
+    for wrong in (1 - weight, torch.ones_like(weight)):  # swapped, and not mixed at all
+        assert abs(loss - spelled(own, views, wrong, temperature)) > 0.01
+    asks = spelled(own, views.roll(-1, 0), 1 - weight, temperature)  # pictures right, answers not
+    assert abs(loss - asks) > 0.01
+
+
+def test_pictures_that_are_not_mixed_are_asked_for_in_both_directions():
+    task, _ = make("contrastive")
+    batch, temperature = next(iter(held_out(task, 32))), task.config.loss.temperature
+    own, views, weight = asked(batch)
+    there, back = (spelled(a, b, weight, temperature) for a, b in ((own, views), (views, own)))
+    loss = task.loss(Flattened(), batch, AT)["total"].item()
+    assert (weight == 1).all()
+    assert loss == pytest.approx((there + back) / 2, rel=1e-6)
+    assert abs(there - back) > 1e-3 * loss
+
+
 def test_frozen_targets_are_learned_by_heart_and_drawn_ones_are_not():
     """The journal's overfit test drew new targets at every access."""
     last = {}
