@@ -1,0 +1,183 @@
+"""Weights of ink edges and the mask, from the fragment to the loss: written out corner by corner.
+
+Shapes: B cubes, D H W a cube (z, y, x), Y X the fragment.
+"""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from famulus.feed.streams import sample_seeds
+from famulus.nets.autoencoder import Reconstruction
+from famulus.tasks.base import Position
+from famulus.tasks.scroll import cube_field, cubes
+from famulus.tasks.scroll.ink_loss import auc_spread, judged
+from famulus.tasks.scroll.scroll import ScrollConfig, ScrollTask
+from famulus.volumes.bricks import Flat
+from famulus.volumes.open import Fragment
+from tests.tasks.scroll.pairs import auc_of
+
+AT = Position(0, 0, 0, 0)
+SHAPE, SIZE, EDGES = (6, 40, 52), (6, 8, 8), 0.6
+INDEX = np.arange(48)
+SEEDS = sample_seeds(3, 0, INDEX)
+
+
+class PlaneOfLogits(nn.Module):
+    """Two known outputs of every voxel: its own value, and its value as a logit of ink."""
+
+    def forward(self, image, noise=None):
+        zeros = torch.zeros(len(image), 1)
+        return Reconstruction(torch.cat([image + 0.5, image], 1), zeros, zeros + 2, zeros)
+
+
+def fragment():
+    random = np.random.default_rng(0)
+    labels = np.zeros(SHAPE[1:], np.uint8)
+    labels[10:22, 28:40] = 1
+    mask = np.ones(SHAPE[1:], bool)
+    mask[:9], mask[24:30, 10:32], mask[:, 44:] = False, False, False
+    return Fragment("test", Flat(random.normal(0, 60, SHAPE).astype(np.float32), "f"), mask, labels)
+
+
+def source(made, augment=False, field=None):
+    field = field or cube_field.make_field(made, made.mask, SIZE, EDGES, cover=0.6)
+    return cubes.CubeSource(made, field, cubes.Scale(5.0, 30.0), 64, augment=augment)
+
+
+def drawn(made, **more):
+    cubes_of = source(made, **more)
+    return cubes_of.finish(cubes_of.gather(INDEX, SEEDS), SEEDS)
+
+
+def fair(made):
+    """float64 YX: u / Q, how often a pixel is met by uniform cubes over how often by these."""
+    field = source(made).field
+    share = np.diff(field.cumulative, prepend=0)
+    uniform, skewed = np.zeros(SHAPE[1:]), np.zeros(SHAPE[1:])
+    for p, place in zip(share / share.sum(), field.places, strict=True):
+        y, x = divmod(int(place), SHAPE[2])
+        uniform[y : y + SIZE[1], x : x + SIZE[2]] += 1 / len(share)
+        skewed[y : y + SIZE[1], x : x + SIZE[2]] += p
+    ratio = np.divide(uniform, skewed, out=np.zeros(SHAPE[1:]), where=skewed > 1e-12)
+    return np.where(made.mask, np.minimum(ratio, 1 / (1 - EDGES)), 0.0)
+
+
+def written_out(made, weight_YX, term):
+    """The loss from the fragment alone, float64: `term` of p, labels and weights, all cubes."""
+    p, t, w = [], [], []
+    for z, y, x in source(made).places(INDEX, SEEDS):
+        window = (slice(y, y + SIZE[1]), slice(x, x + SIZE[2]))
+        logit = ((made.volume.array[z : z + SIZE[0]].astype(np.float64) - 5) / 30).mean(0)[window]
+        p.append(1 / (1 + np.exp(-logit)))
+        t.append(made.labels[window].astype(np.float64))
+        w.append(weight_YX[window])
+    return term(*(np.stack(rows) for rows in (p, t, w)))
+
+
+def nats(p, t):
+    return -(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+
+def overlap(p, t, w, alpha, beta):
+    hits = (w * p * t).sum()
+    return 1 - hits / (hits + alpha * (w * p * (1 - t)).sum() + beta * (w * (1 - p) * t).sum())
+
+
+TERMS = {
+    "bce": lambda p, t, w: (w * nats(p, t)).sum() / w.sum(),
+    "focal": lambda p, t, w: (w * abs(t - p) ** 2 * nats(p, t)).sum() / w.sum(),
+    "dice": lambda p, t, w: overlap(p, t, w, 0.5, 0.5),
+    "tversky": lambda p, t, w: overlap(p, t, w, 0.3, 0.8),
+}
+
+
+def loss(batch, kind="cube", **terms):
+    names = {"bce": 0.0, "alpha": 0.3, "beta": 0.8}
+    given = {"model": {"kind": kind, "coarse": 4}, "loss": names | terms}
+    task = ScrollTask(ScrollConfig.model_validate(given), {})
+    return task.loss(PlaneOfLogits(), batch, AT)["total"].item()
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_pixel_weighs_in_the_loss_what_its_chance_says(term):
+    made = fragment()
+    want = written_out(made, fair(made), TERMS[term])
+    assert loss(drawn(made), **{term: 2.5}) == pytest.approx(2.5 * want, rel=1e-4)
+    for wrong in (made.mask.astype(float), np.ones(SHAPE[1:])):  # edges as they come; no mask
+        assert abs(written_out(made, wrong, TERMS[term]) / want - 1) > 5e-3
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_what_lies_outside_the_mask_counts_nothing(term):
+    """Not a label there, nor a voxel; one label inside does, by its weight."""
+    made, other = fragment(), fragment()
+    other.labels[~made.mask] = 1
+    other.volume.array[:, ~made.mask] += 90
+    same = loss(drawn(other, field=source(made).field), **{term: 1.0})
+    assert same == loss(drawn(made), **{term: 1.0})
+    batch, weight = drawn(made), fair(made)
+    at, y, x = next(zip(*np.nonzero(batch["weight"].numpy() * batch["label"].numpy()), strict=True))
+    batch["label"][at, y, x] = 0
+    logit = float(batch["image"][at, 0, :, y, x].double().mean())
+    if term == "bce":  # the cross-entropy of 0 less that of 1 is the logit
+        total = drawn(made)["weight"].double().sum().item()
+        corner = source(made).places(INDEX, SEEDS)[at]
+        moved = weight[corner[1] + y, corner[2] + x] * logit / total
+        assert loss(batch, bce=1.0) - loss(drawn(made), bce=1.0) == pytest.approx(moved, rel=0.02)
+    assert loss(batch, **{term: 1.0}) != loss(drawn(made), **{term: 1.0})
+
+
+def test_weights_turn_with_their_pixels():
+    """The net answers voxel by voxel, so that turning all of a cube changes no loss."""
+    made = fragment()
+    straight, turned = drawn(made), drawn(made, augment=True)
+    assert not turned["weight"].equal(straight["weight"])
+    assert loss(turned, bce=1.0) == pytest.approx(loss(straight, bce=1.0), rel=1e-5)
+    left = turned | {"weight": straight["weight"]}  # as if they stayed behind
+    assert abs(loss(left, bce=1.0) / loss(straight, bce=1.0) - 1) > 1e-3
+
+
+def test_terms_and_parts_add_up_by_their_weights():
+    batch = drawn(fragment())
+    alone = {name: loss(batch, **{name: 1.0}) for name in TERMS}
+    share = dict(zip(TERMS, (0.7, 0.2, 1.3, 0.4), strict=True))
+    ink = sum(share[name] * alone[name] for name in TERMS)
+    assert loss(batch, **share) == pytest.approx(ink, rel=1e-5)
+    # joint: .25 of error everywhere, KL of N(2, 1) over the voxels of a cube
+    whole = loss(batch, "joint", **share, ink_weight=0.3, kl_weight=50.0)
+    assert whole == pytest.approx(0.25 + 50 * 2 / np.prod(SIZE) + 0.3 * ink, rel=1e-5)
+
+
+def test_scores_leave_out_what_lies_outside_the_mask():
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 6, 6, generator=random)
+    target = (torch.rand(40, 6, 6, generator=random) < logits.sigmoid()).float()
+    weight = (torch.rand(40, 6, 6, generator=random) < 0.7).float()
+    inside = weight.bool()
+    half, group = torch.arange(40) % 2 == 0, torch.arange(40) // 20
+    terms = ScrollConfig.model_validate({}).loss.terms
+    scored, threshold = judged(logits, target, weight, half, terms)
+    p = logits.double().sigmoid()
+    assert scored["auc"] == pytest.approx(auc_of(p[inside].numpy(), target[inside].numpy() > 0))
+    assert scored["prevalence"] == pytest.approx(target[inside].mean().item())
+    spread = auc_spread(logits, target, weight, group)["auc spread"]
+    each = [
+        auc_of(p[g][inside[g]].numpy(), target[g][inside[g]].numpy() > 0)
+        for g in (group == 0, group == 1)
+    ]
+    assert spread == pytest.approx(np.std(each, ddof=1), rel=1e-4)
+    false = torch.where(inside, target, 1 - target)
+    assert judged(logits, false, weight, half, terms) == (scored, threshold)
+    assert judged(logits, false, torch.ones_like(weight), half, terms)[0]["auc"] < scored["auc"]
+
+
+def test_voxels_are_scaled_by_mean_and_deviation():
+    """z-scores: of uniform voxels 0..59,999 the mean is half, the deviation the twelfth's root."""
+    volume = np.random.default_rng(0).integers(0, 60_000, (6, 64, 64)).astype(np.uint16)
+    made = Fragment("test", Flat(volume, "f"), np.ones((64, 64), bool), None)
+    scale = cubes.scale_of(made, made.mask, "zscore", (6, 16, 16))
+    assert scale.mean == pytest.approx(30_000, rel=0.02)
+    assert scale.sd == pytest.approx(60_000 / 12**0.5, rel=0.02)
+    assert cubes.scale_of(made, made.mask, "range", (6, 16, 16)) == cubes.Scale(0.0, 65_535.0)
