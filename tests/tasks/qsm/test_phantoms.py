@@ -64,7 +64,7 @@ def test_decay_is_that_of_tissue_and_its_iron():
 
 
 def test_a_decayed_echo_has_the_phase_of_its_field():
-    """A ppm at 7 T is 298.04 Hz, so that a turn takes 3.355 ms; e^-1 of the magnitude by 1 / R2*."""
+    """A ppm at 7 T is 298.04 Hz, so that a turn takes 3.355 ms; the weight is what is left of M."""
     truth = shapes((12, 12, 12), 5)
     made = scan(truth, Scan(b0_t=7.0, te_ms=3.3552, snr=None), 1)
     assert np.allclose(made["phase_whole"], 2 * np.pi * truth.field_ppm, rtol=1e-4, atol=1e-5)

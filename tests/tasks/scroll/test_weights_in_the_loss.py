@@ -27,6 +27,10 @@ SEEDS = sample_seeds(3, 0, INDEX)
 class PlaneOfLogits(nn.Module):
     """Two known outputs of every voxel: its own value, and its value as a logit of ink."""
 
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("threshold", torch.tensor(0.5))
+
     def forward(self, image, noise=None):
         zeros = torch.zeros(len(image), 1)
         return Reconstruction(torch.cat([image + 0.5, image], 1), zeros, zeros + 2, zeros)
@@ -41,8 +45,8 @@ def fragment():
     return Fragment("test", Flat(random.normal(0, 60, SHAPE).astype(np.float32), "f"), mask, labels)
 
 
-def source(made, augment=False, field=None):
-    field = field or cube_field.make_field(made, made.mask, SIZE, EDGES, cover=0.6)
+def source(made, edges=EDGES, augment=False, field=None):
+    field = field or cube_field.make_field(made, made.mask, SIZE, edges, cover=0.6)
     return cubes.CubeSource(made, field, cubes.Scale(5.0, 30.0), 64, augment=augment)
 
 
@@ -64,10 +68,10 @@ def fair(made):
     return np.where(made.mask, np.minimum(ratio, 1 / (1 - EDGES)), 0.0)
 
 
-def written_out(made, weight_YX, term):
+def written_out(made, weight_YX, term, edges=EDGES):
     """The loss from the fragment alone, float64: `term` of p, labels and weights, all cubes."""
     p, t, w = [], [], []
-    for z, y, x in source(made).places(INDEX, SEEDS):
+    for z, y, x in source(made, edges).places(INDEX, SEEDS):
         window = (slice(y, y + SIZE[1]), slice(x, x + SIZE[2]))
         logit = ((made.volume.array[z : z + SIZE[0]].astype(np.float64) - 5) / 30).mean(0)[window]
         p.append(1 / (1 + np.exp(-logit)))
@@ -93,11 +97,14 @@ TERMS = {
 }
 
 
-def loss(batch, kind="cube", **terms):
+def task(kind="cube", **terms):
     names = {"bce": 0.0, "alpha": 0.3, "beta": 0.8}
     given = {"model": {"kind": kind, "coarse": 4}, "loss": names | terms}
-    task = ScrollTask(ScrollConfig.model_validate(given), {})
-    return task.loss(PlaneOfLogits(), batch, AT)["total"].item()
+    return ScrollTask(ScrollConfig.model_validate(given), {})
+
+
+def loss(batch, **terms):
+    return task(**terms).loss(PlaneOfLogits(), batch, AT)["total"].item()
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -105,8 +112,11 @@ def test_a_pixel_weighs_in_the_loss_what_its_chance_says(term):
     made = fragment()
     want = written_out(made, fair(made), TERMS[term])
     assert loss(drawn(made), **{term: 2.5}) == pytest.approx(2.5 * want, rel=1e-4)
-    for wrong in (made.mask.astype(float), np.ones(SHAPE[1:])):  # edges as they come; no mask
+    inside = made.mask.astype(float)
+    for wrong in (inside, np.ones(SHAPE[1:])):  # edges as they come; no mask
         assert abs(written_out(made, wrong, TERMS[term]) / want - 1) > 5e-3
+    even = written_out(made, inside, TERMS[term], edges=0.0)  # cubes from everywhere alike
+    assert loss(drawn(made, edges=0.0), **{term: 1.0}) == pytest.approx(even, rel=1e-4)
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -146,8 +156,13 @@ def test_terms_and_parts_add_up_by_their_weights():
     ink = sum(share[name] * alone[name] for name in TERMS)
     assert loss(batch, **share) == pytest.approx(ink, rel=1e-5)
     # joint: .25 of error everywhere, KL of N(2, 1) over the voxels of a cube
-    whole = loss(batch, "joint", **share, ink_weight=0.3, kl_weight=50.0)
-    assert whole == pytest.approx(0.25 + 50 * 2 / np.prod(SIZE) + 0.3 * ink, rel=1e-5)
+    joint = {**share, "kind": "joint", "ink_weight": 0.3, "kl_weight": 50.0}
+    whole = 0.25 + 50 * 2 / np.prod(SIZE) + 0.3 * ink
+    assert loss(batch, **joint) == pytest.approx(whole, rel=1e-5)
+    batch["index"] = torch.from_numpy(INDEX)
+    assert task(**joint).scores(PlaneOfLogits(), [batch])["loss"] == pytest.approx(whole, rel=1e-5)
+    alone = task(**share).scores(PlaneOfLogits(), [batch])["loss"]
+    assert alone == pytest.approx(ink, rel=1e-5)
 
 
 def test_scores_leave_out_what_lies_outside_the_mask():
