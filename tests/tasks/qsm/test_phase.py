@@ -10,7 +10,6 @@ from famulus.tasks.qsm.phase import (
     combine_echoes,
     gradient_echo,
     unwrap,
-    unwrap_laplacian,
     weights,
     wrap,
 )
@@ -67,11 +66,6 @@ def test_parts_that_do_not_touch():
     for part in (mask & (GRID[1] < 0), mask & (GRID[1] > 0)):
         turns = (got - HILL)[part] / (2 * np.pi)
         assert np.allclose(turns, np.round(turns[0]))
-
-
-def test_laplacian_without_noise():
-    got = unwrap_laplacian(wrapped(HILL))
-    assert np.abs(got - (HILL - HILL.mean())).max() < 1e-9
 
 
 def test_an_empty_mask_is_refused():

@@ -7,8 +7,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from famulus.config.errors import ConfigError
-from famulus.tasks.scroll import papyrus, papyrus_acceptance, papyrus_sheet
+from famulus.tasks.scroll import papyrus, papyrus_sheet
 from famulus.tasks.scroll.papyrus import Recipe, make
+from tests.tasks.scroll import papyrus_acceptance
 
 RECIPE = Recipe(shape=(28, 256, 256), letter=64, seed=1)
 

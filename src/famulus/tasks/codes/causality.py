@@ -5,30 +5,13 @@ A prior that sees a later code predicts what it is told; one that never sees ano
 early whatever its size. Both pass a look at the loss curve; neither passes this.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from famulus.config.errors import Unfit
 from famulus.tasks.codes.prior_net import Prior
-
-
-@dataclass(frozen=True)
-class Breach:
-    """Logits that moved though they must not, or did not though they must."""
-
-    place: int
-    code: int
-    forbidden: int
-    missing: int
-
-    def __str__(self) -> str:
-        return (
-            f"flipping code {self.code} of place {self.place} moved {self.forbidden} logits "
-            f"that must not move and left {self.missing} that must"
-        )
 
 
 @torch.no_grad()
@@ -43,30 +26,6 @@ def moved(logits_of: Callable[[Tensor], Tensor], codes: Tensor, place: int, h: i
     flat[place, h] = (flat[place, h] + 1) % size
     before, after = logits_of(codes), logits_of(flipped)
     return (before != after).any(-1).reshape(-1, codes.shape[-1])
-
-
-def breaches(
-    prior: Prior,
-    codes: Tensor,
-    label_B: Tensor | None = None,
-    flips: Iterable[tuple[int, int]] | None = None,
-) -> list[Breach]:
-    """Every flip whose moved set is not the declared one; empty for a sound prior.
-
-    `codes`: 1...H. `flips`: (place, code) pairs; all of them if not given.
-    """
-    training = prior.training
-    prior.eval()
-    found = []
-    every = ((t, h) for t in range(prior.places) for h in range(prior.per_place))
-    for place, h in flips if flips is not None else every:
-        changed = moved(lambda c: prior(c, label_B), codes, place, h, prior.size)
-        declared = prior.reach(place, h).to(changed.device)
-        forbidden, missing = int((changed & ~declared).sum()), int((declared & ~changed).sum())
-        if forbidden or missing:
-            found.append(Breach(place, h, forbidden, missing))
-    prior.train(training)
-    return found
 
 
 def self_test(prior: Prior, flips: int = 3) -> int:
