@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from famulus.tasks.codes.causality import moved, self_test
 from famulus.tasks.codes.pixelcnn import PixelCNN
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import (
     TEMPERATURES,
     Sampling,
@@ -24,7 +24,7 @@ from famulus.tasks.codes.transformer import Transformer
 SIZE = 6
 
 
-def prior(kind: str, grid=(4, 6), per_place=2, classes=0, **options) -> Prior:
+def prior(kind: str, grid=(4, 6), per_place=2, classes=0, **options) -> PriorNet:
     torch.manual_seed(0)
     if kind == "pixelcnn":
         options = {"layers": 2, "first_kernel": 3, "width": 8} | options

@@ -93,9 +93,11 @@ def test_echoes_are_weighted():
     shape = (3, 2, 2, 2)
     phase = np.broadcast_to(line[:, None, None, None], shape)
     m = np.broadcast_to(magnitude[:, None, None, None], shape)
-    got = combine_echoes(phase, m, te, np.ones(shape[1:], bool))[0]
-    slope = np.polyfit(te, line, 1, w=magnitude)[0]
+    got, _, residual = combine_echoes(phase, m, te, np.ones(shape[1:], bool))
+    slope, offset = np.polyfit(te, line, 1, w=magnitude)
     assert np.allclose(got, slope * 1e3 / (2 * np.pi))
+    off = line - offset - slope * te
+    assert np.allclose(residual, np.sqrt(sum(off**2) / 3))  # root of the mean square, in rad
     assert not np.allclose(got, np.polyfit(te, line, 1)[0] * 1e3 / (2 * np.pi), rtol=0.05)
 
 

@@ -16,7 +16,7 @@ from famulus.tasks.qsm.dipole import cropped, padded
 from famulus.tasks.qsm.ndi import Grid
 from famulus.tasks.qsm.phantoms import shapes
 from famulus.tasks.qsm.qsm import Qsm, QsmConfig
-from famulus.tasks.qsm.source import Recipe, VolumeSource
+from famulus.tasks.qsm.source import Acquisition, VolumeSource
 
 AT = Position(0, 0, 0, 0)
 SIZE = 10
@@ -48,13 +48,13 @@ class KnownMap(nn.Module):
 
 
 def task(weights="mask", error="relative"):
-    recipe = Recipe(3.0, 20.0, (30.0, None), weights, fresh_noise=False)
+    acquisition = Acquisition(3.0, 20.0, (30.0, None), weights, fresh_noise=False)
     given = {
         "data": {"size": SIZE, "te_ms": 20.0, "weights": weights, "snr": [30.0, None]},
         "loss": {"error": error},
     }
     made = Qsm(QsmConfig.model_validate(given), {})
-    volumes = VolumeSource(truth, [4, 5], recipe, "known")
+    volumes = VolumeSource(truth, [4, 5], acquisition, "known")
     made.__dict__["_splits"] = Splits(volumes, volumes)
     return made, volumes.gather(INDEX, SEEDS)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import Unfit
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 
 
 @torch.no_grad()
@@ -28,7 +28,7 @@ def moved(logits_of: Callable[[Tensor], Tensor], codes: Tensor, place: int, h: i
     return (before != after).any(-1).reshape(-1, codes.shape[-1])
 
 
-def self_test(prior: Prior, flips: int = 3) -> int:
+def self_test(prior: PriorNet, flips: int = 3) -> int:
     """A few flips on the net as built: nothing forbidden may move, and something must, also in a
     later row where that is declared: a net whose rows do not know each other learns all the same.
 

@@ -15,7 +15,7 @@ from famulus.tasks.qsm.datasets import open_qsm
 from famulus.tasks.qsm.phantoms import shapes
 from famulus.tasks.qsm.qsm import Qsm
 from famulus.tasks.qsm.records import write_record
-from famulus.tasks.qsm.source import Recipe
+from famulus.tasks.qsm.source import Acquisition
 
 
 class QsmDamagedRecords(Qsm):
@@ -34,5 +34,5 @@ class QsmDamagedRecords(Qsm):
         truth = shapes((d.size,) * 3, 5)
         truth.chi_ppm[0, 0, 0] = np.nan
         write_record(spoiled, truth)
-        recipe = Recipe(d.b0_t, d.te_ms, tuple(d.snr), d.weights, d.fresh_noise)
-        return open_qsm(str(folder), d.size, d.voxel_mm, d.train, d.validation, d.seed, recipe)
+        acquisition = Acquisition(d.b0_t, d.te_ms, tuple(d.snr), d.weights, d.fresh_noise)
+        return open_qsm(str(folder), d.size, d.voxel_mm, d.train, d.validation, d.seed, acquisition)
