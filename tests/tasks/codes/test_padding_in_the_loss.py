@@ -47,8 +47,8 @@ def batch_of(task, part="validation"):
     return next(iter(validation_batches(getattr(task.data(), part), COUNT, "cpu")))
 
 
-def drawing(net):
-    """The net now answers the same noise for whatever it is shown; float64 BCYX of it."""
+def answer_noise(net):
+    """The net now answers the same noise for whatever it is picture; float64 BCYX of it."""
     noise = torch.rand(COUNT, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(7))
     for name in ("_draw", "decode"):
         if hasattr(net, name):
@@ -67,7 +67,7 @@ def real(x_BCYX):
 @torch.no_grad()
 def test_the_error_is_that_of_real_pixels(folder, reconstruction, scale):
     task, net = make(folder, reconstruction=reconstruction, scale=scale)
-    batch, noise = batch_of(task), drawing(net)
+    batch, noise = batch_of(task), answer_noise(net)
     off = real(noise) - real(batch["image"])
     error = (
         {
@@ -83,12 +83,12 @@ def test_the_error_is_that_of_real_pixels(folder, reconstruction, scale):
         error = error / real(batch_of(task, "train")["image"]).var(correction=0).item()
     if scale == "calibrated":
         error = (1 + math.log(2 * math.pi * error)) / 2
-    scored = task.scores(net, [batch])
-    for value in (task.loss(net, batch, AT)["recon"].item(), scored["recon"]):
+    scores = task.scores(net, [batch])
+    for value in (task.loss(net, batch, AT)["recon"].item(), scores["recon"]):
         assert value == pytest.approx(error, rel=1e-4)
-    shown = real(noise).sigmoid() if reconstruction == "bce" else real(noise)
-    assert scored["l1"] == pytest.approx(
-        (shown - real(batch["image"])).abs().mean().item(), rel=1e-4
+    picture = real(noise).sigmoid() if reconstruction == "bce" else real(noise)
+    assert scores["l1"] == pytest.approx(
+        (picture - real(batch["image"])).abs().mean().item(), rel=1e-4
     )
     whole = {k: v for k, v in batch.items() if k != "mask"}  # as if padding were a picture
     assert abs(task.loss(net, whole, AT)["recon"].item() - error) > 0.02
@@ -105,9 +105,9 @@ def test_places_that_cover_no_real_pixel_cost_no_commitment(folder):
     parts = task.loss(net, batch, AT)
     assert parts["commit"].item() == pytest.approx(commit, rel=1e-5)
     assert parts["total"].item() == pytest.approx(parts["recon"].item() + 3 * commit, rel=1e-5)
-    scored = task.scores(net, [batch])
-    assert scored["commit"] == pytest.approx(commit, rel=1e-5)
-    assert scored["loss"] == pytest.approx(scored["recon"] + 3 * commit, rel=1e-5)
+    scores = task.scores(net, [batch])
+    assert scores["commit"] == pytest.approx(commit, rel=1e-5)
+    assert scores["loss"] == pytest.approx(scores["recon"] + 3 * commit, rel=1e-5)
     assert abs(apart.mean().item() / commit - 1) > 1e-3  # of all places
 
 
@@ -125,8 +125,8 @@ def test_nothing_in_the_padding_moves_the_loss(folder, model):
             assert float(one[name]) == float(other[name]), name
     inside = batch["image"].clone()
     inside[..., 5] = 1 - inside[..., 5]
-    changed = task.loss(net, dict(batch, image=inside), AT)
-    assert changed["total"] != task.loss(net, batch, AT)["total"]
+    other = task.loss(net, dict(batch, image=inside), AT)
+    assert other["total"] != task.loss(net, batch, AT)["total"]
 
 
 @torch.no_grad()
@@ -138,11 +138,11 @@ def test_the_divergence_is_spread_over_real_numbers(folder):
     kl = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1).mean().item()
     for inputs, share in ((0, 0.0), (50, 0.25), (200, 1.0), (999, 1.0)):
         parts = task.loss(net, batch, Position(step=0, inputs=inputs, epoch=0, seed=0))
-        priced = parts["total"].item() - parts["recon"].item()
+        price = parts["total"].item() - parts["recon"].item()
         assert parts["kl"].item() == pytest.approx(kl, rel=1e-4)
-        assert priced == pytest.approx(share * 40 * kl / (16 * 12 * 3), rel=1e-3, abs=1e-6)
-    scored = task.scores(net, [batch])
-    assert scored["loss"] - scored["recon"] == pytest.approx(40 * kl / (16 * 12 * 3), rel=1e-3)
+        assert price == pytest.approx(share * 40 * kl / (16 * 12 * 3), rel=1e-3, abs=1e-6)
+    scores = task.scores(net, [batch])
+    assert scores["loss"] - scores["recon"] == pytest.approx(40 * kl / (16 * 12 * 3), rel=1e-3)
 
 
 # -- codes that are predicted ----------------------------------------------------------------------
@@ -159,7 +159,7 @@ class KnownLogits(nn.Module):
         return self.logits
 
 
-def predicted():
+def case():
     """logits of 3 pictures of 4 x 4 places, codes, and which are padding: a row, then two."""
     random = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(3, 4, 4, 1, SIZE, generator=random)
@@ -171,7 +171,7 @@ def predicted():
 
 @torch.no_grad()
 def test_padding_among_codes_counts_neither_as_right_nor_as_cheap():
-    logits, codes, padding = predicted()
+    logits, codes, padding = case()
     batch = {"codes": codes.masked_fill(padding, SIZE)}
     task = Prior(PriorConfig(data={"name": "digits", "levels": SIZE}), {})
     nats = -logits.double().log_softmax(-1).gather(-1, codes[..., None])[..., 0]
@@ -180,8 +180,8 @@ def test_padding_among_codes_counts_neither_as_right_nor_as_cheap():
     assert task.loss(KnownLogits(logits), batch, AT)["total"].item() == pytest.approx(
         mean, rel=1e-5
     )
-    scored = task.scores(KnownLogits(logits), [batch])
-    assert scored == pytest.approx(
+    scores = task.scores(KnownLogits(logits), [batch])
+    assert scores == pytest.approx(
         {
             "loss": mean,
             "accuracy": right,
@@ -194,13 +194,15 @@ def test_padding_among_codes_counts_neither_as_right_nor_as_cheap():
     wild = torch.where(padding[..., None], 9 * logits.flip(-1), logits)
     assert task.loss(KnownLogits(wild), batch, AT)["total"] == pytest.approx(mean, rel=1e-5)
     known = torch.where(padding[..., None], 50 * torch.eye(SIZE)[codes], logits)
-    assert task.scores(KnownLogits(known), [batch]) == pytest.approx(scored, rel=1e-5)
+    assert task.scores(KnownLogits(known), [batch]) == pytest.approx(scores, rel=1e-5)
     assert abs(nats.mean().item() / mean - 1) > 1e-3  # padding as codes
-    moved = logits.clone()
-    moved[0, 1, 1, 0, codes[0, 1, 1, 0]] += 3
+    raised = logits.clone()
+    raised[0, 1, 1, 0, codes[0, 1, 1, 0]] += 3
     p = logits[0, 1, 1, 0].double().softmax(-1)[codes[0, 1, 1, 0]].item()
     less = mean - (3 - math.log(1 + p * (math.exp(3) - 1))) / count
-    assert task.loss(KnownLogits(moved), batch, AT)["total"].item() == pytest.approx(less, rel=1e-5)
+    assert task.loss(KnownLogits(raised), batch, AT)["total"].item() == pytest.approx(
+        less, rel=1e-5
+    )
 
 
 def test_unigram_floors_are_nats_and_bits_of_frequencies():

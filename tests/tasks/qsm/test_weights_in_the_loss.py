@@ -88,8 +88,8 @@ def test_the_loss_is_that_of_the_tissue(error):
     want = (wrong / (power if error == "relative" else count)).mean()
     net = answers(made, maps())
     assert made.loss(net, batch, AT)["total"].item() == pytest.approx(want, rel=1e-5)
-    scored = made.scores(net, [batch])
-    assert scored["loss"] == pytest.approx(want, rel=1e-5)
+    scores = made.scores(net, [batch])
+    assert scores["loss"] == pytest.approx(want, rel=1e-5)
     everywhere = (maps() - maps().mean() - batch["chi"]).square().mean().item()
     assert abs(everywhere - (wrong / count).mean()) > 0.02 * everywhere  # of all voxels of the box
 
@@ -100,13 +100,13 @@ def test_outside_the_tissue_nothing_counts():
     one, other = (made.loss(answers(made, x), batch, AT)["total"].item() for x in (maps(), outside))
     assert one == other
     inside = maps() + 0.01 * (batch["mask"] > 0) * batch["chi"].sign()
-    moved = made.loss(answers(made, inside), batch, AT)["total"].item()
+    change = made.loss(answers(made, inside), batch, AT)["total"].item()
     wrong, power, _ = errors(inside)
-    assert moved == pytest.approx((wrong / power).mean(), rel=1e-5)
-    assert abs(moved / one - 1) > 1e-3
+    assert change == pytest.approx((wrong / power).mean(), rel=1e-5)
+    assert abs(change / one - 1) > 1e-3
 
 
-def decayed(seed):
+def signal_of(seed):
     """float64 |S| of a scan without noise: magnitude times exp(-TE R2*)."""
     known = truth(seed)
     return known.magnitude.astype(np.float64) * np.exp(-20e-3 * known.r2star_hz)
@@ -121,15 +121,15 @@ def test_the_net_is_given_the_weights_that_were_asked_for(weights):
     if weights == "none":
         assert net.weight is None
         return
-    given = cropped(net.weight, mask.shape)[1].numpy()  # the sample without noise
+    weight = cropped(net.weight, mask.shape)[1].numpy()  # the sample without noise
     want = mask
     if weights == "magnitude":
-        signal = decayed(5)
+        signal = signal_of(5)
         top = np.sort(signal[mask > 0])[int(np.ceil(0.99 * mask.sum())) - 1]
         want = np.minimum(signal / top, 1) * mask
         bare = truth(5).magnitude / truth(5).magnitude.max() * mask
-        assert np.abs(given - bare).max() > 0.02  # as if nothing had decayed
-    np.testing.assert_allclose(given, want, rtol=1e-5, atol=1e-7)
+        assert np.abs(weight - bare).max() > 0.02  # as if nothing had decayed
+    np.testing.assert_allclose(weight, want, rtol=1e-5, atol=1e-7)
     assert net.weight.sum() == pytest.approx(net.weight[:, :SIZE, :SIZE, :SIZE].sum())  # padding
 
 

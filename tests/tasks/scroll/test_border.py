@@ -47,10 +47,10 @@ def test_only_valid_pixels_count():
     loss, _ = measured(lambda r: 0.0 * r, noise=0.0)
     valid = np.zeros((AREA, AREA), bool)
     valid[20:44, 20:44] = True
-    spoilt = loss.copy()
-    for window, (y, x) in zip(spoilt, CORNERS, strict=True):
+    bad = loss.copy()
+    for window, (y, x) in zip(bad, CORNERS, strict=True):
         window[~valid[y : y + SIZE, x : x + SIZE]] = 99.0
-    assert np.allclose(np.nan_to_num(paired(spoilt, np.array(CORNERS), valid, 16).curve()), 0)
+    assert np.allclose(np.nan_to_num(paired(bad, np.array(CORNERS), valid, 16).curve()), 0)
 
 
 def test_two_areas_are_one_measurement():
@@ -61,13 +61,13 @@ def test_two_areas_are_one_measurement():
 
 
 def test_the_interval_holds_nine_of_ten_bootstraps():
-    """A hundred blocks, half of them spoilt: ring r is bad if more than r of those drawn are, so
+    """A hundred blocks, half of them poor: ring r is bad if more than r of those drawn are, so
     that the margin counts them, and its quantiles are those of a binomial law."""
     size, blocks, rings = 400, 100, 200
-    spoilt = np.arange(blocks) % 2 == 0
+    poor = np.arange(blocks) % 2 == 0
     excess_R = 0.02 * blocks / (np.arange(rings) + 0.5)
-    measured = Excess(1 + spoilt[:, None] * excess_R, np.ones((blocks, rings)))
-    made = [margin(measured, size, seed=seed) for seed in range(20)]
+    excess = Excess(1 + poor[:, None] * excess_R, np.ones((blocks, rings)))
+    made = [margin(excess, size, seed=seed) for seed in range(20)]
     assert {m.value for m in made} == {50}
     low, high = (np.mean([getattr(m, side) for m in made]) for side in ("low", "high"))
     law = stats.binom(blocks, 0.5)

@@ -113,24 +113,24 @@ class Pretext(Task):
 
     def _loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """(scalar loss, logits)."""
-        c = self.config.loss
+        config = self.config.loss
         if self.config.data.pretext == "contrastive":
             return self._contrast(model, batch)
         logits, target = self._answer(model, batch), self._target(batch)
-        match c.kind:
+        match config.kind:
             case "cross_entropy":
                 return nn.functional.cross_entropy(logits, target), logits
             case "bce":
                 return losses.multi_label(logits, target), logits
             case "soft_label":
-                return losses.soft_label(logits, target, c.temperature), logits
+                return losses.soft_label(logits, target, config.temperature), logits
             case "margin":
-                return losses.margin_loss(-logits, target, c.margin), logits
+                return losses.margin_loss(-logits, target, config.margin), logits
         answer = self._activated(logits)
         losses.same_shape(answer, target)
-        if c.kind == "l1":
+        if config.kind == "l1":
             return (answer - target).abs().mean(), logits
-        if c.kind == "l2":
+        if config.kind == "l2":
             return (answer - target).square().mean(), logits
         return losses.pairwise_distance(answer, target), logits
 
