@@ -172,6 +172,28 @@ def test_the_place_of_a_patch_says_nothing_of_the_answer():
     assert stats.ks_2samp(shifted.numpy(), patch.to_B2[~own, 0].numpy()).pvalue < 1e-3
 
 
+def test_patches_reach_the_last_row_and_column():
+    """Every place where a patch of 6 fits in 20 x 17 is as likely as any other, the last too."""
+    patch = pretext.patch_draw(seeds(6000), (20, 17), 6)
+    for place in (patch.from_B2, patch.to_B2):
+        for axis, room in enumerate((14, 11)):
+            counts = np.bincount(place[:, axis].numpy(), minlength=room + 1)
+            assert len(counts) == room + 1
+            assert stats.chisquare(counts).pvalue > 1e-3
+            assert stats.chisquare([*counts[:-1], 0]).pvalue < 1e-3  # short of the last one
+
+
+@pytest.mark.parametrize(
+    ("draw", "count"),
+    [(lambda s: pretext.quadrant_draw(s, 3), 9), (pretext.rotation_draw, 4)],
+    ids=["quadrant", "rotation"],
+)
+def test_classes_are_drawn_evenly(draw, count):
+    counts = np.bincount(draw(seeds(6000)).numpy(), minlength=count)
+    assert len(counts) == count
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
 def test_share_of_positives_and_the_fixed_place():
     assert (
         abs(float(pretext.patch_draw(seeds(4000), (8, 8), 3, 0.3).own_B.double().mean()) - 0.3)
