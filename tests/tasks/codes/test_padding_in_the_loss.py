@@ -94,6 +94,15 @@ def test_the_error_is_that_of_real_pixels(folder, reconstruction, scale):
     assert abs(task.loss(net, whole, AT)["recon"].item() - error) > 0.02
 
 
+def test_statistics_of_the_training_set_are_those_of_real_pixels(folder):
+    task, net = make(folder)
+    pixels = real(batch_of(task, "train")["image"])
+    mean, deviation = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3), correction=0)
+    assert torch.allclose(net.scaling.mean_C.double(), mean, rtol=1e-5)
+    assert torch.allclose(net.scaling.std_C.double(), deviation, rtol=1e-5)
+    assert net.variance.item() == pytest.approx(pixels.var(correction=0).item(), rel=1e-5)
+
+
 @torch.no_grad()
 def test_places_that_cover_no_real_pixel_cost_no_commitment(folder):
     task, net = make(folder, commit_weight=3.0)
