@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from famulus.tasks.scroll import blend
 from famulus.tasks.scroll.ink_net import InkNet
-from famulus.tasks.scroll.papyrus import Recipe, make
+from famulus.tasks.scroll.papyrus import PhantomDesign, make
 
 CUBE = (16, 32, 32)
 
@@ -20,7 +20,7 @@ def measure(quick: bool) -> dict[str, float | str | None]:
         _constant_error(*case)
         for case in itertools.product(blend.WINDOWS, (32, 16, 11, 8), ((32, 32), (75, 101)))
     )
-    phantom = make(Recipe(shape=(16, 192, 192), letter=64, seed=0))
+    phantom = make(PhantomDesign(shape=(16, 192, 192), letter=64, seed=0))
     image = torch.from_numpy(phantom.volume_ZYX.astype(np.float32))
     image = (image - image.mean()) / image.std()
     net = _trained(image, phantom.labels_YX, 40 if quick else 200)

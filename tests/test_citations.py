@@ -78,7 +78,7 @@ def test_what_a_page_cites_exists(page):
         ("`tests/ops/test_elbo.py`", ["tests/ops/test_elbo.py"]),
         ("the law is in diagnosis/foresight/forecast.py", []),
         ("the law is in diagnosis/forecast.py", ["diagnosis/forecast.py"]),
-        ("`tasks.scroll.papyrus_acceptance` checks it", []),
+        ("`tasks.scroll.papyrus` makes it", []),
         ("`famulus.store.store.Store.find`", []),
         ("`famulus.api.Score` is the face's", []),
         ("`diagnosis.forecast` has it", ["diagnosis.forecast"]),

@@ -10,7 +10,13 @@ from collections import Counter
 
 from mypy import api
 
-COUNTED: dict[str, int] = {}
+COUNTED = {
+    "tasks/codes": 156,
+    "tasks/pretext": 59,
+    "tasks/qsm": 74,
+    "tasks/scroll": 43,
+    "tasks/tiles": 45,
+}
 ERROR = re.compile(r"src/famulus/(?P<module>[\w/]+)\.py:\d+: error: ")
 
 

@@ -60,7 +60,7 @@ tasks > tasks.qsm: qsm qsm_settings=settings
 casebook > tasks.qsm.faults: qsm_damaged_records=damaged_records qsm_shifted_grid=shifted_grid
     qsm_swapped=swapped qsm_turned_kernel=turned_kernel
 data > tasks.scroll: block_pool cube_field cubes held_out=validation_split joined=joined_source
-    letters papyrus papyrus_acceptance papyrus_sheet regions scroll_data=data surface
+    letters papyrus papyrus_sheet regions scroll_data=data surface
     surface_apply surface_margin surface_report
 models > tasks.scroll: conv_pool cubes=cubes_net ink=ink_net scroll_net=net
 ops > tasks.scroll: blend border ink=ink_loss scores=binary_scores seams

@@ -27,23 +27,6 @@ def rad_from_hz(field_hz: float, te_ms: float) -> float:
     return 2 * math.pi * field_hz * te_ms * 1e-3
 
 
-def hz_from_rad(phase_rad: float, te_ms: float) -> float:
-    """Inverse of `rad_from_hz`. Raises ValueError if the echo time is not positive."""
-    if te_ms <= 0:
-        raise ValueError(f"expected te_ms > 0, received {te_ms}")
-    return phase_rad / (2 * math.pi * te_ms * 1e-3)
-
-
 def rad_from_ppm(field_ppm: float, b0_t: float, te_ms: float) -> float:
     """Phase of a field in ppm at an echo time: 2 pi gamma/2pi B0 TE ppm."""
     return rad_from_hz(hz_from_ppm(field_ppm, b0_t), te_ms)
-
-
-def ppm_from_rad(phase_rad: float, b0_t: float, te_ms: float) -> float:
-    """Inverse of `rad_from_ppm`."""
-    return ppm_from_hz(hz_from_rad(phase_rad, te_ms), b0_t)
-
-
-def bits_from_nats(nats: float) -> float:
-    """nats / ln 2."""
-    return nats / math.log(2)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from famulus.config.errors import DataError
-from famulus.feed.order import Order, batch_indices
+from famulus.feed.order import Order
 from famulus.feed.streams import permutation, sample_seeds
 
 
@@ -16,7 +16,7 @@ def test_a_batch_is_a_slice_of_the_written_out_stream(n, start, count):
     passes = range((start + count) // n + 1)
     stream = np.concatenate([permutation(9, e, n) for e in passes])
     seeds = np.concatenate([sample_seeds(9, e, permutation(9, e, n)) for e in passes])
-    got, got_seeds = batch_indices(9, n, start, count)
+    got, got_seeds = Order(9, n).batch(start, count)
     assert (got == stream[start : start + count]).all()
     assert (got_seeds == seeds[start : start + count]).all()
     assert got_seeds.dtype == np.uint64

@@ -7,8 +7,8 @@ import pytest
 from famulus.config.errors import DataError
 from famulus.images import npz
 from famulus.images.fetch import fetch
-from famulus.images.idx import write_idx
 from famulus.images.open import open_images
+from tests.images.idx_files import write_idx
 
 PARTS = ("train", "t10k")
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from famulus.config.errors import DataError
-from famulus.images.idx import read_idx, write_idx
+from famulus.images.idx import read_idx
+from tests.images.idx_files import write_idx
 
 
 def test_a_file_written_by_hand(tmp_path):

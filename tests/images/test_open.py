@@ -12,9 +12,9 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import Feeder, validation_batches
 from famulus.feed.source import Source, Splits
 from famulus.images.files import FilePart
-from famulus.images.idx import write_idx
 from famulus.images.image_source import box_mask
 from famulus.images.open import FileSource, ImageSource, open_images
+from tests.images.idx_files import write_idx
 
 RNG = np.random.default_rng(0)
 

@@ -39,8 +39,3 @@ class Order:
         if len(indices) == 1:
             return indices[0].copy(), seeds[0]
         return np.concatenate(indices), np.concatenate(seeds)
-
-
-def batch_indices(seed: int, n: int, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`Order(seed, n).batch(start, count)`, for a single look; a loop keeps an `Order`."""
-    return Order(seed, n).batch(start, count)

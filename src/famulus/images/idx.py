@@ -50,12 +50,3 @@ def read_idx(path: Path, axes: int | None = None) -> np.ndarray:
         received = "more" if len(data) > expected else str(len(data))
         raise DataError(f"{path}: expected {expected} bytes for {shape}, received {received}")
     return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write a uint8 array with 1 to 4 axes; gzipped, without a date, if `path` ends in .gz."""
-    if array.dtype != np.uint8 or not 1 <= array.ndim <= 4:
-        raise ValueError(f"expected uint8 with 1 to 4 axes, received {array.dtype} {array.shape}")
-    raw = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    raw += np.ascontiguousarray(array).tobytes()
-    path.write_bytes(gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)

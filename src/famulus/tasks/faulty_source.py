@@ -1,5 +1,6 @@
 """A source whose finished batches pass through one function: where most faults of data sit."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,3 +47,39 @@ class Changed(Source):
 
     def order(self, seed: int) -> TrainingOrder | None:
         return self.source.order(seed)
+
+
+class Damaged(Changed):
+    """`source`, one of whose pictures, `index`, is `factor` times as bright as it is."""
+
+    def __init__(self, source: Source, index: int, factor: float) -> None:
+        super().__init__(source, _brightened, "damaged")
+        self.index, self.factor = index, factor
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        factor_B = np.where(indices == self.index, self.factor, 1.0).astype(np.float32)
+        factor = torch.from_numpy(factor_B)[:, None, None, None]
+        return {**super().gather(indices, seeds), "factor": factor}
+
+    def to(self, device: torch.device) -> "Damaged":
+        return self
+
+
+def _brightened(batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+    factor = batch.pop("factor")
+    return {**batch, "image": batch["image"] * factor}
+
+
+class Slow(Changed):
+    """`source`, whose samples take `decoding_s` each, in every epoch anew."""
+
+    def __init__(self, source: Source, decoding_s: float) -> None:
+        super().__init__(source, lambda batch, seeds: batch, "slow")
+        self.decoding_s = decoding_s
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        time.sleep(self.decoding_s * len(indices))
+        return super().gather(indices, seeds)
+
+    def to(self, device: torch.device) -> "Slow":
+        return self

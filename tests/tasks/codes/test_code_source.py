@@ -6,7 +6,7 @@ import torch
 
 from famulus.feed.feeder import fixed_batch
 from famulus.feed.source import Source
-from famulus.tasks.codes.code_source import ENCODE_PIXELS, Encoded, Stage, encoded_at_once
+from famulus.tasks.codes.code_source import ENCODE_PIXELS, Encoded, FirstStage, encoded_at_once
 from famulus.tasks.codes.progress_log import told
 
 
@@ -40,7 +40,7 @@ def encoded(asked) -> Encoded:
         asked.append((device.type, len(batch["image"])))
         return torch.zeros(len(batch["image"]), 4, 4, 2, dtype=torch.int64)
 
-    return Encoded(Flat(), Stage(encode, (4, 4, 2), 16, "digest"))
+    return Encoded(Flat(), FirstStage(encode, (4, 4, 2), 16, "digest"))
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])  # meta: any device but the CPU

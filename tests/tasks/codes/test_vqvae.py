@@ -11,7 +11,7 @@ from famulus.tasks.codes.vqvae import VAE, VQVAE, encode_pictures, grid_mask
 
 # z + (e - z) is e but for its last bits, and a dozen float32 layers make values of 1 to 3 of it
 ROUNDING = 1e-4
-MAGIC = [c.Layer(*row) for row in ((32, 5, 2), (48, 5), (64, 5, 2), (92, 5), (128, 5, 2))]
+MAGIC = [c.Convolution(*row) for row in ((32, 5, 2), (48, 5), (64, 5, 2), (92, 5), (128, 5, 2))]
 
 
 def parameters(module: nn.Module) -> int:
@@ -50,7 +50,7 @@ def test_sides_that_strides_do_not_divide_are_refused():
 
 @pytest.mark.parametrize(("kernel", "stride"), [(5, 2), (4, 2), (3, 1), (3, 2), (8, 4), (5, 4)])
 def test_a_layer_and_its_mirror_keep_the_size(kernel, stride):
-    layers = [c.Layer(4, kernel, stride)]
+    layers = [c.Convolution(4, kernel, stride)]
     x = torch.rand(1, 2, 16, 16)
     z = c.plain_encoder(2, layers, "relu", False)(x)
     assert z.shape[2:] == (16 // stride, 16 // stride)
@@ -59,7 +59,7 @@ def test_a_layer_and_its_mirror_keep_the_size(kernel, stride):
 
 def test_a_kernel_that_cannot_keep_the_size_is_refused():
     with pytest.raises(ValueError, match="kernel 4 with stride 1"):
-        c.Layer(4, 4, 1).padding()
+        c.Convolution(4, 4, 1).padding()
 
 
 @pytest.mark.parametrize(("space", "patch", "grid"), [(2, 1, 4), (2, 2, 2), (3, 1, 4), (3, 2, 2)])
@@ -164,7 +164,7 @@ def test_he_normal_has_the_stated_spread():
 
 def test_vae_is_its_mean_in_eval_and_drawn_in_training():
     torch.manual_seed(0)
-    layers = [c.Layer(8, 5, 2), c.Layer(16, 5, 2)]
+    layers = [c.Convolution(8, 5, 2), c.Convolution(16, 5, 2)]
     encoder = c.plain_encoder(1, layers, "relu", True)
     model = VAE(encoder, c.plain_decoder(16, layers, "relu", 1), 1, (16, 16), 6, "sigmoid")
     x = torch.rand(3, 1, 16, 16)

@@ -75,23 +75,42 @@ def test_pairwise_distance_is_not_squared_and_has_a_slope_at_zero():
     assert x.grad.isfinite().all()
 
 
-def test_info_nce_by_hand_and_its_chance():
-    a, b = random(5, 8).float(), random(5, 8, seed=1).float()
-    unit = [x.double() / x.double().norm(dim=1, keepdim=True) for x in (a, b)]
-    logits = unit[0] @ unit[1].T / 0.2
-    expected = -logits.log_softmax(1).diagonal().mean()
-    found = c.info_nce(a, b, symmetric=False).double()  # of float32: logits of up to 5
-    assert torch.allclose(found, expected, atol=1e-5)
-    assert not torch.allclose(c.info_nce(b, a, symmetric=False).double(), expected, atol=1e-3)
+def nats(a, b, target, temperature):
+    """-sum_j t_ij ln p_ij, mean over i, in float64 loops: which b belongs to each a."""
+    rows = []
+    for i in range(len(a)):
+        z = [float(a[i] @ b[j] / a[i].norm() / b[j].norm() / temperature) for j in range(len(b))]
+        total = math.log(sum(math.exp(v) for v in z))
+        rows.append(-sum(float(target[i, j]) * (z[j] - total) for j in range(len(b))))
+    return sum(rows) / len(rows)
+
+
+def test_info_nce_is_the_mean_of_both_directions():
+    a, b, one = random(5, 8), random(5, 8, seed=1), torch.eye(5, dtype=torch.float64)
+    there, back = nats(a, b, one, 0.3), nats(b, a, one, 0.3)
+    assert c.info_nce(a, b, 0.3).item() == pytest.approx((there + back) / 2, rel=1e-12)
+    assert abs(there - back) > 1e-3  # either alone is another loss
     same = torch.ones(5, 8)
     assert c.info_nce(same, same).item() == pytest.approx(math.log(5), abs=1e-5)  # collapsed
     assert c.info_nce(a, a, 0.05) < 0.1
+
+
+def test_mixed_info_nce_asks_rows_of_a_for_their_shares():
+    a, b, target = random(5, 8), random(5, 8, seed=1), random(5, 5, seed=2).softmax(-1)
+    there, back = nats(a, b, target, 0.3), nats(b, a, (target / target.sum(0)).T, 0.3)
+    assert c.mixed_info_nce(a, b, target, 0.3).item() == pytest.approx(there, rel=1e-12)
+    both = c.mixed_info_nce(a, b, target, 0.3, symmetric=True).item()
+    assert both == pytest.approx((there + back) / 2, rel=1e-12)
+    for wrong in (back, nats(a, b, target.T, 0.3)):  # of the other side's rows
+        assert abs(there - wrong) > 1e-3
 
 
 def test_targets_of_mixtures():
     w, partner = torch.tensor([0.7, 0.6, 1.0]), torch.tensor([2, 0, 1])
     target = c.mixing_targets(w, partner)
     assert torch.allclose(target.sum(1), torch.ones(3))
-    assert target[0].tolist() == pytest.approx([0.7, 0, 0.3])
+    assert target.tolist() == [
+        pytest.approx(row) for row in ([0.7, 0, 0.3], [0.4, 0.6, 0], [0, 0, 1])
+    ]
     alone = c.mixing_targets(torch.tensor([0.7]), torch.tensor([0]))
     assert alone.tolist() == [[1.0]]

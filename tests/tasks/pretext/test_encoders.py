@@ -187,6 +187,87 @@ def test_an_untrained_head_may_answer_the_base_rate(kind):
         start_at_prior(nn.Linear(2, 1), 1.0)
 
 
+def within(head, module, image, sources):
+    """(what enters `module`, what leaves it, what the head answers)."""
+    seen = []
+
+    def note(_, inputs, output):
+        seen.extend((inputs[0], output))
+
+    handle = module.register_forward_hook(note)
+    answer = head(image, sources)
+    handle.remove()
+    return *seen, answer
+
+
+def maps():
+    torch.manual_seed(0)
+    return torch.randn(5, 8, 3, 3).double(), 0.7 + torch.randn(5, 4, 8, 3, 3).double()
+
+
+def test_the_pair_head_compares_centred_features():
+    """Slot by slot: m s, |m - s|, and both less the mean of all slots."""
+    head, (image, sources) = comparing_head("pair", 8, embedding=6, hidden=10).double(), maps()
+    _, z, _ = within(head, head.project, image, sources)
+    pair, _, _ = within(head, head.mlp, image, sources)
+    for b in range(5):
+        m, slots = z[b, 0], z[b, 1:]
+        mean = sum(slots) / 4
+        assert mean.abs().max() > 0.05
+        for n, s in enumerate(slots):
+            own = torch.cat([m * s, (m - s).abs(), s - mean, m - mean])
+            assert torch.allclose(pair[b, n], own, rtol=1e-12, atol=1e-12)
+
+
+def test_the_local_head_compares_centred_features_before_it_pools():
+    head, (image, sources) = comparing_head("local", 8, embedding=6, hidden=10).double(), maps()
+    _, z, _ = within(head, head.reduce, image, sources)
+    pair, _, _ = within(head, head.mlp, image, sources)
+    z = z.view(5, 5, 6, 3, 3)
+    for b in range(5):
+        m, slots = z[b, 0], z[b, 1:]
+        mean = sum(slots) / 4
+        for n, s in enumerate(slots):
+            own = [m * s, (m - s).abs(), (m - mean) * (s - mean), (s - mean) ** 2]
+            places = torch.cat([part.flatten(1).sum(1) / 9 for part in own])
+            assert torch.allclose(pair[b, n], places, rtol=1e-12, atol=1e-12)
+    pooled = z.mean((-2, -1))
+    assert (pair[:, 0, :6] - pooled[:, 0] * pooled[:, 1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["cosine", "distance"])
+@torch.no_grad()
+def test_angles_and_distances_are_those_of_centred_projections(kind):
+    """Of features that have mean 0 and deviation 1 over all pictures and slots of the batch."""
+    head, (image, sources) = comparing_head(kind, 8, embedding=6, prior=0.3).double(), maps()
+    features, _, answer = within(head, head.project, image, sources)
+    pooled = torch.cat([image[:, None], sources], 1).flatten(3).sum(3).div(9)
+    flat = pooled.flatten(0, 1)
+    unit = (pooled - flat.mean(0)) / (flat.var(0, correction=0) + 1e-5).sqrt()
+    assert torch.allclose(features, unit, rtol=1e-10, atol=1e-10)
+    z = unit @ head.project.weight.T + head.project.bias
+    for b in range(5):
+        for n in range(4):
+            m, s = z[b, 0], z[b, n + 1]
+            if kind == "cosine":
+                cosine = float(m @ s / m.norm() / s.norm())
+                expected = 5 * cosine + inverse_sigmoid(0.3)
+            else:
+                expected = -float((m - s).norm()) / 6**0.5
+            assert answer[b, n].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_products_are_those_of_means_and_maxima():
+    image, sources = maps()
+    dot = comparing_head("dot", 8)(image, sources)
+    expected = torch.einsum("bd,bnd->bn", image.mean((2, 3)), sources.mean((3, 4)))
+    assert torch.allclose(dot, expected, rtol=1e-12)
+    head = comparing_head("mlp", 8, hidden=10, norm=False).double()
+    product, _, _ = within(head, head.mlp, image, sources)
+    assert torch.allclose(product[..., :8], image.mean((2, 3))[:, None] * sources.mean((3, 4)))
+    assert torch.allclose(product[..., 8:], image.amax((2, 3))[:, None] * sources.amax((3, 4)))
+
+
 def test_class_heads_and_unknown_ones():
     assert class_head("concat_pool", 6, 4)(torch.randn(3, 6, 2, 2)).shape == (3, 4)
     assert class_head("linear", 6, 4)(torch.randn(1, 6, 2, 2)).shape == (1, 4)

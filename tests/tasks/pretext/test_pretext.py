@@ -139,6 +139,95 @@ def test_classes_and_candidates_have_their_floors():
     assert found["loss"] == pytest.approx(math.log(32), abs=1e-5)
 
 
+def per_slot(z, t):
+    """Nats of two answers, in or not, each slot for itself."""
+    p = 1 / (1 + torch.exp(-z))
+    return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
+LOSSES = {  # of logits z and targets t, BN in float64: temperature .7, margin 1.4
+    "bce": lambda z, t: per_slot(z, t).mean(),
+    "soft_label": lambda z, t: (
+        -(t / t.sum(1, keepdim=True) * (z / 0.7).log_softmax(1)).sum(1).mean()
+    ),
+    "margin": lambda z, t: (t * z**2 + (1 - t) * (1.4 + z).clamp(min=0) ** 2).mean(),
+    "l1": lambda z, t: (1 / (1 + torch.exp(-z)) - t).abs().mean(),
+    "l2": lambda z, t: (1 / (1 + torch.exp(-z)) - t).square().mean(),
+    "pairwise": lambda z, t: (1 / (1 + torch.exp(-z)) - t).square().sum(1).sqrt().mean(),
+}
+
+
+@pytest.mark.parametrize("target", ["set", "weights"])
+@pytest.mark.parametrize("kind", LOSSES)
+def test_each_loss_is_that_of_the_answer_asked_for(kind, target):
+    options = {"soft_label": {"temperature": 0.7}, "margin": {"margin": 1.4}}.get(kind)
+    options = options or ({} if kind == "bce" else {"activation": "sigmoid"})
+    head = {"kind": "distance"} if kind == "margin" else None
+    task, _ = make("unmix", head, {"kind": kind, **options}, target=target)
+    batch, logits = (
+        next(iter(held_out(task, 16))),
+        [-0.9, -0.2, -1.7],
+    )  # minus a distance, of margin
+    answer = batch["weights"] if target == "weights" else (batch["weights"] > 0)
+    z = torch.tensor(logits).double().expand(16, 3)
+    want = LOSSES[kind](z, answer.double()).item()
+    assert task.loss(Constant(logits), batch, AT)["total"].item() == pytest.approx(want, rel=1e-5)
+    other = (batch["weights"] > 0) if target == "weights" else batch["weights"]
+    if kind != "soft_label" or target == "weights":
+        assert abs(LOSSES[kind](z, other.double()).item() - want) > 1e-3
+
+
+class Flattened(nn.Module):
+    """An embedding of which everything is known: the picture itself."""
+
+    def forward(self, image, sources=None):
+        return image.flatten(1)
+
+
+def pictures_of(batch):
+    """float64 BD of the pictures and of their other views, B of their own weights."""
+    own, views = (t.flatten(1).double() for t in (batch["image"], batch["sources"][:, 0]))
+    return own, views, batch["weights"][:, 0].double()
+
+
+def mixture_nats(own, views, weight, temperature):
+    """Nats of w x_i + (1 - w) x_(i-1) against all views, one by one: w of them ask for view i."""
+    total = 0.0
+    for i in range(len(own)):
+        mixture = weight[i] * own[i] + (1 - weight[i]) * own[i - 1]
+        cosine = views @ mixture / views.norm(dim=1) / mixture.norm()
+        log_p = (cosine / temperature).log_softmax(0)
+        total -= float(weight[i] * log_p[i] + (1 - weight[i]) * log_p[i - 1])
+    return total / len(own)
+
+
+def test_a_mixture_belongs_to_its_own_by_its_weight_and_to_its_partner_by_the_rest():
+    task, _ = make("contrastive", mixed=2, alpha=0.5)
+    batch, temperature = next(iter(held_out(task, 32))), task.config.loss.temperature
+    own, views, weight = pictures_of(batch)
+    loss = task.loss(Flattened(), batch, AT)["total"].item()
+    assert loss == pytest.approx(mixture_nats(own, views, weight, temperature), rel=1e-5)
+    assert weight.min() >= 0.5  # what is asked for, `accuracy`, is the heavier of both
+    assert weight.min() < 0.8
+    for wrong in (1 - weight, torch.ones_like(weight)):  # swapped, and not mixed at all
+        assert abs(loss - mixture_nats(own, views, wrong, temperature)) > 0.01
+    asks = mixture_nats(
+        own, views.roll(-1, 0), 1 - weight, temperature
+    )  # pictures right, answers not
+    assert abs(loss - asks) > 0.01
+
+
+def test_pictures_that_are_not_mixed_are_asked_for_in_both_directions():
+    task, _ = make("contrastive")
+    batch, temperature = next(iter(held_out(task, 32))), task.config.loss.temperature
+    own, views, weight = pictures_of(batch)
+    there, back = (mixture_nats(a, b, weight, temperature) for a, b in ((own, views), (views, own)))
+    loss = task.loss(Flattened(), batch, AT)["total"].item()
+    assert (weight == 1).all()
+    assert loss == pytest.approx((there + back) / 2, rel=1e-6)
+    assert abs(there - back) > 1e-3 * loss
+
+
 def test_frozen_targets_are_learned_by_heart_and_drawn_ones_are_not():
     """The journal's overfit test drew new targets at every access."""
     last = {}

@@ -55,6 +55,23 @@ def scores(task, net):
         return task.scores(net.eval(), validation_batches(task.data().validation, 64, "cpu"))
 
 
+def test_smoothed_labels_share_some_of_one_among_all_classes():
+    """Nats of (1 - s) label + s / K each; validation looks at the labels as they are."""
+    config = TransferConfig(data=DATA, loss={"label_smoothing": 0.2})
+    task = Transfer(config, {})
+    torch.manual_seed(0)
+    net = task.build().eval()
+    batch = next(iter(validation_batches(task.data().validation, 64, "cpu")))
+    with torch.no_grad():
+        log_p = net(batch["image"]).double().log_softmax(1)
+        loss = task.loss(net, batch, at(0))["total"].item()
+        score = task.scores(net, [batch])["loss"]
+    own = -log_p[torch.arange(64), batch["label"]].mean().item()
+    assert loss == pytest.approx(0.8 * own - 0.2 * log_p.mean().item(), rel=1e-5)
+    assert score == pytest.approx(own, rel=1e-5)
+    assert abs(loss - own) > 1e-4
+
+
 def test_the_parents_encoder_starts_here():
     start = parent()
     _, net = make(start)

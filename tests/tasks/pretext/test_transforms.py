@@ -13,7 +13,7 @@ from famulus.feed import draws
 from famulus.images.views import View, augment, greyscale
 from famulus.tasks.pretext import constant_baseline as constant
 from famulus.tasks.pretext import transforms as pretext
-from famulus.tasks.pretext.answers import accuracy_of_sets, least_squares_weights, pixel_probe
+from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
 from famulus.tasks.pretext.questions import KINDS, Question, partners
 from famulus.tasks.pretext.shortcuts import take_away, without_seam
 
@@ -95,7 +95,8 @@ def test_a_mixture_is_the_weighted_sum_and_pixels_tell_the_weights():
         assert (made.image[b] - expected).abs().max() < 1e-6  # three terms, their sum below 1
         turned = sum(float(w) * one for w, one in zip(made.weights[b].roll(1), each, strict=True))
         assert (made.image[b] - turned).abs().max() > 0.01
-    found = least_squares_weights(made.image, made.sources)
+    columns = made.sources.flatten(2).transpose(1, 2).double()
+    found = torch.linalg.lstsq(columns, made.image.flatten(1)[..., None].double()).solution[..., 0]
     assert (found - made.weights).abs().max() < 1e-5  # solvable, and without any semantics
     assert accuracy_of_sets(found, made.target).all()
 
@@ -169,6 +170,28 @@ def test_the_place_of_a_patch_says_nothing_of_the_answer():
             assert stats.ks_2samp(a, b).pvalue > 1e-3
     shifted = patch.to_B2[own, 0] + 1  # a law that differs by one pixel is seen
     assert stats.ks_2samp(shifted.numpy(), patch.to_B2[~own, 0].numpy()).pvalue < 1e-3
+
+
+def test_patches_reach_the_last_row_and_column():
+    """Every place where a patch of 6 fits in 20 x 17 is as likely as any other, the last too."""
+    patch = pretext.patch_draw(seeds(6000), (20, 17), 6)
+    for place in (patch.from_B2, patch.to_B2):
+        for axis, room in enumerate((14, 11)):
+            counts = np.bincount(place[:, axis].numpy(), minlength=room + 1)
+            assert len(counts) == room + 1
+            assert stats.chisquare(counts).pvalue > 1e-3
+            assert stats.chisquare([*counts[:-1], 0]).pvalue < 1e-3  # short of the last one
+
+
+@pytest.mark.parametrize(
+    ("draw", "count"),
+    [(lambda s: pretext.quadrant_draw(s, 3), 9), (pretext.rotation_draw, 4)],
+    ids=["quadrant", "rotation"],
+)
+def test_classes_are_drawn_evenly(draw, count):
+    counts = np.bincount(draw(seeds(6000)).numpy(), minlength=count)
+    assert len(counts) == count
+    assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_share_of_positives_and_the_fixed_place():

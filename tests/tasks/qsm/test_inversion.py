@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, dipole_kernel, full_kernel
-from famulus.tasks.qsm.inversion import tikhonov, tikhonov_filter, tkd, tkd_filter
+from famulus.tasks.qsm.inversion import (
+    early_stop,
+    suited_alpha,
+    suited_threshold,
+    tikhonov,
+    tikhonov_filter,
+    tkd,
+    tkd_filter,
+)
+from famulus.tasks.qsm.steps import step_filter
 
 SHAPE, GEOMETRY = (9, 10, 8), Geometry.aligned((1.0, 1.2, 0.9))  # fast sizes: nothing is padded
 
@@ -47,6 +56,30 @@ def test_wiener_is_the_best_tikhonov():
     noisy = apply_kernel(chi, dipole_kernel((32, 32, 32), geometry)) + noise
     error = [float((tikhonov(noisy, geometry, a) - chi).norm()) for a in (0.02, 0.04, 0.08)]
     assert error[1] == min(error)
+
+
+@pytest.mark.parametrize("rho", [50.0, 300.0])
+def test_what_suits_a_noise_is_best_for_white_maps(rho):
+    """A filter f leaves (f d - 1)^2 + f^2 / rho of a map of power 1 at each place of k-space."""
+    d = dipole_kernel((32, 32, 32), Geometry.aligned((1.0, 1.0, 1.0))).double().flatten()
+
+    def best(values, make):
+        left = [((f * d - 1) ** 2 + f**2 / rho).mean() for f in map(make, values.tolist())]
+        return values[int(torch.stack(left).argmin())].item()
+
+    def steps(total):
+        return step_filter(d, torch.full((200,), total / 200, dtype=d.dtype))
+
+    near = torch.logspace(-0.5, 0.5, 101, dtype=d.dtype)  # of the suited one: a third to thrice
+    alpha, threshold, total = suited_alpha(rho), suited_threshold(rho), early_stop(rho)
+    assert best(alpha * near, lambda a: tikhonov_filter(d, a)) == pytest.approx(alpha, rel=0.05)
+    found = best((threshold * near).clamp(max=0.66), lambda t: tkd_filter(d, t))
+    assert found == pytest.approx(threshold, rel=0.15)
+    assert best(total * near, steps) == pytest.approx(total, rel=0.1)
+
+
+def test_no_threshold_leaves_the_range():
+    assert suited_threshold(1.0) == 0.6
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, 0.7, float("nan")])

@@ -1,11 +1,13 @@
 """The learned net against its closed form, and what training in closed form promises."""
 
+import math
+
 import pytest
 import torch
 
 from famulus.tasks.qsm.descent import descend
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, dipole_kernel, frequency
-from famulus.tasks.qsm.ndi import RHO_0, Grid, Ndi, first_steps, referenced
+from famulus.tasks.qsm.ndi import KNOTS_PER_MM, RHO_0, Grid, Ndi, first_steps, referenced
 from famulus.tasks.qsm.spectrum import Bins
 from famulus.tasks.qsm.steps import amount
 
@@ -139,6 +141,81 @@ def test_more_noise_restores_less():
     for other in (made, Ndi(8, form="noise", momentum=True, precondition=True)):
         f = other.filter(d, torch.tensor([5.0, 500.0]), k)[:, 0].tolist()
         assert 0 < f[0] < f[1] < 15
+
+
+def test_untrained_steps_follow_the_root_of_the_noise_in_decades():
+    """tau = tau_0 exp(s/2), s = log10(rho / 50): ten times the power is sqrt(e) of the step."""
+    tau, beta = Ndi(4, form="noise", momentum=True, tau=2.0).schedule(
+        torch.tensor([5.0, 50.0, 500.0, 5e4, 0.1])
+    )
+    root = math.exp(0.5)
+    expected = torch.tensor([1 / root, 1, root, root, 1 / root])  # held within 5 .. 500
+    assert torch.allclose(tau, 2 * expected[:, None].expand(5, 4), rtol=1e-5)
+    assert (beta == 0.5).all()
+
+
+def test_a_parabola_in_decades_of_the_noise():
+    made = Ndi(3, form="noise", momentum=True).double()
+    rows = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+    made.log_tau_PN.data, made.momentum_PN.data = rows[0], rows[1]
+    tau, beta = made.schedule(torch.tensor([200.0]).double())
+    s = math.log10(200 / 50)
+    parabola = rows[:, 0] + rows[:, 1] * s + rows[:, 2] * s**2
+    assert torch.allclose(tau[0], parabola[0].exp(), rtol=1e-12)
+    assert torch.allclose(beta[0], 1 / (1 + (-parabola[1]).exp()), rtol=1e-12)
+
+
+def test_an_untrained_preconditioner_is_wieners_filter():
+    """p = 1 / (d^2 + 1/rho) at every |k|: with one step of 1 it is d / (d^2 + 1/rho)."""
+    d, k = torch.linspace(-0.6, 0.3, 7).double(), torch.linspace(0.0, 2.0, 7).double()
+    for rho in (5.0, 20.0, 500.0):
+        made = Ndi(1, form="noise", precondition=True, tau=9 / 4).double()
+        p = made.preconditioner(d, k, torch.tensor([rho]).double())
+        wiener = 1 / (d.square() + 1 / rho)
+        assert torch.allclose(p[0], wiener, rtol=1e-6)
+        f = made.filter(d, torch.tensor([rho]).double(), k)[0]
+        assert torch.allclose(f, d * wiener, rtol=1e-6)
+    fixed = Ndi(1, precondition=True).double().preconditioner(d, k)
+    assert torch.allclose(fixed[0], 1 / (d.square() + 1 / 50), rtol=1e-6)
+
+
+def test_lambda_runs_straight_between_its_knots_in_logarithms():
+    """Half-way in ln |k| between two knots it is their geometric mean; beyond the ends it stays."""
+    made = Ndi(1, precondition=True).double()
+    logs = torch.randn(1, 15, generator=torch.Generator().manual_seed(0)).double()
+    made.log_lambda_PJ.data = logs
+    knots = torch.tensor(KNOTS_PER_MM).double()
+    between = (knots[1:] * knots[:-1]).sqrt()
+    zero = torch.zeros(1).double()
+    for k, expected in (
+        (knots, logs[0].exp()),
+        (between, (logs[0, 1:] + logs[0, :-1]).div(2).exp()),
+        (torch.tensor([0.0, 9.0]).double(), logs[0, [0, -1]].exp()),
+    ):
+        p = made.preconditioner(zero.expand(len(k)), k)[0]
+        assert torch.allclose(1 / p, expected, rtol=1e-5)
+
+
+def test_steps_that_follow_the_noise_see_weights_of_mean_square_one():
+    """W over its root mean square where it is above 0: a unit of W says nothing."""
+    field, _ = pairs(batch=2)
+    d, rho = dipole_kernel(SHAPE, GEOMETRY).double(), torch.tensor([20.0, 90.0]).double()
+    weight = 0.1 + torch.rand(field.shape, generator=torch.Generator().manual_seed(3)).double()
+    weight[0] *= 7
+    weight[:, :5] = 0
+    made = net(form="noise", momentum=True)
+    chi = made(field, d, weight, rho)
+    tau, beta = made.schedule(rho)
+    unit = torch.stack([w / math.sqrt(w[w > 0].square().mean()) for w in weight])
+    assert torch.allclose(chi, descend(field, d, tau, beta, unit), rtol=1e-10, atol=1e-10)
+    assert torch.allclose(chi, made(field, d, 0.3 * weight, rho), rtol=1e-10, atol=1e-10)
+    for power in (0, 2):  # as it comes, and over the mean square itself
+        rms = weight / unit.clamp(min=1e-9)
+        other = descend(field, d, tau, beta, weight / rms.clamp(min=1e-9) ** power)
+        assert (chi - other).abs().max() > 0.01
+    plain = net(form="free")  # learned for the weights as they are
+    bare = descend(field, d, plain.schedule()[0], None, weight)
+    assert torch.allclose(plain(field, d, weight), bare, rtol=1e-10, atol=1e-10)
 
 
 def test_grid_pads_only_to_fast_sizes():

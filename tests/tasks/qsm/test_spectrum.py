@@ -1,5 +1,6 @@
 """Spectra of volumes against the volumes themselves, and noise against what was added."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,6 +81,25 @@ def test_nothing_beats_the_best_filter():
 def test_noise_is_seen_in_the_field_alone(noise):
     field, _, _ = pair((40, 40, 40), noise)
     assert noise_ratio(field, GEOMETRY).tolist() == pytest.approx([noise**-2] * 2, rel=0.15)
+
+
+def test_the_noise_is_a_line_through_bands():
+    """|phi(k)|^2 over d^2 by numpy's weighted fit: a mean of n powers spreads as it over root n."""
+    field, _, d = pair((16, 18, 20), 0.2)
+    band = np.minimum((d.numpy() ** 2 * 32 * 9 / 4).astype(int), 31).ravel()
+    d2 = d.numpy().ravel() ** 2
+    rows = []
+    for volume in field.numpy():
+        power = np.abs(np.fft.rfftn(volume)).ravel() ** 2
+        means = [(d2[band == b].mean(), power[band == b].mean()) for b in range(32)]
+        x, y = np.array(means).T
+        count = np.bincount(band, minlength=32)
+        fits = [np.polyfit(x, y, 1, w=w) for w in (np.sqrt(count) / y, 1 / y)]
+        rows.append([slope / noise for slope, noise in fits])
+    weighted, plain = np.array(rows).T
+    found = noise_ratio(field, GEOMETRY).tolist()
+    assert found == pytest.approx(weighted.tolist(), rel=1e-3)
+    assert np.abs(plain / weighted - 1).max() > 0.01
 
 
 def test_a_kernel_along_another_axis_is_noise():

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from famulus.tasks.scroll.border import Margin, inner, margin, paired, ring
+from famulus.tasks.scroll.border import Excess, Margin, inner, margin, paired, ring
 
 SIZE, STEP, AREA = 32, 4, 64
 CORNERS = [(y, x) for y in range(0, AREA - SIZE + 1, STEP) for x in range(0, AREA - SIZE + 1, STEP)]
@@ -46,10 +47,10 @@ def test_only_valid_pixels_count():
     loss, _ = measured(lambda r: 0.0 * r, noise=0.0)
     valid = np.zeros((AREA, AREA), bool)
     valid[20:44, 20:44] = True
-    spoilt = loss.copy()
-    for window, (y, x) in zip(spoilt, CORNERS, strict=True):
+    bad = loss.copy()
+    for window, (y, x) in zip(bad, CORNERS, strict=True):
         window[~valid[y : y + SIZE, x : x + SIZE]] = 99.0
-    assert np.allclose(np.nan_to_num(paired(spoilt, np.array(CORNERS), valid, 16).curve()), 0)
+    assert np.allclose(np.nan_to_num(paired(bad, np.array(CORNERS), valid, 16).curve()), 0)
 
 
 def test_two_areas_are_one_measurement():
@@ -57,6 +58,22 @@ def test_two_areas_are_one_measurement():
     both = one + other
     assert len(both.there_KR) == len(one.there_KR) + len(other.there_KR)
     assert margin(both, SIZE).value == 5
+
+
+def test_the_interval_holds_nine_of_ten_bootstraps():
+    """A hundred blocks, half of them poor: ring r is bad if more than r of those drawn are, so
+    that the margin counts them, and its quantiles are those of a binomial law."""
+    size, blocks, rings = 400, 100, 200
+    poor = np.arange(blocks) % 2 == 0
+    excess_R = 0.02 * blocks / (np.arange(rings) + 0.5)
+    excess = Excess(1 + poor[:, None] * excess_R, np.ones((blocks, rings)))
+    made = [margin(excess, size, seed=seed) for seed in range(20)]
+    assert {m.value for m in made} == {50}
+    low, high = (np.mean([getattr(m, side) for m in made]) for side in ("low", "high"))
+    law = stats.binom(blocks, 0.5)
+    assert (low, high) == pytest.approx(law.ppf([0.05, 0.95]), abs=1)
+    for share in (0.5, 0.99):  # another interval's ends lie elsewhere
+        assert np.abs(law.interval(share) - np.array([low, high])).min() > 2
 
 
 @pytest.mark.parametrize(

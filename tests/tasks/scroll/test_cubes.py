@@ -93,6 +93,23 @@ def test_weights_make_the_edge_sampler_unbiased(edges):
     assert 0.2 < skewed.effective < 1
 
 
+def test_every_edge_that_has_room_is_the_centre_of_a_cube():
+    """Corners of edges alone, to the last row and column that hold one."""
+    labels = (np.random.default_rng(5).random(SHAPE[1:]) < 0.5).astype(np.uint8)
+    f = fragment(labels)
+    field = cube_field.make_field(f, f.mask, (6, 8, 10), edges=1.0, weighted=False)
+    edge = cube_field.edges_of(labels)
+    corners = [
+        (y, x)
+        for y in range(SHAPE[1] - 8 + 1)
+        for x in range(SHAPE[2] - 10 + 1)
+        if edge[y + 4, x + 5]
+    ]
+    assert [divmod(int(place), SHAPE[2]) for place in field.places] == corners
+    assert max(y for y, _ in corners) == SHAPE[1] - 8
+    assert max(x for _, x in corners) == SHAPE[2] - 10
+
+
 def test_draws_follow_the_density():
     labels = np.zeros(SHAPE[1:], np.uint8)
     labels[10:22, 30:41] = 1

@@ -7,15 +7,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from famulus.config.errors import ConfigError
-from famulus.tasks.scroll import papyrus, papyrus_acceptance, papyrus_sheet
-from famulus.tasks.scroll.papyrus import Recipe, make
+from famulus.tasks.scroll import papyrus, papyrus_sheet
+from famulus.tasks.scroll.papyrus import PhantomDesign, make
+from tests.tasks.scroll import papyrus_acceptance
 
-RECIPE = Recipe(shape=(28, 256, 256), letter=64, seed=1)
+DESIGN = PhantomDesign(shape=(28, 256, 256), letter=64, seed=1)
 
 
 @pytest.fixture(scope="module")
 def phantom():
-    return make(RECIPE)
+    return make(DESIGN)
 
 
 def test_it_is_accepted(phantom):
@@ -25,22 +26,22 @@ def test_it_is_accepted(phantom):
 
 def test_chance_does_not_decide(monkeypatch):
     """Where every layout on the first sheet betrays too much, the second sheet is written on."""
-    recipe = replace(RECIPE, shape=(12, 96, 96), letter=32)
+    design = replace(DESIGN, shape=(12, 96, 96), letter=32)
     peaks = iter([0.6] * papyrus.TRIED + [0.54])
     monkeypatch.setattr(papyrus, "_peak", lambda *_: next(peaks))
-    first, second = (papyrus._sheet(recipe, attempt) for attempt in (0, 1))
-    made = make(recipe)
+    first, second = (papyrus._sheet(design, attempt) for attempt in (0, 1))
+    made = make(design)
     assert np.array_equal(made.truth_YX, second.layouts[0][0])
     assert not np.array_equal(made.mask_YX, first.mask)
 
 
 def test_the_best_is_taken_where_none_passes(monkeypatch):
-    recipe = replace(RECIPE, shape=(12, 96, 96), letter=32)
+    design = replace(DESIGN, shape=(12, 96, 96), letter=32)
     peaks = iter([0.7, 0.6, 0.8, 0.9] + [0.7] * 99)
     monkeypatch.setattr(papyrus, "_peak", lambda *_: next(peaks))
     monkeypatch.setattr(papyrus, "SHEETS", 2)
-    made = make(recipe)
-    assert np.array_equal(made.truth_YX, papyrus._sheet(recipe, 0).layouts[1][0])
+    made = make(design)
+    assert np.array_equal(made.truth_YX, papyrus._sheet(design, 0).layouts[1][0])
     (note,) = made.fragment().notes
     assert "greatest AUC of a plane 0.600" in note
 
@@ -55,7 +56,7 @@ def refused(phantom):
 
 
 def test_too_strong_a_cue_is_refused():
-    toy = make(replace(RECIPE, density=3.0))
+    toy = make(replace(DESIGN, density=3.0))
     assert {"auc max", "column probe auc"} <= set(refused(toy))
 
 
@@ -86,7 +87,7 @@ def test_the_probe_sees_what_single_planes_do_not(phantom):
 
 
 def test_the_same_seed_gives_the_same_voxels(phantom):
-    again, other = make(RECIPE), make(replace(RECIPE, seed=4))
+    again, other = make(DESIGN), make(replace(DESIGN, seed=4))
     assert np.array_equal(again.volume_ZYX, phantom.volume_ZYX)
     assert np.array_equal(again.labels_YX, phantom.labels_YX)
     assert not np.array_equal(other.truth_YX, phantom.truth_YX)
@@ -94,9 +95,9 @@ def test_the_same_seed_gives_the_same_voxels(phantom):
 
 def test_without_strength_the_ink_leaves_no_trace(phantom):
     """Same seed, so the same layout: only the voxels that ink touches differ."""
-    bare = make(replace(RECIPE, strength=0.0))
+    bare = make(replace(DESIGN, strength=0.0))
     assert np.array_equal(bare.truth_YX, phantom.truth_YX)
-    none = make(replace(RECIPE, density=0.0, relief=0.0, crackle=0.0))
+    none = make(replace(DESIGN, density=0.0, relief=0.0, crackle=0.0))
     assert np.array_equal(bare.volume_ZYX, none.volume_ZYX)
     assert not np.array_equal(bare.volume_ZYX, phantom.volume_ZYX)
 
@@ -130,6 +131,6 @@ def test_smooth_noise_has_the_correlation_it_states():
 
 def test_bad_recipes():
     with pytest.raises(ConfigError, match="at least 8 voxels"):
-        make(Recipe(shape=(4, 64, 64)))
+        make(PhantomDesign(shape=(4, 64, 64)))
     with pytest.raises(ConfigError, match="prevalence"):
-        make(Recipe(shape=(16, 64, 64), prevalence=0.9))
+        make(PhantomDesign(shape=(16, 64, 64), prevalence=0.9))

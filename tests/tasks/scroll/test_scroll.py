@@ -206,7 +206,7 @@ def test_apply_gives_the_whole_volume(tmp_path, kind):
     t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", options)
     file = tmp_path / f"out/prediction.{kind}"
     made = tifffile.imread(file) if kind == "tif" else np.load(file)
-    volume = phantom(t.config.data.phantom.recipe(2)).volume_ZYX
+    volume = phantom(t.config.data.phantom.design(2)).volume_ZYX
     assert made.dtype == volume.dtype
     assert np.array_equal(made, volume)
     report = json.loads((tmp_path / "out/report.json").read_text())

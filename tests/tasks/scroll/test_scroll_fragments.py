@@ -102,7 +102,7 @@ def test_the_oracle_is_of_all_fragments():
     t = task(SEEDS)
     hits = false = missed = 0
     for seed in SEEDS:
-        p = phantom(t.config.data.phantom.recipe(seed))
+        p = phantom(t.config.data.phantom.design(seed))
         truth, drawn = p.truth_YX[p.mask_YX] > 0, p.labels_YX[p.mask_YX] > 0
         hits, false = hits + (truth & drawn).sum(), false + (truth & ~drawn).sum()
         missed += (~truth & drawn).sum()

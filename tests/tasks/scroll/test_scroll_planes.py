@@ -67,7 +67,7 @@ def test_apply_rebuilds_a_volume_plane_by_plane(tmp_path):
     options = {"stride": 12, "format": "npy"}
     t.apply(Through(1, 1), tmp_path / "papyrus-2", tmp_path / "out", options)
     made = np.load(tmp_path / "out/prediction.npy")
-    volume = phantom(t.config.data.phantom.recipe(2)).volume_ZYX
+    volume = phantom(t.config.data.phantom.design(2)).volume_ZYX
     assert made.shape == volume.shape
     assert np.abs(made.astype(float) - volume).max() <= 1  # grey levels of 65,535
 

@@ -61,4 +61,3 @@ def test_coarse_targets_keep_the_mean_and_smoothing_pulls_to_a_half():
     assert coarse.shape == (2, 2, 2)
     assert coarse[1, 0, 1] == label[1, :4, 4:].mean()
     assert seg.smoothed(torch.tensor([0.0, 1.0]), 0.2).tolist() == pytest.approx([0.1, 0.9])
-    assert seg.entropy_of(torch.tensor([0.0, 1.0])) == 0

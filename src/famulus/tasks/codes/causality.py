@@ -5,30 +5,13 @@ A prior that sees a later code predicts what it is told; one that never sees ano
 early whatever its size. Both pass a look at the loss curve; neither passes this.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from famulus.config.errors import Unfit
-from famulus.tasks.codes.prior_net import Prior
-
-
-@dataclass(frozen=True)
-class Breach:
-    """Logits that moved though they must not, or did not though they must."""
-
-    place: int
-    code: int
-    forbidden: int
-    missing: int
-
-    def __str__(self) -> str:
-        return (
-            f"flipping code {self.code} of place {self.place} moved {self.forbidden} logits "
-            f"that must not move and left {self.missing} that must"
-        )
+from famulus.tasks.codes.prior_net import PriorNet
 
 
 @torch.no_grad()
@@ -45,31 +28,7 @@ def moved(logits_of: Callable[[Tensor], Tensor], codes: Tensor, place: int, h: i
     return (before != after).any(-1).reshape(-1, codes.shape[-1])
 
 
-def breaches(
-    prior: Prior,
-    codes: Tensor,
-    label_B: Tensor | None = None,
-    flips: Iterable[tuple[int, int]] | None = None,
-) -> list[Breach]:
-    """Every flip whose moved set is not the declared one; empty for a sound prior.
-
-    `codes`: 1...H. `flips`: (place, code) pairs; all of them if not given.
-    """
-    training = prior.training
-    prior.eval()
-    found = []
-    every = ((t, h) for t in range(prior.places) for h in range(prior.per_place))
-    for place, h in flips if flips is not None else every:
-        changed = moved(lambda c: prior(c, label_B), codes, place, h, prior.size)
-        declared = prior.reach(place, h).to(changed.device)
-        forbidden, missing = int((changed & ~declared).sum()), int((declared & ~changed).sum())
-        if forbidden or missing:
-            found.append(Breach(place, h, forbidden, missing))
-    prior.train(training)
-    return found
-
-
-def self_test(prior: Prior, flips: int = 3) -> int:
+def self_test(prior: PriorNet, flips: int = 3) -> int:
     """A few flips on the net as built: nothing forbidden may move, and something must, also in a
     later row where that is declared: a net whose rows do not know each other learns all the same.
 

@@ -41,7 +41,7 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Stage:
+class FirstStage:
     """What a finished first stage does to a batch, and what comes out.
 
     `encode(batch, device)` gives codes B Y X H of a finished batch; `digest` stands for the whole
@@ -65,7 +65,7 @@ class Encoded(Source):
     labels: np.ndarray | None
     classes: Sequence[str] | None
 
-    def __init__(self, source: Source, stage: Stage) -> None:
+    def __init__(self, source: Source, stage: FirstStage) -> None:
         self.source, self.stage, self.size = source, stage, stage.size
         text = json.dumps([source.fingerprint, stage.digest])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,7 +6,8 @@ divided by the training set's variance where loss.scale is variance; nats a numb
 calibrated. `l1` is in grey ranges. `kl` is nats a picture. Padding counts nowhere.
 `total` = recon + commit_weight * commit + codebook (vqvae), recon + kl_weight * kl / P (vae),
 P = real numbers of a picture: with plain mse and weight 1 that is "sum of squares + KL" over P.
-Source: van den Oord et al. 2017, arXiv 1711.00937; Kingma & Welling 2014, arXiv 1312.6114.
+Source: van den Oord et al. 2017, arXiv 1711.00937; Kingma & Welling 2014, arXiv 1312.6114;
+Rybkin et al. 2021, arXiv 2006.13202 (calibrated).
 """
 
 from collections.abc import Iterable, Mapping

@@ -18,7 +18,7 @@ OUTPUTS = {"none": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
 @dataclass(frozen=True)
-class Layer:
+class Convolution:
     """One convolution of a plain stack, and of its mirror."""
 
     filters: int
@@ -54,7 +54,7 @@ def he_normal(module: nn.Module) -> None:
 
 
 def plain_encoder(
-    channels: int, layers: list[Layer], activation: str, last_activation: bool, space: int = 2
+    channels: int, layers: list[Convolution], activation: str, last_activation: bool, space: int = 2
 ) -> nn.Sequential:
     """Convolutions with an activation after all but the first; after the last only if asked."""
     parts: list[nn.Module] = []
@@ -69,7 +69,7 @@ def plain_encoder(
 
 
 def plain_decoder(
-    width: int, layers: list[Layer], activation: str, channels: int, space: int = 2
+    width: int, layers: list[Convolution], activation: str, channels: int, space: int = 2
 ) -> nn.Sequential:
     """The mirror of `plain_encoder`: transposed convolutions, then a linear one of kernel 3."""
     parts: list[nn.Module] = []
@@ -83,7 +83,7 @@ def plain_decoder(
     return nn.Sequential(*parts, CONV[space](width, channels, 3, 1, 1))
 
 
-class Residual(nn.Module):
+class PreactivationBlock(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x)))))): the same shape."""
 
     def __init__(self, width: int, space: int) -> None:
@@ -103,12 +103,14 @@ def _norm(width: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, width)
 
 
-class Fold(nn.Module):
-    """Space to channels: every patch of side p becomes one place with p^n as many channels."""
-
+class _OfPatches(nn.Module):
     def __init__(self, patch: int) -> None:
         super().__init__()
         self.patch = patch
+
+
+class Fold(_OfPatches):
+    """Space to channels: every patch of side p becomes one place with p^n as many channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, *space = x.shape
@@ -118,12 +120,8 @@ class Fold(nn.Module):
         return x.permute(order).reshape(batch, channels * p**n, *(side // p for side in space))
 
 
-class Unfold(nn.Module):
+class Unfold(_OfPatches):
     """Channels to space: the inverse of `Fold`."""
-
-    def __init__(self, patch: int) -> None:
-        super().__init__()
-        self.patch = patch
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, *space = x.shape
@@ -141,9 +139,9 @@ def residual_encoder(
     parts: list[nn.Module] = [Fold(patch)] if patch > 1 else []
     parts.append(conv(channels * patch**space, widths[0], 3, 1, 1))
     for width, wider in pairwise(widths):
-        parts += [Residual(width, space) for _ in range(blocks)]
+        parts += [PreactivationBlock(width, space) for _ in range(blocks)]
         parts.append(conv(width, wider, 4, 2, 1))
-    parts += [Residual(widths[-1], space) for _ in range(blocks)]
+    parts += [PreactivationBlock(widths[-1], space) for _ in range(blocks)]
     return nn.Sequential(*parts, _norm(widths[-1]), nn.SiLU())
 
 
@@ -154,9 +152,9 @@ def residual_decoder(
     conv = CONV[space]
     parts: list[nn.Module] = [conv(width, widths[-1], 3, 1, 1)]
     for wider, narrow in pairwise(reversed(widths)):
-        parts += [Residual(wider, space) for _ in range(blocks)]
+        parts += [PreactivationBlock(wider, space) for _ in range(blocks)]
         parts += [nn.Upsample(scale_factor=2), conv(wider, narrow, 3, 1, 1)]
-    parts += [Residual(widths[0], space) for _ in range(blocks)]
+    parts += [PreactivationBlock(widths[0], space) for _ in range(blocks)]
     parts += [_norm(widths[0]), nn.SiLU(), conv(widths[0], channels * patch**space, 3, 1, 1)]
     return nn.Sequential(*parts, *([Unfold(patch)] if patch > 1 else []))
 

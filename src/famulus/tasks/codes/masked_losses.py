@@ -4,7 +4,6 @@ Shapes: x, y BC..., mask B1... (1 = real, 0 = padding) or None. Everything is a 
 over real pixels and channels, so that a third of constant padding cannot halve a figure.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,12 +35,3 @@ def masked_sums(value: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
 def gaussian_kl(mu_BD: Tensor, logvar_BD: Tensor) -> Tensor:
     """KL(N(mu, exp(logvar)) || N(0, 1)) in nats, summed over D: shape B."""
     return 0.5 * (mu_BD.square() + logvar_BD.exp() - 1 - logvar_BD).sum(1)
-
-
-def calibrated_nll(error: Tensor, mask: Tensor | None) -> Tensor:
-    """Gaussian nats a dimension with the variance that fits best: (1 + ln(2 pi mse)) / 2.
-
-    Source: Rybkin et al. 2021, arXiv 2006.13202 (optimal sigma). `error` is squared, BC....
-    """
-    mse = masked_mean(error, mask).clamp(min=1e-8)
-    return 0.5 * (1 + torch.log(2 * torch.pi * mse))

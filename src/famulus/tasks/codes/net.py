@@ -111,7 +111,7 @@ def build_coded(
     """
     space = len(sides)
     if c.stack == "plain":
-        layers = [conv.Layer(one.filters, one.kernel, one.stride) for one in c.layers]
+        layers = [conv.Convolution(one.filters, one.kernel, one.stride) for one in c.layers]
         encoder = conv.plain_encoder(channels, layers, c.activation, c.last_activation, space)
         width = layers[-1].filters
         decoder = conv.plain_decoder(width, layers, c.activation, channels, space)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 
 
 def gate(x: Tensor, dim: int = 1) -> Tensor:
@@ -70,7 +70,7 @@ class PixelCache:
     weights: list[tuple[Tensor, Tensor, Tensor]]  # horizontal, out, out's bias, as matrices
 
 
-class PixelCNN(Prior):
+class PixelCNN(PriorNet):
     """`first_kernel` and `kernel` are odd sides; `layers` counts all gated layers."""
 
     def __init__(

@@ -39,13 +39,13 @@ from famulus.tasks.codes.code_scores import (
     unigram,
     unigram_cross_entropy,
 )
-from famulus.tasks.codes.code_source import Encoded, Levels, Stage, code_counts, weights_digest
+from famulus.tasks.codes.code_source import Encoded, FirstStage, Levels, code_counts, weights_digest
 from famulus.tasks.codes.data import CodedData, batches
 from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import CodedModel, build_coded, load_coded
 from famulus.tasks.codes.pixelcnn import PixelCNN
 from famulus.tasks.codes.prior_apply import apply_prior
-from famulus.tasks.codes.prior_net import Prior as PriorNet
+from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.prior_settings import PriorConfig
 from famulus.tasks.codes.sampler import Sampling, TooSlow, forecast_s, sample
 from famulus.tasks.codes.scores import PRIOR
@@ -103,7 +103,7 @@ class Prior(Task):
         if not stage.quantiser.started:
             raise ConfigError(f"codes: run {parent.run} ended before its codebook started")
         self._stage = stage
-        described = Stage(
+        described = FirstStage(
             lambda batch, device: encode_pictures(
                 stage.to(device), batch["image"], batch.get("mask")
             ),

@@ -16,7 +16,7 @@ from torch import Tensor
 from famulus.config.apply_options import share, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.images.strip import strip
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import Sampling, sample
 
 OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
@@ -26,7 +26,7 @@ Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, imag
 
 
 def apply_prior(
-    model: Prior,
+    model: PriorNet,
     decode: Callable[[Tensor], Tensor],
     encode: Encode,
     classes: tuple[str, ...] | None,
@@ -73,7 +73,7 @@ def apply_prior(
 
 
 def _draw(
-    model: Prior,
+    model: PriorNet,
     how: Sampling,
     given: Tensor | None,
     count: int,
@@ -113,7 +113,7 @@ def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int |
 
 
 def _given(
-    model: Prior, encode: Encode, pictures: Pictures, kept: float, seed: int
+    model: PriorNet, encode: Encode, pictures: Pictures, kept: float, seed: int
 ) -> tuple[Tensor, list[str], list[str]]:
     """Codes of the pictures with the rows below the share `kept` of the grid open (-1); their
     names; the PNGs to write."""

@@ -54,7 +54,7 @@ class CodeHead(nn.Module):
         return feature + self.before[h](code)
 
 
-class Prior(nn.Module, ABC):
+class PriorNet(nn.Module, ABC):
     """p(codes) = product over places, and over the codes of a place, in raster order.
 
     Two ways to the same numbers: `forward`, all places at once, and `start` / `advance` / `put`,

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 
 TEMPERATURES = 1e-6, 1e6  # beyond them logits overflow in float32, or all codes are alike
 PROBED = 64  # places after which the whole is forecast
@@ -109,7 +109,7 @@ def few_threads(device: torch.device, pictures: int) -> Iterator[None]:
 
 @torch.no_grad()
 def sample(
-    prior: Prior,
+    prior: PriorNet,
     pictures: int,
     how: Sampling | None = None,
     label_B: Tensor | None = None,
@@ -171,7 +171,7 @@ def sample(
     return codes_BTH.view(shape)
 
 
-def forecast_s(prior: Prior, pictures: int, label_B: Tensor | None = None) -> float:
+def forecast_s(prior: PriorNet, pictures: int, label_B: Tensor | None = None) -> float:
     """Seconds that `sample` will take for so many pictures, from its first places."""
     try:
         start_s = time.monotonic()
@@ -182,7 +182,7 @@ def forecast_s(prior: Prior, pictures: int, label_B: Tensor | None = None) -> fl
 
 
 @torch.no_grad()
-def cached_logits(prior: Prior, codes: Tensor, label_B: Tensor | None = None) -> Tensor:
+def cached_logits(prior: PriorNet, codes: Tensor, label_B: Tensor | None = None) -> Tensor:
     """`forward`'s logits B...HK by way of the cache: the self-test of every prior."""
     batch = codes.shape[0]
     codes_BTH = codes.reshape(batch, prior.places, prior.per_place)

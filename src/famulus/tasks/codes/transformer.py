@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from famulus.tasks.codes.prior_net import Prior
+from famulus.tasks.codes.prior_net import PriorNet
 
 
 class Block(nn.Module):
@@ -53,7 +53,7 @@ class AttentionCache:
     label_BC: Tensor
 
 
-class Transformer(Prior):
+class Transformer(PriorNet):
     """The input at place t is what stood at place t - 1; `begin` stands before place 0."""
 
     def __init__(

@@ -121,7 +121,7 @@ class VQVAE(nn.Module):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GaussianReconstruction:
     """A reconstruction and the posterior that it was drawn from."""
 
     recon: Tensor
@@ -151,12 +151,12 @@ class VAE(nn.Module):
         self.expand = nn.Linear(width, flat)
         self.output = OUTPUTS[output]()
 
-    def forward(self, image: Tensor) -> Drawn:
+    def forward(self, image: Tensor) -> GaussianReconstruction:
         mu_BD, logvar_BD = self.posterior(image)
         z_BD = mu_BD
         if self.training:
             z_BD = mu_BD + torch.randn_like(mu_BD) * (0.5 * logvar_BD).exp()
-        return Drawn(self.decode(z_BD), mu_BD, logvar_BD)
+        return GaussianReconstruction(self.decode(z_BD), mu_BD, logvar_BD)
 
     def posterior(self, image: Tensor) -> tuple[Tensor, Tensor]:
         flat = self.encoder(image).flatten(1)

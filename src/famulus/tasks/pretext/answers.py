@@ -19,13 +19,6 @@ def accuracy_of_sets(logits_BN: Tensor, target_BN: Tensor) -> Tensor:
     return least_in > most_out
 
 
-def least_squares_weights(image_BCYX: Tensor, sources_BNCYX: Tensor) -> Tensor:
-    """BN weights that rebuild the image from its sources best: pixels are linear in them, so for
-    aligned sources this is the ceiling, and it needs no understanding."""
-    a = sources_BNCYX.flatten(2).transpose(1, 2).double()
-    return torch.linalg.lstsq(a, image_BCYX.flatten(1)[..., None].double()).solution[..., 0]
-
-
 def thumbnails(image_BCYX: Tensor, side: int = 8) -> Tensor:
     """float64 B,F: averaged to side x side, and a column of ones."""
     rows = adaptive_avg_pool2d(image_BCYX.float(), side).flatten(1).double()

@@ -89,23 +89,21 @@ def cosine_similarities(a_BD: Tensor, b_ND: Tensor) -> Tensor:
     return normalize(a_BD, dim=-1) @ normalize(b_ND, dim=-1).T
 
 
-def info_nce(
-    a_BD: Tensor, b_BD: Tensor, temperature: float = 0.2, symmetric: bool = True
-) -> Tensor:
-    """Which of the B rows of b belongs to each row of a (and the reverse): nats, chance ln B."""
-    target_BB = torch.eye(len(a_BD), device=a_BD.device)
-    return mixed_info_nce(a_BD, b_BD, target_BB, temperature, symmetric)
-
-
 def mixed_info_nce(
     a_BD: Tensor, b_BD: Tensor, target_BB: Tensor, temperature: float = 0.2, symmetric: bool = False
 ) -> Tensor:
     """Cross-entropy of cosines / T against soft labels: row i of a is target_ij of picture j."""
-    logits_BB = cosine_similarities(a_BD.float(), b_BD.float())
+    logits_BB = cosine_similarities(a_BD, b_BD)
     loss = soft_label(logits_BB, target_BB, temperature)
     if symmetric:
         loss = (loss + soft_label(logits_BB.T, target_BB.T, temperature)) / 2
     return loss
+
+
+def info_nce(a_BD: Tensor, b_BD: Tensor, temperature: float = 0.2) -> Tensor:
+    """Which of the B rows of b belongs to each row of a, and the reverse: nats, chance ln B."""
+    target_BB = torch.eye(len(a_BD), dtype=a_BD.dtype, device=a_BD.device)
+    return mixed_info_nce(a_BD, b_BD, target_BB, temperature, symmetric=True)
 
 
 def mixing_targets(weight_B: Tensor, partner_B: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def _conv(
     return [conv, *normalisation(norm, out, 2), activation(act)]
 
 
-class ConvEncoder(Encoder):
+class StridedEncoder(Encoder):
     """A 3x3 convolution of stride 2 for each entry of `channels`; the first has stride `stem`."""
 
     def __init__(
@@ -272,7 +272,7 @@ def build_encoder(
             raise ValueError(f"encoder.name: expected one of {', '.join(depths)}, received {name}")
         return ResNet(depths[name])
     if kind == "conv":
-        return ConvEncoder(colours, channels, stem, norm, act)
+        return StridedEncoder(colours, channels, stem, norm, act)
     if kind == "residual":
         return ResidualEncoder(colours, channels, blocks, stem, norm, act)
     raise ValueError(f"encoder.kind: expected conv, residual, resnet or timm, received {kind!r}")

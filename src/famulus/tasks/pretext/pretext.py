@@ -96,45 +96,49 @@ class Pretext(Task):
     def _answer(self, model: nn.Module, batch: Batch) -> Tensor:
         """Logits BN or BK; for contrastive BB cosines over T."""
         if self.config.data.pretext == "contrastive":
-            return self._contrast(model, batch)[0]
+            images_BD, views_BD, _ = self._embedded(model, batch)
+            return losses.cosine_similarities(images_BD, views_BD) / self.config.loss.temperature
         return model(batch["image"], batch.get("sources")).float()
 
-    def _contrast(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(logits BB of each image, mixed or not, with every other view; soft labels BB)."""
+    def _embedded(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """(BD of each image, mixed or not; BD of each other view; soft labels BB)."""
         image, other, own_B = batch["image"], batch["sources"][:, 0], batch["weights"][:, 0]
         partner_B = torch.arange(len(image), device=image.device).roll(1)
         if self.config.data.mixed == 2:
             w = own_B[:, None, None, None]
             image = w * image + (1 - w) * image[partner_B]
-        z = model(torch.cat([image, other])).float()
-        target = losses.mixing_targets(own_B, partner_B)
-        cosine = losses.cosine_similarities(z[: len(image)], z[len(image) :])
-        return cosine / self.config.loss.temperature, target
+        images_BD, views_BD = model(torch.cat([image, other])).float().tensor_split(2)
+        return images_BD, views_BD, losses.mixing_targets(own_B, partner_B)
+
+    def _contrast(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(scalar loss, logits BB): of pictures that are not mixed, in both directions."""
+        images_BD, views_BD, target_BB = self._embedded(model, batch)
+        temperature = self.config.loss.temperature
+        logits = losses.cosine_similarities(images_BD, views_BD) / temperature
+        if self.config.data.mixed == 1:
+            return losses.info_nce(images_BD, views_BD, temperature), logits
+        return losses.mixed_info_nce(images_BD, views_BD, target_BB, temperature), logits
 
     def _loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """(scalar loss, logits)."""
-        c = self.config.loss
+        config = self.config.loss
         if self.config.data.pretext == "contrastive":
-            logits, target = self._contrast(model, batch)
-            loss = losses.soft_label(logits, target)
-            if self.config.data.mixed == 1:  # both directions
-                loss = (loss + losses.soft_label(logits.T, target.T)) / 2
-            return loss, logits
+            return self._contrast(model, batch)
         logits, target = self._answer(model, batch), self._target(batch)
-        match c.kind:
+        match config.kind:
             case "cross_entropy":
                 return nn.functional.cross_entropy(logits, target), logits
             case "bce":
                 return losses.multi_label(logits, target), logits
             case "soft_label":
-                return losses.soft_label(logits, target, c.temperature), logits
+                return losses.soft_label(logits, target, config.temperature), logits
             case "margin":
-                return losses.margin_loss(-logits, target, c.margin), logits
+                return losses.margin_loss(-logits, target, config.margin), logits
         answer = self._activated(logits)
         losses.same_shape(answer, target)
-        if c.kind == "l1":
+        if config.kind == "l1":
             return (answer - target).abs().mean(), logits
-        if c.kind == "l2":
+        if config.kind == "l2":
             return (answer - target).square().mean(), logits
         return losses.pairwise_distance(answer, target), logits
 

@@ -9,7 +9,7 @@ from famulus.feed.source import Splits
 from famulus.feed.streams import stream_seed
 from famulus.tasks.qsm.phantoms import brain, shapes
 from famulus.tasks.qsm.records import open_records
-from famulus.tasks.qsm.source import Recipe, VolumeSource
+from famulus.tasks.qsm.source import Acquisition, VolumeSource
 
 ATLAS = "brain-atlas"
 ATLAS_FILES = ("labels.nii.gz", "mask.nii.gz", "T1.nii.gz", "labels.tsv")
@@ -18,14 +18,20 @@ _TRAIN, _HELD_OUT = 1, 2  # no map of one split has a seed of the other
 
 
 def open_qsm(
-    name: str, size: int, voxel_mm: int, train: int, validation: int, seed: int, recipe: Recipe
+    name: str,
+    size: int,
+    voxel_mm: int,
+    train: int,
+    validation: int,
+    seed: int,
+    acquisition: Acquisition,
 ) -> Splits:
     """Training and held-out maps. In the atlas only the values differ: it is one anatomy.
 
     Raises DataError if files are missing or too few.
     """
     if name not in ("shapes", ATLAS):
-        return _records(Path(name), float(voxel_mm), train, validation, seed, recipe)
+        return _records(Path(name), float(voxel_mm), train, validation, seed, acquisition)
     notes = []
     if name == "shapes":
         make, identity = partial(_shapes, size, float(voxel_mm)), f"shapes-{size}-{voxel_mm}"
@@ -37,7 +43,9 @@ def open_qsm(
         make, identity = partial(_brain, folder, voxel_mm), f"{ATLAS}-{voxel_mm}-{digests}"
         notes.append("brain-atlas: held-out maps have new values in the same anatomy")
     parts = (
-        VolumeSource(make, [stream_seed(seed, part, i) for i in range(count)], recipe, identity)
+        VolumeSource(
+            make, [stream_seed(seed, part, i) for i in range(count)], acquisition, identity
+        )
         for part, count in ((_TRAIN, train), (_HELD_OUT, validation))
     )
     return Splits(*parts, notes)
@@ -52,7 +60,7 @@ def _brain(folder: Path, voxel_mm: int, seed: int):
 
 
 def _records(
-    folder: Path, voxel_mm: float, train: int, validation: int, seed: int, recipe: Recipe
+    folder: Path, voxel_mm: float, train: int, validation: int, seed: int, acquisition: Acquisition
 ) -> Splits:
     if not folder.is_dir():
         raise DataError(f"data.name {folder}: expected shapes, {ATLAS} or a folder of .npz records")
@@ -65,4 +73,4 @@ def _records(
     identity = f"records-{found.digest}-{voxel_mm:g}"
     cut = found.count - validation
     rows = (list(range(train)), list(range(cut, found.count)))
-    return Splits(*(VolumeSource(found.make, r, recipe, identity) for r in rows), found.notes)
+    return Splits(*(VolumeSource(found.make, r, acquisition, identity) for r in rows), found.notes)

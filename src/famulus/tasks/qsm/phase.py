@@ -1,16 +1,14 @@
 """Phase of a gradient echo: forward model, unwrapping, and one field map from several echoes.
 
 Shapes: B batch, E echoes, Z Y X voxels. Units: rad, Hz, ppm; times in ms.
-Source: magic tree unwrapping after Dymerska et al. 2021 (ROMEO), doi:10.1002/mrm.28563; Laplacian
-after Schofield & Zhu 2003, doi:10.1364/OL.28.001194; weighted fit after Robinson et al. 2017,
-doi:10.1002/nbm.3601.
+Source: magic tree unwrapping after Dymerska et al. 2021 (ROMEO), doi:10.1002/mrm.28563; weighted
+fit after Robinson et al. 2017, doi:10.1002/nbm.3601.
 """
 
 import math
 
 import numpy as np
 import torch
-from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 from torch import Tensor
@@ -45,26 +43,6 @@ def gradient_echo(
     decay = torch.as_tensor(r2star_BZYX_hz).mul(-te_ms * 1e-3).exp()
     signal = torch.polar(magnitude_BZYX * decay, rad_from_ppm(field_BZYX_ppm, b0_t, te_ms))
     return signal if noise_BZYX is None else signal + noise_BZYX
-
-
-def unwrap_laplacian(phase_ZYX_rad: np.ndarray) -> np.ndarray:
-    """A smooth field whose Laplacian is that of the phase; its mean is 0, its fine detail is not
-    that of the phase (it is not congruent). Border: no flow out of the box."""
-    phase = np.asarray(phase_ZYX_rad, np.float64)
-    laplacian = np.zeros_like(phase)
-    for axis in range(phase.ndim):
-        step = _wrapped(np.diff(phase, axis=axis))
-        before = [(0, 0)] * phase.ndim
-        before[axis] = (1, 1)
-        laplacian += np.diff(np.pad(step, before), axis=axis)
-    eigen = sum(
-        (2 * np.cos(np.pi * np.arange(n) / n) - 2).reshape([-1 if a == b else 1 for b in range(3)])
-        for a, n in enumerate(phase.shape)
-    )
-    eigen.flat[0] = 1.0
-    spectrum = dctn(laplacian, type=2) / eigen
-    spectrum.flat[0] = 0.0
-    return idctn(spectrum, type=2)
 
 
 def _wrapped(x: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
 from famulus.tasks.qsm.scores import QSM
 from famulus.tasks.qsm.settings import QsmConfig
 from famulus.tasks.qsm.slices import kernel_slices, three_slices
-from famulus.tasks.qsm.source import Recipe, SpectrumSource, VolumeSource
+from famulus.tasks.qsm.source import SpectrumSource, VolumeSource
 from famulus.tasks.qsm.spectrum import Spectrum
 from famulus.tasks.qsm.step_plots import drawn_filter, drawn_steps
 from famulus.tasks.qsm.steps import Amount, amount
@@ -54,10 +54,10 @@ class Qsm(Task):
 
     @cached_property
     def _splits(self) -> Splits:
-        d = self.config.data
-        recipe = Recipe(d.b0_t, d.te_ms, tuple(d.snr), d.weights, d.fresh_noise)
-        splits = open_qsm(d.name, d.size, d.voxel_mm, d.train, d.validation, d.seed, recipe)
-        if d.form == "volume":
+        data = self.config.data
+        maps = (data.name, data.size, data.voxel_mm, data.train, data.validation, data.seed)
+        splits = open_qsm(*maps, data.acquisition)
+        if data.form == "volume":
             return splits
         bands = self.config.model.precondition
         parts = (SpectrumSource(s, bands) for s in (splits.train, splits.validation))
@@ -75,7 +75,7 @@ class Qsm(Task):
 
     @property
     def _rad_per_ppm(self) -> float:
-        return self._volumes.recipe.scan(0).rad_per_ppm
+        return self._volumes.acquisition.scan(0).rad_per_ppm
 
     def build(self) -> nn.Module:
         m = self.config.model
@@ -177,7 +177,7 @@ class Qsm(Task):
             kernel, _ = self._grid.kernels(chi_BZYX.device)
             return cropped(apply_kernel(padded(chi_BZYX, self._grid.sizes), kernel), v.shape)
 
-        quiet = int(np.argmax([snr or np.inf for snr in v.recipe.snr])) % len(v)
+        quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
         sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
         parts = (sample[n] for n in ("phase", "chi", "mask"))
         for told in verdicts(operator, v.shape, v.geometry, *parts):

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from famulus.config.schema import Strict
+from famulus.tasks.qsm.source import Acquisition
 
 
 class QsmData(Strict):
@@ -26,6 +27,10 @@ class QsmData(Strict):
     weights: Literal["none", "mask", "magnitude"] = Field("mask", description="W of NDI")
     fresh_noise: bool = Field(True, description="volume: new noise in every epoch")
     seed: int = Field(0, ge=0, description="which maps")
+
+    @property
+    def acquisition(self) -> Acquisition:
+        return Acquisition(self.b0_t, self.te_ms, tuple(self.snr), self.weights, self.fresh_noise)
 
 
 class QsmModel(Strict):

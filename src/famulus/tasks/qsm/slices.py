@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-GREY = 0.5
-
 
 def three_slices(volume_ZYX: np.ndarray, low: float, high: float) -> np.ndarray:
     """Axial, coronal and sagittal middle slices side by side, up is +Z or +Y; fixed window.

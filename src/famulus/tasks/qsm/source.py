@@ -26,7 +26,7 @@ _TRUTHS = ByteCache(2 << 30)  # maps and their fields; noise is drawn anew
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Acquisition:
     """How samples are made of maps: sample i has the SNR number i mod len(snr)."""
 
     b0_t: float = 3.0
@@ -45,14 +45,18 @@ class VolumeSource(Source):
     slow = True
 
     def __init__(
-        self, make: Callable[[int], Truth], seeds: list[int], recipe: Recipe, identity: str
+        self,
+        make: Callable[[int], Truth],
+        seeds: list[int],
+        acquisition: Acquisition,
+        identity: str,
     ) -> None:
         """`make` is a function of a seed; `identity` says which, and of what files."""
-        self.make, self.seeds, self.recipe, self.identity = make, seeds, recipe, identity
+        self.make, self.seeds, self.acquisition, self.identity = make, seeds, acquisition, identity
 
     @cached_property
     def fingerprint(self) -> str:
-        form = {"of": self.identity, "seeds": self.seeds, "recipe": asdict(self.recipe)}
+        form = {"of": self.identity, "seeds": self.seeds, "recipe": asdict(self.acquisition)}
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -77,12 +81,12 @@ class VolumeSource(Source):
         return self.truth(0).mask.shape
 
     def sample(self, index: int, seed: int) -> dict[str, np.ndarray]:
-        truth, how = self.truth(index), self.recipe.scan(index)
+        truth, how = self.truth(index), self.acquisition.scan(index)
         fixed = stream_seed(self.seeds[index], 2)
-        found = scan(truth, how, seed if self.recipe.fresh_noise else fixed)
-        if self.recipe.weights != "magnitude":
+        found = scan(truth, how, seed if self.acquisition.fresh_noise else fixed)
+        if self.acquisition.weights != "magnitude":
             found["weight"] = (
-                truth.mask if self.recipe.weights == "mask" else np.ones_like(truth.mask)
+                truth.mask if self.acquisition.weights == "mask" else np.ones_like(truth.mask)
             )
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
         return {**found, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
@@ -131,7 +135,7 @@ class SpectrumSource(Source):
         sizes = fast_sizes(self.volumes.shape)
         for index in range(len(self)):
             found = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
-            q = self.volumes.recipe.scan(index).rad_per_ppm
+            q = self.volumes.acquisition.scan(index).rad_per_ppm
             phase, chi = (torch.from_numpy(found[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
             rho = noise_ratio(torch.from_numpy(found["phase"])[None], self.volumes.geometry)

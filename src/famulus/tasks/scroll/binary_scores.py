@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 
-class Curve(NamedTuple):
+class ThresholdCurve(NamedTuple):
     """Cumulative weights at or above each distinct score, descending: T each, float64."""
 
     threshold: Tensor
@@ -29,7 +29,7 @@ class Curve(NamedTuple):
         return self.false[-1]
 
 
-def curve(score_N: Tensor, target_N: Tensor, weight_N: Tensor | None = None) -> Curve:
+def curve(score_N: Tensor, target_N: Tensor, weight_N: Tensor | None = None) -> ThresholdCurve:
     """Sorts once. Raises ValueError if nothing is given or a score is NaN."""
     score_N = score_N.flatten()
     if not score_N.numel() or score_N.isnan().any():
@@ -39,17 +39,17 @@ def curve(score_N: Tensor, target_N: Tensor, weight_N: Tensor | None = None) -> 
     weight_N = torch.ones_like(target_N) if weight_N is None else weight_N.flatten()[order].double()
     hits, all_ = (weight_N * target_N).cumsum(0), weight_N.cumsum(0)
     last = torch.cat([score_N[1:] != score_N[:-1], torch.ones(1, dtype=torch.bool)])
-    return Curve(score_N[last], hits[last], (all_ - hits)[last])
+    return ThresholdCurve(score_N[last], hits[last], (all_ - hits)[last])
 
 
-def auc(c: Curve) -> float:
+def auc(c: ThresholdCurve) -> float:
     """P(a positive scores above a negative) + P(tie) / 2; NaN if one class is missing."""
     zero = c.hits.new_zeros(1)
     area = torch.trapezoid(torch.cat([zero, c.hits]), torch.cat([zero, c.false]))
     return float(area / (c.positives * c.negatives))
 
 
-def average_precision(c: Curve) -> float:
+def average_precision(c: ThresholdCurve) -> float:
     """Sum over thresholds of precision times the gain in recall; NaN without positives."""
     gain = torch.diff(c.hits, prepend=c.hits.new_zeros(1))
     return float((c.hits / (c.hits + c.false).clamp(min=1e-300) * gain).sum() / c.positives)
@@ -61,7 +61,7 @@ def f_beta(hits: Tensor, false: Tensor, positives: Tensor, beta: float) -> Tenso
     return (1 + b2) * hits / (hits + false + b2 * positives).clamp(min=1e-300)
 
 
-def best_threshold(c: Curve, beta: float = 0.5) -> tuple[float, float]:
+def best_threshold(c: ThresholdCurve, beta: float = 0.5) -> tuple[float, float]:
     """(threshold, F-beta there): the highest one; predicted positive is score >= threshold."""
     f_T = f_beta(c.hits, c.false, c.positives, beta)
     at = int(f_T.argmax())

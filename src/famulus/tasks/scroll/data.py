@@ -17,7 +17,7 @@ from famulus.tasks.scroll import cubes, regions
 from famulus.tasks.scroll import validation_split as held_out
 from famulus.tasks.scroll.block_pool import Blocks
 from famulus.tasks.scroll.cube_field import describe, make_field
-from famulus.tasks.scroll.papyrus import Phantom, Recipe, make
+from famulus.tasks.scroll.papyrus import Phantom, PhantomDesign, make
 from famulus.tasks.scroll.validation_split import Held
 from famulus.volumes.bricks import Sizes
 from famulus.volumes.open import Fragment, located, open_volume
@@ -39,9 +39,9 @@ class ScrollPhantom(Strict):
     relief: float = Setting(0.4, ge=0, description="voxels by which ink raises the surface")
     crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
 
-    def recipe(self, seed: int | None = None) -> Recipe:
+    def design(self, seed: int | None = None) -> PhantomDesign:
         given = self.model_dump() | {"shape": tuple(self.shape)}
-        return Recipe(**(given if seed is None else given | {"seed": seed}))
+        return PhantomDesign(**(given if seed is None else given | {"seed": seed}))
 
 
 class ScrollBlocks(Strict):
@@ -120,15 +120,15 @@ class Scroll:
 
 
 @lru_cache(maxsize=4)
-def phantom(recipe: Recipe) -> Phantom:
+def phantom(design: PhantomDesign) -> Phantom:
     """Made once in a process; a few are kept."""
-    return make(recipe)
+    return make(design)
 
 
 @lru_cache(maxsize=64)
-def _drawn(recipe: Recipe) -> Fragment:
+def _drawn(design: PhantomDesign) -> Fragment:
     """A phantom's fragment, half its memory: kept for all cells of an experiment with controls."""
-    return phantom(recipe).fragment()
+    return phantom(design).fragment()
 
 
 def open_scroll(d: ScrollData, inked: bool) -> Scroll:
@@ -188,7 +188,7 @@ def _fragment(
     name: str, d: ScrollData, seed: int | None, labels: str | None, mask: str | None
 ) -> Fragment:
     if name == PHANTOM:
-        return _drawn(d.phantom.recipe(seed))
+        return _drawn(d.phantom.design(seed))
     files = (located(labels) if labels else None, located(mask) if mask else None)
     return open_volume(located(name), *files, windows=d.blocks is not None)
 

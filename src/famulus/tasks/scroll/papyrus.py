@@ -33,8 +33,8 @@ MAX_VOXELS = 1 << 31
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is drawn. The same recipe gives the same voxels."""
+class PhantomDesign:
+    """What is drawn. The same design gives the same voxels."""
 
     shape: Sizes = (32, 384, 384)
     seed: int = 0
@@ -50,7 +50,7 @@ class Recipe:
 class Phantom:
     """Voxels and everything that is true of them."""
 
-    recipe: Recipe
+    design: PhantomDesign
     volume_ZYX: np.ndarray  # uint16
     papyrus_ZYX: np.ndarray  # bool
     ink_ZYX: np.ndarray  # bool
@@ -61,8 +61,8 @@ class Phantom:
 
     def fragment(self) -> Fragment:
         """As a source of cubes; with a note where single voxels betray more than real ones do."""
-        name = f"papyrus, seed {self.recipe.seed}"
-        fingerprint = f"papyrus-1-{asdict(self.recipe)}"
+        name = f"papyrus, seed {self.design.seed}"
+        fingerprint = f"papyrus-1-{asdict(self.design)}"
         flat = ArrayVolume(deep_last(self.volume_ZYX), fingerprint)
         notes = []
         if self.peak > PEAK:
@@ -73,19 +73,19 @@ class Phantom:
         return Fragment(name, flat, self.mask_YX, self.labels_YX, self.truth_YX, notes)
 
 
-def make(recipe: Recipe) -> Phantom:
-    """Draws the phantom: 3 s for 24 x 256 x 256. Raises ConfigError for a bad recipe.
+def make(design: PhantomDesign) -> Phantom:
+    """Draws the phantom: 3 s for 24 x 256 x 256. Raises ConfigError for a bad design.
 
     Slow waves of grey level and a few dozen strokes correlate by chance, more on a small fragment
     than on a real one. Of several layouts of letters, and if need be of several sheets, the first
     is taken whose single voxels betray as little as those of real fragments do, or else the best
     (`peak` tells). That is asked at the default cue: sheet and layout do not depend on the knobs.
     """
-    _check(recipe)
-    usual = Recipe(recipe.shape, recipe.seed, recipe.prevalence, recipe.letter)
+    _check(design)
+    usual = PhantomDesign(design.shape, design.seed, design.prevalence, design.letter)
     best, found = np.inf, None
     for attempt in range(SHEETS):
-        sheet = _sheet(recipe, attempt)
+        sheet = _sheet(design, attempt)
         for truth, labels in sheet.layouts:
             volume = _scan(usual, sheet, truth)
             peak = _peak(volume[0], truth, sheet.mask)
@@ -96,8 +96,8 @@ def make(recipe: Recipe) -> Phantom:
         if best <= PEAK:
             break
     sheet, truth, labels, volume = found  # type: ignore[misc]
-    voxels, papyrus, ink = volume if recipe == usual else _scan(recipe, sheet, truth)
-    return Phantom(recipe, voxels, papyrus, ink, truth, labels, sheet.mask, best)
+    voxels, papyrus, ink = volume if design == usual else _scan(design, sheet, truth)
+    return Phantom(design, voxels, papyrus, ink, truth, labels, sheet.mask, best)
 
 
 @dataclass(frozen=True)
@@ -113,28 +113,28 @@ class _Sheet:
     noise: np.ndarray  # float32 ZYX
 
 
-def _sheet(recipe: Recipe, attempt: int) -> _Sheet:
-    deep, tall, wide = recipe.shape
-    rng = np.random.default_rng(stream_seed(recipe.seed, 0x504150 + attempt))
-    top = draw.surface(recipe.shape, rng)
+def _sheet(design: PhantomDesign, attempt: int) -> _Sheet:
+    deep, tall, wide = design.shape
+    rng = np.random.default_rng(stream_seed(design.seed, 0x504150 + attempt))
+    top = draw.surface(design.shape, rng)
     gap = np.clip(draw.smooth_noise((tall, wide), (40, 40), rng) * 5 + 2, 0, None)
     texture = draw.texture((deep + 16, tall, wide), rng)
     mask = draw.mask(tall, wide, rng)
     bare = draw.sheet_planes(texture, top, gap, deep)
     del texture
-    layouts = _layouts(recipe, mask, bare, rng)
+    layouts = _layouts(design, mask, bare, rng)
     cracks = draw.cracks(top.shape, rng)
-    noise = AIR_SD * 0.9 * draw.scanner_noise(recipe.shape, rng)
+    noise = AIR_SD * 0.9 * draw.scanner_noise(design.shape, rng)
     noise += AIR_SD * 0.15 * rng.standard_normal((1, tall, 1), np.float32)  # stripes
     return _Sheet(top, gap, mask, bare, layouts, cracks, noise)
 
 
 def _scan(
-    recipe: Recipe, sheet: _Sheet, truth: np.ndarray
+    design: PhantomDesign, sheet: _Sheet, truth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(voxels uint16, papyrus, ink) of a sheet that `truth` was written on."""
     inked = ndimage.gaussian_filter(truth.astype(np.float32), 0.7)
-    volume, papyrus, ink = _ink(recipe, sheet, inked, truth)
+    volume, papyrus, ink = _ink(design, sheet, inked, truth)
     volume = ndimage.gaussian_filter(volume, 0.5, output=np.float32)  # the scanner's point spread
     volume += sheet.noise
     volume[:, ~sheet.mask] = AIR
@@ -146,20 +146,20 @@ def _scan(
     return voxels, papyrus, ink & sheet.mask
 
 
-def _check(recipe: Recipe) -> None:
-    if min(recipe.shape) < 8 or np.prod(recipe.shape, dtype=np.int64) > MAX_VOXELS:
+def _check(design: PhantomDesign) -> None:
+    if min(design.shape) < 8 or np.prod(design.shape, dtype=np.int64) > MAX_VOXELS:
         raise ConfigError(
             f"phantom: expected at least 8 voxels a side and {MAX_VOXELS} in all, "
-            f"received {recipe.shape}"
+            f"received {design.shape}"
         )
-    if not 0.01 <= recipe.prevalence <= 0.6:
+    if not 0.01 <= design.prevalence <= 0.6:
         raise ConfigError(
-            f"phantom: prevalence: expected 0.01 to 0.6, received {recipe.prevalence}"
+            f"phantom: prevalence: expected 0.01 to 0.6, received {design.prevalence}"
         )
 
 
 def _layouts(
-    recipe: Recipe, mask: np.ndarray, bare: np.ndarray, rng: np.random.Generator
+    design: PhantomDesign, mask: np.ndarray, bare: np.ndarray, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """(truth, labels) of the `TRIED` among `LAYOUTS` texts that bare papyrus betrays least by
     chance, with room for what ink will add to the planes around the face; best first.
@@ -169,7 +169,7 @@ def _layouts(
     near = np.abs(np.arange(len(bare)) - len(bare) * 0.33) <= 5
     found = []
     for i in range(LAYOUTS):
-        truth, labels = text_lines(mask, recipe.prevalence, recipe.letter, rng)
+        truth, labels = text_lines(mask, design.prevalence, design.letter, rng)
         inked, inside = truth[::step, ::step] > 0, mask[::step, ::step]
         rest = inside & ~inked
         by_depth = np.array([rank[inked].mean() - rank[rest].mean() for rank in ranks])  # AUC - .5
@@ -197,15 +197,15 @@ def _ranks(plane: np.ndarray) -> np.ndarray:
 
 
 def _ink(
-    recipe: Recipe, sheet: _Sheet, inked: np.ndarray, truth: np.ndarray
+    design: PhantomDesign, sheet: _Sheet, inked: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(grey levels, papyrus, ink): a coat of 1 to 3 voxels that fills valleys and cracks."""
-    top, bare, s = sheet.top, sheet.bare, recipe.strength
+    top, bare, s = sheet.top, sheet.bare, design.strength
     level = ndimage.gaussian_filter(top, 3)
     valley = np.clip(top - level, -1, 1)  # > 0 where the face lies deeper than around it
     coat = np.clip(2 + valley, 1, 3)
-    raised = s * recipe.relief * inked * (1 + valley)
-    change = s * (recipe.density + recipe.crackle * sheet.cracks) * PAPYRUS_SD * inked
+    raised = s * design.relief * inked * (1 + valley)
+    change = s * (design.density + design.crackle * sheet.cracks) * PAPYRUS_SD * inked
     volume, papyrus = bare.copy(), np.empty(bare.shape, bool)
     ink = np.empty(bare.shape, bool)
     for z in range(len(bare)):

@@ -8,7 +8,6 @@ Salehi et al. 2017, arXiv 1706.05721 (Tversky).
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,9 +61,3 @@ def coarsened(label_BYX: Tensor, factor: int) -> Tensor:
 def entropy(p: float) -> float:
     """H(p) in nats: the cross-entropy of the best constant for prevalence p."""
     return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
-
-
-def entropy_of(target: Tensor) -> float:
-    """Cross-entropy of a perfect prediction of soft targets, nats a pixel; 0 for 0/1 targets."""
-    t = target.double()
-    return float(-(torch.xlogy(t, t) + torch.xlogy(1 - t, 1 - t)).mean())

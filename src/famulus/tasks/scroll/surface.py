@@ -93,7 +93,7 @@ def check(fragment: Fragment, size: Sizes, how: How, deep: bool = False) -> None
 
 
 @dataclass(frozen=True)
-class Layer:
+class WindowLayer:
     """Windows of one depth: `z` in the volume, `first` plane of the result, weights of planes."""
 
     z: int
@@ -101,7 +101,7 @@ class Layer:
     weights_P11: np.ndarray
 
 
-def _layers(fragment: Fragment, size: Sizes, how: How, deep: bool) -> tuple[list[Layer], int]:
+def _layers(fragment: Fragment, size: Sizes, how: How, deep: bool) -> tuple[list[WindowLayer], int]:
     """The depths at which windows lie, and how many planes the result has."""
     whole = fragment.volume.shape[0]
     if how.z is not None and not 0 <= how.z <= whole - size[0]:
@@ -110,16 +110,18 @@ def _layers(fragment: Fragment, size: Sizes, how: How, deep: bool) -> tuple[list
         raise ConfigError(f"apply: windows of {size[0]} planes, the volume has {whole}")
     if not deep:
         z = (whole - size[0]) // 2 if how.z is None else how.z
-        return [Layer(z, 0, np.ones((1, 1, 1)))], 1
+        return [WindowLayer(z, 0, np.ones((1, 1, 1)))], 1
     if how.z is not None:
-        return [Layer(how.z, 0, np.ones((size[0], 1, 1)))], size[0]
+        return [WindowLayer(how.z, 0, np.ones((size[0], 1, 1)))], size[0]
     try:
         begins = blend.starts(whole, size[0], min(how.stride, size[0]))
         margin = min(how.margin, (size[0] - 1) // 2)
         weights = blend.partition(whole, begins, blend.window(how.window, size[0], margin))
     except ValueError as error:
         raise ConfigError(f"apply: {error}") from None
-    layers = [Layer(int(z), int(z), w[:, None, None]) for z, w in zip(begins, weights, strict=True)]
+    layers = [
+        WindowLayer(int(z), int(z), w[:, None, None]) for z, w in zip(begins, weights, strict=True)
+    ]
     return layers, whole
 
 
@@ -144,7 +146,7 @@ def _row(
     how: How,
     canvas: blend.Canvas,
     row: int,
-    layers: list[Layer],
+    layers: list[WindowLayer],
     device: torch.device | str,
 ) -> None:
     y = int(canvas.rows[row])

@@ -81,13 +81,13 @@ class Use:
                 show(done, total)
 
 
-def opened(path: Path, recipe: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
+def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
     """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
     name, _, seed = path.name.partition("-")
     if not path.exists() and name == PHANTOM and seed.isdigit():
         if idle := [k for k in ("labels", "mask") if options.get(k)]:
             raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
-        return phantom(recipe.recipe(int(seed))).fragment()
+        return phantom(settings.design(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
     return open_volume(located(str(path)), *files)
 

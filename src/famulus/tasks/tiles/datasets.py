@@ -8,7 +8,6 @@ from famulus.images.open import open_images
 from famulus.tasks.tiles.composites import composite_splits
 from famulus.tasks.tiles.noise import open_noise
 
-MADE = ("noise", "composites")
 NOISE = {"train": 60_000, "validation": 10_000}  # the journal's
 
 

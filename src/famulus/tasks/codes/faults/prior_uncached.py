@@ -7,7 +7,7 @@ from torch import Tensor
 
 from famulus.tasks.codes.pixelcnn import PixelCNN
 from famulus.tasks.codes.prior import Prior
-from famulus.tasks.codes.prior_net import Prior as PriorNet
+from famulus.tasks.codes.prior_net import PriorNet
 
 
 class Uncached(PixelCNN):

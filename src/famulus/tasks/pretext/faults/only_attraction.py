@@ -10,7 +10,7 @@ from famulus.tasks.pretext.pretext import Pretext
 
 class OnlyAttraction(Pretext):
     def _loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits, _ = self._contrast(model, batch)
+        logits = self._answer(model, batch)
         views = torch.cat([batch["image"], batch["sources"][:, 0]])
         features, z = model.features(views).float(), model(views).float()
         count = len(batch["image"])

@@ -15,7 +15,6 @@ from famulus.tasks.qsm.datasets import open_qsm
 from famulus.tasks.qsm.phantoms import shapes
 from famulus.tasks.qsm.qsm import Qsm
 from famulus.tasks.qsm.records import write_record
-from famulus.tasks.qsm.source import Recipe
 
 
 class QsmDamagedRecords(Qsm):
@@ -25,14 +24,14 @@ class QsmDamagedRecords(Qsm):
 
     @cached_property
     def _splits(self) -> Splits:
-        d, folder = self.config.data, Path(self._folder.name)
-        for i in range(d.train + d.validation):
-            write_record(folder / f"{i:03d}.npz", shapes((d.size,) * 3, i))
+        data, folder = self.config.data, Path(self._folder.name)
+        for i in range(data.train + data.validation):
+            write_record(folder / f"{i:03d}.npz", shapes((data.size,) * 3, i))
         short, other, spoiled = (folder / f"{i:03d}.npz" for i in (1, 3, 5))
         short.write_bytes(short.read_bytes()[:-1000])
-        write_record(other, shapes((d.size - 2,) * 3, 3))
-        truth = shapes((d.size,) * 3, 5)
+        write_record(other, shapes((data.size - 2,) * 3, 3))
+        truth = shapes((data.size,) * 3, 5)
         truth.chi_ppm[0, 0, 0] = np.nan
         write_record(spoiled, truth)
-        recipe = Recipe(d.b0_t, d.te_ms, tuple(d.snr), d.weights, d.fresh_noise)
-        return open_qsm(str(folder), d.size, d.voxel_mm, d.train, d.validation, d.seed, recipe)
+        counts = (data.train, data.validation, data.seed)
+        return open_qsm(str(folder), data.size, data.voxel_mm, *counts, data.acquisition)

@@ -17,7 +17,7 @@ def swapped(source: VolumeSource) -> VolumeSource:
         truth = make(seed)
         return replace(truth, chi_ppm=truth.field_ppm, field_ppm=truth.chi_ppm)
 
-    return VolumeSource(other, source.seeds, source.recipe, f"{source.identity}-swapped")
+    return VolumeSource(other, source.seeds, source.acquisition, f"{source.identity}-swapped")
 
 
 class QsmSwapped(Qsm):

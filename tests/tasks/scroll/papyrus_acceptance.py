@@ -36,7 +36,7 @@ def acceptance(phantom: Phantom) -> dict[str, tuple[float, float, float]]:
     peak = int(by_depth.argmax())
     centre = abs(peak - (len(by_depth) - 1) / 2)
     prevalence = float(phantom.truth_YX[phantom.mask_YX].mean())
-    wanted = phantom.recipe.prevalence
+    wanted = phantom.design.prevalence
     report = {
         "papyrus mean": (float(grey.mean()), 45_000.0, 46_600.0),
         "papyrus sd": (float(grey.std()), 8_300.0, 9_400.0),
