@@ -8,7 +8,7 @@ from pydantic import Field
 
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import name_of, read
-from famulus.config.identity import group_id, run_id
+from famulus.config.identity import run_id
 from famulus.config.schema import Strict, Training
 from famulus.config.yaml import dump, load
 
@@ -135,7 +135,6 @@ def test_replicates_are_seeds_of_one_group():
     cells = plan(text).cells
     assert [c.config["training"]["seed"] for c in cells] == [5, 6, 7]
     assert [c.axes for c in cells] == [{"replicate": n} for n in (1, 2, 3)]
-    assert len({group_id(c.config, Config, "f") for c in cells}) == 1
     assert len({run_id(c.config, Config, "f") for c in cells}) == 3
     alone = plan(text.replace("replicates: 3", "replicates: 1")).cells[0]
     assert alone.axes == {}

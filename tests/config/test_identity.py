@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from famulus.config.errors import ConfigError
-from famulus.config.identity import canonical, group_id, run_id
+from famulus.config.identity import canonical, run_id
 from famulus.config.schema import Strict, Training, added, operational
 
 
@@ -112,14 +112,6 @@ def test_what_renames(other):
 
 def test_the_data_rename():
     assert run_id(filled(), Config, "g") != BASE
-
-
-def test_the_group_leaves_out_the_seed_alone():
-    def group(**training):
-        return group_id(filled(training=training), Config, "f")
-
-    assert group(seed=0) == group(seed=7) != group(batch=65)
-    assert group() != BASE
 
 
 def test_new_fields_at_their_default_do_not_rename_wherever_they_stand():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from famulus.store import layout, records
 from famulus.store.claims import claim
 from famulus.store.lineage import parent_record
 from famulus.store.store import Store
@@ -115,12 +116,18 @@ def curve(end: float, inputs: float, budget: float, rng) -> float:
     )
 
 
+def began(attempt, minute: float, day: int = 20) -> None:
+    """As if this attempt had been claimed then."""
+    files, path = attempt.run.files, layout.attempt(attempt.run.path, attempt.n)
+    files.write(path, records.encode({**records.read(files, path), "time": time_of(minute, day)}))
+
+
 def train(attempt, axes: dict, seed: int, start: int, stop: int, minute: float, points: int = 60):
     """Events of steps (start, stop]; 64 inputs a step. Returns the last validation loss."""
     rng = np.random.default_rng(number(seed, start, *axes.values()))
     budget, rate = 1_000_000, 1500.0 + 100 * (32 - axes["size"])
     end, val = truth(axes, seed), math.nan
-    attempt.emit({"kind": "start", "time": time_of(minute), "step": start, "inputs": start * 64})
+    began(attempt, minute)
     attempt.emit(
         {"kind": "facts", "parameters": {20: 1_666_193, 28: 4_034_705, 32: 5_613_713}[axes["size"]],
          "device": "cpu", "precision": "bf16", "threads": 2, "train_samples": 60_000}
@@ -239,7 +246,7 @@ def earlier(store: Store, experiment: str = "tiles/compare-datasets") -> None:
         run = store.create_run(experiment, slug(axes), run_id("old", axes), old)
         attempt = claim(run)
         attempt.record_lineage(lineage())
-        attempt.emit({"kind": "start", "time": time_of(5, day=18), "step": 0, "inputs": 0})
+        began(attempt, 5, day=18)
         finish(attempt, axes, 0.04, 9)
 
 

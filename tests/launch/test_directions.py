@@ -15,7 +15,7 @@ from famulus.config.errors import ConfigError
 from famulus.config.scores import from_json
 from famulus.journal.facts.read import read_run
 from famulus.journal.pages.run_page import _provenance
-from famulus.store.claims import reopen
+from famulus.store import layout
 from famulus.store.store import Store
 from famulus.tasks import scores
 from tests.launch.tiny import complains, famulus, write
@@ -168,7 +168,7 @@ def test_an_unfinished_one_says_how_to_go_on(wrong_way):
     """It is not stopped because it improves; nor do its settings change under its own name."""
     store = Store.open(wrong_way / "runs")
     run = next(r for r in store.runs("old") if "origin" not in r.config())
-    reopen(run)
+    run.files.remove(layout.done(run.path))
     said = famulus("resume", run.id, "--store", wrong_way / "runs")
     line = complains(said, 2, "of val/accuracy, higher is better", f"resume {run.id} --set")
     assert line.rstrip().endswith("--set training.keep.direction=null")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from famulus.journal.facts.numbers import figure
+from famulus.journal.facts.read import read_run
 from famulus.store.leases import this_process
 from famulus.store.store import Store
 from tests.launch.tiny import famulus, lost, tree
@@ -58,6 +59,13 @@ def test_it_is_read_as_it_was(root):
     assert read(root) == EXPECTED["runs"]
     assert famulus("status", "--store", root, "--json").code == 0
     assert not lost(before, tree(root))
+
+
+def test_a_run_began_when_its_first_attempt_did(root):
+    """Also a killed one, which has no end."""
+    for run in Store.open(root).runs():
+        first = root / run.path / "attempts" / "1.json"
+        assert read_run(run).started == json.loads(first.read_text())["time"]
 
 
 @pytest.mark.parametrize("experiment", ["finished", "two/codes", "two/prior", "extended"])

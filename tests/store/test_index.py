@@ -3,7 +3,7 @@
 import pytest
 
 from famulus.store import Store, index, layout
-from famulus.store.claims import claim, reopen
+from famulus.store.claims import claim
 
 
 def finished(store, k):
@@ -78,11 +78,11 @@ def test_a_removed_run_is_forgotten(store):
     assert store.rows() == []
 
 
-def test_a_reopened_run_is_read_again(tmp_path, read):
+def test_a_run_that_is_not_done_any_more_is_read_again(tmp_path, read):
     store = Store.open(tmp_path / "lab")
     run = finished(store, 1)
     assert store.rows()[0]["status"] == "finished"
-    reopen(run)
+    run.files.remove(layout.done(run.path))
     assert store.rows()[0]["status"] == "interrupted"
 
 

@@ -101,18 +101,7 @@ def settled(filled: dict[str, Any], model: type[BaseModel] | None) -> dict[str, 
     return {**rest, **task, "training": training}
 
 
-def _hash(value: dict[str, Any], fingerprint: str) -> str:
-    text = canonical({"version": VERSION, "config": value, "data": fingerprint})
-    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
-
-
 def run_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: str) -> str:
     """12 hexadecimal digits: the same for the same computation on the same data."""
-    return _hash(settled(filled, model), fingerprint)
-
-
-def group_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: str) -> str:
-    """As `run_id`, the same for all seeds: what replicates have in common."""
-    value = settled(filled, model)
-    value["training"].pop("seed", None)
-    return _hash(value, fingerprint)
+    value = {"version": VERSION, "config": settled(filled, model), "data": fingerprint}
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:LENGTH]

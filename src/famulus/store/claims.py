@@ -30,14 +30,6 @@ def claim(run: Run, lease_s: float = LEASE_S, wait_s: float = 0.0, poll_s: float
             time.sleep(min(poll_s, remaining_s))
 
 
-def reopen(run: Run) -> None:
-    """Lets a finished or failed run be claimed again; its done.json is kept beside."""
-    done = run.done()
-    if done is not None:
-        kept = layout.reopened(run.path, int(done.get("attempt", 0)))
-        run.files.move(layout.done(run.path), kept)
-
-
 def _claim(run: Run, lease_s: float) -> Attempt:
     if run.done() is not None:
         raise StoreError(

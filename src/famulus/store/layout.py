@@ -70,10 +70,6 @@ def done(run_path: str) -> str:
     return f"{run_path}/done.json"
 
 
-def reopened(run_path: str, attempt: int) -> str:
-    return f"{run_path}/attempts/{attempt}.done.json"
-
-
 def attempts(run_path: str) -> str:
     return f"{run_path}/attempts"
 

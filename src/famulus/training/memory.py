@@ -7,7 +7,6 @@ it can't be asked anew (macOS, some containers), it is the peak since the proces
 
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -31,12 +30,7 @@ class Peak:
             self.fresh = _reset()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
         else:

@@ -25,8 +25,7 @@ def test_a_probe_has_the_clock_of_the_log_before_it():
 
 def test_one_mark_of_a_kind_at_a_step_the_one_with_more_words():
     events = [
-        {"kind": "start", "step": 0},  # the begin of all is no mark
-        {"kind": "start", "step": 5},
+        {"kind": "mark", "step": 5, "what": "resumed", "text": "resumed"},
         {"kind": "mark", "step": 5, "what": "resumed", "text": "resumed, LR 3e-4"},
         {"kind": "mark", "step": 5, "what": "grown", "text": ""},
         {"kind": "train", "step": 6},

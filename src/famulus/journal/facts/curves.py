@@ -54,12 +54,10 @@ def _of_probe(event: Event) -> Event:
 
 
 def marks_of(events: Iterable[Event]) -> tuple[Event, ...]:
-    """One mark of a kind at a step: a loop's own 'resumed' and its start event are one."""
+    """One mark of a kind at a step, the one that says most."""
     marks: dict[tuple, Event] = {}
     for event in events:
-        if event.get("kind") == "start" and (event.get("step") or 0) > 0:
-            event = event | {"what": "resumed", "text": "resumed"}
-        elif event.get("kind") != "mark":
+        if event.get("kind") != "mark":
             continue
         key = (event.get("step"), str(event.get("what")))
         if key not in marks or len(str(event.get("text"))) > len(str(marks[key].get("text"))):

@@ -33,7 +33,6 @@ def read_run(run: Run) -> Record:
         floors=tuple(e for e in _of(events, "floor") if number(e.get("value"))),
         findings=_of(events, "finding"),
         pictures=tuple(_picture(e) for e in _of(events, "picture") if e.get("file")),
-        starts=_of(events, "start"),
         attempts=attempts, lineage=lineage, parent=parent, notes=run.notes() or "",
         last=next(iter(_of(events, "train")[-1:]), {}),
         layers=read(_of(curve, "probe")),

@@ -45,7 +45,6 @@ class Record:
     floors: tuple[Event, ...] = ()
     findings: tuple[Event, ...] = ()
     pictures: tuple[PictureFile, ...] = ()
-    starts: tuple[Event, ...] = ()
     attempts: tuple[Event, ...] = ()
     lineage: tuple[Event, ...] = ()  # of each attempt, {} where none was recorded
     parent: Event = field(default_factory=dict)  # run (its id), kind, checkpoint (its step), ...
@@ -137,7 +136,8 @@ class Record:
 
     @property
     def started(self) -> str:
-        return min((str(s["time"]) for s in self.starts if s.get("time")), default=self.ended)
+        """Of the first attempt; before one, and where its file is damaged, the end."""
+        return str(self.attempts[0].get("time") or self.ended) if self.attempts else self.ended
 
     @property
     def heir(self) -> bool:
