@@ -12,9 +12,11 @@ GONE = ("casebook", "data", "models", "ops")  # packages that were taken apart
 TABLE = """
 ops > diagnosis: loss_forms
 diagnosis > diagnosis.foresight: backtest forecast foresee=run_forecast
+diagnosis.controls > diagnosis.controls: loader=loader_speed moves=weights_move
+    noise_scale=gradient_noise outputs=free_output rate=learning_rate sizes=batch_sizes
 diagnosis > diagnosis.probes: probe_layers=layers probe_outputs=outputs probe_sample=sample
     probe_tensors=tensors probes=probe
-data > feed: feeder order progress source streams
+data > feed: feeder order progress source streams told=progress
 ops > feed: draws
 data > images: cache catalog class_folders duplicates fetch file_source files idx image_index
     image_source images=open labelled=labelled_source loose=input_pictures npz
@@ -28,7 +30,6 @@ models > nets: autoencoder layers
 ops > nets: elbo noise_scale
 casebook > tasks: _source=faulty_source
 data > tasks.codes: coded_images=data encoded=code_source picked=filtered_source placed=letterbox
-    told=progress_log
 models > tasks.codes: causality coded=net codes_apply=apply codes_walk=walk convolution
     library_quantiser pixelcnn prior=prior_net prior_apply quantiser sampler scaling transformer
     vqvae

@@ -1,12 +1,16 @@
-"""A bar of progress for what takes minutes: on stderr, and only where that is a terminal."""
+"""How far work has come that takes minutes: on stderr, since stdout is for results."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+EVERY_S = 10.0  # between two lines; work that is done before the first is not mentioned
 
 
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives `show(done, total)`. The bar is gone at the end; stdout stays for results."""
+    """Gives `show(done, total)`, drawn only where stderr is a terminal, and gone at the end."""
     from rich.console import Console  # slow to import
     from rich.progress import Progress
 
@@ -14,3 +18,25 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def parts(
+    total: int,
+    at_once: int,
+    what: str,
+    say: Callable[[str], object] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[slice]:
+    """Slices of `at_once` that cover `total`; between them now and then a line of what is left.
+
+    Lines, since it is called while a board of cells is drawn: a terminal holds one such drawing.
+    """
+    say = say or (lambda line: print(line, file=sys.stderr))
+    began = last = clock()
+    for start in range(0, total, at_once):
+        now = clock()
+        if start and now - last >= EVERY_S:
+            last = now
+            left_s = (now - began) * (total - start) / start
+            say(f"{what}: {start:,} of {total:,}, about {left_s:,.0f} s left")
+        yield slice(start, min(start + at_once, total))

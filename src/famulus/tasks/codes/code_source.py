@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import DataError
+from famulus.feed.progress import parts
 from famulus.feed.source import Source
-from famulus.tasks.codes.progress_log import told
 
 ENCODE_BATCH = 64  # pictures at once, fewer of those that are large:
 ENCODE_PIXELS = 1 << 20
@@ -92,7 +92,7 @@ class Encoded(Source):
             return stored
         codes = np.empty(shape, np.int32)
         what = f"pictures through the first stage on {self._device}"
-        for part in told(len(self), encoded_at_once(self.source.shape), what):
+        for part in parts(len(self), encoded_at_once(self.source.shape), what):
             index = np.arange(part.start, part.stop)
             seeds = np.zeros(len(index), np.uint64)
             raw = {k: v.to(self._device) for k, v in self.source.gather(index, seeds).items()}

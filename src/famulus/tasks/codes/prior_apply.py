@@ -15,6 +15,7 @@ from torch import Tensor
 
 from famulus.config.apply_options import share, whole
 from famulus.config.errors import ConfigError, DataError
+from famulus.feed.progress import bar
 from famulus.images.strip import strip
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import Sampling, sample
@@ -80,21 +81,18 @@ def _draw(
     label: int | None,
     size: int,
 ) -> Tensor:
-    from rich.progress import Progress  # slow to import
-
-    device, drawn = next(model.parameters()).device, []
-    with Progress(transient=True) as bar:
-        task = bar.add_task("sampling", total=count * model.places)
+    device, batches = next(model.parameters()).device, []
+    with bar("sampling") as show:
         for first in range(0, count, size):
             n = min(size, count - first)
             labels = None if label is None else torch.full((n,), label, device=device)
             part = None if given is None else given[first : first + n]
 
-            def show(done: int, total: int, n: int = n, first: int = first) -> None:
-                bar.update(task, completed=first * total + n * done)
+            def drawn(done: int, total: int, n: int = n, first: int = first) -> None:
+                show(first * total + n * done, count * total)
 
-            drawn.append(sample(model, n, how, labels, part, first, show))
-    return torch.cat(drawn)
+            batches.append(sample(model, n, how, labels, part, first, drawn))
+    return torch.cat(batches)
 
 
 def _label(classes: tuple[str, ...] | None, options: Mapping[str, Any]) -> int | None:
