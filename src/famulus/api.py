@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from famulus.images.rebuild import rebuild
     from famulus.images.strip import strip
     from famulus.store.store import Store
-    from famulus.tasks.base import Floor, Picture, Position, Task
+    from famulus.tasks.base import Changes, Facts, Floor, Picture, Position, Task
     from famulus.volumes.open import open_volume
 
 HOMES = {
     "Task": "tasks.base",
     "Score": "config.scores",
     "Floor": "tasks.base",
+    "Facts": "tasks.base",
+    "Changes": "tasks.base",
     "Picture": "tasks.base",
     "Position": "tasks.base",
     "Source": "feed.source",
@@ -44,8 +46,10 @@ HOMES = {
     "FamulusCallback": "bridges.lightning",
 }
 __all__ = [  # for type checkers; FamulusCallback needs an extra, so `*` leaves it out
+    "Changes",
     "ConfigError",
     "DataError",
+    "Facts",
     "Floor",
     "Picture",
     "Position",

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -72,6 +72,46 @@ class Source(ABC):
         return None
 
 
+class _Undeclared(Source):
+    """A source that does not derive from Source, as 0.1.0 took them; what it lacks is the default.
+
+    Raises ConfigError for what is no source at all.
+    """
+
+    NEEDED = ("fingerprint", "__len__", "gather", "finish", "to")
+
+    def __init__(self, source: Any) -> None:
+        if lacking := [name for name in self.NEEDED if not hasattr(source, name)]:
+            raise ConfigError(
+                f"data: expected a source of samples, received a {type(source).__name__} without"
+                f" {', '.join(lacking)}; derive its class from famulus.api.Source"
+            )
+        self._source = source
+        for name in ("slow", "labels", "classes", "resized"):
+            setattr(self, name, getattr(source, name, getattr(Source, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_source":  # while it is being copied
+            raise AttributeError(name)
+        return getattr(self._source, name)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
+        return self._source.gather(indices, seeds)
+
+    def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+        return self._source.finish(batch, seeds)
+
+    def to(self, device: torch.device) -> Source:
+        moved = self._source.to(device)
+        return self if moved is self._source else _Undeclared(moved)
+
+    def order(self, seed: int) -> TrainingOrder | None:
+        return self._source.order(seed) if hasattr(self._source, "order") else None
+
+
 Samples = TypeVar("Samples", bound=Source)
 
 
@@ -80,7 +120,7 @@ class Splits(Generic[Samples]):
 
     `notes` (quarantined files, near-duplicates, ...), or a function that finds them out: it is
     called once they are asked for, since some need the pixels. Raises ConfigError for what is no
-    Source.
+    source.
     """
 
     def __init__(
@@ -89,13 +129,11 @@ class Splits(Generic[Samples]):
         validation: Samples,
         notes: Sequence[str] | Callable[[], Sequence[str]] = (),
     ) -> None:
-        for part, source in (("training", train), ("validation", validation)):
-            if not isinstance(source, Source):
-                raise ConfigError(
-                    f"data: expected a famulus.api.Source for {part}, received a"
-                    f" {type(source).__name__}; derive its class from Source"
-                )
-        self.train, self.validation, self._notes = train, validation, notes
+        self.train: Samples = train if isinstance(train, Source) else _Undeclared(train)
+        self.validation: Samples = (
+            validation if isinstance(validation, Source) else _Undeclared(validation)
+        )
+        self._notes = notes
 
     @cached_property
     def notes(self) -> list[str]:

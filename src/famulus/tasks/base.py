@@ -6,13 +6,14 @@ one class. No optimizer, no loop, no logging, no device code.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor, nn
 
+from famulus.config.errors import ConfigError
 from famulus.config.schema import Strict
 from famulus.config.scores import Score
 from famulus.feed.source import Splits
@@ -90,6 +91,24 @@ class Facts:
     without_effect: tuple[str, ...] = ()  # settings that this run does not use, dotted
     changes: Changes | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stated: "Facts | Mapping[str, Any]") -> "Facts":
+        """`stated` itself; of a plain mapping, as tasks of 0.1.0 give it, the fields and the rest.
+
+        Raises ConfigError for anything else.
+        """
+        if isinstance(stated, Facts):
+            return stated
+        if not isinstance(stated, Mapping):
+            raise ConfigError(
+                f"facts: expected famulus.api.Facts, received a {type(stated).__name__}"
+            )
+        own = {f.name for f in fields(cls)} - {"shown"}
+        known = {key: value for key, value in stated.items() if key in own}
+        if isinstance(changes := known.get("changes"), Mapping):
+            known["changes"] = Changes(**changes)
+        return cls(**known, shown={k: v for k, v in stated.items() if k not in own})
 
     def json(self) -> dict[str, Any]:
         """As the `facts` event holds them: what is not said is absent."""
