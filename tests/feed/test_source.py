@@ -91,8 +91,15 @@ def test_notes_wait_until_they_are_asked_for():
 
 @pytest.mark.parametrize(
     ("train", "held_out", "whole"),
-    [(None, None, None), (False, None, False), (None, True, True), (False, True, True)]
-    + [(True, False, True), (False, False, False), (True, None, True)],
+    [
+        (None, None, None),
+        (False, None, False),
+        (None, True, True),
+        (False, True, True),
+        (True, False, True),
+        (False, False, False),
+        (True, None, True),
+    ],
 )
 def test_splits_are_resized_where_a_part_is(train, held_out, whole):
     assert Splits(Numbers(resized=train), Numbers(resized=held_out)).resized is whole

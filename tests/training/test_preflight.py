@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from famulus.training import preflight
-from famulus.training.precision import Precision
 from famulus.training.preflight import choose_threads, rehearse
+from famulus.training.setup import Setup
 from tests.training.toy import Toy, training
 
 
@@ -33,7 +33,7 @@ class Clocked(Toy):
 
 def seconds(task):
     """Of 40 steps, with a validation every 10 of them and pictures every 20."""
-    forecast = rehearse(task, task.data(), training(), torch.device("cpu"), Precision("fp32"))
+    forecast = rehearse(Setup(task, task.data(), training(), torch.device("cpu")))
     return forecast.seconds
 
 
@@ -59,5 +59,5 @@ def test_threads_are_chosen_by_the_median_step_and_not_by_the_first(monkeypatch,
         steps += [0.0, a, 0.0, b]
     before = torch.get_num_threads()
     task = Clocked(monkeypatch, *steps, 1.0)
-    assert choose_threads(task, task.data(), training(), 2) == 1
+    assert choose_threads(Setup(task, task.data(), training(), torch.device("cpu")), 2) == 1
     assert torch.get_num_threads() == before

@@ -135,7 +135,7 @@ def test_before_and_after_are_the_filters_of_pillow():
 
 def test_no_filter_is_named_where_none_was_at_work():
     task, model = make(size=8, subset=50, validation=20)
-    assert task.facts().json()["without_effect"] == ["data.filter"]
+    assert task.facts().without_effect == ("data.filter",)
     assert "resize" not in task.pictures(model, first(task, 5))
     other, _ = make(size=9, subset=50, validation=20)
     assert other.data().resized
