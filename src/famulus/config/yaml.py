@@ -244,24 +244,18 @@ def inline(value: Any) -> str:
 
 def _block(value: Any, indent: int) -> Iterator[str]:
     space = " " * indent
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            line = f"{space}{_key(key)}: {inline(item)}"
-            if _fits(item, line, indent):
-                yield line
-            else:
-                yield f"{space}{_key(key)}:"
-                yield from _block(item, indent + 2)
-    elif isinstance(value, list | tuple) and value:
-        for item in value:
-            line = f"{space}- {inline(item)}"
-            if _fits(item, line, indent):
-                yield line
-            else:
-                yield f"{space}-"
-                yield from _block(item, indent + 2)
-    else:
+    if not isinstance(value, dict | list | tuple) or not value:
         yield space + inline(value)
+        return
+    named = isinstance(value, dict)
+    for key, item in value.items() if named else ((None, item) for item in value):
+        head = f"{space}{_key(key)}:" if named else f"{space}-"
+        line = f"{head} {inline(item)}"
+        if _fits(item, line, indent):
+            yield line
+        else:
+            yield head
+            yield from _block(item, indent + 2)
 
 
 def _fits(item: Any, line: str, indent: int) -> bool:

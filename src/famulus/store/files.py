@@ -12,7 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from famulus.config.errors import StoreError
 from famulus.store.layout import TEMPORARY
@@ -74,6 +74,13 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def put(file: BinaryIO, data: bytes) -> None:
+    """The last of a file: with it, all of it reaches the disk."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def make_folder(folder: Path) -> None:
     """Makes `folder` and what is missing above it; each new name lasts through a power cut."""
     missing = [folder, *folder.parents]
@@ -97,9 +104,7 @@ class LocalFiles:
     def write(self, path: str, data: bytes) -> None:
         with self._temporary(path) as (temporary, target):
             with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                put(file, data)
             os.replace(temporary, target)
 
     def copy_in(self, source: Path, path: str) -> tuple[int, str]:
@@ -109,9 +114,9 @@ class LocalFiles:
             with open(source, "rb") as given, open(temporary, "xb") as file:
                 while chunk := given.read(CHUNK):
                     digest.update(chunk)
-                    size += file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+                    size += len(chunk)
+                    file.write(chunk)
+                put(file, b"")
             os.replace(temporary, target)
         return size, digest.hexdigest()
 
@@ -119,9 +124,7 @@ class LocalFiles:
         """Whether the file is ours now: False if it was there. Never half-written."""
         with self._temporary(path) as (temporary, target):
             with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                put(file, data)
             try:
                 os.link(temporary, target)  # fails if it exists, and brings the whole content
             except FileExistsError:
@@ -140,9 +143,7 @@ class LocalFiles:
             return False
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                put(file, data)
         except BaseException:
             target.unlink(missing_ok=True)
             raise

@@ -58,14 +58,14 @@ def test_balanced_two_way_by_hand():
     b = 6 * ((y.mean((0, 2)) - y.mean()) ** 2).sum()
     residual = total - a - b
     found = analyse(rows, "y", ["a", "b"], log=False)
-    assert found.balanced
-    assert found.shared == pytest.approx(0, abs=1e-12)
+    shares = sum(effect.share for effect in found.effects)
+    assert found.residual_share == pytest.approx(1 - shares)  # of a balanced matrix
     assert found.residual_df == 12 - 1 - 2 - 1
     assert found.residual_share == pytest.approx(residual / total)
     for axis, squares, df in (("a", a, 2), ("b", b, 1)):
         effect = effects(found)[axis]
         f = squares / df / (residual / 8)
-        assert (effect.df, effect.sum_squares) == (df, pytest.approx(squares))
+        assert (effect.df, effect.share) == (df, pytest.approx(squares / total))
         assert effect.f == pytest.approx(f)
         assert effect.p == pytest.approx(stats.f.sf(f, df, 8), rel=1e-6)
     np.testing.assert_allclose(list(effects(found)["a"].means.values()), y.mean((1, 2)))
@@ -76,7 +76,7 @@ def test_balanced_two_way_by_hand():
 
 def test_unbalanced_type_two_by_least_squares_on_the_journal():
     found = analyse(journal_rows(), "loss", AXES)
-    assert (found.rows, found.blank, found.balanced, found.log) == (24, 12, False, True)
+    assert (found.rows, found.blank, found.log) == (24, 12, True)
     rows = [row for row in journal_rows() if row["filter"]]
     y = np.log([row["loss"] for row in rows])
 
@@ -107,7 +107,6 @@ def test_the_journal_s_noise_and_what_its_rows_say():
     by_axis = effects(found)
     assert by_axis["filter"].f > by_axis["set"].f
     assert found.blank == 12  # rows in which an axis does not apply
-    assert not found.balanced
     hard = [row for row in journal_rows() if row["set"] != "mnist"]
     hard = effects(analyse(hard, "loss", AXES))
     assert hard["filter"].share > 5 * hard["set"].share
@@ -152,18 +151,16 @@ def test_the_lead_counts_residuals_at_the_size_that_they_had_before_the_fit(a, b
     assert found.lead == pytest.approx(leads(2 * rest), abs=0.06)  # of 400 draws: .02
 
 
-def test_interactions_stand_apart_from_noise():
+def test_interactions_are_left_to_the_residual():
     crossed = analyse(grid(lambda i, j: i * (1 - 2 * j)), "y", ["a", "b"], log=False)
     plain = analyse(grid(lambda i, j: i + j), "y", ["a", "b"], log=False)
-    assert crossed.interaction_share > 0.3
-    assert plain.interaction_share < 0.05
+    assert crossed.residual_share > 0.3
+    assert plain.residual_share < 0.05
 
 
-def test_confounded_and_constant_axes_are_named():
+def test_confounded_and_constant_axes_explain_nothing():
     rows = [row | {"twin": row["a"] * 10, "same": 1} for row in grid(lambda i, j: i)]
     found = analyse(rows, "y", ["a", "b", "twin", "same"], log=False)
-    assert set(found.confounded) == {"a", "twin"}
-    assert found.constant == ("same",)
     assert [effect.axis for effect in found.effects] == ["b"]
 
 

@@ -2,7 +2,7 @@
 
 Sums of squares are type II: what an axis explains beyond all other axes, by least squares. On a
 balanced matrix they equal type I in any order, and the shares add up. On an unbalanced one they
-don't: `shared` is what can't be told apart. An axis is compared only over rows where it applies:
+don't: the rest can't be told apart. An axis is compared only over rows where it applies:
 rows in which any analysed axis is blank (None: no resize happened, so no filter) are left out of
 the sums, since they could only stand for their own set and size; their replicates still count
 in the noise.
@@ -12,7 +12,6 @@ Source: Langsrud 2003, "ANOVA for unbalanced data", doi:10.1023/A:1023260610025.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,6 @@ class Effect:
 
     axis: str
     df: int
-    sum_squares: float
     share: float
     f: float | None  # None without degrees of freedom for the residual
     p: float | None
@@ -58,15 +56,10 @@ class Analysis:
     log: bool
     rows: int  # analysed
     blank: int  # left out because an axis does not apply
-    balanced: bool
     effects: tuple[Effect, ...]  # the largest share first
     residual_df: int
     residual_share: float  # interactions and noise
-    interaction_share: float | None  # the part of it that replicates can't account for
-    shared: float  # 1 - all shares: 0 on a balanced matrix
     replicates: Replicates
-    confounded: tuple[str, ...]  # axes that others determine, so that nothing is left to them
-    constant: tuple[str, ...]  # axes with one value over the analysed rows
     lead: float | None  # share of resampled residuals in which the first axis stays first
 
 
@@ -113,25 +106,19 @@ def analyse(
         low, high = min(shown.values()), max(shown.values())
         p = _tail(df, residual_df, f) if f is not None else None
         span = high / low - 1 if log else high - low
-        effects.append(Effect(axis, df, squares, squares / scale, f, p, shown, span))
+        effects.append(Effect(axis, df, squares / scale, f, p, shown, span))
     effects.sort(key=lambda effect: -effect.share)
     noise, noise_df, groups = _noise(rows, y_all, axes)
-    beyond = max(0.0, rss - residual_df * noise / noise_df) if noise_df else None
     names = [effect.axis for effect in effects]
     return Analysis(
         score=score,
         log=log,
         rows=len(kept),
         blank=len(rows) - len(kept),
-        balanced=_balanced(kept, used, levels),
         effects=tuple(effects),
         residual_df=residual_df,
         residual_share=rss / scale,
-        interaction_share=None if beyond is None else beyond / scale,
-        shared=1 - rss / scale - sum(effect.share for effect in effects) if total > 0 else 0.0,
         replicates=Replicates(groups, noise_df, (noise / noise_df) ** 0.5 if noise_df else None),
-        confounded=tuple(a for a in used if a not in names),
-        constant=tuple(a for a in axes if a not in used),
         lead=_lead(model, y, names) if len(names) > 1 and residual_df > 0 else None,
     )
 
@@ -205,13 +192,6 @@ def _noise(rows: Sequence[Sample], y: np.ndarray, axes: Sequence[str]) -> tuple[
     repeated = [np.array(group) for group in groups.values() if len(group) > 1]
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in repeated)
     return squares, sum(len(group) - 1 for group in repeated), len(repeated)
-
-
-def _balanced(rows: Sequence[Sample], axes: list[str], levels: dict[str, list]) -> bool:
-    counts = dict.fromkeys(product(*([_key(v) for v in levels[a]] for a in axes)), 0)
-    for row in rows:
-        counts[tuple(_key(row[a]) for a in axes)] += 1
-    return len(set(counts.values())) == 1
 
 
 def _tail(df: int, residual_df: int, f: float) -> float:
