@@ -30,7 +30,6 @@ from famulus.tasks import load
 from famulus.training.loop import Loop
 from famulus.training.precision import Precision
 from famulus.training.preflight import choose_precision
-from famulus.training.setup import Setup
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "docs" / "cases.json"  # or what FAMULUS_CASES names
@@ -84,12 +83,12 @@ def _loop(text: str) -> Iterator[tuple[Loop, Feeder, str]]:
     cell = prepare(Session(Store.open("memory://doctor")), read(text, (), load))[0]
     precision = Precision("fp32")
     if cell.training.precision == "auto":
-        precision = choose_precision(Setup(cell.task, cell.data, cell.training, CPU))
+        precision = choose_precision(cell.setup(CPU))
     run = Store.open(f"memory://doctor-{time.monotonic_ns()}").create_run(
         cell.experiment, cell.slug, cell.id, cell.config
     )
     with claim(run) as attempt:
-        loop = Loop(Setup(cell.task, cell.data, cell.training, CPU, precision), attempt)
+        loop = Loop(cell.setup(CPU, precision), attempt)
         with loop.streams.isolated(), contextlib.closing(loop.feeder()) as feeder:
             loop.start(feeder)
             yield loop, feeder, precision.name

@@ -27,7 +27,6 @@ from famulus.training.loop import Loop
 from famulus.training.precision import Precision
 from famulus.training.preflight import choose_precision
 from famulus.training.randomness import Streams
-from famulus.training.setup import Setup
 
 BATCH, SIZE = 64, 32
 FILE = """
@@ -84,7 +83,7 @@ def _loop(cell: Ready, precision: Precision) -> Iterator[tuple[Loop, Feeder]]:
     store = Store.open(f"memory://benchmark-{time.monotonic_ns()}")
     run = store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
     with claim(run) as attempt:
-        loop = Loop(Setup(cell.task, cell.data, cell.training, CPU, precision), attempt)
+        loop = Loop(cell.setup(CPU, precision), attempt)
         with loop.streams.isolated(), contextlib.closing(loop.feeder()) as feeder:
             loop.start(feeder)
             yield loop, feeder
@@ -117,7 +116,7 @@ def _over_bare(blocks: int, steps: int, fused: bool) -> tuple[float, float]:
 def _over_dataloader(inputs: int) -> tuple[float, float, str]:
     """Speed-up over the better of 0 and 2 workers, relative loss difference, our precision."""
     first = _cell(inputs, "auto")
-    precision = choose_precision(Setup(first.task, first.data, first.training, CPU))
+    precision = choose_precision(first.setup(CPU))
     # As stored, at 28 pixels: the reference resizes each one when it reads it, ours resized them
     # once, by the same filter, when it opened the set.
     pictures = open_images(_data(), channels=1).train.images[:, 0]

@@ -247,14 +247,16 @@ def _block(value: Any, indent: int) -> Iterator[str]:
     if not isinstance(value, dict | list | tuple) or not value:
         yield space + inline(value)
         return
-    named = isinstance(value, dict)
-    for key, item in value.items() if named else ((None, item) for item in value):
-        head = f"{space}{_key(key)}:" if named else f"{space}-"
-        line = f"{head} {inline(item)}"
+    if isinstance(value, dict):
+        items = [(f"{_key(key)}:", item) for key, item in value.items()]
+    else:
+        items = [("-", item) for item in value]
+    for head, item in items:
+        line = f"{space}{head} {inline(item)}"
         if _fits(item, line, indent):
             yield line
         else:
-            yield head
+            yield space + head
             yield from _block(item, indent + 2)
 
 

@@ -23,7 +23,6 @@ from famulus.training.energy import metering
 from famulus.training.loop import Loop, Outcome, Status
 from famulus.training.precision import Precision
 from famulus.training.preflight import CostForecast, rehearse
-from famulus.training.setup import Setup
 
 ROLLBACKS = 5  # in one run; then it has failed
 HALVED = 0.5  # of the learning rate, at each roll-back
@@ -36,9 +35,6 @@ class Machine:
     device: torch.device
     precision: Precision
     threads: int
-
-    def setup(self, cell: Ready) -> Setup:
-        return Setup(cell.task, cell.data, cell.training, self.device, self.precision)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def execute(session: Session, cell: Ready, machine: Machine, watcher: Watcher) -
 def _attempt(
     store: Store, cell: Ready, attempt: Attempt, machine: Machine, watcher: Watcher
 ) -> Outcome:
-    run, setup = attempt.run, machine.setup(cell)
+    run, setup = attempt.run, cell.setup(machine.device, machine.precision)
     attempt.record_lineage(_lineage(cell, attempt))
     start = attempt.start_from
     origin = cell.origin.open() if cell.origin and start is None else None

@@ -27,7 +27,6 @@ from famulus.tasks.base import Facts
 from famulus.training.precision import Precision, fixed
 from famulus.training.preflight import choose_precision, choose_threads
 from famulus.training.progress import Calendar
-from famulus.training.setup import Setup
 
 POLL_S = 2.0  # between two looks at cells that others hold
 
@@ -84,7 +83,7 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
         most = max(1, (cores or 1) // workers)
         if first.training.threads or most == 1 or device.type != "cpu":
             return first.training.threads or most
-        return choose_threads(_setup(first, device), most)
+        return choose_threads(first.setup(device), most)
 
     count = int(store.resolve_once(first.experiment, "threads", threads))
     torch.set_num_threads(count)
@@ -92,15 +91,11 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
     auto = next((cell for cell in cells if cell.training.precision == "auto"), None)
     if auto is None:  # nothing to measure; each cell says what it wants
         return Machine(device, fixed(first.training.precision), count)
-    setup = _setup(auto, device)
+    setup = auto.setup(device)
     stored = store.resolve_once(
         first.experiment, f"precision-{device.type}", lambda: choose_precision(setup).json()
     )
     return Machine(device, Precision(**stored), count)
-
-
-def _setup(cell: Ready, device: torch.device) -> Setup:
-    return Setup(cell.task, cell.data, cell.training, device)
 
 
 def run_cells(

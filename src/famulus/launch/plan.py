@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from safetensors.torch import load as unpack
 
 from famulus import tasks
@@ -25,6 +26,8 @@ from famulus.store.store import Store
 from famulus.tasks.base import Parent, Task
 from famulus.training.checkpoint import judged
 from famulus.training.optim import check_options
+from famulus.training.precision import Precision
+from famulus.training.setup import PLAIN, Setup
 
 STATEFUL = ("amsgrad", "centered")  # options of an optimizer with tensors of their own
 ORIGIN = "origin"  # key of a filled config: the run and step that a child goes on from
@@ -60,6 +63,9 @@ class Ready:
     warm: Start | None = None  # weights only
     overrides: Sequence[str] = ()
     axes: Mapping[str, Any] = field(default_factory=dict)
+
+    def setup(self, device: torch.device, precision: Precision = PLAIN) -> Setup:
+        return Setup(self.task, self.data, self.training, device, precision)
 
 
 def prepare(session: Session, plan: Plan) -> list[Ready]:

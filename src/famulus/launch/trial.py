@@ -22,7 +22,6 @@ from famulus.training import memory
 from famulus.training.preflight import rehearse
 from famulus.training.progress import Calendar
 from famulus.training.randomness import Streams
-from famulus.training.setup import Setup
 
 SAMPLES, FEWEST = 16, 4  # of a frozen batch
 QUICK_S = 0.1  # a step of it that is not slow
@@ -182,7 +181,7 @@ class Trial:
         return float(np.mean(rates)) * updates, int(updates)
 
     def forecast(self) -> tuple[str, dict[str, float]]:
-        ahead = rehearse(Setup(self.task, self.data, self.training, self.device))
+        ahead = rehearse(self.cell.setup(self.device))
         figures = {"seconds": ahead.seconds, "bytes": ahead.bytes}
         if ahead.memory_bytes is not None:
             figures["memory_bytes"] = ahead.memory_bytes

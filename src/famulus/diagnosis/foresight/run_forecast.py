@@ -123,10 +123,10 @@ def finished_curve(
         return rate
     if not val:
         return Refusal("no validation")
-    if val[0][0] > SHARES[-1] * budget_of(config, facts):
+    budget = budget_of(config, facts)
+    if val[0][0] > SHARES[-1] * budget:
         return Refusal(f"not validated in the first {SHARES[-1]:.0%}: no value to compare with")
     if ahead := _ahead(facts, 0):
         return Refusal(f"{ahead}: losses before and after it don't compare")
     shape, constant = _shape(train, facts), constant_of(floors, facts)
-    budget = budget_of(config, facts)
     return Curve(_positive(val, facts), rate, budget, shape, noise_floor, constant)
