@@ -33,7 +33,7 @@ test-lowest: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m tests.types
+	$(BIN)/python -m tests.check_types
 
 bench: venv
 	@for name in loop startup; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --quick; done

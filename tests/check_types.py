@@ -1,4 +1,4 @@
-"""`python -m tests.types`: the types of the package, checked by mypy; `make lint` runs it.
+"""`python -m tests.check_types`: the types of the package, checked by mypy; `make lint` runs it.
 
 No error may stand in a package, but for those of COUNTED: there tensors flow through modules that
 torch can't type, and what is left is a number that may only fall. Who lowers it writes it down.
