@@ -17,8 +17,8 @@ PAGES = [p for p in Path(__file__).parents[1].rglob("*.md") if ".venv" not in p.
 PACKAGES_NOW = [f"tasks.{wing}" for wing in ("tiles", "codes", "pretext", "qsm", "scroll")]
 PACKAGES_NOW += ["journal.facts", "diagnosis.probes"]
 NAMES = (
-    "Task Score Floor Picture Position Source Splits open_images open_volume strip rebuild Strict"
-    " ConfigError DataError added Store Probe FamulusCallback"
+    "Task Score Facts Changes Floor Picture Position Source Splits open_images open_volume strip"
+    " rebuild Strict ConfigError DataError added Store Probe FamulusCallback"
 )
 
 

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from famulus.images.rebuild import rebuild
     from famulus.images.strip import strip
     from famulus.store.store import Store
-    from famulus.tasks.base import Floor, Picture, Position, Task
+    from famulus.tasks.base import Changes, Facts, Floor, Picture, Position, Task
     from famulus.volumes.open import open_volume
 
 HOMES = {
     "Task": "tasks.base",
     "Score": "config.scores",
+    "Facts": "tasks.base",
+    "Changes": "tasks.base",
     "Floor": "tasks.base",
     "Picture": "tasks.base",
     "Position": "tasks.base",
@@ -44,8 +46,10 @@ HOMES = {
     "FamulusCallback": "bridges.lightning",
 }
 __all__ = [  # for type checkers; FamulusCallback needs an extra, so `*` leaves it out
+    "Changes",
     "ConfigError",
     "DataError",
+    "Facts",
     "Floor",
     "Picture",
     "Position",

@@ -18,6 +18,7 @@ from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
 from famulus.store.run import Run
 from famulus.store.store import Store
+from famulus.tasks.base import facts_of
 from famulus.training.energy import metering
 from famulus.training.loop import Loop, Outcome, Status
 from famulus.training.precision import Precision
@@ -147,7 +148,7 @@ def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: CostForecas
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
             "inherited": _inherited(cell, loop),
-            **cell.task.facts().json(),
+            **facts_of(cell.task).json(),
             "scores": as_json(cell.task.SCORES),
         }
     )

@@ -23,6 +23,7 @@ from famulus.launch.session import Session
 from famulus.launch.signals import Interrupt
 from famulus.store.attempt import Superseded
 from famulus.store.store import Store
+from famulus.tasks.base import facts_of
 from famulus.training.precision import Precision, fixed
 from famulus.training.preflight import choose_precision, choose_threads
 from famulus.training.progress import Calendar
@@ -229,7 +230,7 @@ def _known(cell: Ready) -> dict[str, Any]:
     """What a forecast must know beside the settings."""
     samples = len(cell.data.train)
     budget = Calendar(cell.training, samples).budget
-    return {**cell.task.facts().json(), "train_samples": samples, "budget": budget}
+    return {**facts_of(cell.task).json(), "train_samples": samples, "budget": budget}
 
 
 def _reason(done: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from famulus.launch.board import cost
 from famulus.launch.fresh_net import CORRUPTED, FreshNet
 from famulus.launch.plan import Ready
 from famulus.schedule import learning_rate
+from famulus.tasks.base import facts_of
 from famulus.training import memory
 from famulus.training.preflight import rehearse
 from famulus.training.progress import Calendar
@@ -81,7 +82,7 @@ class Trial:
 
     @cached_property
     def changes(self) -> str:
-        changes = self.task.facts().changes
+        changes = facts_of(self.task).changes
         return changes.what if changes else ""
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor, nn
 
+from famulus.config.errors import ConfigError
 from famulus.config.schema import Strict
 from famulus.config.scores import Score
 from famulus.feed.source import Splits
@@ -95,6 +96,17 @@ class Facts:
         """As the `facts` event holds them: what is not said is absent."""
         stated = {key: value for key, value in asdict(self).items() if value}
         return stated.pop("shown", {}) | stated
+
+
+def facts_of(task: "Task") -> Facts:
+    """What a task states. Raises ConfigError for a dict, as one of version 0.1.0 gives."""
+    facts = task.facts()
+    if not isinstance(facts, Facts):
+        raise ConfigError(
+            f"{type(task).__name__}.facts(): expected a famulus.api.Facts, received a"
+            f" {type(facts).__name__}; return Facts(shown={{...}})"
+        )
+    return facts
 
 
 class Task(ABC):
