@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from famulus.images.rebuild import rebuild
     from famulus.images.strip import strip
     from famulus.store.store import Store
-    from famulus.tasks.base import Changes, Facts, Floor, Picture, Position, Task
+    from famulus.tasks.base import Changes, Facts, Floor, Parent, Picture, Position, SelfTest, Task
     from famulus.volumes.open import open_volume
 
 HOMES = {
     "Task": "tasks.base",
     "Score": "config.scores",
-    "Floor": "tasks.base",
     "Facts": "tasks.base",
     "Changes": "tasks.base",
+    "Floor": "tasks.base",
+    "Parent": "tasks.base",
+    "SelfTest": "tasks.base",
     "Picture": "tasks.base",
     "Position": "tasks.base",
     "Source": "feed.source",
@@ -51,10 +53,12 @@ __all__ = [  # for type checkers; FamulusCallback needs an extra, so `*` leaves 
     "DataError",
     "Facts",
     "Floor",
+    "Parent",
     "Picture",
     "Position",
     "Probe",
     "Score",
+    "SelfTest",
     "Source",
     "Splits",
     "Store",

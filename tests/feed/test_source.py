@@ -80,6 +80,20 @@ def test_what_is_no_source_is_named():
         Splits(Numbers(), [1, 2])
 
 
+class Bare(Source):
+    """What the base class itself demands, and no more."""
+
+    __len__, gather = Numbers.__len__, Numbers.gather
+
+
+def test_a_source_without_a_fingerprint_is_named():
+    held = Bare()
+    held.fingerprint = "found out when it was made"
+    assert Splits(held, held).train is held
+    with pytest.raises(ConfigError, match=r"expected a fingerprint of Bare, received none"):
+        Splits(held, Bare())
+
+
 def test_notes_wait_until_they_are_asked_for():
     asked = []
     splits = Splits(Numbers(), Numbers(), lambda: asked.append(1) or ["a note"])

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from famulus.store.store import Store
-from tests.launch.tiny import TEXT, complains, famulus, write
+from tests.launch.tiny import ONE, TEXT, complains, famulus, write
 
 TASK = '''\
 """Grey: do tiles keep their scores under another name?
@@ -75,6 +75,25 @@ def test_a_module_that_is_not_there_or_holds_no_task(mine):
     (mine / "lessons/grey.py").write_text("x = 1\n", encoding="utf-8")
     said = famulus("run", path, "--store", mine / "runs", "--allow-module", "lessons.grey")
     complains(said, 2, "lessons.grey: expected one Task class, received 0")
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("Config = dict", ("lessons.grey.Grey.Config: expected a class derived from", "'dict'")),
+        ("Config = None", ("lessons.grey.Grey.Config: expected a class derived from", "None")),
+        (
+            "def facts(self): return ['squares']",
+            ("facts: expected famulus.api.Facts, received a list",),
+        ),
+    ],
+)
+def test_a_task_of_an_older_version_is_one_clear_line(mine, member, words):
+    wrong = TASK.replace("class Grey(Tiles):\n", f"class Grey(Tiles):\n    {member}\n")
+    (mine / "lessons/grey.py").write_text(wrong, encoding="utf-8")
+    path = write(mine, TEXT.replace("task: tiles", "task: grey"))
+    given = ("--store", mine / "runs", "--allow-module", "lessons.grey")
+    complains(famulus("run", path, *ONE, *given), 2, *words)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from famulus.cli.options import (
     show,
 )
 from famulus.config.errors import ConfigError, FamulusError
+from famulus.store.leases import LEASE_S
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,7 +109,7 @@ def run(
     on: Annotated[str, typer.Option(help="Where the cells run: local.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the cells.")] = 1,
     as_json: JsonOption = False,
-    lease_s: LeaseOption = 300.0,
+    lease_s: LeaseOption = LEASE_S,
     journal: Annotated[bool, typer.Option(help="Write the page at the end.")] = True,
     allow_module: ModuleOption = None,
     debug: DebugOption = False,
@@ -130,7 +131,7 @@ def resume(
     from_: Annotated[int | None, typer.Option("--from", help="Step of a checkpoint.")] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
-    lease_s: LeaseOption = 300.0,
+    lease_s: LeaseOption = LEASE_S,
     allow_module: ModuleOption = None,
     debug: DebugOption = False,
 ) -> None:

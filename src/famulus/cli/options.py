@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from famulus.store.leases import LEASE_S
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,7 +47,7 @@ def session(
     modules: Sequence[str] | None,
     as_json: bool = False,
     *,
-    lease_s: float = 300.0,
+    lease_s: float = LEASE_S,
     debug: bool = False,
 ) -> "Session":
     """What a command works with, from its options."""

@@ -72,6 +72,21 @@ class Source(ABC):
         return None
 
 
+def declared(source: Any) -> Any:
+    """`source` itself, or what makes a Source of one that does not derive from it.
+
+    Raises ConfigError for what is no source, and for one without a fingerprint.
+    """
+    if not isinstance(source, Source):
+        return _Undeclared(source)
+    if "fingerprint" not in vars(source) and not hasattr(type(source), "fingerprint"):
+        raise ConfigError(
+            f"data: expected a fingerprint of {type(source).__name__}, received none: a hash of"
+            " what its samples are made of"
+        )
+    return source
+
+
 class _Undeclared(Source):
     """A source that does not derive from Source, as 0.1.0 took them; what it lacks is the default.
 
@@ -129,10 +144,8 @@ class Splits(Generic[Samples]):
         validation: Samples,
         notes: Sequence[str] | Callable[[], Sequence[str]] = (),
     ) -> None:
-        self.train: Samples = train if isinstance(train, Source) else _Undeclared(train)
-        self.validation: Samples = (
-            validation if isinstance(validation, Source) else _Undeclared(validation)
-        )
+        self.train: Samples = declared(train)
+        self.validation: Samples = declared(validation)
         self._notes = notes
 
     @cached_property

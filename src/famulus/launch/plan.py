@@ -115,6 +115,11 @@ def make_ready(
     check_options(training.optimizer)
     task = kind(kind.Config.model_validate(sections), parents)
     data = task.data()
+    if not isinstance(data, Splits):
+        raise ConfigError(
+            f"task {filled['task']}: expected data() to give famulus.api.Splits, received a"
+            f" {type(data).__name__}"
+        )
     return Ready(
         experiment,
         slug,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
+from famulus.config.schema import Strict
 from famulus.config.scores import Scores, checked
 
 if TYPE_CHECKING:
@@ -109,5 +110,10 @@ def _class_in(module: str) -> "type[Task]":
 
 
 def _declared(kind: "type[Task]") -> "type[Task]":
-    kind.SCORES = checked(kind.SCORES, f"{kind.__module__}.{kind.__name__}.SCORES")
+    where, config = f"{kind.__module__}.{kind.__name__}", getattr(kind, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, Strict)):
+        raise ConfigError(
+            f"{where}.Config: expected a class derived from famulus.api.Strict, received {config!r}"
+        )
+    kind.SCORES = checked(kind.SCORES, f"{where}.SCORES")
     return kind

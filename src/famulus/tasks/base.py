@@ -112,8 +112,10 @@ class Facts:
 
     def json(self) -> dict[str, Any]:
         """As the `facts` event holds them: what is not said is absent."""
-        stated = {key: value for key, value in asdict(self).items() if value}
-        return stated.pop("shown", {}) | stated
+        stated = {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+        if self.changes:
+            stated["changes"] = asdict(self.changes)
+        return dict(stated.pop("shown", {})) | stated
 
 
 class Task(ABC):

@@ -20,13 +20,16 @@ class Changed(Source):
     labels: np.ndarray | None
     classes: Sequence[str] | None
     slow: bool
-    resized: bool | None
 
     def __init__(self, source: Source, change: Change, fault: str) -> None:
         self.source, self.change, self.fault = source, change, fault
         self.fingerprint = f"{source.fingerprint}-{fault}"
         self.labels, self.classes = source.labels, source.classes
-        self.slow, self.resized = source.slow, source.resized
+        self.slow = source.slow
+
+    @property
+    def resized(self) -> bool | None:
+        return self.source.resized
 
     def __len__(self) -> int:
         return len(self.source)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from famulus.diagnosis.controls import randomness
 from tests.launch.sound import Rows, Sound, cause, drawing
 
 
@@ -37,3 +38,12 @@ def test_randomness():
     assert cause(Sound(drawing(OneGenerator)), "randomness") == "randomness-repeats"
     assert cause(Sound(drawing(Shared)), "randomness") == "randomness-repeats"
     assert cause(Sound(drawing(Unseeded)), "randomness") == "not-resumable"
+
+
+def test_nan_equals_nan_and_no_number():
+    inf, nan = float("inf"), float("nan")
+    largest = torch.finfo(torch.float32).max
+    values = [torch.tensor([x]) for x in (0.0, 1.0, nan, inf, -inf, largest)]
+    same = [[randomness._same(a, b) for b in values] for a in values]
+    assert same == [[i == j for j in range(len(values))] for i in range(len(values))]
+    assert not randomness._same(torch.zeros(2), torch.zeros(1))

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from famulus.journal.facts.cells import cells_of
 from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.entry import collect
+from famulus.journal.facts.ranking import Ranking
 from famulus.journal.pages import figures
 from famulus.journal.pages.entry_page import entry_figure
 from famulus.journal.pages.panels import colour_axes, layout
@@ -144,6 +146,17 @@ def test_the_file_for_papers_is_one_document(laboratory):
     inner = root.findall("{http://www.w3.org/2000/svg}svg")
     assert len(inner) == 9
     assert len(text) < 150_000
+
+
+def test_runs_of_one_cell_are_told_apart_by_their_slugs_where_no_axis_does():
+    """A filter without effect: two runs with other slugs are replicates of one cell."""
+    two = np.array([1.0, 2.0])
+    curve = {"val/loss": Series(two, 16 * two, two, 1 / two)}
+    runs = [record({}, 0.5, slug=slug, id=slug, series=curve) for slug in ("filter=a", "filter=b")]
+    cells = cells_of(runs)
+    assert len(cells.groups) == 1
+    data = figures.figure_data(entry_figure(cells, "val/loss", layout(cells, Ranking())))
+    assert [s["n"] for s in data["series"]] == [f"{r.slug}, replicate 1" for r in runs]
 
 
 def test_many_marks_are_all_drawn_and_few_have_words():

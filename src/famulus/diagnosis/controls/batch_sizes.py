@@ -74,6 +74,9 @@ def power_w() -> float | None:
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     rows, configured = list(sizes(bench, limit_s)), bench.training.batch
+    if not rows:
+        yield Control(NAME, "skipped", "training has too few samples for a quarter of a batch")
+        return
     best = max(rows, key=lambda row: row.inputs_per_s)
     own = min(rows, key=lambda row: abs(row.batch - configured))
     gain = best.inputs_per_s / own.inputs_per_s

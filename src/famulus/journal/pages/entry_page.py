@@ -33,7 +33,7 @@ def entry_figure(cells: Cells, score: str, plan: Layout) -> figures.Figure:
     """The curves of an entry, as the page and the Markdown twin show them."""
 
     def label(group: Group, record: Record) -> str:
-        name = cells.name(group.records[0], ", ")
+        name = cells.name(record, ", ")  # not the group's: its runs may have other slugs
         several = len(group.records) > 1
         return f"{name}, replicate {record.replicate}" if several else name
 

@@ -30,7 +30,6 @@ class Composites(Source):
     """
 
     slow: bool
-    resized: bool | None
 
     def __init__(
         self, base: Source, size: tuple[int, int], count: int, pasted: int = 3, seed: int = 0
@@ -41,7 +40,11 @@ class Composites(Source):
                 f"and {pasted}"
             )
         self.base, self.size, self.count, self.pasted, self.seed = base, size, count, pasted, seed
-        self.resized, self.slow = base.resized, base.slow
+        self.slow = base.slow
+
+    @property
+    def resized(self) -> bool | None:
+        return self.base.resized
 
     @cached_property
     def fingerprint(self) -> str:
