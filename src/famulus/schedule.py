@@ -92,5 +92,6 @@ def rate_to_come(schedule: Schedule, base: float, start: Place) -> Rate:
     """
     if schedule.name in FOLLOWS_SCORES:
         raise ValueError(f"a {schedule.name} schedule follows scores that are still to come")
+    # One rate behind the warm-up: what can't be told raises here, not when it is asked for later.
     learning_rate(schedule, base, replace(start, inputs=schedule.warmup_inputs))
     return lambda inputs: learning_rate(schedule, base, replace(start, inputs=inputs))

@@ -59,6 +59,7 @@ def _ahead(calls: Iterator[Callable[[], Batch]], workers: int) -> Iterator[Batch
         pending = deque(pool.submit(call) for call in islice(calls, 2 * workers))
         while pending:
             result = pending.popleft().result()
+            # Before the batch is handed out: threads work while it is used.
             pending.extend(pool.submit(call) for call in islice(calls, 1))
             yield result
     finally:
@@ -164,6 +165,7 @@ def validation_batches(
     everything = np.arange(len(source), dtype=np.int64)
     seeds = validation_seeds(everything)
     starts = range(0, len(source), batch)
+    # Copies: torch shares their memory, and whoever gets a batch may write into it.
     picks = ((everything[i : i + batch].copy(), seeds[i : i + batch]) for i in starts)
     yield from _batches(source, device, picks, workers)
 

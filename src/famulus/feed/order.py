@@ -37,5 +37,6 @@ class Order:
             seeds.append(sample_seeds(self.seed, epoch, piece))
             start, count = start + len(piece), count - len(piece)
         if len(indices) == 1:
+            # A copy: the pass is remembered, and whoever gets a batch may write into it.
             return indices[0].copy(), seeds[0]
         return np.concatenate(indices), np.concatenate(seeds)

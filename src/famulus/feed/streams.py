@@ -54,4 +54,5 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     """
     state = np.uint64(_fold((_ORDER, seed, epoch)))
     keys = _mix_array(state ^ _mix_array(np.arange(n, dtype=np.uint64)))
+    # Stable: equal keys keep one order whatever the library's sort does.
     return np.argsort(keys, kind="stable").astype(np.int64, copy=False)

@@ -66,11 +66,13 @@ def active_units(variance_of_mu_D: Tensor) -> Tensor:
 
 def signal_to_noise(variance_of_mu_D: Tensor, mean_square_sigma_D: Tensor) -> Tensor:
     """sqrt(mean_d Var(mu_d) / mean_d E(sigma_d^2)): how far codes stand out of their noise."""
+    # a posterior without noise
     return (variance_of_mu_D.mean() / mean_square_sigma_D.mean().clamp(min=1e-30)).sqrt()
 
 
 def posterior_sums(mu_BD: Tensor, log_sigma_BD: Tensor) -> dict[str, Tensor]:
     """What `posterior_scores` needs, float64, to be added over batches; nothing waits here."""
+    # In float64: a variance as the difference of two large sums loses most digits.
     mu_BD, sigma_BD = mu_BD.double(), log_sigma_BD.double().exp()
     return {
         "mu_D": mu_BD.sum(0),
@@ -82,6 +84,7 @@ def posterior_sums(mu_BD: Tensor, log_sigma_BD: Tensor) -> dict[str, Tensor]:
 
 def posterior_scores(mean: dict[str, Tensor]) -> dict[str, Tensor]:
     """`active_units`, `snr` and the mean `sigma` from those sums divided by the samples."""
+    # rounding may leave it just below
     variance_D = (mean["mu2_D"] - mean["mu_D"].square()).clamp(min=0)
     return {
         "active_units": active_units(variance_D),

@@ -43,12 +43,14 @@ class Attempt:
         self._buffer: list[dict[str, Any]] = []
         self._segments = 0
         self._flushed_at = time.monotonic()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # re-entrant: a checkpoint flushes within it
         self._over = threading.Event()
         self._beats = 0
         self.beat_error: FamulusError | None = None
+        # First in this thread: a store that can't be written to is an error at once.
         self.beat()
         threading.Thread(
+            # A weak reference, or the thread would keep a forgotten attempt beating for ever.
             target=_keep_beating,
             args=(weakref.ref(self), self._over, min(BEAT_S, lease_s / BEATS)),
             name=f"beat-{run.id}",
@@ -66,6 +68,7 @@ class Attempt:
     ) -> None:
         if self._over.is_set():
             return
+        # The run is another's now: nothing more is written, not even an end.
         if isinstance(error, Superseded):
             self.close()
             return
@@ -74,6 +77,7 @@ class Attempt:
             self.end("interrupted" if stopped else "error")
         except StoreError:
             self.close()
+            # The exception on its way out matters more than that it could not be recorded.
             if error is None:
                 raise
 
@@ -139,6 +143,7 @@ class Attempt:
             folder = layout.checkpoint(self.run.path, step)
             manifest = layout.manifest(self.run.path, step)
             before = records.read(self._files, manifest)
+            # Another attempt's stays valid until ours replaces it: its files have other names.
             if before is not None and before.get("attempt") == self.n:
                 self._files.remove(manifest)  # its files are about to change: after a rollback
             given = {**files, "state.json": records.encode(dict(state))}
@@ -158,6 +163,7 @@ class Attempt:
                     "tags": sorted(set(tags)),
                     "files": entries,
                 }
+                # Once more: writing the files may have taken longer than a lease.
                 self._stop_if_superseded(manifest)
                 self._files.write(manifest, records.encode(record))
             except StoreError:
@@ -190,6 +196,8 @@ class Attempt:
         self._stop_if_superseded()
         for step in self.run.checkpoints():
             if step not in kept:
+                # A checkpoint without its manifest is none, so a kill in between leaves no broken
+                # one.
                 self._files.remove(layout.manifest(self.run.path, step))
                 self._files.remove(layout.checkpoint(self.run.path, step))
 
@@ -268,4 +276,5 @@ def _keep_beating(attempt: weakref.ref[Attempt], over: threading.Event, every_s:
             living.beat_error = None
         except (FamulusError, OSError) as error:
             living.beat_error = StoreError(str(error))
+        # Or this name would keep the attempt alive while the thread waits.
         del living

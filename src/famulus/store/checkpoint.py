@@ -32,8 +32,10 @@ class Checkpoint:
                 f"expected one of {', '.join(self.names)} in checkpoint {self.step},"
                 f" received {name!r}"
             )
+        # A manifest is a file like any other: its names must not lead out of the folder.
         path = f"{self._folder}/{layout.part(entry['file'], 'a file of a manifest')}"
         try:
+            # The size first: a file that can't be right is not loaded at all.
             size = self._files.size(path)
             if size != entry["size"]:
                 raise self._damaged(path, f"{entry['size']} bytes", f"{size} bytes")

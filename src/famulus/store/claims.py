@@ -68,6 +68,7 @@ def _claim(run: Run, lease_s: float) -> Attempt:
     }
     if not run.files.create(layout.attempt(run.path, n), records.encode(record)):
         raise Busy(f"{run.path}: expected to start attempt {n}, received another's; wait")
+    # Only now: before the attempt was ours, such files could be a living writer's.
     _sweep(run)
     return Attempt(run, n, steps[-1] if steps else None, lease_s)
 

@@ -99,6 +99,7 @@ class LocalFiles:
             with open(temporary, "xb") as file:
                 file.write(data)
                 file.flush()
+                # Before the rename, or a power cut could leave the new name on an empty file.
                 os.fsync(file.fileno())
             os.replace(temporary, target)
 
@@ -143,6 +144,7 @@ class LocalFiles:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+        # Ctrl-C too: a half-written file would keep everybody out for good.
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -180,6 +182,7 @@ class LocalFiles:
     def move(self, old: str, new: str) -> None:
         with told("move", self._name(old)):
             os.replace(self.folder / old, self.folder / new)
+            # Both names must last: that the new one is there, and that the old one is not.
             for folder in dict.fromkeys(((self.folder / new).parent, (self.folder / old).parent)):
                 sync_folder(folder)
 
@@ -187,6 +190,7 @@ class LocalFiles:
         """A file, or a folder with all that it holds; nothing if it is missing."""
         target = self.folder / path
         with told("remove", self._name(path)), contextlib.suppress(FileNotFoundError):
+            # A link is removed, never what it points to.
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             else:
@@ -216,6 +220,7 @@ class LocalFiles:
     def _temporary(self, path: str) -> Iterator[tuple[Path, Path]]:
         """A fresh name beside the target; gone afterwards whatever happens."""
         target = self.folder / path
+        # Beside it: a rename is atomic only within one file system.
         temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
         try:
             with told("write", str(target)):

@@ -67,6 +67,7 @@ def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> lis
             continue
         row = summary(Run(home, name, match["slug"], match["id"]))
         found.append(row)
+        # A failed run without done.json may still be resumed, so it is read each time.
         if row["status"] in ("finished", "failed") and row["finished"]:
             fresh.append((path, name, stamp, json.dumps(row)))
     database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
@@ -99,6 +100,7 @@ def summary(run: Run) -> dict[str, Any]:
             row |= {"finished": True, "updated": done.get("time")}
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
+    # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
     return row
@@ -110,6 +112,7 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
     names = files.list(layout.segments(run.path, n))
     ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
     found: dict[str, Any] = {}
+    # A few hold a log and mostly a validation, and `status` must stay quick.
     for k in ks[:3]:
         for event in reversed(list(lines.decode(files.read(layout.segment(run.path, n, k))))):
             if event["kind"] in ("train", "val"):
@@ -144,10 +147,11 @@ def _open(path: Path) -> sqlite3.Connection:
                 path.unlink(missing_ok=True)
             database = sqlite3.connect(path, timeout=2.0)
             form = database.execute("PRAGMA user_version").fetchone()[0]
-            if form not in (0, FORM):
+            if form not in (0, FORM):  # 0: SQLite has just made it
                 raise sqlite3.DatabaseError("another form")
             _prepare(database)
             return database
+        # Before its base class: a lock is no damage, and the file must not be thrown away for it.
         except sqlite3.OperationalError:  # locked, or on a file system that can't lock
             _close(database)
             break
@@ -167,6 +171,7 @@ def _prepare(database: sqlite3.Connection) -> None:
         " (path TEXT PRIMARY KEY, experiment TEXT, stamp INTEGER, row TEXT)"
     )
     database.execute("CREATE INDEX IF NOT EXISTS by_experiment ON runs (experiment)")
+    # A table of another shape is noticed here, where it can be made anew.
     database.execute("SELECT path, experiment, stamp, row FROM runs LIMIT 1").fetchone()
     database.commit()
 

@@ -47,6 +47,7 @@ def _namespace() -> str | None:
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
+        # macOS has no process namespaces: the machine is one.
         return f"{sys.platform}-{uuid.getnode():x}" if sys.platform == "darwin" else None
 
 
@@ -83,6 +84,7 @@ def known_dead(process: dict[str, Any]) -> bool:
     if any(process.get(key) != here[key] for key in ("host", "boot", "namespace")):
         return False
     pid = process.get("pid")
+    # To os.kill, 0 and negative numbers are whole groups of processes.
     if not isinstance(pid, int) or pid <= 0:
         return False
     if here["started"] is None:  # no /proc: a number that nobody has is all that can be seen
@@ -90,8 +92,9 @@ def known_dead(process: dict[str, Any]) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:
+        except OSError:  # it lives, and is somebody else's
             return False
         return False
     now = _started(pid)
+    # A zombie is dead, only not waited for; another start time means that the number was reused.
     return now is None or now[0] in "ZX" or now[1] != process.get("started")

@@ -24,6 +24,7 @@ def collect(
     famulus = provenance.source()
     code = provenance.code(folder)
     checkout = famulus["checkout"]
+    # Stored once: a diff may be a megabyte.
     if code and checkout and code["folder"] == checkout["folder"]:
         famulus["checkout"] = {"folder": code["folder"], "commit": code["commit"], "same": True}
     return {

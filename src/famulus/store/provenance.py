@@ -38,7 +38,9 @@ CORE = (
 
 
 def _git(folder: Path, *words: str) -> bytes | None:
+    # Without its monitor: a repository's settings must not choose a program that we start.
     """What git prints; None where there is no git, no repository, or no answer."""
+    # No locks: a look must not rewrite the index under a person's own git.
     command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *words]
     env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
@@ -48,7 +50,7 @@ def _git(folder: Path, *words: str) -> bytes | None:
             timeout=GIT_S,
             env=env,
             check=False,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,  # nobody is there to answer it
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -65,6 +67,7 @@ def code(folder: str | Path) -> dict[str, Any] | None:
     commit = _git(Path(folder), "rev-parse", "HEAD")
     if top is None or commit is None:
         return None
+    # A configured diff program would be run, and what it prints is no patch.
     diff = _git(Path(folder), "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff")
     raw = diff or b""
     shown = raw[:LARGEST_DIFF].decode(errors="replace")
@@ -82,6 +85,7 @@ def code(folder: str | Path) -> dict[str, Any] | None:
 
 def source() -> dict[str, Any]:
     """Famulus's own code: a hash of its files, and the checkout that tracks them, if any."""
+    # An installed package may lie in somebody's checkout without being part of it.
     tracked = _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     return {"sha256": digest(PACKAGE), "checkout": code(PACKAGE) if tracked else None}
 
@@ -90,9 +94,10 @@ def source() -> dict[str, Any]:
 def digest(package: Path) -> str:
     """SHA-256 over names and contents of a package's Python files, as this process found them."""
     found = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(package.rglob("*.py")):  # rglob has the file system's order
         if not path.is_file():  # moved away while it was listed
             continue
+        # Zeros keep neighbours apart: `ab` and `c` must not hash as `a` and `bc`.
         found.update(path.relative_to(package).as_posix().encode() + b"\0")
         found.update(path.read_bytes() + b"\0")
     return found.hexdigest()
@@ -114,6 +119,7 @@ def machine() -> dict[str, Any]:
     usable = getattr(os, "sched_getaffinity", None)
     return {
         "host": socket.gethostname(),
+        # A container or a queue may lend fewer cores than the machine has.
         "system": platform.platform(),
         "python": platform.python_version(),
         "cpu": _cpu(),

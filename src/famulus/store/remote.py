@@ -44,6 +44,7 @@ class FsspecFiles:
 
         try:
             with told("open", self.root):
+                # Others write there too: a remembered listing would miss their files.
                 self.fs, base = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             extra = EXTRAS[protocol]
@@ -73,6 +74,7 @@ class FsspecFiles:
     def copy_in(self, source: Path, path: str) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
         with told("read", str(source)), open(source, "rb") as given:
+            # Read twice: putting a file tells no digest of what was put.
             while chunk := given.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -122,6 +124,7 @@ class FsspecFiles:
         self._parents(path)
         try:
             if self._moved:
+                # fsspec has no exclusive mode for sftp; SFTP itself has.
                 with self.fs.ftp.open(self._at(path), "wx") as file:
                     file.write(data)
             else:
@@ -185,7 +188,7 @@ class FsspecFiles:
 
     def _parents(self, path: str) -> None:
         parent = self._at(path).rpartition("/")[0]
-        if self._moved:
+        if self._moved:  # objects need no folders
             self.fs.makedirs(parent, exist_ok=True)
 
     def _temporary(self, path: str) -> str:

@@ -91,6 +91,7 @@ class Run:
         found = []
         for n in sorted(int(s) for name in names if (s := name.removesuffix(".json")).isdigit()):
             data = self._json(layout.attempt(self.path, n)) or {}
+            # Asked of the listing: a service bills a request for a file that is not there as well.
             end = self._json(layout.ended(self.path, n)) if f"{n}.end" in names else None
             found.append({**data, "n": n, "ended": end["reason"] if end else None})
         return found
@@ -177,6 +178,7 @@ class Run:
         if not attempts:
             return []
         done = self.done() or {}
+        # A predecessor may finish after its successor began: then its line is the run's.
         last = int(done.get("attempt", attempts[-1]["n"]))
         return lines.visible(_origins(attempts), last)
 

@@ -29,6 +29,7 @@ _SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_\w{20,}\b"
     r"|\bhf_[A-Za-z0-9]{20,}\b|\bsk-[A-Za-z0-9_-]{20,}\b|\bxox[abprs]-[\w-]{10,}\b"
     r"|\bey[JK][\w-]{10,}\.[\w-]{10,}\.[\w-]+"
+    # To the end if need be: a diff that was cut off may hold only the beginning of a key.
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
 
@@ -51,6 +52,7 @@ def scrubbed_command(words: list[str]) -> list[str]:
     out, hide = [], False
     for word in words:
         shown = _FLAG_PAIR.sub(rf"\g<key>{HIDDEN}", scrubbed(word))
+        # A flag behind a flag: the first one had no value.
         out.append(HIDDEN if hide and not word.startswith("-") else shown)
         hide = bool(_FLAG.fullmatch(word))
     return out

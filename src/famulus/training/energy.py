@@ -74,16 +74,19 @@ class Meter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        # Before the counter is closed, so that the reading thread asks it no more.
         self._over.set()
         with self._lock, contextlib.suppress(Exception):
             self.source.close()
 
     def start(self, before: dict[str, Any] | None, seconds: float) -> None:
         """Counts from here on; `before`: `total()` of an attempt that had come to `seconds`."""
+        # With a beginning that nobody measured, no figure is better than one that is too small.
         self.before, self.partial = before, before is None and seconds > 0
         self.zero = self.lap_joules = self.read()
         self.lap_at = self.now()
         if self.source.every_s is not None:
+            # never in an exit's way
             threading.Thread(target=self._keep_reading, name="energy", daemon=True).start()
 
     def read(self) -> float:
@@ -107,6 +110,7 @@ class Meter:
             return None
         if self.before is None:
             return {"joules": joules, "of": self.source.of}
+        # A resumed run may stand on another device: both are named.
         devices = dict.fromkeys([*self.before["of"].split(" and "), self.source.of])
         return {"joules": self.before["joules"] + joules, "of": " and ".join(devices)}
 

@@ -56,6 +56,7 @@ def _reset() -> bool:
         CLEAR.write_text(RESET_PEAK)
     except OSError:
         return False
+    # The write may pass where no peak is shown.
     return _most_resident() is not None
 
 
@@ -77,5 +78,5 @@ def _most_ever() -> int | None:
         import resource  # not on Windows
     except ImportError:
         return None
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, else kB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

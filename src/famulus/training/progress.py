@@ -58,6 +58,7 @@ class Calendar:
 
     def due(self, every: Every | None, at: Progress) -> bool:
         """Whether the step that ended at `at` crossed a multiple of `every`, or ended the run."""
+        # The last step is everybody's: a run ends logged, validated, drawn and kept.
         if at.inputs >= self.budget:
             return True
         if every is None:
@@ -65,6 +66,7 @@ class Calendar:
         if every.steps is not None:
             return at.step % every.steps == 0
         period = every.in_inputs(self.per_step, self.samples)
+        # A batch may step over a multiple of inputs without meeting it.
         return at.inputs // period > (at.inputs - self.per_step) // period
 
     @property
