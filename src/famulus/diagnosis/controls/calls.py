@@ -33,6 +33,7 @@ def calls_of(net: Net, batch: Batch) -> list[Call]:
 
     def look(module: nn.Module, args: tuple, kwargs: dict, answer: Any) -> None:
         tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        # A copy: a net may write into what it is called with.
         calls.append(Call([v.detach().clone() for v in tensors], answer))
 
     handle = net.model.register_forward_hook(look, with_kwargs=True)
@@ -101,6 +102,7 @@ def _with(answer: Any, new: dict[int, Tensor], samples: int, part: slice) -> Any
 @contextlib.contextmanager
 def _answering(model: nn.Module, answer: Any) -> Iterator[None]:
     """The model, called with anything, gives `answer`."""
+    # Only a forward of the instance's own is put back; the class's shows once ours is gone.
     own = model.__dict__.get("forward")
     model.forward = lambda *args, **kwargs: answer
     try:

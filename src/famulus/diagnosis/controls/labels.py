@@ -39,7 +39,7 @@ def labels(
         remedy = "split within each class, and give both parts one class list"
         return Control(NAME, "failed", text, remedy, figures, "labels-differ")
     if confusion is not None and confusion.sum():
-        rows, columns = linear_sum_assignment(-confusion)
+        rows, columns = linear_sum_assignment(-confusion)  # it minimises
         as_is, best = (
             float(v / confusion.sum())
             for v in (np.trace(confusion), confusion[rows, columns].sum())

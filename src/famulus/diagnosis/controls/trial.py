@@ -63,6 +63,7 @@ def call(model: nn.Module, inputs: Any) -> Tensor:
 def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
     found = copy.deepcopy(model)
+    # A copy takes the hooks along, and a monitor's would record these steps as the run's.
     for module in found.modules():
         for kind in ("forward", "forward_pre", "backward", "backward_pre"):
             getattr(module, f"_{kind}_hooks").clear()
@@ -184,6 +185,7 @@ def unusual_input(subject: Subject) -> bool:
     columns = columns[columns > 1e-8]
     mean, sd = abs(float(every.mean())), float(every.std())
     apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
+    # Wide limits: they decide what is worth a trial, and the trial alone accuses.
     return mean > 3 or not 0.1 < sd < 10 or apart
 
 

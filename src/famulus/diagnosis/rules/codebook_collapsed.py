@@ -22,6 +22,7 @@ def rule(history: History) -> Finding | None:
     if not share or not used:
         return None
     size, perplexity = used / share, last["perplexity"]
+    # Small codebooks may need two codes; a large one that still fills is young, not dead.
     if perplexity > max(2.0, USED * size) or perplexity > GROWS * before["perplexity"]:
         return None
     drift = f"; codes and vectors are {last['drift']:.2g} apart" if "drift" in last else ""

@@ -16,6 +16,7 @@ def rule(history: History) -> Finding | None:
     rises = []
     for mark in marks:
         before = [e for e in history.train if e["inputs"] <= mark["inputs"]][-NEAR:]
+        # The first log alone: the loss falls again soon.
         after = [e for e in history.train if e["inputs"] > mark["inputs"]][:1]
         if len(before) < NEAR or not after:
             continue

@@ -21,6 +21,7 @@ def rule(history: History) -> Finding | None:
         layers = with_weights(probe["layers"])
         if len(layers) >= LAYERS:
             found.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
+    # Nobody is accused where it is not known whether the net has learned.
     if len(found) < 3 or beats_constant(history, 0.95) is not False:
         return None
     typical = median(f for f, _, _ in found)
