@@ -106,6 +106,7 @@ class Sampled:
             return
         self._room = [self._room[0] - len(targets), self._room[1] - size]
         self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
+        # Copies: a loop may reuse its buffers for the next batch.
         self._batches.append((copied(inputs), targets.detach().clone()))
 
     def floor(self) -> float | None:

@@ -101,6 +101,7 @@ class Plan:
 def name_of(path: Path) -> str:
     """The path below the last `experiments/` folder, without suffix; else the file's stem."""
     parts = path.absolute().with_suffix("").parts
+    # The last one: a home may itself lie in a folder of that name.
     below = [i for i, part in enumerate(parts[:-1]) if part == "experiments"]
     return "/".join(parts[below[-1] + 1 :]) if below else path.stem
 
@@ -308,6 +309,7 @@ class _ExperimentReader:
             if not isinstance(here, dict) or part not in here:
                 break
             value = here[part]
+        # Nothing is substituted inside a matrix, so its mistakes are of no cell.
         return path[:1] != ("matrix",) and "${" in json.dumps(value)
 
 

@@ -32,6 +32,7 @@ def canonical(value: Any) -> str:
 
 def _nfc(value: Any) -> Any:
     if isinstance(value, str):
+        # One letter has two spellings in Unicode that look the same in a file.
         return unicodedata.normalize("NFC", value)
     if isinstance(value, dict):
         made = {_nfc_key(k): _nfc(v) for k, v in value.items()}

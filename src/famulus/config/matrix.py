@@ -42,6 +42,7 @@ def expand(matrix: dict[str, Any] | None) -> list[Cell]:
     for name, values in axes.items():
         _check_axis(name, values)
     count = math.prod(len(values) for values in axes.values())
+    # Before the product is made: a few long axes have billions of cells.
     if count > MAX_CELLS:
         raise SettingError(("matrix",), f"expected at most {MAX_CELLS:,} cells, received {count:,}")
     products = itertools.product(*axes.values()) if axes else ()
@@ -195,6 +196,7 @@ def _hashed(name: str, cell: Cell) -> str:
 def slugs(cells: Sequence[Cell]) -> list[str]:
     """A slug for each cell, different from all others also where case does not count."""
     plain = [slug(cell) for cell in cells]
+    # Some file systems don't tell case apart: two cells would share a folder.
     count = Counter(name.casefold() for name in plain)
     made = [
         name if count[name.casefold()] == 1 else _hashed(name, cell)

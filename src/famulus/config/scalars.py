@@ -53,6 +53,7 @@ def resolve(text: str) -> bool | int | float | str | None:
     if not FLOAT.fullmatch(text):
         raise ValueError(f'{text}: expected single "_" between digits, as 1_000_000, or quotes')
     value = float(_short(text))
+    # Python reads 1e999 as infinity.
     if math.isinf(value):
         raise ValueError(f"{text} is beyond the range of a number")
     return value

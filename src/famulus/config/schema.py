@@ -44,6 +44,7 @@ class Strict(BaseModel):
         validate_default=True,
         validate_by_name=True,
         validate_by_alias=True,
+        # Pydantic keeps names that begin with `model_` for itself; a section may well have one.
         protected_namespaces=(),
     )
     # Of a task's Config: first stages that its file names beside the sections, and may leave out.
@@ -235,6 +236,7 @@ class Training(Strict):
     @field_validator("clip", mode="before")
     @classmethod
     def _bare_number_is_a_norm(cls, value: Any) -> Any:
+        # True is an int to Python.
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"norm": value}
         if value is None or isinstance(value, dict | Clip):

@@ -77,6 +77,7 @@ def load(text: str, name: str = "text") -> Document:
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ConfigError(f"{name}: expected at most {MAX_BYTES:,} bytes, received {len(text):,}")
+    # Some editors put a byte order mark first.
     reader = _Reader(text.removeprefix("\ufeff"), name)
     try:
         root = reader.document()
@@ -104,6 +105,7 @@ class _Reader:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
+        # Events alone: nothing is constructed. Pure: the C parser knows YAML 1.1 only.
         self.events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
         self.anchors: dict[str, Node] = {}
         self.expanded = 0  # values that aliases repeat
@@ -149,6 +151,7 @@ class _Reader:
             self.sequence(made, depth)
         elif isinstance(event, MappingStartEvent):
             self.mapping(made, depth)
+        # Only now: an alias inside of its own anchor would never end.
         if event.anchor is not None:
             self.anchors[event.anchor] = made
         return made
@@ -160,6 +163,7 @@ class _Reader:
         self.expanded += target.size
         if self.expanded > MAX_VALUES:
             raise self.fail(event, f"expected at most {MAX_VALUES:,} values, aliases spelt out")
+        # Where it is used, not where it is defined: that is the place to change.
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         return Node(target.value, line, column, target.size, target.children, target.keys)
 

@@ -29,6 +29,7 @@ def match_labels(
     Raises DataError naming a class in use that `wanted` does not have.
     """
     position = {name: i for i, name in enumerate(wanted)}
+    # -2 where a class is unknown to `wanted`, unlike -1, which belongs to no class at all.
     table = np.array([position.get(name, NONE - 1) for name in names] + [NONE], np.int64)
     matched = table[labels]  # -1 reads the last entry
     lacking = sorted({names[i] for i in labels[matched < NONE]})
@@ -86,7 +87,7 @@ def empty_folders(source: ImageSource | FileSource) -> list[str]:
     if not isinstance(part, FilePart):
         return []
     notes = []
-    if part.files.path.is_dir():
+    if part.files.path.is_dir():  # a zip knows no empty folders
         holds = {Path(name).parent.as_posix() for name in part.files.names}
         for role in (*TRAIN, *VALIDATION):
             top = part.files.path / role

@@ -82,6 +82,7 @@ def _idx_part(name: str, folder: Path, stem: str, role: str, classes: tuple[str,
     if len(labels) and labels.max() >= len(classes):
         raise DataError(f"{answers}: expected labels below {len(classes)}, got {labels.max()}")
 
+    # Only when asked for: names, labels and digest need no pixels.
     def load() -> np.ndarray:
         images = read_idx(pictures, axes=3)
         if len(images) != len(labels):
@@ -160,6 +161,7 @@ def find(name: str, share: float | None = None) -> Found:
     for place in places:
         if place.exists():
             return from_path(place, share)
+    # A path was meant: the nearest name of a set would be no help.
     if "/" in name or name.endswith((".zip", ".npz")):
         raise DataError(f"data.name: expected a folder, a .zip or a .npz; {name} does not exist")
     near = nearest(name, NAMED)

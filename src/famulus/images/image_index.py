@@ -80,7 +80,7 @@ def read_index(path: Path) -> list[Entry]:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path}: expected at most {MAX_BYTES} bytes")
     try:
-        text = path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig")  # spreadsheets put a mark first
         if path.suffix.lower() == ".json":
             rows = json.loads(text)
         elif path.suffix.lower() == ".csv":
@@ -140,7 +140,7 @@ def write_index(path: Path, entries: Sequence[Entry]) -> None:
         {"file": e.file, "tags": ";".join(sorted(e.tags)), "width": e.width, "height": e.height}
         for e in entries
     ]
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:  # csv ends lines itself
         if path.suffix.lower() == ".json":
             json.dump(rows, file, indent=1)
             return
@@ -164,6 +164,7 @@ def kept_names(
     last: dict[str, Entry | None] = {}
     for entry in entries:
         key = PurePosixPath(entry.file).name
+        # Two files of one name: which of them is meant, nobody can tell.
         last[key] = None if key in last else entry
     kept = []
     for i, name in enumerate(names):

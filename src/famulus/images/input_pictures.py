@@ -24,6 +24,7 @@ def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | 
             yield name, DataError("its name leads outside the archive")
             continue
         try:
+            # A copy: Pillow's arrays can't be written to, and torch warns of such.
             yield name, np.array(render(decode(raw()), how)[0], order="C")
         except DataError as error:
             yield name, error

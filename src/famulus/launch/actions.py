@@ -39,6 +39,7 @@ def run_file(
     plan = read_plan(file, overrides, session.modules)
     cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
+    # Before the first cell: what was asked is on record even if nothing is trained.
     session.store.plan(plan.name, plan.text, planned)
     helpers = Helpers(workers - 1, file, overrides, session)
     with Board(session.console, session.silent) as board, helpers:
@@ -114,7 +115,7 @@ def budget_override(session: Session, run: Run, amount: str) -> list[str]:
         raise ConfigError(
             f"--inputs {amount}: expected more than the {before:,} inputs that it already has"
         )
-    return ["training.epochs=null", f"training.inputs={total}"]
+    return ["training.epochs=null", f"training.inputs={total}"]  # exactly one of the two may be set
 
 
 def parse_count(text: str) -> int:

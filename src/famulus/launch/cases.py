@@ -153,6 +153,7 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> CaseOut
     outcome = CaseOutcome(path.stem, *_written(path))
     session = Session(store, faults(), silent=True)
     try:
+        # As it stands first: an override must not be what is refused, or mended.
         read_plan(path, (), session.modules)  # a refusal speaks of the file alone
         plan = read_plan(path, OVERRIDES, session.modules)
         _train(outcome, plan, prepare(session, plan), session, budget_s)

@@ -72,6 +72,7 @@ def _attempt(
     if start is not None:
         origin = run.open_checkpoint(start)
     try:
+        # What goes on was rehearsed when it began.
         forecast = rehearse(setup) if start is None else None
         if forecast:
             check_space(store, forecast)
@@ -212,6 +213,7 @@ def _energy(loop: Loop) -> dict[str, Any]:
 def _finish(loop: Loop, outcome: Outcome) -> None:
     """Verdict and totals, once: nothing follows done.json."""
     at, attempt = loop.progress, loop.attempt
+    # The verdict reads the run's own files, so the last events must be there.
     attempt.flush()
     history = from_events(attempt.run.config(), attempt.run.curve())
     for event in _verdict(history):

@@ -42,6 +42,7 @@ def rerun_with_recorded_code(run: Run, store_root: str, arguments: Sequence[str]
         try:
             if code.get("diff"):
                 _apply(tree, code["diff"], run)
+            # The record must be the whole of the code: files that git did not track are in no diff.
             if provenance.digest(tree / "src" / "famulus") != record["famulus"]["sha256"]:
                 raise ConfigError(
                     f"run {run.id}: its commit with its recorded changes is not the code that it"
@@ -51,6 +52,7 @@ def rerun_with_recorded_code(run: Run, store_root: str, arguments: Sequence[str]
             command = [sys.executable, "-m", "famulus.cli", "rerun", run.id, "--current-code"]
             command += ["--store", store_root, *arguments]
             return subprocess.run(command, env=environment, check=False).returncode
+        # By git: it would go on listing a work tree that was only deleted.
         finally:
             remove = ["git", "-C", str(folder), "worktree", "remove", "--force", str(tree)]
             subprocess.run(remove, capture_output=True, check=False)

@@ -25,6 +25,7 @@ class Helpers:
     ) -> None:
         self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
         self.command += ["--store", session.store.root, "--lease-s", str(session.lease_s)]
+        # One page for all of them: this process writes it at the end.
         self.command += ["--no-journal"]
         for override in overrides:
             self.command += ["--set", override]
