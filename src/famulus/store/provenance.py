@@ -38,10 +38,10 @@ CORE = (
 
 
 def _git(folder: Path, *words: str) -> bytes | None:
-    # Without its monitor: a repository's settings must not choose a program that we start.
     """What git prints; None where there is no git, no repository, or no answer."""
-    # No locks: a look must not rewrite the index under a person's own git.
+    # Without its monitor: a repository's settings must not choose a program that we start.
     command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *words]
+    # No locks: a look must not rewrite the index under a person's own git.
     env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -119,10 +119,10 @@ def machine() -> dict[str, Any]:
     usable = getattr(os, "sched_getaffinity", None)
     return {
         "host": socket.gethostname(),
-        # A container or a queue may lend fewer cores than the machine has.
         "system": platform.platform(),
         "python": platform.python_version(),
         "cpu": _cpu(),
+        # A container or a queue may lend fewer cores than the machine has.
         "cores": len(usable(0)) if usable else os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),

@@ -35,8 +35,8 @@ def inspect(training: Training, progress: Progress, values: dict[str, float]) ->
     total = values["total"]
     alarm = None
     if training.spike and len(progress.recent) >= ENOUGH:
-        # A multiple means nothing for a loss about 0 or below, as likelihoods can be.
         usual = statistics.median(progress.recent)
+        # A multiple means nothing for a loss about 0 or below, as likelihoods can be.
         if usual > 0 and total > training.spike.factor * usual:
             alarm = Alarm(
                 "loss-spike",

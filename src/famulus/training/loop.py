@@ -306,7 +306,8 @@ class Loop:
         fixed = self.setup.pictured(self.validation_source)
         with self._judging() as model:
             pictures = self.task.pictures(model, self.precision.place_batch(fixed))
-        for name, picture in pictures.items():  # padded: names sort as steps do
+        for name, picture in pictures.items():
+            # Padded, so that names sort as steps do.
             file = self.attempt.save_picture(f"{name}-{self.progress.step:08d}.png", png(picture))
             labels = list(picture.rows)
             self._emit("picture", name=name, file=file, labels=labels, caption=picture.caption)

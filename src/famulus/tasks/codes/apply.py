@@ -81,6 +81,7 @@ def apply_codes(
 def _rebuilt(model: nn.Module, draw: Draw, image: Tensor, mask: Tensor) -> Tensor:
     scaled = model.scaling(image, mask)
     raw = (model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)).recon.float()
+    # Statistics of the very picture are at hand here, which a drawing from codes never has.
     own = scaled.inverse(raw) if model.scaling.name == "per-sample" else draw(model, raw)
     return own.clamp(0, 1) * mask
 

@@ -30,6 +30,7 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     for name in sorted(weights):
         value = weights[name].detach().cpu().contiguous()
         whole.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        # As bytes: NumPy has no bfloat16.
         whole.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return whole.hexdigest()
 
@@ -137,6 +138,7 @@ def _read(path: Path, shape: tuple[int, ...], size: int) -> np.ndarray | None:
 
 def _write(path: Path, codes: np.ndarray) -> None:
     """A full disk costs the cache, not the run."""
+    # By process: two of them may encode the same set.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -117,6 +117,7 @@ class Codes(Task):
             return error
         if c.scale == "variance":
             return error / model.variance
+        # Bounded: a picture that is met exactly would be worth infinitely much.
         return 0.5 * (1 + torch.log(2 * torch.pi * error.clamp(min=1e-8)))
 
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:

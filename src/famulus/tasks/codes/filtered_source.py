@@ -110,6 +110,7 @@ class Picked(Source):
         if moved is self.source:
             return self
         twin = Picked(moved, self.how, self.index, self.choice)
+        # The same choice: neither the index nor the headers are read again.
         twin.__dict__["chosen"] = self.chosen
         return twin
 

@@ -31,6 +31,7 @@ def placed(
             continue
         flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
         framed, box, _ = render(np.ascontiguousarray(flat), how)
+        # A copy: torch warns of arrays that can't be written to.
         image = torch.from_numpy(np.array(framed))[None].float() / 255
         yield name, pngs[name], image, box_mask(torch.tensor([box]), *image.shape[2:])
 

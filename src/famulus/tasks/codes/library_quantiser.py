@@ -52,6 +52,7 @@ class LibraryQuantiser(Quantiser):
         self._turned = self._takes_1DN()
 
     def forward(self, z: Tensor, mask: Tensor | None = None) -> Quantised:
+        # In float32: in bfloat16 near codes become one, and about half of them are used.
         with torch.autocast(device_type=z.device.type, enabled=False):
             z_GND = self._split(z.float())
             weight_N = None if mask is None else self._weights(mask)

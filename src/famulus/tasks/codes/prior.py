@@ -121,6 +121,8 @@ class Prior(Task):
             own = (c.first_kernel, c.kernel) if c.kind == "pixelcnn" else (c.heads, c.dropout)
             shape = (train.size, tuple(grid), per_place, classes)
             model = self.NETS[c.kind](*shape, c.width, c.layers, *own)
+            # Here, before anything is spent: a net that peeks, or is deaf, has a fine curve all the
+            # same.
             self_test(model)
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None

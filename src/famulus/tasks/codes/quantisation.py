@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 def nearest(z_GND: Tensor, codebook_GKD: Tensor) -> Tensor:
     """argmin_k |z - e_k|^2: int64 of shape GN. The lowest index wins a tie."""
+    # Without |z|^2, which is the same for every code.
     square_G1K = codebook_GKD.square().sum(2)[:, None]
     return torch.baddbmm(square_G1K, z_GND, codebook_GKD.mT, alpha=-2).argmin(2)
 
@@ -102,6 +103,7 @@ def rotate(z: Tensor, e: Tensor) -> Tensor:
 def fsq_bounded(z: Tensor, levels: tuple[int, ...]) -> Tensor:
     """The last axis's number d between the outer ones of `levels[d]` values in -1..1."""
     count = torch.tensor(levels, device=z.device, dtype=z.dtype)
+    # A little wider, so that tanh reaches the outermost level.
     half = (count - 1) * (1 + 1e-3) / 2
     offset = torch.where(count % 2 == 0, 0.5, 0.0)
     bound = torch.tanh(z + torch.atanh(offset / half)) * half - offset

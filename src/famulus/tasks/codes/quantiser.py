@@ -79,6 +79,7 @@ class Quantiser(nn.Module):
         """Moves the codebook, after it was used."""
 
     def forward(self, z: Tensor, mask: Tensor | None = None) -> Quantised:
+        # In float32: in bfloat16 near codes become one, and about half of them are used.
         with torch.autocast(device_type=z.device.type, enabled=False):
             z_GND = self.prepare(self._split(z.float()))
             weight_N = None if mask is None else self._weights(mask)
@@ -190,6 +191,7 @@ class AveragedCodebook(Quantiser):
     @property
     def started(self) -> bool:
         """Whether k-means has run. The device is asked only after `pooled` was written to."""
+        # A checkpoint that is loaded, or a move to another device, writes, too.
         written = self.pooled.data_ptr(), self.pooled._version
         if written != self._asked:
             self._asked = written
@@ -253,7 +255,9 @@ class AveragedCodebook(Quantiser):
         if weight_N is None:
             picks_K = torch.randint(n, (self.size,), device=z_GND.device)
         else:
+            # multinomial refuses all zeros
             picks_K = torch.multinomial(weight_N + 1e-12, self.size, replacement=True)
+        # As the raw averages are kept, which `weight` has yet to divide.
         alive_G1 = (counts_GK.sum(1, keepdim=True) / self.size).clamp(min=1e-3) * self.weight
         counts_new = torch.where(dead_GK, alive_G1.expand_as(dead_GK), self.counts_GK)
         fresh_GKD = z_GND[:, picks_K] * alive_G1[..., None]
@@ -271,6 +275,7 @@ class GradientCodebook(Quantiser):
         self, size: int, width: int, codes_per_position: int = 1, shared: bool = True
     ) -> None:
         super().__init__(size, width, codes_per_position, shared)
+        # The start of the nets in the journal, which few codes survive.
         self.codebook_GKD = nn.Parameter(torch.empty(self.books, size, width).uniform_(-0.05, 0.05))
 
     def choose(self, z_GND: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ def draw(p_BK: Tensor, uniform_B: Tensor) -> Tensor:
 
     The first sum that reaches u has grown there, so a code of probability 0 is never drawn.
     """
+    # In float64: thousands of shares added in float32 end beside 1.
     cumulative = p_BK.double().cumsum(1)
     u = uniform_B[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, u)[:, 0]
@@ -90,6 +91,7 @@ def uniforms(seed: int, first: int, pictures: int, numbers: int) -> Tensor:
     """float64 in (0, 1], shape (pictures, numbers); row i belongs to picture `first` + i."""
     rows = []
     for i in range(first, first + pictures):
+        # Drawn on the CPU: each device's generator has other numbers.
         stream = torch.Generator().manual_seed((seed * 1_000_003 + i) % 2**63)
         rows.append(1 - torch.rand(numbers, generator=stream, dtype=torch.float64))
     return torch.stack(rows)

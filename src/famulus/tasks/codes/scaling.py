@@ -93,6 +93,7 @@ class Moments:
         self.sums: Tensor | None = None  # count, sum, sum of squares: 3 x C
 
     def add(self, image: Tensor, mask: Tensor | None = None) -> None:
+        # In float64: a variance as the difference of two large sums loses most digits.
         image = image.double().cpu()
         weight = torch.ones_like(image) if mask is None else mask.double().cpu().expand_as(image)
         axes = (0, *range(2, image.ndim))

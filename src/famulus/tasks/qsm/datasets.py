@@ -71,6 +71,7 @@ def _records(
             f"data.validation = {train + validation}"
         )
     identity = f"records-{found.digest}-{voxel_mm:g}"
+    # Held-out maps from the far end: more maps to train on must not move them.
     cut = found.count - validation
     rows = (list(range(train)), list(range(cut, found.count)))
     return Splits(*(VolumeSource(found.make, r, acquisition, identity) for r in rows), found.notes)

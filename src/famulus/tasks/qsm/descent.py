@@ -71,6 +71,7 @@ def _forward(
             kept[0][k].copy_(r)
             if v is not None:
                 kept[1][k].copy_(v)
+        # In place, now that r was kept: each volume less is one more step that can be kept.
         change = _to_spectrum(problem.weighted(r.sin_()))
         if v is None:
             _add(y, change, problem.gain_pairs, tau)
@@ -194,6 +195,7 @@ class _Descent(torch.autograd.Function):
         h = spectrum * scale[..., None]
         if start is None:
             del spectrum  # a volume that nothing needs any more
+        # Where d = 0 no step moves the map, and no gradient comes back.
         twice, zero = _parseval(phase), d_ZH == 0
         inner = torch.where(zero, 0.0, twice / torch.where(zero, 1.0, scale * d_ZH))
         walk = _Adjoint(problem, taus, betas, h, inner, ctx.needs_input_grad[3])
@@ -221,6 +223,7 @@ def _rows(values: Tensor | None) -> list | None:
     """Step by step: plain numbers where all samples share them on a CPU, else B111-1 tensors."""
     if values is None:
         return None
+    # On a GPU reading the numbers would wait for the device.
     if len(values) == 1 and values.device.type == "cpu":
         return values[0].tolist()
     return [column.reshape(-1, 1, 1, 1, 1) for column in values.unbind(1)]

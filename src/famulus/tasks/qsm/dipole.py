@@ -38,6 +38,7 @@ class Geometry:
         if steps.shape != (3, 3) or not np.isfinite(steps).all():
             raise ValueError(f"expected three finite steps of three mm, received {self.steps_mm}")
         volume = abs(np.linalg.det(steps))
+        # Relative to the lengths of the steps: the voxels of a microscope span little, too.
         if volume < 1e-6 * np.prod(np.linalg.norm(steps, axis=1)) or volume == 0:
             raise ValueError(f"expected steps that span a volume, received {self.steps_mm}")
         if b0.shape != (3,) or not np.isfinite(b0).all() or not b0.any():
@@ -76,6 +77,7 @@ def fast_sizes(shape: Sizes, factor: float = 1.0) -> Sizes:
 
 def _ratio(frequencies: list[Tensor], geometry: Geometry) -> Tensor:
     """1/3 - (k.b0)^2/|k|^2 on a grid of index frequencies, and 0 at k = 0; float64."""
+    # In float64: near the cone d is a small difference, and an inversion divides by it.
     inverse = torch.tensor(np.linalg.inv(np.array(geometry.steps_mm)), dtype=torch.float64)
     b0 = torch.tensor(geometry.b0, dtype=torch.float64)
     along_3 = (b0 / b0.norm()) @ inverse  # k = inverse f
@@ -85,6 +87,7 @@ def _ratio(frequencies: list[Tensor], geometry: Geometry) -> Tensor:
     k2 = sum(
         gram_33[a, b] * (1 if a == b else 2) * f[a] * f[b] for a in range(3) for b in range(a, 3)
     )
+    # d(0) is a convention: no phase tells the mean of a map.
     zero = k2 <= 0
     return (1 / 3 - along2.div_(k2.masked_fill(zero, 1.0))).masked_fill_(zero, 0.0)
 
@@ -123,9 +126,9 @@ def frequency(shape: Sizes, geometry: Geometry) -> Tensor:
     signed = [v.reshape([-1 if a == b else 1 for b in range(3)]) for a, v in enumerate(f)]
     k2 = sum(gram_33[a][a] * signed[a].square() for a in range(3))
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        if abs(gram_33[a][b]) > 1e-9 * gram_33[a][a]:
+        if abs(gram_33[a][b]) > 1e-9 * gram_33[a][a]:  # none if axes are orthogonal
             k2 = k2 + 2 * gram_33[a][b] * signed[a] * signed[b]
-    return k2.clamp(min=0).sqrt()
+    return k2.clamp(min=0).sqrt()  # rounding
 
 
 def _point_dipole(shape: Sizes, geometry: Geometry) -> Tensor:

@@ -52,6 +52,7 @@ def sphere_error(operator: Operator, shape: Sizes, geometry: Geometry) -> float:
     shell = (r > extent / 5) & (r < extent / 3)
     got = operator(chi[None])[0].double()[shell]
     exact = exact[shell]
+    # d(0) shifts the whole field and is a convention.
     got, exact = got - got.mean(), exact - exact.mean()
     return float((got - exact).norm() / exact.norm().clamp(min=1e-12))
 
@@ -89,5 +90,6 @@ def verdicts(
     turned = theirs < CLEARLY * ours and error < limit
     cause = "input-and-target-swapped" if turned else "operator-wrong"
     remedy = "phase is the input, susceptibility the target" if turned else remedy
+    # Above noise, D D chi is like chi as well: the better of both directions decides.
     passed = ours < min(EXPLAINED, theirs) or ours < CLEARLY * theirs  # noise is not explained
     yield "input and target", passed, text, cause, remedy

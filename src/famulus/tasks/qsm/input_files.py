@@ -109,6 +109,7 @@ def read_echoes(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, nifti
         if about.get("Units", "rad") != "rad":
             raise DataError(f"{path}: expected Units rad in its sidecar, received {about['Units']}")
         found.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
+    # By time and not by name: echo-10 would stand before echo-2.
     found.sort(key=lambda row: row[0])
     first = found[0][1]
     for _, phase, magnitude in found:
@@ -203,6 +204,7 @@ def _mask(path: Any, like: nifti.Volume) -> np.ndarray:
         volume = nifti.read(Path(str(path)), "mask")
         nifti.same_grid(like, volume, "mask")
         _finite(volume.values, volume.path, "mask")
+        # A mask that was resampled holds shares at its border.
         mask, where = (volume.values > 0.5).astype(np.float32), f"mask {path}"
     if not mask.any():
         raise DataError(f"{where}: is empty")

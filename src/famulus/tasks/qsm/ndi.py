@@ -29,7 +29,7 @@ from famulus.tasks.qsm.steps import step_filter
 
 Start = Literal["equal", "random", "chebyshev"]
 Form = Literal["free", "total", "noise"]
-D2_MAX = 4 / 9
+D2_MAX = 4 / 9  # along B0, where d = -2/3
 RHO_0 = 50.0  # middle of the range that is learned: 5 .. 500
 RHO_RANGE = (5.0, 500.0)
 ORDER = 2  # of the polynomials in ln rho
@@ -44,6 +44,7 @@ def first_steps(steps: int, start: Start, tau: float) -> Tensor:
         return tau * torch.rand(steps)
     low, high = 1e-9, D2_MAX  # the smallest d^2 that is to be restored, found by bisection
     for _ in range(80):
+        # In the logarithm: what is looked for may lie anywhere above 1e-9.
         middle = math.sqrt(low * high)
         low, high = (middle, high) if _nodes(steps, middle).mean() > tau else (low, middle)
     nodes = _nodes(steps, high)
@@ -141,6 +142,7 @@ class Ndi(nn.Module):
         """BP: 1, s, s^2 with s = log10(rho / RHO_0)."""
         if rho_B is None:
             raise ValueError("expected rho for steps that follow the noise, received none")
+        # Beyond the range that was learned a polynomial runs away.
         s = (rho_B.clamp(*RHO_RANGE) / RHO_0).log() / math.log(10)
         return torch.stack([s**k for k in range(ORDER + 1)], 1)
 

@@ -223,6 +223,7 @@ def scan(truth: Truth, how: Scan, seed: int) -> dict[str, np.ndarray]:
     )
     phase = signal.angle()
     clean = how.rad_per_ppm * field
+    # Unwrapped by the truth: noise adds less than half a turn.
     whole = clean + wrap(phase - clean)
     weight = weights(signal.abs()[None], mask[None])[0]
     named = {"phase": phase * mask, "phase_whole": whole * mask, "weight": weight}

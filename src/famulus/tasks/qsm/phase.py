@@ -106,6 +106,7 @@ def _turns(values: np.ndarray, order: np.ndarray, parent: np.ndarray) -> np.ndar
     up[1:] = place[parent[order[1:]]]
     step = values[order] - values[order][up]
     turns = -np.round(step / (2 * np.pi))
+    # Doubled each time: the tree of a brain is thousands of edges deep.
     while up.any():
         turns = turns + turns[up]
         up = up[up]
@@ -154,7 +155,7 @@ def combine_echoes(
 
 def _line(y_EZYX: np.ndarray, magnitude_EZYX: np.ndarray, te_E: np.ndarray):
     """Slope and offset of the line through each voxel's echoes, weighted by magnitude squared."""
-    w = np.square(magnitude_EZYX.astype(np.float64)) + 1e-12
+    w = np.square(magnitude_EZYX.astype(np.float64)) + 1e-12  # where an echo has no signal
     t = te_E[:, None, None, None]
     total = w.sum(0)
     t_mean, y_mean = (w * t).sum(0) / total, (w * y_EZYX).sum(0) / total

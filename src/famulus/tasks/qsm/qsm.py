@@ -177,6 +177,7 @@ class Qsm(Task):
             kernel, _ = self._grid.kernels(chi_BZYX.device)
             return cropped(apply_kernel(padded(chi_BZYX, self._grid.sizes), kernel), v.shape)
 
+        # The sample with least noise: noise is what no map explains.
         quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
         sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
         parts = (sample[n] for n in ("phase", "chi", "mask"))

@@ -124,6 +124,7 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return tuple(np.ascontiguousarray(archive[key], np.float32) for key in KEYS)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        # NaN, which the scan of all records finds and names.
         nothing = np.full((1, 1, 1), np.nan, np.float32)
         if not path.exists():
             raise DataError(f"{path}: {error}") from None

@@ -136,6 +136,7 @@ class SpectrumSource(Source):
         for index in range(len(self)):
             found = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
             q = self.volumes.acquisition.scan(index).rad_per_ppm
+            # Unwrapped: a spectrum is of a linear field, which has no wraps.
             phase, chi = (torch.from_numpy(found[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
             rho = noise_ratio(torch.from_numpy(found["phase"])[None], self.volumes.geometry)

@@ -89,6 +89,7 @@ def amount(
     r = residual_polynomial(x, tau, beta)
     gone = 1 - r
     plain = beta is None and p is None
+    # Near d = 0, but not so near that 1 - r has no digits left.
     total = float(tau.sum()) if plain else float(gone[20] / d[20].square())
     above = (gone >= 0.5).nonzero()
     half = float(d[above[0, 0]]) if len(above) else math.inf
