@@ -52,7 +52,7 @@ from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
 
-NOISE_ROWS = 1024
+NOISE_ROWS = 1024  # validation noise; sample i meets row i mod 1024
 FLOOR_CUBES = 256
 NOISE_BATCH = 4  # cubes of one small gradient
 
@@ -82,6 +82,7 @@ class ScrollTask(Task):
     def build(self) -> nn.Module:
         m = self.config.model
         prior = self.opened.prevalence if m.inked else None
+        # a wrong shape is the file's fault: said as such, without a traceback
         try:
             net = build(m, self.config.data.size, prior)
             if parent := self.parents.get("pretrained"):
@@ -100,6 +101,7 @@ class ScrollTask(Task):
 
     def facts(self) -> Facts:
         opened, size = self.opened, self.config.data.size
+        # a table must not draw from the stream that starts the weights
         with torch.random.fork_rng(devices=[]):
             table = layer_table(self.build(), (1, *size))
         shown: dict[str, Any] = {
@@ -121,11 +123,13 @@ class ScrollTask(Task):
 
     def _rebuilt(self, out: Reconstruction, image: Tensor, weight: float) -> dict[str, Tensor]:
         c = self.config.loss
+        # only the first channel: joint's second is ink
         error = out.raw[:, :1] - image
         recon = (error.square() if c.reconstruction == "l2" else error.abs()).mean()
         if out.mu is None:
             return {"recon": recon, "total": recon}
         kl = elbo.gaussian_kl(out.mu, out.log_sigma).sum(1).mean()
+        # per voxel, as recon is: so a weight means the same for cubes of any size
         return {"recon": recon, "kl": kl, "total": recon + weight * kl / image[0].numel()}
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
@@ -134,6 +138,7 @@ class ScrollTask(Task):
             return self._rebuilt(model(batch["image"]), batch["image"], c.kl_weight)
         logits, out = ink_of(model, batch["image"])
         target, weight = ink.coarse(batch["label"], batch["weight"], logits)
+        # under autocast logits are half precision, and so would be the sums of their losses
         parts = c.terms.values(logits.float(), target, weight)
         total = c.terms.total(parts)
         if m.kind != "joint":
@@ -155,6 +160,8 @@ class ScrollTask(Task):
         for batch in batches:
             image = batch["image"]
             if m.rebuilds:
+                # the same noise for a sample at every validation: a curve would carry its scatter
+                # else
                 fixed = self._noise_for(batch["index"]) if m.kind != "autoencoder" else None
                 parts = self._rebuilt(model(image, fixed), image, c.kl_weight)
                 for name, value in parts.items():
@@ -162,11 +169,15 @@ class ScrollTask(Task):
             if m.inked:
                 logits = ink_of(model, image)[0].float()
                 target, weight = ink.coarse(batch["label"], batch["weight"], logits)
+                # windows lie side by side: every second one, so that both halves see every part of
+                # the region
                 half = batch["index"] % 2 == 0
                 whose = batch.get("fragment", torch.zeros_like(batch["index"]))
                 maps.append(tuple(t.cpu() for t in (logits, target, weight, half, whose)))
             if c.noise_scale:
                 for part in range(0, len(image), NOISE_BATCH):
+                    # small pieces: the noise scale needs gradients of two sizes, and these are the
+                    # small ones
                     piece = {k: v[part : part + NOISE_BATCH] for k, v in batch.items()}
                     noise.add(self._gradient(model, piece), len(piece["image"]))
             seen += len(image)
@@ -179,8 +190,10 @@ class ScrollTask(Task):
             *whole, half, whose = (torch.cat(t) for t in zip(*maps, strict=True))
             found, threshold = ink.judged(*whole, half, c.terms, m.finer)
             found |= ink.auc_spread(*ink.on_grid(*whole, m.finer), whose)
+            # where none can be chosen the model keeps the one it has
             if np.isfinite(threshold):
                 model.threshold.fill_(threshold)
+            # joint: the reconstruction's loss is already there, and ink counts beside it
             loss = found.pop("loss")
             result = {"loss": result.get("loss", 0.0) + (c.ink_weight * loss if result else loss)}
             result |= found | {n: v / seen for n, v in sums.items() if n in ("recon", "kl")}
@@ -268,12 +281,14 @@ class ScrollTask(Task):
             out = model(image)  # eval mode: the code itself, without noise
             shown, drawn = self._grey(out.raw[:, :1]), self._grey(image)
             middle = [n // 2 for n in image.shape[2:]]
+            # one plane has no slices across the others
             for axis, name in enumerate("zyx" if image.shape[2] > 1 else "z"):
                 a, b = (t.select(2 + axis, middle[axis]) for t in (drawn, shown))
                 rows = {"original": a, "reconstruction": b, "difference x 3": difference(b, a)}
                 rows = {label: strip(row) for label, row in rows.items()}
                 pictures[f"slice-{name}"] = Picture(rows, f"Middle planes across {name}.")
             near = {
+                # nearest: enlarging must not smooth what is judged by eye
                 label: strip(F.interpolate(t.select(2, middle[0])[:3], scale_factor=4))
                 for label, t in (("original", drawn), ("reconstruction", shown))
             }
@@ -306,6 +321,7 @@ class ScrollTask(Task):
         how, auto = surface_apply.how_of(options, size)
         at = share(options, "threshold") if "threshold" in options else None
         model.eval()
+        # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
         use = surface_apply.Use(
             surface_apply.opened(inputs, self.config.data.phantom, options),
@@ -330,6 +346,7 @@ class ScrollTask(Task):
             if not self.config.model.inked:
                 return model(image).raw[:, 0]
             p = ink_of(model, image)[0].float().sigmoid()
+            # smooth between coarse pixels; a probability is averaged, so it is enlarged as such
             return F.interpolate(p[:, None], image.shape[-2:], mode="bilinear")[:, 0]
 
         return predict
@@ -338,6 +355,7 @@ class ScrollTask(Task):
 def _some(source: Any) -> Batch:
     """Up to `FLOOR_CUBES` samples, as the loop would hand them over."""
     count = min(FLOOR_CUBES, len(source))
+    # evenly over the split: its first cubes would be one corner of a fragment
     indices = np.unique(np.linspace(0, len(source) - 1, count).astype(np.int64))
     seeds = sample_seeds(0, 7, indices)
     return source.finish(source.gather(indices, seeds), seeds)

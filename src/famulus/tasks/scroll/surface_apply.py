@@ -84,6 +84,7 @@ class Use:
 def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
     """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
     name, _, seed = path.name.partition("-")
+    # a path that exists wins: a folder may be called papyrus-3
     if not path.exists() and name == PHANTOM and seed.isdigit():
         if idle := [k for k in ("labels", "mask") if options.get(k)]:
             raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
@@ -105,6 +106,7 @@ def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
     given = {k: v for k, v in options.items() if v is not None and not (auto and k == "margin")}
     least = {"stride": 1, "margin": 0, "flips": 1, "z": 0, "batch": 1}
     found = {k: whole(given, k, 0, n) for k, n in least.items() if k in given}
+    # half a window: every place is at most a quarter of a window from some centre
     found = {"stride": max(1, size[1] // 2), **found}
     return surface.How(window=str(options.get("window", "hann")), **found), auto
 
@@ -124,6 +126,7 @@ def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
     use, found = replace(use, fragment=fragment).settled(deep=False)
     use.run(lambda image: use.predict(image)[:, None], out, deep=False)
     made = surface.finished(out, (1, *fragment.volume.shape[1:]))
+    # lossless: the map is read as numbers again
     tifffile.imwrite(out / "prediction.tif", made[0], compression="zlib")
     surface.png(made[0]).save(out / "prediction.png")
     grey = surface.middle_plane(fragment, plane)
@@ -156,9 +159,11 @@ def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
 def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:
     """Planes in the units of the input; whole numbers are rounded and held to their range."""
     for plane in made_ZYX:
+        # float64: uint16 times sd in float32 would round to other grey levels
         voxels = plane.astype(np.float64) * scale.sd + scale.mean
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
+            # clipped before the cast: numpy wraps around without a word
             voxels = np.clip(np.round(voxels), limits.min, limits.max)
         yield voxels.astype(dtype)
 
@@ -171,6 +176,7 @@ def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dty
             whole[z] = plane
         whole.flush()
         return
+    # classic TIFF ends at 4 GiB; compression may not help
     big = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > 3 << 30
     with tifffile.TiffWriter(path, bigtiff=big) as file:
         file.write(planes, shape=shape, dtype=dtype, photometric="minisblack", compression="zlib")
@@ -178,5 +184,6 @@ def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dty
 
 def _closed(out: Path, report: dict[str, Any]) -> dict[str, Any]:
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    # last: until here an interrupted call goes on from the partial files
     surface.clear(out)
     return report
