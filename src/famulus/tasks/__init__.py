@@ -28,6 +28,7 @@ def names() -> list[str]:
     return sorted({*_files(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
+# by the folders at hand: a wing that is removed takes its tasks with it
 def _files() -> dict[str, str]:
     """Module of each task of this package by its name: a file of a wing, named in its `TASKS`."""
     return {
@@ -92,6 +93,7 @@ def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
 
 
 def _class_in(module: str) -> "type[Task]":
+    # here: it imports torch, which names and scores must not wait for
     from famulus.tasks.base import Task
 
     try:
@@ -101,6 +103,7 @@ def _class_in(module: str) -> "type[Task]":
     classes = [
         value
         for value in vars(found).values()
+        # an imported base class is no task of this file
         if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module
     ]
     if len(classes) != 1:
@@ -109,5 +112,6 @@ def _class_in(module: str) -> "type[Task]":
 
 
 def _declared(kind: "type[Task]") -> "type[Task]":
+    # at loading: a wrong declaration is told before any training
     kind.SCORES = checked(kind.SCORES, f"{kind.__module__}.{kind.__name__}.SCORES")
     return kind

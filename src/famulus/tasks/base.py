@@ -93,6 +93,7 @@ class Facts:
 
     def json(self) -> dict[str, Any]:
         """As the `facts` event holds them: what is not said is absent."""
+        # an empty field says nothing, and a reader must not take it for a fact
         stated = {key: value for key, value in asdict(self).items() if value}
         return stated.pop("shown", {}) | stated
 

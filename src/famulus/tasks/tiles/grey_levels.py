@@ -45,6 +45,7 @@ def level_counts(source: Source) -> tuple[Tensor, float]:
 
 def median_histogram(source: Source, histogram: Callable[[Tensor], Tensor]) -> Tensor:
     """The middle of each bin over the split (of its first thousands, if larger): 1CN."""
+    # a median needs all values at once, unlike a mean
     seen = torch.cat([histogram(image) for image in chunks(source, ENOUGH)])
     return seen.median(0, keepdim=True).values
 
