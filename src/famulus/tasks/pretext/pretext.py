@@ -75,6 +75,7 @@ class Pretext(Task):
     def _base_rate(self) -> float:
         d = self.config.data
         chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
+        # all of them or none would start a bias at infinity
         return min(max(chosen / d.sources, 0.01), 0.99)
 
     def facts(self) -> Facts:
@@ -103,10 +104,12 @@ class Pretext(Task):
     def _embedded(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(BD of each image, mixed or not; BD of each other view; soft labels BB)."""
         image, other, own_B = batch["image"], batch["sources"][:, 0], batch["weights"][:, 0]
+        # the neighbour in the batch: any other picture will do
         partner_B = torch.arange(len(image), device=image.device).roll(1)
         if self.config.data.mixed == 2:
             w = own_B[:, None, None, None]
             image = w * image + (1 - w) * image[partner_B]
+        # one call: two would see two batch statistics
         images_BD, views_BD = model(torch.cat([image, other])).float().tensor_split(2)
         return images_BD, views_BD, losses.mixing_targets(own_B, partner_B)
 
@@ -164,11 +167,13 @@ class Pretext(Task):
         names = self._controls()
         for batch in self._portions(batches):
             part, count = self._scored(model, batch), len(batch["image"])
+            # on some: each control is a pass of the net of its own
             if controlled < CONTROLLED:
                 part |= {"controlled": part["accuracy"]}
                 part |= {f"without_{n}": self._accuracy_without(model, batch, n) for n in names}
                 controlled += count
             if not seen:
+                # of the first batch only: it costs a copy of the model
                 result["train_mode_gap"] = self._gap(model, batch)
             for name, value in part.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * count
@@ -183,6 +188,7 @@ class Pretext(Task):
         for name in names:
             gained = whole - chance
             lost = whole - mean[f"without_{name}"]
+            # a share of nothing gained is noise over noise
             mean[f"{name}_share"] = min(1.0, max(0.0, lost / gained)) if gained > 0.02 else 0.0
         return mean | result | self._health(model, torch.cat(indices)[:HEALTH].numpy())
 
@@ -196,6 +202,7 @@ class Pretext(Task):
                 continue
             count = len(batch["image"])
             for start in range(0, count, group):
+                # a smaller group is an easier question
                 if start + group <= count or (first and start == 0):
                     piece = slice(start, start + group)
                     yield {name: value[piece] for name, value in batch.items()}
@@ -229,6 +236,7 @@ class Pretext(Task):
             for name in CONTROLS
             if name not in d.without
             and not (name == "seam" and d.pretext != "patchwork")
+            # grey has no colour to lose: its share would be 0 by construction
             and not (name == "colour" and grey)
         ]
 
@@ -245,16 +253,19 @@ class Pretext(Task):
             chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
             return constant.set_chance(d.sources, chosen)
         if d.pretext == "patchwork":
+            # always the commoner answer
             return max(d.positive, 1 - d.positive)
         return 1 / (d.candidates or self.question.classes)
 
     def _gap(self, model: nn.Module, batch: Batch) -> float:
         """Loss in eval mode minus loss in train mode on one batch: large = norms not settled."""
+        # a copy: a batch in train mode moves the norms' running statistics
         twin = copy.deepcopy(model).train()
         return float(self._loss(model, batch)[0]) - float(self._loss(twin, batch)[0])
 
     def _plain(self, indices: np.ndarray, device: torch.device) -> Batch:
         base = self.data().validation.base
+        # plain pictures: a question's mixture has no class
         seeds = validation_seeds(indices)
         batch = base.finish(base.gather(indices, seeds), seeds)
         return {name: value.to(device) for name, value in batch.items()}
@@ -276,6 +287,7 @@ class Pretext(Task):
     def floors(self, data: Splits) -> dict[str, Floor]:
         d, c = self.config.data, self.config.loss
         everything = np.arange(len(data.validation))
+        # answers alone: no picture is decoded for a floor
         drawn = data.validation.answers(everything, validation_seeds(everything))
         floors = {"chance": Floor("accuracy", self._chance(), "chance")}
         if d.pretext == "contrastive":

@@ -53,11 +53,14 @@ def nearest_votes(
     that each query may not ask (itself). Source: Wu et al. 2018, arXiv 1805.01978."""
     bank = normalize(bank_ND, dim=1)
     rows = []
+    # in parts: all similarities at once are B x N
     for start in range(0, len(query_BD), 1024):
         alike = normalize(query_BD[start : start + 1024], dim=1) @ bank.T
         if skip_B is not None:
+            # itself is the nearest, and its label the answer
             alike.scatter_(1, skip_B[start : start + 1024, None], -math.inf)
         near = alike.topk(min(k, len(bank) - (skip_B is not None)), 1)
+        # less the largest: exp(1 / .07) overflows half precision, and votes are ratios
         weight = (near.values / temperature - near.values[:, :1] / temperature).exp()
         rows.append((one_hot(label_N[near.indices], classes) * weight[..., None]).sum(1))
     return torch.cat(rows)

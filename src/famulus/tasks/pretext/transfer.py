@@ -143,6 +143,7 @@ class Transfer(Task):
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        # here only the counts are needed
         examiner = Examiner(len(self.classes), keep=1)
         loss, features, labels = 0.0, [], []
         for batch in batches:
@@ -158,10 +159,12 @@ class Transfer(Task):
         result = {
             "loss": loss / examiner.seen,
             "accuracy": examiner.accuracy,
+            # classes without a picture have no accuracy; they must not count as 0
             "balanced_accuracy": float((hits / held.clamp(min=1))[held > 0].mean()),
         }
         if self.config.model.knn:
             device = features[0].device
+            # plain pictures vote: an augmented bank would be judged by its draws
             parts = list(self._portions(self.data().train, device, augmented=False))
             bank = torch.cat([model.features(b["image"]).float() for b in parts])
             votes = torch.cat([b["label"] for b in parts])
@@ -186,6 +189,7 @@ class Transfer(Task):
     def floors(self, data: Splits) -> dict[str, Floor]:
         held_out = torch.from_numpy(data.validation.labels)
         count = len(self.classes)
+        # of the training labels: those of validation are not known to anyone who answers
         commonest = int(torch.bincount(torch.from_numpy(data.train.labels)).argmax())
         floors = {
             "best constant": Floor("loss", constant.classes(held_out, count), "best constant"),
@@ -282,6 +286,7 @@ def _encoder_of(parent: Parent) -> EncoderSettings:
 
 def _load(encoder: Encoder, parent: Parent) -> None:
     try:
+        # the head is left behind: it answers another question
         done = load_by_name(encoder, parent.weights, "encoder.")
     except ValueError as error:
         raise ConfigError(f"pretext: run {parent.run}: {error}") from None
@@ -295,4 +300,5 @@ def _load(encoder: Encoder, parent: Parent) -> None:
 def _pixels(batches: list[Batch]) -> Tensor:
     """Centred pixels, one row a picture."""
     rows = torch.cat([b["image"].flatten(1) for b in batches])
+    # cosines of raw pixels would be ruled by brightness
     return rows - rows.mean(1, keepdim=True)
