@@ -81,6 +81,7 @@ def _entry_chart(cells: Cells, score: str, plan: Layout) -> dict | None:
 def settings_text(record: Record) -> str:
     """The filled configuration as YAML, then machine, versions and command."""
     extra = {k: v for k in ("command", "machine", "packages") if (v := record.newest.get(k))}
+    # told elsewhere on the page, and a matrix is of all cells
     body = {k: v for k, v in record.config.items() if k not in ("why", "expect", "matrix")}
     if isinstance(extra.get("command"), list):
         extra["command"] = " ".join(map(str, extra["command"]))

@@ -37,8 +37,10 @@ def axis_of(values_PL: np.ndarray) -> Axis:
     found = values_PL[np.isfinite(values_PL) & (values_PL > 0)]
     if not len(found):
         return Axis(-1, 0)
+    # a power of ten itself, give or take rounding, needs no further decade
     high = math.ceil(math.log10(found.max()) - 1e-9)
     low = math.floor(math.log10(found.min()) + 1e-9)
+    # one decade at least: an axis without width divides by 0
     return Axis(max(min(low, high - 1), high - DECADES), high)
 
 
@@ -82,6 +84,7 @@ def rows(layers: LayerHistory) -> dict[str, Any]:
         for colour, (key, values) in enumerate(columns.items()):
             row[key] = bar(values[:, n], axes[key], colour), figure(_known(values[-1, n]), 2)
         row["spark"] = spark(columns["ratio"][:, n], axes["ratio"])
+        # frozen on purpose is no trouble
         row["bad"] = trouble not in ("", "frozen")
         row["shares"] = _shares(layers, n)
         made.append(row)
@@ -108,6 +111,7 @@ def _shares(layers: LayerHistory, n: int) -> list[tuple[str, str]]:
     tones = ("zeros", "", "zero"), ("dead", "bad", "dead"), ("saturated", "warn", "flat")
     for key, tone, word in tones:
         value = layers.values[key][-1, n]
+        # less would be shown as 0.0 %
         if np.isfinite(value) and value >= 0.0005:
             found.append((tone, f"{percent(float(value))} {word}"))
     return found
