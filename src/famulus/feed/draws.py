@@ -84,4 +84,5 @@ def shuffled(seeds_B: Tensor, stream: int, count: int) -> Tensor:
 
 def chances(seeds_B: Tensor, stream: int, share: float) -> Tensor:
     """bool B: True with probability `share`, exactly never at 0 and always at 1."""
+    # u is below 1 and not below 0: hence the exact ends
     return uniforms(seeds_B, stream, 1)[:, 0] < share

@@ -34,6 +34,7 @@ class Order:
             epoch, offset = divmod(start, self.n)
             piece = self._pass(epoch)[offset : offset + count]
             indices.append(piece)
+            # by epoch and sample, not by position: another batch size augments a sample alike
             seeds.append(sample_seeds(self.seed, epoch, piece))
             start, count = start + len(piece), count - len(piece)
         if len(indices) == 1:

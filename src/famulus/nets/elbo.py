@@ -33,6 +33,7 @@ KL = {"textbook": gaussian_kl, "legacy": legacy_kl}
 
 def free_bits(kl_BD: Tensor, nats: float) -> Tensor:
     """sum_d max(nats, mean_b kl_bd): scalar. A unit below `nats` is left alone (no gradient)."""
+    # the mean over the batch first: a unit may be silent for one sample and speak for another
     return kl_BD.mean(0).clamp(min=nats).sum()
 
 
@@ -43,6 +44,7 @@ def warmup(inputs: int, over: int) -> float:
 
 def reparameterise(mu_BD: Tensor, log_sigma_BD: Tensor, noise_BD: Tensor) -> Tensor:
     """z = mu + sigma * noise: BD."""
+    # the noise comes from outside, so that a gradient passes through mu and sigma
     return mu_BD + log_sigma_BD.exp() * noise_BD
 
 
@@ -56,6 +58,7 @@ def fixed_noise(index_B: Tensor, table_ND: Tensor) -> Tensor:
 
 def noise_table(rows: int, code: int, seed: int = 0) -> Tensor:
     """`rows` x `code` draws from N(0, 1), the same on every machine of one torch version."""
+    # a generator of its own, on the CPU: a device's gives other numbers, the run's stays as it is
     return torch.randn(rows, code, generator=torch.Generator().manual_seed(seed))
 
 

@@ -21,6 +21,7 @@ class Average:
     def follow(self, model: nn.Module) -> None:
         """One step towards `model`."""
         pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        # strict: a parameter that joined later would shift all pairs behind it
         averages, weights = zip(*pairs, strict=True)
         # One call for all tensors: a loop would launch a kernel for each of them.
         torch._foreach_lerp_(list(averages), list(weights), 1 - self.decay)

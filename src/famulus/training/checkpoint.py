@@ -54,6 +54,7 @@ def load_model(model: nn.Module, data: bytes, source: str) -> None:
                 f"{source}: {name} expected shape {tuple(own[name].shape)},"
                 f" received {tuple(tensor.shape)}"
             )
+        # in place: the optimizer and the tied names keep the tensors that they hold
         own[name].copy_(tensor)
 
 
@@ -64,6 +65,8 @@ def optimizer_parts(
 
     Groups' options are left out: they follow from the configuration, rates from the position.
     """
+    # by name, not by torch's numbers: those follow from the order of groups, which a task may
+    # change
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
@@ -72,6 +75,7 @@ def optimizer_parts(
             where = f"{names[id(parameter)]}/{key}"
             if isinstance(value, Tensor):
                 tensors[where] = _plain(value)
+            # plain numbers need no tensor, and JSON keeps a float64 bit for bit
             elif value is not None:
                 scalars[where] = value
     return pack(tensors), scalars

@@ -13,6 +13,7 @@ class Clock:
 
     def __init__(self, progress: Progress, feeder: Feeder) -> None:
         self.progress, self.feeder = progress, feeder
+        # of earlier attempts: a resumed curve goes on over the same axis
         self.before = progress.seconds
         # Monotonic: the wall clock may be set while a run trains.
         self.start = self.lap_start = time.perf_counter()

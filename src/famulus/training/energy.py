@@ -96,6 +96,7 @@ class Meter:
                 return self.newest
             try:
                 joules = float(self.source.joules())
+                # a step backwards is a counter that began anew: what it lost can't be known
                 if not (math.isfinite(joules) and joules >= self.newest):
                     raise ValueError(f"expected at least {self.newest:g} J, received {joules:g}")
                 self.newest = joules
@@ -120,6 +121,7 @@ class Meter:
         if not self.lost and elapsed >= LAP_S:
             joules = self.read()
             self.lap_watts = (joules - self.lap_joules) / elapsed
+            # by what was measured: reading the counter takes time of its own
             self.lap_at += elapsed
             self.lap_joules = joules
         return None if self.lost else self.lap_watts

@@ -175,6 +175,7 @@ class Loop:
             training.checkpoint_every,
             training.keep.milestones,
         )
+        # between two events nothing has to be looked up, and nothing waits
         return min(self.calendar.steps_to(e, self.progress) for e in every)
 
     def steps(self, feeder: Feeder, count: int) -> str | None:
@@ -184,6 +185,7 @@ class Loop:
         share = 1 / training.accumulate  # so that accumulated batches weigh as one large batch
         for _ in range(count):
             self.streams.step(at.step)
+            # of the step's first sample, also where the batch crosses into the next pass
             epoch = at.inputs // self.calendar.samples
             position = Position(at.step, at.inputs, epoch, training.seed)
             if grown := self.task.on_inputs(self.model, position):
@@ -203,6 +205,7 @@ class Loop:
                 self.probe.gradients()  # as they are before clipping
             self.norm = clip_gradients(self.parameters, training.clip)
             self.optimizer.step()
+            # None, not zero: an optimizer then leaves alone what had no gradient in a step
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
                 self.average.follow(self.model)
@@ -341,6 +344,7 @@ class Loop:
         at.stop = self.stop.state() if self.stop else None
         at.plateau = self.plateau.state() if self.plateau else None
         tensors, scalars = pack.optimizer_parts(self.optimizer, self.model)
+        # all of them in one call, whose manifest is the last to be written
         files = {pack.OPTIMIZER: tensors, pack.MODEL: pack.model_bytes(self.model)}
         # Beside the raw weights, from which training goes on.
         if self.average:
@@ -362,6 +366,7 @@ class Loop:
         run = self.attempt.run
         steps = run.checkpoints()
         kept = set(steps[-self.training.keep.last :])
+        # by the manifest: milestones of another interval, before an override, stay as well
         kept |= {s for s in steps if "milestone" in run.manifest(s).get("tags", ())}
         return kept | ({self.progress.best["step"]} if self.progress.best else set())
 
@@ -378,6 +383,7 @@ class Loop:
         self.progress = Progress.restore(state["progress"])
         counters = (self.stop, self.progress.stop), (self.plateau, self.progress.plateau)
         for patience, saved in counters:
+            # the file may have added or dropped either since
             if patience and saved:
                 patience.restore(saved)
         if self.attempt.start_from is None:  # a child: its best is one of its own checkpoints

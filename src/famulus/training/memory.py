@@ -40,12 +40,14 @@ class Peak:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
         else:
+            # too high, perhaps, rather than none
             self.bytes = _most_resident() if self.fresh else _most_ever()
 
 
 def available(device: torch.device) -> int | None:
     """What can still be taken there; None where nobody tells. A container's limit is not seen."""
     if device.type == "cuda":
+        # of the driver: other processes hold memory there too
         return torch.cuda.mem_get_info(device)[0]
     return _line(MACHINE, "MemAvailable:")
 

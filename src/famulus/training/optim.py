@@ -75,6 +75,7 @@ def build_optimizer(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Every group gets `rate` times its own `lr_scale` (layer-wise learning rates)."""
     for group in optimizer.param_groups:
+        # set at each step, from the position: no scheduler whose state could be lost
         group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
@@ -97,6 +98,7 @@ class Patience:
     def exhausted(self, value: float) -> bool:
         """Takes a new score: `over` with it. NaN and infinities are never better."""
         sign = -1 if self.direction == "max" else 1
+        # strictly: a score that stands still is not better
         better = self.best is None or sign * (self.best - value) > self.min_delta
         if math.isfinite(value) and better:
             self.best, self.bad = value, 0
@@ -124,6 +126,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], clip: Any) -> Tensor | No
     if clip is None:
         return None
     if clip.value is not None:
+        # the norm would cost a pass over all gradients that nobody asked for
         nn.utils.clip_grad_value_(parameters, clip.value)
         return None
     # An error here would wait for the device; the guard judges at the next log anyway.

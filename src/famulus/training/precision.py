@@ -76,6 +76,7 @@ def choose(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return Precision("fp32")
     candidates = [Precision("fp32"), Precision("bf16")]
+    # a net without convolutions has no use for the layout
     if any(p.ndim in FORMATS for p in model.parameters()):
         candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
     runs: list[tuple[Precision, nn.Module, Any, list[float]]] = []

@@ -97,6 +97,7 @@ def rehearse(setup: Setup) -> CostForecast:
     samples. Other errors of a task surface here, before any time is spent.
     """
     task, data, training = setup.task, setup.data, setup.training
+    # the stream would fill a batch with the same sample twice
     if len(data.train) < training.batch:
         raise DataError(
             f"data: {len(data.train)} training samples are fewer than"
@@ -121,6 +122,7 @@ def rehearse(setup: Setup) -> CostForecast:
             start = time.perf_counter()
             pictures = [png(p) for p in task.pictures(model, fixed).values()]
             pictures_s = time.perf_counter() - start
+    # now: a run of hours must not find at its first validation that a score has another name
     check_scores(training, [f"val/{name}" for name in scores])
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step

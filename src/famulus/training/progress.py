@@ -29,6 +29,7 @@ class Progress:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> "Progress":
+        # what is unknown raises: a field of a newer version must not be dropped without a word
         return cls(**state)
 
 
@@ -83,6 +84,7 @@ class Calendar:
         if every is None:
             return max(1, rest)
         if every.steps is not None:
+            # by the number of the step, not counted from here: a resumed run meets the same ones
             return max(1, min(rest, every.steps - at.step % every.steps))
         period = every.in_inputs(self.per_step, self.samples)
         left = (at.inputs // period + 1) * period - at.inputs
