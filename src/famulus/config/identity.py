@@ -27,6 +27,7 @@ def canonical(value: Any) -> str:
 
     1 and 1.0 differ, as do true and 1. Raises TypeError for what is no plain value.
     """
+    # sorted: the order of keys in a file is a person's taste
     return json.dumps(_nfc(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -78,6 +79,7 @@ def _outside(field: Any, value: Any) -> bool:
     extra = field.json_schema_extra
     mark = extra.get(MARK) if isinstance(extra, dict) else None
     if mark == ADDED:
+        # as if it were not there: runs from before it keep their names
         return bool(value == field.get_default(call_default_factory=True))
     return mark == OPERATIONAL
 
@@ -103,6 +105,7 @@ def settled(filled: dict[str, Any], model: type[BaseModel] | None) -> dict[str, 
 
 
 def _hash(value: dict[str, Any], fingerprint: str) -> str:
+    # the fingerprint too: the same name may stand for other data tomorrow
     text = canonical({"version": VERSION, "config": value, "data": fingerprint})
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
@@ -115,5 +118,6 @@ def run_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: s
 def group_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: str) -> str:
     """As `run_id`, the same for all seeds: what replicates have in common."""
     value = settled(filled, model)
+    # replicates share a group and differ in this alone
     value["training"].pop("seed", None)
     return _hash(value, fingerprint)

@@ -22,6 +22,7 @@ MAX_CELLS = 10_000
 RESERVED = {"slug": "the cell's own name", "replicate": "the number of a replicate"}
 AXIS = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+# with an id and an ending behind it, well below the 255 bytes of a file's name
 SLUG_LENGTH = 96
 HASH_LENGTH = 6
 
@@ -67,6 +68,7 @@ def _include(originals: list[Cell], axes: dict[str, Any], entries: list[Cell]) -
     own: list[Cell] = []
     for entry in entries:
         fixed = {k: v for k, v in entry.items() if k in axes}
+        # against the originals: what one include added must not draw the next one in
         fits = [i for i, cell in enumerate(originals) if _matches(fixed, cell)]
         for i in fits:
             extended[i].update(entry)
@@ -168,6 +170,7 @@ def _substitute(value: Any, cell: Cell, own: str | None, path: tuple[str | int, 
             )
         return cell[name]
 
+    # alone it stays a number or a list
     if whole := REFERENCE.fullmatch(value):
         return named(whole[1])
     made = REFERENCE.sub(lambda match: text(named(match[1])), value)

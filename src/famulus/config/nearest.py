@@ -8,6 +8,7 @@ SHOWN = 12  # more names than this don't help in one line
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The most similar of `names`, or None if nothing is close. Case and `-`/`_` don't count."""
+    # reversed: of names that differ in case alone the first one stays
     plain = {_plain(n): n for n in sorted(names, reverse=True)}
     wanted = _plain(name)
     # `batchsize` for `batch`: a name that continues another is a near miss that ratios underrate

@@ -23,6 +23,7 @@ FLOAT = re.compile(rf"[-+]?(?:\.{DIGITS}|{DIGITS}(?:\.(?:{DIGITS})?)?)(?:[eE][-+
 NUMBERLIKE = re.compile(r"[-+]?\.?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?")
 LEADING_ZERO = re.compile(r"[-+]?0[0-9_]")
 DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|\s+|$)(?:[0-9]{1,2}:[0-9:.]+.*)?")
+# Python's own conversion of digits takes time that grows with their square
 LONGEST = 40  # characters of a number
 
 

@@ -72,6 +72,7 @@ def find(name: str, declared: Scores) -> Score | None:
     if name in declared:
         return declared[name]
     begun = [d for d in declared if name.startswith(d) and not _goes_on(d, name)]
+    # a word may be followed by anything but its own continuation
     if begun:
         return declared[max(begun, key=len)]
     return LOSS if name == "loss" else None

@@ -29,7 +29,9 @@ from famulus.config.errors import ConfigError
 from famulus.config.scalars import resolve
 
 MAX_BYTES = 1_000_000
+# reading is recursive: a deeper file would end in Python's own limit
 MAX_DEPTH = 40  # nested sections
+# a few lines of aliases can stand for billions of values
 MAX_VALUES = 100_000  # with every alias counted as often as it is used
 MAX_KEY = 1_000  # characters
 
@@ -140,6 +142,7 @@ class _Reader:
     def node(self, event: Any, depth: int) -> Node:
         if depth > MAX_DEPTH:
             raise self.fail(event, f"expected at most {MAX_DEPTH} nested sections")
+        # shared, not copied: values are never changed in place
         if isinstance(event, AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -168,6 +171,7 @@ class _Reader:
         return Node(target.value, line, column, target.size, target.children, target.keys)
 
     def scalar(self, event: ScalarEvent) -> Any:
+        # quoted text is text, whatever it looks like
         if event.style is not None and event.style in "'\"|>":
             return event.value
         try:

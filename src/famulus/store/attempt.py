@@ -21,6 +21,7 @@ from famulus.store import layout, records
 from famulus.store.leases import BEAT_S, BEATS, LEASE_S
 from famulus.store.run import Run
 
+# a service bills each object, and a segment is never written to again
 FLUSH_S = 30.0  # seconds between two segments, apart from those before checkpoints
 
 
@@ -52,6 +53,7 @@ class Attempt:
         threading.Thread(
             # A weak reference, or the thread would keep a forgotten attempt beating for ever.
             target=_keep_beating,
+            # ten in a lease: one that is late must not cost the run
             args=(weakref.ref(self), self._over, min(BEAT_S, lease_s / BEATS)),
             name=f"beat-{run.id}",
             daemon=True,
@@ -120,6 +122,7 @@ class Attempt:
                 path = layout.segment(self.run.path, self.n, self._segments)
                 with self._told_if_superseded():
                     self._files.write(path, lines.encode(self._buffer))
+                # after the write: a segment that failed is tried again under its own name
                 self._segments += 1
                 self._buffer.clear()
             self._flushed_at = time.monotonic()
@@ -152,12 +155,15 @@ class Attempt:
             try:
                 for name, content in given.items():
                     with self._told_if_superseded():
+                        # of the bytes as they were handed over: what is read back is held against
+                        # that
                         size, digest = self._put(f"{folder}/{stored[name]}", content)
                     entries[name] = {"file": stored[name], "size": size, "sha256": digest}
                 record = {
                     "version": layout.VERSION,
                     "step": step,
                     "attempt": self.n,
+                    # how far the curve had come: what lies beyond is not seen after a resume
                     "segments": self._segments,
                     "time": records.now(),
                     "tags": sorted(set(tags)),
@@ -203,6 +209,7 @@ class Attempt:
 
     def save_picture(self, name: str, png: bytes) -> str:
         """Path relative to the run, as a picture event's `file` holds it."""
+        # at once and not with a segment: an event must never name a picture that is not there
         path = layout.picture(self.run.path, name)
         self._files.write(path, png)
         return path.removeprefix(self.run.path + "/")
@@ -228,6 +235,7 @@ class Attempt:
         finally:
             self.close()
         record = {**done, "attempt": self.n, "time": done.get("time") or records.now()}
+        # created, not written: two attempts may both believe that they are the last
         won = self._files.create(layout.done(self.run.path), records.encode(record))
         self._record_end("finished")
         return won

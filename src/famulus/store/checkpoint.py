@@ -42,6 +42,7 @@ class Checkpoint:
             data = self._files.read(path)
         except FileNotFoundError as error:
             raise self._damaged(path, f"{entry['size']} bytes", "no file") from error
+        # of the bytes in memory: a second read could give others
         digest = hashlib.sha256(data).hexdigest()
         if digest != entry["sha256"]:
             raise self._damaged(path, f"sha256 {entry['sha256'][:16]}", f"{digest[:16]}")

@@ -19,6 +19,7 @@ def claim(run: Run, lease_s: float = LEASE_S, wait_s: float = 0.0, poll_s: float
     Raises Busy while another's lease lives, after trying for `wait_s` seconds (a lost process of
     another machine takes `lease_s` to be sure of), and StoreError if the run is finished.
     """
+    # monotonic: the wall clock may be set meanwhile
     until = time.monotonic() + wait_s
     while True:
         try:
@@ -56,6 +57,7 @@ def _claim(run: Run, lease_s: float) -> Attempt:
                 f" {lease_s:g} s, received {still_s:.0f} s; wait, or stop that process"
             )
     n = last["n"] + 1 if last else 1
+    # before the claim: its record names the checkpoint, and is never changed
     steps = run.checkpoints()
     start = run.manifest(steps[-1]) if steps else None
     record = {
@@ -88,5 +90,6 @@ def _sweep(run: Run) -> None:
         run.files.sweep(f"{run.path}/{folder}")
     complete = set(run.checkpoints())
     for name in run.files.folders(layout.checkpoints(run.path)):
+        # also those that a dead branch of the line left: its steps will be written anew
         if name.isdigit() and int(name) not in complete:
             run.files.remove(layout.checkpoint(run.path, int(name)))

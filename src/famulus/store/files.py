@@ -18,6 +18,7 @@ from famulus.config.errors import StoreError
 from famulus.store.layout import TEMPORARY
 
 Names = list[str]  # a class with a method `list` can't say it
+# a checkpoint may be larger than what is left of memory
 CHUNK = 1 << 20  # bytes read at once from a file that is copied
 
 
@@ -160,6 +161,7 @@ class LocalFiles:
                 names = os.listdir(self.folder / path)
         except FileNotFoundError:
             return []
+        # half-written files begin with a dot
         return sorted(n for n in names if not n.startswith("."))
 
     def folders(self, path: str) -> Names:
@@ -175,6 +177,7 @@ class LocalFiles:
         try:
             with told("list", self._name(path)), os.scandir(self.folder / path) as entries:
                 shown = [e for e in entries if e.name[0] != "." and e.is_dir()]
+                # of the folder, not of its files: what is created or moved in changes it
                 return {e.name: e.stat().st_mtime_ns for e in shown}
         except FileNotFoundError:
             return {}

@@ -31,6 +31,7 @@ def cache_folder() -> Path:
 
 
 def cache_file(root: str) -> Path:
+    # a cache for each store: a path or a URL is no file's name
     name = hashlib.sha256(root.encode()).hexdigest()[:16]
     return cache_folder() / f"index-{name}.sqlite"
 
@@ -49,6 +50,7 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
         if whole:
             _forget_others(database, names)
         database.commit()
+    # known and new rows come in any order
     return sorted(table, key=lambda row: row["path"])
 
 
@@ -62,6 +64,7 @@ def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> lis
             continue
         path = f"{name}/{folder}"
         present.add(path)
+        # what is written later (a note, a reopening) changes the folder's time
         if path in known and known[path][0] == stamp:
             found.append(json.loads(known[path][1]))
             continue
@@ -110,6 +113,7 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
     """Progress of an unfinished run, from the last segments of its newest attempt."""
     files = run.files
     names = files.list(layout.segments(run.path, n))
+    # by number: as text 10 comes before 9
     ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
     found: dict[str, Any] = {}
     # A few hold a log and mostly a validation, and `status` must stay quick.
@@ -145,6 +149,7 @@ def _open(path: Path) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
                 path.unlink(missing_ok=True)
+            # another `status` writes for a moment only; a lock that lasts is no reason to wait
             database = sqlite3.connect(path, timeout=2.0)
             form = database.execute("PRAGMA user_version").fetchone()[0]
             if form not in (0, FORM):  # 0: SQLite has just made it

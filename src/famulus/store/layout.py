@@ -10,6 +10,7 @@ from famulus.config.errors import StoreError
 VERSION = 1
 META = "famulus.json"
 LAB = "lab"
+# greedy: the id is the last twelve digits, a slug may hold dashes itself
 RUN_FOLDER = re.compile(r"(?P<slug>.+)-(?P<id>[0-9a-f]{12})")
 TEMPORARY = ".tmp-"  # prefix of half-written files, which no listing shows
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 BEAT_S = 30.0  # seconds between two heartbeats
+# ten beats: a paused machine or a slow disk must not lose its run
 LEASE_S = 300.0  # seconds without a change after which a run may be taken over
 BEATS = 10  # at least, in a lease
 
@@ -69,7 +70,9 @@ def this_process() -> dict[str, Any]:
     started = _started(pid)
     return {
         "host": socket.gethostname(),
+        # numbers and start times of processes begin anew with each boot
         "boot": _read("/proc/sys/kernel/random/boot_id"),
+        # in two containers one number names two processes
         "namespace": _namespace(),
         "pid": pid,
         "started": started[1] if started else None,

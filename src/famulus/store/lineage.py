@@ -29,6 +29,7 @@ def collect(
         famulus["checkout"] = {"folder": code["folder"], "commit": code["commit"], "same": True}
     return {
         "parent": parent,
+        # a store is shown to others: no password must get into it
         "overrides": [scrubbed(o) for o in overrides],
         "data": fingerprint,
         "command": provenance.command(argv),

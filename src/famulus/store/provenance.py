@@ -14,6 +14,7 @@ from typing import Any
 from famulus.store.secrets import scrubbed, scrubbed_command
 
 LARGEST_DIFF = 1_000_000  # bytes of a diff that are kept
+# a checkout on a slow network disk must not hold up a run for long
 GIT_S = 20.0  # seconds that git may take
 PACKAGE = Path(__file__).resolve().parents[1]
 CORE = (
@@ -79,6 +80,7 @@ def code(folder: str | Path) -> dict[str, Any] | None:
         "remote": scrubbed(remote.decode(errors="replace").strip()) if remote else None,
         "diff": safe,
         "diff_sha256": hashlib.sha256(raw).hexdigest() if raw else None,
+        # a patch with hidden parts does not apply: it must say so
         "complete": diff is not None and safe.encode() == raw,
     }
 

@@ -185,6 +185,7 @@ class Run:
     def segment_events(self, n: int, limit: int | None) -> Iterator[dict[str, Any]]:
         """Events of the first `limit` segments (None: all) of attempt n."""
         names = self.files.list(layout.segments(self.path, n))
+        # by number: as text 10 comes before 9
         present = sorted(int(s) for x in names if (s := x.removesuffix(".jsonl")).isdigit())
         for k in present:
             if limit is None or k < limit:
