@@ -75,6 +75,7 @@ class Codes(Task):
         moments = Moments()
         for batch in batches(train, 256, SURVEYED):
             moments.add(batch["image"], batch.get("mask"))
+        # of the training part, and into buffers: a checkpoint draws with what it learned with
         mean_C, std_C = moments.result()
         model.scaling.mean_C.copy_(mean_C)
         model.scaling.std_C.copy_(std_C)
@@ -82,6 +83,7 @@ class Codes(Task):
         for batch in batches(train, 256, SURVEYED):
             x = model.scaling(batch["image"], batch.get("mask")).x
             scaled.add(x.flatten(2).flatten(1)[:, None], _one_channel(batch.get("mask"), x))
+        # a set of one colour has no variance to divide by
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
         return model
 
@@ -104,6 +106,7 @@ class Codes(Task):
             kl = masked.gaussian_kl(out.mu_BD.float(), out.logvar_BD.float()).mean()
             weight = c.kl_weight
             if c.kl_warmup_inputs:
+                # by inputs: another batch size warms up alike
                 weight *= min(1.0, at.inputs / c.kl_warmup_inputs)
             return {"recon": recon, "kl": kl, "total": recon + weight * kl / _numbers(x, mask)}
         q = out.quantised
@@ -132,6 +135,7 @@ class Codes(Task):
             raw = out.recon.float()
             error = masked.POINTWISE[c.reconstruction](raw, scaled.x)
             drawn = self._grey(scaled.inverse, raw)
+            # of logits a squared error means nothing
             squared = (raw - scaled.x).square() if c.reconstruction != "bce" else error * 0
             parts = [
                 masked.masked_sums(value, mask)[0].double().sum()
@@ -188,6 +192,7 @@ class Codes(Task):
             f"{self.config.data.scaling} and back changes a grey value by at most {lost:.1e}",
             "picture-scaling",
         )
+        # no padding in this batch: nothing to test
         if mask is None or bool((mask > 0).all()):
             return
         model.eval()
@@ -196,6 +201,7 @@ class Codes(Task):
         one, other = (float(self.loss(model, b, at)["recon"]) for b in (batch, filled))
         yield SelfTest(
             "padding",
+            # to the bit: padding must not be in any sum
             one == other,
             f"{1 - float(mask.mean()):.0%} of the frames; the loss is "
             f"{one:.6g} with black padding and {other:.6g} with white",
@@ -215,6 +221,7 @@ class Codes(Task):
         if c.reconstruction == "l1":
             best = self._median(model, data)
         if c.reconstruction == "bce":
+            # a pixel that is always black would ask for a logit of minus infinity
             best = torch.logit(best.clamp(1e-4, 1 - 1e-4))
         point = masked.POINTWISE[c.reconstruction]
         sums = torch.zeros(4, dtype=torch.float64)

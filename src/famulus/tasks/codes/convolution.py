@@ -31,6 +31,7 @@ class Convolution:
 
         Raises ValueError where no such padding exists (an even kernel with stride 1).
         """
+        # sides must divide exactly: the mirror leads back to the same picture
         pad = (self.kernel - self.stride + 1) // 2
         extra = self.stride - self.kernel + 2 * pad
         if pad < 0 or not 0 <= extra < self.stride:
@@ -162,6 +163,7 @@ def residual_decoder(
 
 def output_shape(net: nn.Module, channels: int, sides: tuple[int, ...]) -> tuple[int, ...]:
     """(width, *sides) of what leaves a net, worked out on shapes alone: nothing is computed."""
+    # a copy: the net itself would lose its weights there
     twin = copy.deepcopy(net).to("meta")
     with torch.no_grad():
         return tuple(twin(torch.zeros(1, channels, *sides, device="meta")).shape[1:])

@@ -40,6 +40,7 @@ class Picked(Source):
 
     @cached_property
     def fingerprint(self) -> str:
+        # of its bytes: an index that was edited makes other data
         digest = hashlib.sha256(self.index.read_bytes()).hexdigest() if self.index else None
         form = [self.source.fingerprint, sorted(self.how.include), sorted(self.how.exclude)]
         form += [self.how.orientation, digest]
@@ -69,6 +70,7 @@ class Picked(Source):
         """Positions in `source` of the samples."""
         labels = None if self.source.labels is None else self.source.labels[self.passed]
         drawn = (self.choice.subset, self.choice.seed, labels, self.classes, self.choice.field)
+        # after the filter: a share or a count is of what it keeps
         return self.passed[choose(len(self.passed), *drawn)]
 
     def _size(self, name: str) -> tuple[int, int]:

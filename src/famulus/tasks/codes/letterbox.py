@@ -24,6 +24,7 @@ def placed(
     Why the others can't be read is added to `unread`, a line each.
     """
     pngs = png_names(inputs)
+    # first as it is stored: the frame needs the true sides
     as_is = Recipe(None, how.filter, how.channels, "stretch")
     for name, pixels in loose_pictures(inputs, as_is):
         if isinstance(pixels, DataError):

@@ -27,6 +27,7 @@ class LibraryQuantiser(Quantiser):
     ) -> None:
         super().__init__(size, width, codes_per_position, shared=True)
         try:
+            # here: an extra that few have
             import vector_quantize_pytorch as library
         except ImportError:
             raise ValueError(
@@ -37,6 +38,7 @@ class LibraryQuantiser(Quantiser):
         if not inspect.isclass(kind):
             raise ValueError(f"quantiser name: vector-quantize-pytorch has no class {name!r}")
         asked = inspect.signature(kind).parameters
+        # only what the class takes: their names for the rest differ
         given = {"dim": width, "codebook_size": size}
         try:
             self.inner = kind(**{k: v for k, v in given.items() if k in asked}, **options)
@@ -82,6 +84,7 @@ class LibraryQuantiser(Quantiser):
             )
         training = self.inner.training
         with torch.no_grad():
+            # eval: what lies in the padding must not move a codebook
             found = self._coded(self.inner.eval(), z_GND[:, ~real_N])
         self.inner.train(training)
         out_GND[:, ~real_N], codes_GN[:, ~real_N] = found[:2]

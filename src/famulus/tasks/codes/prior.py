@@ -142,6 +142,7 @@ class Prior(Task):
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
         nats, real = code_nats(model(batch["codes"], self._label(batch)), batch["codes"])
+        # a batch of padding alone costs nothing
         mean = nats.sum() / real.sum().clamp(min=1)
         return {"nats": mean, "total": mean}
 
@@ -200,6 +201,7 @@ class Prior(Task):
         if count == 0:
             return
         label = self._label(batch)
+        # samples and completions
         whole = 2 * forecast_s(model, count, None if label is None else label[:count])
         yield SelfTest(
             "sampling",
@@ -217,6 +219,7 @@ class Prior(Task):
         train, held_out = (code_counts(s, size) for s in (data.train, data.validation))
         bits = unigram_cross_entropy(train, held_out)
         share = held_out.double() / held_out.sum(1, keepdim=True)
+        # the training set's commonest: the held-out one's would be known in advance
         guess = float(share.gather(1, train.argmax(1, keepdim=True)).mean())
         units = self._units(bits, float(held_out.sum()) / len(data.validation))
         return {
@@ -237,11 +240,13 @@ class Prior(Task):
         padding = codes == stage.quantiser.size
         raw = stage.decode(codes).float()
         if self.parents["codes"].config.get("loss", {}).get("reconstruction") == "bce":
+            # of the first stage's loss: with bce its output is a logit
             raw = torch.sigmoid(raw)
         drawn = stage.scaling.inverse(raw)
         real = (~padding.all(-1))[:, None].float()
         scale = tuple(a // b for a, b in zip(drawn.shape[2:], real.shape[2:], strict=True))
         for axis, times in enumerate(scale):
+            # by repeating: a place covers a block of pixels, whole or not at all
             real = real.repeat_interleave(times, 2 + axis)
         return drawn.clamp(0, 1) * real
 
@@ -257,6 +262,7 @@ class Prior(Task):
         free = codes[:, codes.shape[1] // 2 :] < model.size  # padding is known: not drawn
         given[:, codes.shape[1] // 2 :][free] = -1
         n, start_s, limit = len(codes), time.monotonic(), c.sampling_limit_s
+        # padding is known, so no code is drawn there
         fresh = torch.full_like(codes, -1).masked_fill(codes == model.size, model.size)
         shown = strip(self.decode(codes))
         try:

@@ -74,6 +74,7 @@ def kmeans(points_ND: Tensor, size: int, rounds: int = 10) -> tuple[Tensor, Tens
     for _ in range(rounds):
         codes_1N = nearest(points_ND[None], centres_KD[None])
         counts_1K, sums_1KD = gather_sums(points_ND[None], codes_1N, size)
+        # drawn whether needed or not: asking which are empty would wait for the device
         spare_KD = points_ND[torch.randint(n, (size,), device=points_ND.device)]
         mean_KD = sums_1KD[0] / counts_1K[0].clamp(min=1)[:, None]
         centres_KD = torch.where(counts_1K[0][:, None] > 0, mean_KD, spare_KD)
@@ -170,10 +171,12 @@ class CodebookCount:
         share = self.counts_GK / self.counts_GK.sum(1, keepdim=True).clamp(min=1)
         entropy_G = torch.special.entr(share).sum(1)
         error, power, n, *total = self.moments.tolist()
+        # about the mean: an offset common to all vectors would make any drift look small
         spread = power - sum(t * t for t in total) / max(n, 1)
         return CodebookReport(
             used=int((self.counts_GK > 0).sum()),
             size=self.counts_GK.numel(),
+            # the mean of entropies, so that several books give one figure within a book's size
             perplexity=float(entropy_G.mean().exp()),
             drift=(error / spread) ** 0.5 if spread > 0 else 0.0,
         )

@@ -88,9 +88,11 @@ class Quantiser(nn.Module):
             out = self._join(self.through(z_GND, e_GND), z.shape)
             commit = _mean_square(z_GND - e_GND.detach(), weight_N)
             if not self.commits:
+                # z would be drawn to random vectors
                 commit = torch.zeros_like(commit)
             moved = _mean_square(z_GND.detach() - e_GND, weight_N) if e_GND.requires_grad else None
             if self.training:
+                # after its use: the loss is of the codebook that was chosen from
                 self.learn(z_GND.detach(), codes_GN, weight_N)
         return Quantised(
             z=out,
@@ -178,6 +180,7 @@ class AveragedCodebook(Quantiser):
         self.decay, self.reset_below = decay, reset_below
         self.cosine, self.rotation = cosine, rotation
         books = self.books
+        # of length about 1, whatever the width
         start = torch.randn(books, size, width) / width**0.5
         self.register_buffer("codebook_GKD", F.normalize(start, dim=2) if cosine else start)
         self.register_buffer("counts_GK", torch.zeros(books, size))
@@ -245,6 +248,7 @@ class AveragedCodebook(Quantiser):
             self.codebook_GKD[g] = centres_KD
             self.counts_GK[g] = counts_K
             self.sums_GKD[g] = centres_KD * counts_K[:, None]
+        # the averages start full: nothing to undo
         self.weight.fill_(1)
 
     def _reset_dead(self, z_GND: Tensor, weight_N: Tensor | None) -> None:
