@@ -46,6 +46,7 @@ def invert_file(
     Raises DataError or ConfigError, one line each.
     """
     _known(options, OPTIONS)
+    # before the work: an inversion takes minutes, and must never overwrite a scan
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
     for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):

@@ -66,6 +66,7 @@ def _mean_square(weight_1ZYX: Tensor | None) -> float:
     if weight_1ZYX is None:
         return 1.0
     inside = int((weight_1ZYX > 0).sum())
+    # weights of nearly 0 would ask for endless steps
     return max(float(weight_1ZYX.square().sum()) / max(inside, 1), 1e-6)
 
 

@@ -39,8 +39,10 @@ def open_qsm(
         folder = require(data_folder() / ATLAS, ATLAS)
         for file in ATLAS_FILES:
             require(folder / file, ATLAS)
+        # of the files: another edition of the atlas is other data
         digests = "-".join(file_digest(folder / f)[:16] for f in ATLAS_FILES)
         make, identity = partial(_brain, folder, voxel_mm), f"{ATLAS}-{voxel_mm}-{digests}"
+        # or a score on it would be read as one on new brains
         notes.append("brain-atlas: held-out maps have new values in the same anatomy")
     parts = (
         VolumeSource(

@@ -47,6 +47,7 @@ class Geometry:
     @classmethod
     def from_affine(cls, affine_44: np.ndarray, b0: Triple = (0.0, 0.0, 1.0)) -> Self:
         """From a NIfTI affine, whose columns are the steps of X, Y and Z (the tensor reversed)."""
+        # reversed: a NIfTI counts X first, a tensor Z
         rows = np.asarray(affine_44, float)[:3, 2::-1].T
         return cls(tuple(map(tuple, rows.tolist())), tuple(map(float, b0)))
 
@@ -72,6 +73,7 @@ class Geometry:
 
 def fast_sizes(shape: Sizes, factor: float = 1.0) -> Sizes:
     """Smallest sizes of at least `factor` times `shape` that an FFT likes (primes up to 11)."""
+    # a prime size costs several times the time of the next good one
     return tuple(next_fast_len(math.ceil(n * factor)) for n in shape)
 
 
@@ -102,12 +104,14 @@ def dipole_kernel(shape: Sizes, geometry: Geometry, kind: Kind = "spectral") -> 
     """
     if kind == "image":
         return _point_dipole(shape, geometry)
+    # in the transform's own order: a shifted or a linspace grid turns the kernel
     f = [torch.fft.fftfreq(n, dtype=torch.float64) for n in shape[:2]]
     f.append(torch.fft.rfftfreq(shape[2], dtype=torch.float64))
     kernel = _ratio(f, geometry)
     even = [a for a in range(3) if shape[a] % 2 == 0]
     for axis in even:
         planes = []
+        # +1/2 and -1/2 are one frequency there; either sign alone would make d(k) differ from d(-k)
         for signs in itertools.product((0.5, -0.5), repeat=len(even)):
             g = [v.clone() for v in f]
             for a, half in zip(even, signs, strict=True):
@@ -164,6 +168,7 @@ def apply_kernel(volume_BZYX: Tensor, kernel_ZYH: Tensor) -> Tensor:
     """Periodic convolution, symmetric in its argument: the operator is its own adjoint."""
     sizes = volume_BZYX.shape[-3:]
     spectrum = torch.fft.rfftn(volume_BZYX, dim=_AXES)
+    # real and even, so that the adjoint is the operator itself
     return torch.fft.irfftn(spectrum.mul_(kernel_ZYH), s=sizes, dim=_AXES)
 
 
@@ -188,5 +193,6 @@ def dipole_field(
     """
     shape = tuple(chi_BZYX_ppm.shape[-3:])
     sizes = fast_sizes(shape, pad)
+    # twice the size: in a periodic one the copies' fields reach in
     kernel = dipole_kernel(sizes, geometry, kind).to(chi_BZYX_ppm)
     return cropped(apply_kernel(padded(chi_BZYX_ppm, sizes), kernel), shape)

@@ -26,6 +26,7 @@ AFFINE = "z of the scanner, by the affine"
 B0_KNOWN = ("--b0-dir", "sidecar", AFFINE)
 ASSUMED = "z of the affine: taken for the scanner's, though its code is not 1"
 TURN_RAD = 3.1416  # pi as files round it
+# milliseconds given as seconds, or gauss as tesla, are caught by their size
 TESLA, SECONDS = (0.01, 30.0), (1e-5, 1.0)  # what a field strength and an echo time can be
 RAW_RAD = 100.0  # no tissue phase is larger; scanners store -4096..4095
 
@@ -64,6 +65,7 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
     elif te_s is None:
         te_s = 1 / rad_from_ppm(1.0, b0_t, 1e3)  # 1 rad a ppm: no wraps, sin x = x
     values = volume.values
+    # a factor of 1,300 in the phase would still give a map
     if unit == "rad" and np.abs(values).max() > RAW_RAD:
         raise DataError(
             f"phase {path}: {values.min():.5g} to {values.max():.5g} are no rad but look like raw "
@@ -198,6 +200,7 @@ def _finite(values: np.ndarray, path: Path, what: str) -> None:
 
 def _mask(path: Any, like: nifti.Volume) -> np.ndarray:
     if path is None:
+        # brain extraction leaves zeros outside
         mask = (like.values != 0).astype(np.float32)
         where = f"phase {like.path} (no --mask: where it is not 0)"
     else:
@@ -245,6 +248,7 @@ def _geometry(
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{where}: B0_dir: {error}") from None
     axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    # axes along the scanner's in any order: B0 is along one of them in either case
     straight = np.allclose(np.sort(np.abs(axes), axis=None)[-3:], 1, atol=1e-3)
     if not volume.scanner and not straight:
         raise DataError(

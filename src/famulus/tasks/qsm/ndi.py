@@ -83,6 +83,7 @@ class Ndi(nn.Module):
         if form == "free":
             self.tau_N = nn.Parameter(first)
         elif form == "total":
+            # in logarithms: steps below 0 would grow what they should shrink
             self.log_total = nn.Parameter(first.sum().log())
             self.share_N = nn.Parameter((first / first.sum()).clamp(min=1e-6).log())
         else:
@@ -160,6 +161,7 @@ class Ndi(nn.Module):
         if weight_BZYX is not None and self.form == "noise":  # learned for a mean square of 1
             inside = (weight_BZYX > 0).flatten(1).sum(1).clamp(min=1)
             mean = weight_BZYX.square().flatten(1).sum(1) / inside
+            # weights below 1 would make every step shorter than it was learned
             weight_BZYX = weight_BZYX / mean.sqrt().clamp(min=1e-30)[:, None, None, None]
         return descend(phase_BZYX_rad, d_ZH, tau, beta, weight_BZYX, precondition=p)
 
@@ -175,6 +177,7 @@ class Ndi(nn.Module):
 
 def _rows(powers_BP: Tensor, rows_PN: Tensor) -> Tensor:
     """powers @ rows, but in full precision wherever it runs."""
+    # a product and a sum: matrix kernels of some devices round to ten bits
     return (powers_BP[:, :, None] * rows_PN.to(powers_BP)[None]).sum(1)
 
 

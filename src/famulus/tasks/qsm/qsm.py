@@ -129,6 +129,7 @@ class Qsm(Task):
                 rows += [self._judged(chi[i], batch, i) for i in range(len(chi))]
         if not rows:
             raise DataError("expected at least one held-out map, received none")
+        # a mean over the maps that did not diverge would praise a net for diverging
         names = [n for n in rows[0] if all(np.isfinite(r[n]) or n == "loss" for r in rows)]
         return {n: float(np.mean([r[n] for r in rows])) for n in names} | self._summed_up(model)
 
@@ -152,6 +153,7 @@ class Qsm(Task):
             "half_power_d": a.half_power,
             "tikhonov_alpha": a.tikhonov_alpha,
             "step_spread": a.spread,
+            # an infinite score could not be stored
             "growth": min(a.growth, 1e300),
         }
 
@@ -292,12 +294,14 @@ class Qsm(Task):
         if method == "field":
             return field_file(inputs, out, options)
         given = dict(options)
+        # taken out: what is left must be options of the scan
         own = {n: positive(n, given.pop(n)) for n in baselines.PARAMETERS[method] if n in given}
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
             grid = Grid(found.phase_rad.shape, found.geometry)
             return baselines.invert(method, phase, weight, float(rho[0]), grid, own)
 
+        # sin and cos understand a wrap, a division in k-space does not
         linear = method != "ndi"
         use = "none" if linear else "magnitude" if "magnitude" in given else "mask"
         try:

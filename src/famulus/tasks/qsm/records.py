@@ -54,6 +54,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
             bad[path] = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
     if not sizes:
         raise DataError(f"data.name {folder}: none of {len(paths)} records can be read")
+    # the commonest: a batch holds one size, and one odd file must not decide which
     usual = sizes.most_common(1)[0][0]
     geometry = Geometry.aligned((voxel_mm,) * 3)
     swapped = 0
@@ -72,6 +73,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
                 bad[path], swapped = "field_ppm and chi_ppm are swapped", swapped + 1
             elif match < FOLLOWS:
                 bad[path] = f"its field does not follow its map (correlation {match:.2f})"
+    # most of them: a mistake of whoever wrote the folder, no damage
     if swapped > len(paths) / 2:
         raise DataError(
             f"data.name {folder}: field_ppm and chi_ppm are swapped in {swapped} of {len(paths)} "
@@ -89,6 +91,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
 
     def make(index: int) -> Truth:
         path = paths[index]
+        # replaced, not skipped: the number of samples, and with it the order of training, stays
         if path in bad:
             return shapes(usual, stream_seed(seed, index), voxel_mm)
         field, chi = _load(path)
@@ -101,6 +104,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
 
 def _look(path: Path) -> tuple[int, ...]:
     """Sizes from the headers alone."""
+    # a file may claim any size: it is refused before memory is taken for it
     with zipfile.ZipFile(path) as archive:
         found = []
         for key in KEYS:
@@ -109,6 +113,7 @@ def _look(path: Path) -> tuple[int, ...]:
                 if version != (1, 0):
                     raise ValueError(f"{key}: not a plain array")
                 shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            # objects are pickles, which run code
             if kind.hasobject or kind.kind != "f":
                 raise ValueError(f"{key}: expected numbers, received {kind}")
             if len(shape) != 3 or min(shape) < 1 or np.prod(shape, dtype=float) > LIMIT_VOXELS:

@@ -69,4 +69,5 @@ def curves(
         axes.legend(frameon=False, fontsize=8)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
+    # a copy: the canvas takes its buffer back
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

@@ -42,6 +42,7 @@ class Acquisition:
 class VolumeSource(Source):
     """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and `rho` B, `snr` B."""
 
+    # a map is drawn, and its field computed: seconds
     slow = True
 
     def __init__(
@@ -63,6 +64,7 @@ class VolumeSource(Source):
         return len(self.seeds)
 
     def truth(self, index: int) -> Truth:
+        # shared by all sources of a process: cells of a matrix draw the same maps
         key = (self.identity, self.seeds[index])
         found = _TRUTHS.get(key)
         if found is None:
@@ -88,12 +90,14 @@ class VolumeSource(Source):
             found["weight"] = (
                 truth.mask if self.acquisition.weights == "mask" else np.ones_like(truth.mask)
             )
+        # a batch has the same keys for all samples
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
         return {**found, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
+        # from the phase alone, as it will be of a person's scan: the true noise is not known there
         batch["rho"] = noise_ratio(batch["phase"], self.geometry)
         return batch
 
@@ -112,6 +116,7 @@ class SpectrumSource(Source):
 
     fingerprint: str
 
+    # after the first time: a few thousand numbers a sample
     slow = False
 
     def __init__(self, volumes: VolumeSource, bands: bool) -> None:

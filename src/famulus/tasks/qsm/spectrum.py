@@ -89,6 +89,7 @@ class Bins:
 
     def spectrum(self, field_BZYX: Tensor, chi_BZYX: Tensor) -> Spectrum:
         """Of each sample: a filter's loss then equals the volume loss to rounding."""
+        # Parseval: a sum over space is one over the spectrum, divided by the voxels
         voxels = field_BZYX[0].numel()
         rows = []
         for field, chi in zip(field_BZYX.double(), chi_BZYX.double(), strict=True):
@@ -134,6 +135,7 @@ def _golden(
 ) -> tuple[float, float]:
     """Minimum of a function with one valley over ln x."""
     ratio = (math.sqrt(5) - 1) / 2
+    # over the logarithm: what suits may lie anywhere in several decades
     a, b = math.log(low), math.log(high)
     c, d = b - ratio * (b - a), a + ratio * (b - a)
     fc, fd = loss(math.exp(c)), loss(math.exp(d))
@@ -174,5 +176,6 @@ def noise_ratio(field_BZYX: Tensor, geometry: Geometry, kernel_ZYH: Tensor | Non
         weight = count.double().sqrt() / y.clamp(min=1e-300)  # the spread of a mean power
         a = torch.stack([torch.ones_like(x), x], 1) * weight[:, None]
         noise, slope = torch.linalg.lstsq(a.cpu(), (y * weight)[:, None].cpu()).solution[:, 0]
+        # a line fitted to a noiseless field may cut below 0
         rows.append(slope.clamp(min=1e-12) / noise.clamp(min=float(y.max()) * 1e-6))
     return torch.stack(rows).to(field_BZYX)

@@ -62,6 +62,7 @@ def step_filter(
 ) -> Tensor:
     """f(d) = (1 - r_N(p d^2)) / d and f(0) = 0: chi = f phi after N steps, W = 1, small phase."""
     gone = 1 - residual_polynomial(p_K * d_K.square(), tau_N, beta_N)
+    # both branches are computed: a division by 0 would put NaN into the gradient
     return torch.where(d_K == 0, 0.0, gone / torch.where(d_K == 0, 1.0, d_K))
 
 
