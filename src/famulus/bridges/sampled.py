@@ -83,6 +83,7 @@ class Sampled:
         self._seen: tuple[Any, Any, Any] | None = None
         self._graph: dict[str, Any] | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
+        # a trial has one optimizer
         self._keeps = keep and small and len(optimizers) == 1
         state = model.state_dict() if self._keeps else {}
         self._start = {k: v.detach().clone() for k, v in state.items() if isinstance(v, Tensor)}
@@ -104,6 +105,7 @@ class Sampled:
         full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0 or size > self._room[1]
         if full or len(tensors) < 2 or not targets.dim():
             return
+        # bounded: a monitor must never be why a loop runs out of memory
         self._room = [self._room[0] - len(targets), self._room[1] - size]
         self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
         # Copies: a loop may reuse its buffers for the next batch.

@@ -16,6 +16,7 @@ from typing import Any
 from famulus.config.errors import ConfigError, DataError
 
 ORIENTATIONS = ("any", "portrait", "landscape", "square")
+# read whole: a wrong path may lead to anything
 MAX_BYTES = 512 << 20
 
 
@@ -58,6 +59,7 @@ class Filter:
     def _lies_right(self, entry: Entry) -> bool:
         if self.orientation == "any":
             return True
+        # of unknown size: no orientation can be vouched for
         if not entry.width or not entry.height:
             return False
         shape = (entry.height > entry.width) - (entry.height < entry.width)
@@ -111,6 +113,7 @@ def _entry(path: Path, number: int, row: Any) -> Entry:
             raise DataError(
                 f"{path}: picture {number}: expected {key} in pixels, received {value!r}"
             ) from None
+    # tags are typed by people
     cleaned = frozenset(tag.strip().lower() for tag in tags if tag.strip())
     return Entry(row["file"], cleaned, *sides)
 

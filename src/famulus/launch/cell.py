@@ -58,6 +58,7 @@ def execute(session: Session, cell: Ready, machine: Machine, watcher: Watcher) -
         with claim(run, session.lease_s) as attempt:
             watcher.claimed(run)
             outcome = _attempt(store, cell, attempt, machine, watcher)
+        # a roll-back is a new attempt: it starts from the checkpoint as any other does
         if outcome.status != "rollback":
             return outcome
 
@@ -147,6 +148,7 @@ def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: CostForecas
             "resized": cell.data.resized,
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
+            # the curve goes on, the bill does not
             "inherited": _inherited(cell, loop),
             **cell.task.facts().json(),
             "scores": as_json(cell.task.SCORES),
@@ -172,6 +174,7 @@ def _rate_factor(attempt: Attempt) -> float:
         for a in attempts
         if a["ended"] == "rollback" and starts.get(a["n"] + 1) == attempt.start_from
     )
+    # from the record of attempts: a resumed run has the same rate as one that was never stopped
     return HALVED**count
 
 

@@ -31,9 +31,11 @@ def first_stage(store: Store, key: str, asked: str) -> str:
 def _newest(store: Store, task: str, experiment: str) -> Run | None:
     """The run that began last, a finished one if there is any."""
     rows = [row for row in store.rows(experiment or None) if row["error"] is None]
+    # a finished one wins even if a newer one is under way
     rows.sort(key=lambda row: (row["status"] == "finished", records.seconds(row["started"])))
     for row in reversed(rows):
         run = store.run(row["experiment"], row["slug"], row["id"])
+        # without an experiment the newest of any task would be taken
         if experiment or run.config().get("task") == task:
             return run
     return None

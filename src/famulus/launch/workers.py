@@ -37,6 +37,7 @@ class Helpers:
     def __enter__(self) -> Self:
         for _ in range(self.count):
             self.processes.append(
+                # stderr stays: what a helper complains of must be seen
                 subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             )
         return self

@@ -61,6 +61,7 @@ class Free:
 
     def loss(self, free: Sequence[Tensor], part: slice, noise: int = 0) -> Tensor:
         """With `free` in the place of the outputs: the samples `part` of them and of the batch."""
+        # by identity: two outputs may hold equal numbers
         new = {id(old): t for old, t in zip(self.outputs, free, strict=True)}
         with _answering(self.net.model, _with(self.calls[0].answer, new, self.samples, part)):
             return self.net.parts(part_of(self.batch, part), noise)["total"]
@@ -93,6 +94,7 @@ def _with(answer: Any, new: dict[int, Tensor], samples: int, part: slice) -> Any
     if isinstance(answer, dict):
         return {k: _with(v, new, samples, part) for k, v in answer.items()}
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):
+        # a named tuple takes its fields one by one
         return type(answer)(*(_with(v, new, samples, part) for v in answer))
     if isinstance(answer, list | tuple):
         return type(answer)(_with(v, new, samples, part) for v in answer)

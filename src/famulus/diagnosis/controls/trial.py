@@ -50,6 +50,7 @@ class Subject:
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
         rest = [b for i, b in enumerate(self.batches) if i % JUDGED != JUDGED - 1]
+        # with fewer than four batches what is learned judges: better than no trial
         self.judged = judged or self.batches
         self.learned_from = rest if judged else self.batches
 
@@ -82,6 +83,7 @@ class Judged:
         if not math.isfinite(other.left):
             return math.isfinite(self.left)
         apart = other.errors - self.errors
+        # of differences, answer by answer: what makes an answer hard is the same for both nets
         noise = float(apart.std(correction=0)) / math.sqrt(len(apart))
         return float(apart.mean()) > NOISE * noise
 
@@ -112,6 +114,7 @@ def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
     every = torch.cat(tensors)
     axes = [0, *range(2, every.dim())]
     mean, sd = every.mean(axes, keepdim=True), every.std(axes, keepdim=True)
+    # a constant column stays as it is
     sd = sd.where(sd > 1e-8, torch.ones_like(sd))
     return lambda x: (x - mean) / sd
 
@@ -122,6 +125,7 @@ def with_relu(model: nn.Module) -> bool:
     found = False
     for parent in model.modules():
         for name, child in parent.named_children():
+            # the last one may be what the loss expects
             if isinstance(child, BENT) and child is not leaves[-1]:
                 setattr(parent, name, nn.ReLU())
                 found = True

@@ -87,6 +87,7 @@ class Sample:
     @torch.no_grad()
     def _before_update(self) -> None:
         self.gradients()
+        # a copy: the step changes weights in place
         self.before = [p.detach().clone() for _, p in self.owners if p.requires_grad]
 
     @torch.no_grad()
@@ -94,6 +95,7 @@ class Sample:
         trained = [(layer, p) for layer, p in self.owners if p.requires_grad]
         if self.before and len(self.before) == len(trained) and not self.moved:
             self.moved = True
+            # one call: a loop would launch a kernel for each tensor
             changes = torch._foreach_sub([p.detach() for _, p in trained], self.before)
             self._write(trained, norms(changes), "update")
             # the difference of two numbers that are not the same is never 0
