@@ -64,11 +64,11 @@ class Codes(Task):
         return self._splits
 
     def build(self) -> nn.Module:
-        train, c = self.data().train, self.config
+        train, config = self.data().train, self.config
         first = next(batches(train, 1))["image"]
         try:
             model = build_coded(
-                c.model, first.shape[1], tuple(first.shape[2:]), scaling=c.data.scaling
+                config.model, first.shape[1], tuple(first.shape[2:]), scaling=config.data.scaling
             )
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
@@ -115,10 +115,10 @@ class Codes(Task):
 
     def _priced(self, error: Tensor, model: nn.Module) -> Tensor:
         """Mean pointwise error in the units of `recon`."""
-        c = self.config.loss
-        if c.reconstruction != "mse" or c.scale == "none":
+        loss = self.config.loss
+        if loss.reconstruction != "mse" or loss.scale == "none":
             return error
-        if c.scale == "variance":
+        if loss.scale == "variance":
             return error / model.variance
         # Bounded: a picture that is met exactly would be worth infinitely much.
         return 0.5 * (1 + torch.log(2 * torch.pi * error.clamp(min=1e-8)))
@@ -280,8 +280,8 @@ class Codes(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
-        d, first = self.config.data, next(batches(self.data().validation, 1))["image"]
-        how = recipe(list(first.shape[2:]), d.filter, first.shape[1], d.fit)
+        data, first = self.config.data, next(batches(self.data().validation, 1))["image"]
+        how = recipe(list(first.shape[2:]), data.filter, first.shape[1], data.fit)
         unread: list[str] = []
         apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
         refuse_unread(unread)

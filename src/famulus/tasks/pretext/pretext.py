@@ -65,18 +65,20 @@ class Pretext(Task):
         return self._splits
 
     def build(self) -> nn.Module:
-        c, train = self.config.model, self.data().train
+        settings, train = self.config.model, self.data().train
         colours, *size = train.shape
         if self.config.data.pretext == "rotation" and size[0] != size[1]:
             raise ConfigError(f"pretext rotation: expected square pictures, received {size}")
         bce = self.config.loss.kind == "bce"
-        return c.build(colours, size, self.question.classes, self._base_rate() if bce else None)
+        return settings.build(
+            colours, size, self.question.classes, self._base_rate() if bce else None
+        )
 
     def _base_rate(self) -> float:
-        d = self.config.data
-        chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
+        data = self.config.data
+        chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
         # all of them or none would start a bias at infinity
-        return min(max(chosen / d.sources, 0.01), 0.99)
+        return min(max(chosen / data.sources, 0.01), 0.99)
 
     def facts(self) -> Facts:
         data, weights = self.config.data, self.config.model.encoder.weights
@@ -229,13 +231,13 @@ class Pretext(Task):
         return logits.argmax(1) == batch["target"]
 
     def _controls(self) -> list[str]:
-        d = self.config.data
+        data = self.config.data
         grey = self.data().train.shape[0] == 1
         return [
             name
             for name in CONTROLS
-            if name not in d.without
-            and not (name == "seam" and d.pretext != "patchwork")
+            if name not in data.without
+            and not (name == "seam" and data.pretext != "patchwork")
             # grey has no colour to lose: its share would be 0 by construction
             and not (name == "colour" and grey)
         ]
@@ -248,14 +250,14 @@ class Pretext(Task):
         return float(self._right(self._answer(model, less), less).double().mean())
 
     def _chance(self) -> float:
-        d = self.config.data
-        if d.pretext in SLOTTED:
-            chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
-            return constant.set_chance(d.sources, chosen)
-        if d.pretext == "patchwork":
+        data = self.config.data
+        if data.pretext in SLOTTED:
+            chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
+            return constant.set_chance(data.sources, chosen)
+        if data.pretext == "patchwork":
             # always the commoner answer
-            return max(d.positive, 1 - d.positive)
-        return 1 / (d.candidates or self.question.classes)
+            return max(data.positive, 1 - data.positive)
+        return 1 / (data.candidates or self.question.classes)
 
     def _gap(self, model: nn.Module, batch: Batch) -> float:
         """Loss in eval mode minus loss in train mode on one batch: large = norms not settled."""

@@ -92,18 +92,20 @@ class Transfer(Task):
         return theirs
 
     def build(self) -> nn.Module:
-        m = self.config.model
+        model = self.config.model
         colours, *size = self.data().train.shape
         encoder, _ = self._settings().build(colours, size)
         if self.parent is not None:
             _load(encoder, self.parent)
-        head = class_head(m.head, encoder.width, len(self.classes), m.hidden, "relu", m.dropout)
+        head = class_head(
+            model.head, encoder.width, len(self.classes), model.hidden, "relu", model.dropout
+        )
         return TransferNet(encoder, head, self._frozen(len(encoder.stages), 0))
 
     def _frozen(self, stages: int, inputs: int) -> int:
-        m = self.config.model
-        start = stages if m.frozen == "all" else m.frozen
-        return frozen_parts(stages, inputs, start, m.thaw_every)
+        model = self.config.model
+        start = stages if model.frozen == "all" else model.frozen
+        return frozen_parts(stages, inputs, start, model.thaw_every)
 
     def on_inputs(self, model: nn.Module, at: Position) -> None:
         """Thaws; a function of the inputs alone, so a resumed run thaws at the same place."""
@@ -116,13 +118,13 @@ class Transfer(Task):
 
         Stages that will thaw are there from the start; those that never do are left out.
         """
-        m, stages = self.config.model, model.stages
+        settings, stages = self.config.model, model.stages
         groups = [{"params": list(model.head.parameters()), "lr_scale": 1.0}]
-        never = 0 if m.thaw_every else self._frozen(len(stages), 0)
+        never = 0 if settings.thaw_every else self._frozen(len(stages), 0)
         for depth, stage in enumerate(reversed(stages), 1):
             parameters = list(stage.parameters())
             if parameters and len(stages) - depth >= never:
-                groups.append({"params": parameters, "lr_scale": m.layer_decay**depth})
+                groups.append({"params": parameters, "lr_scale": settings.layer_decay**depth})
         return groups
 
     def facts(self) -> Facts:

@@ -78,14 +78,14 @@ class Qsm(Task):
         return self._volumes.acquisition.scan(0).rad_per_ppm
 
     def build(self) -> nn.Module:
-        m = self.config.model
+        model = self.config.model
         return Ndi(
-            m.steps,
-            form=m.learn,
-            momentum=m.momentum,
-            start=m.start,
-            tau=m.tau,
-            precondition=m.precondition,
+            model.steps,
+            form=model.learn,
+            momentum=model.momentum,
+            start=model.start,
+            tau=model.tau,
+            precondition=model.precondition,
         )
 
     # -- loss and scores ---------------------------------------------------------------------
@@ -147,14 +147,14 @@ class Qsm(Task):
         return row | {"grey_matter_slope": map_scores.region_slope(x, truth, labels, GREY_MATTER)}
 
     def _summed_up(self, model: nn.Module) -> dict[str, float]:
-        a = self.summary(model)
+        what = self.summary(model)
         return {
-            "total_step": a.total,
-            "half_power_d": a.half_power,
-            "tikhonov_alpha": a.tikhonov_alpha,
-            "step_spread": a.spread,
+            "total_step": what.total,
+            "half_power_d": what.half_power,
+            "tikhonov_alpha": what.tikhonov_alpha,
+            "step_spread": what.spread,
             # an infinite score could not be stored
-            "growth": min(a.growth, 1e300),
+            "growth": min(what.growth, 1e300),
         }
 
     @torch.no_grad()
@@ -283,8 +283,8 @@ class Qsm(Task):
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             return chi, how | {"Summary": self.summary(model).sentence}
 
-        d = self.config.data
-        invert_file(run, inputs, out, options, d.weights, te_s=d.te_ms * 1e-3)
+        data = self.config.data
+        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

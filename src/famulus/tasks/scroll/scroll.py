@@ -80,17 +80,17 @@ class ScrollTask(Task):
         return self.opened.splits
 
     def build(self) -> nn.Module:
-        m = self.config.model
-        prior = self.opened.prevalence if m.inked else None
+        model = self.config.model
+        prior = self.opened.prevalence if model.inked else None
         # a wrong shape is the file's fault: said as such, without a traceback
         try:
-            net = build(m, self.config.data.size, prior)
+            net = build(model, self.config.data.size, prior)
             if parent := self.parents.get("pretrained"):
                 if not isinstance(net, InkNet):
-                    raise ValueError(f"pretrained is for kind ink, received {m.kind}")
+                    raise ValueError(f"pretrained is for kind ink, received {model.kind}")
                 net.load_encoder(dict(parent.weights))
                 for parameter in net.encoder.parameters():
-                    parameter.requires_grad_(not m.freeze)
+                    parameter.requires_grad_(not model.freeze)
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
         return net
@@ -122,10 +122,10 @@ class ScrollTask(Task):
     # -- loss and scores ---------------------------------------------------------------------
 
     def _rebuilt(self, out: Reconstruction, image: Tensor, weight: float) -> dict[str, Tensor]:
-        c = self.config.loss
+        loss = self.config.loss
         # only the first channel: joint's second is ink
         error = out.raw[:, :1] - image
-        recon = (error.square() if c.reconstruction == "l2" else error.abs()).mean()
+        recon = (error.square() if loss.reconstruction == "l2" else error.abs()).mean()
         if out.mu is None:
             return {"recon": recon, "total": recon}
         kl = elbo.gaussian_kl(out.mu, out.log_sigma).sum(1).mean()
@@ -133,18 +133,18 @@ class ScrollTask(Task):
         return {"recon": recon, "kl": kl, "total": recon + weight * kl / image[0].numel()}
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
-        c, m = self.config.loss, self.config.model
-        if not m.inked:
-            return self._rebuilt(model(batch["image"]), batch["image"], c.kl_weight)
+        loss, settings = self.config.loss, self.config.model
+        if not settings.inked:
+            return self._rebuilt(model(batch["image"]), batch["image"], loss.kl_weight)
         logits, out = ink_of(model, batch["image"])
         target, weight = ink.coarse(batch["label"], batch["weight"], logits)
         # under autocast logits are half precision, and so would be the sums of their losses
-        parts = c.terms.values(logits.float(), target, weight)
-        total = c.terms.total(parts)
-        if m.kind != "joint":
+        parts = loss.terms.values(logits.float(), target, weight)
+        total = loss.terms.total(parts)
+        if settings.kind != "joint":
             return {**parts, "total": total}
-        whole = self._rebuilt(out, batch["image"], c.kl_weight)
-        return {**whole, **parts, "total": whole["total"] + c.ink_weight * total}
+        whole = self._rebuilt(out, batch["image"], loss.kl_weight)
+        return {**whole, **parts, "total": whole["total"] + loss.ink_weight * total}
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
@@ -230,9 +230,9 @@ class ScrollTask(Task):
     # -- what nothing learned scores -----------------------------------------------------------
 
     def floors(self, data: Splits) -> dict[str, Floor]:
-        m, floors = self.config.model, {}
+        settings, floors = self.config.model, {}
         held = _some(data.validation)
-        if m.rebuilds:
+        if settings.rebuilds:
             trained = _some(data.train)["image"].double()
             image = held["image"].double()
             if self.config.loss.reconstruction == "l2":
@@ -243,31 +243,31 @@ class ScrollTask(Task):
                 middle = image.flatten(1).median(1).values[:, None, None, None, None]
                 own = (image - middle).abs().mean()
             floors["best constant"] = Floor("recon", float(best), "best constant")
-            if not m.inked:  # a constant's posterior is the prior: kl 0
+            if not settings.inked:  # a constant's posterior is the prior: kl 0
                 floors["best constant, loss"] = Floor("loss", float(best), "best constant")
             floors["own level"] = Floor("recon", float(own), "each cube's own level")
-        if m.inked:
+        if settings.inked:
             floors |= self._ink_floors(held)
         return floors
 
     def _ink_floors(self, held: Batch) -> dict[str, Floor]:
         """The constant at the training base rate, and the maps of chance and of calling all ink."""
-        m = self.config.model
+        settings = self.config.model
         terms, rate = self.config.loss.terms, self.opened.prevalence or 0.5
 
         def constants(factor: int) -> tuple[dict[str, float], float]:
             target, weight = (ink.coarsened(held[k], factor) for k in ("label", "weight"))
             return ink.constants(target, weight, rate, terms)
 
-        constant, share = constants(m.coarse)
+        constant, share = constants(settings.coarse)
         floors = {
             "best constant": Floor("bce", constant["bce"], "best constant"),
             "chance": Floor("auc", 0.5, "chance"),
             "chance, ap": Floor("ap", share, "chance"),
             "everything": Floor("f05", scores.everything(share), "everything in the mask is ink"),
         }
-        if "loss" in constant and m.kind != "joint":
-            own = constants(m.coarse // m.finer)[0]["loss"]  # of the net's own pixels
+        if "loss" in constant and settings.kind != "joint":
+            own = constants(settings.coarse // settings.finer)[0]["loss"]  # of the net's own pixels
             floors["best constant, loss"] = Floor("loss", own, "best constant")
         return floors
 
@@ -317,7 +317,7 @@ class ScrollTask(Task):
         next call.
         Raises ConfigError, DataError.
         """
-        size, m = self.config.data.size, self.config.model
+        size, settings = self.config.data.size, self.config.model
         how, auto = surface_apply.how_of(options, size)
         at = share(options, "threshold") if "threshold" in options else None
         model.eval()
@@ -330,11 +330,11 @@ class ScrollTask(Task):
             self._mapper(model),
             how,
             auto,
-            identity=f"{m.kind} {weights}",
-            period=period_of(m),
+            identity=f"{settings.kind} {weights}",
+            period=period_of(settings),
             device=next(model.parameters()).device,
         )
-        if m.inked:
+        if settings.inked:
             surface_apply.ink_map(use, out, float(model.threshold) if at is None else at)
         else:
             surface_apply.volume(use, out, str(options.get("format", "tif")))

@@ -88,22 +88,26 @@ class Tiles(Task):
         return tuple(first.shape[1:])
 
     def build(self) -> nn.Module:
-        m, shape = self.config.model, self._shape
+        settings, shape = self.config.model, self._shape
         try:
-            if m.kind == "stacked":
-                model = StackedAutoencoder(shape, m.widths[0], m.depth or 25, m.code, m.tied)
+            if settings.kind == "stacked":
+                model = StackedAutoencoder(
+                    shape, settings.widths[0], settings.depth or 25, settings.code, settings.tied
+                )
                 # a checkpoint that is loaded afterwards brings its own count
-                model.set_active(1 if m.grow else model.layers)
+                model.set_active(1 if settings.grow else model.layers)
                 return model
-            if m.kind == "space-to-depth":
-                return SpaceToDepthAutoencoder(shape, m.widths[0], m.depth or 3, m.code)
+            if settings.kind == "space-to-depth":
+                return SpaceToDepthAutoencoder(
+                    shape, settings.widths[0], settings.depth or 3, settings.code
+                )
             return Autoencoder(
                 shape,
-                m.widths,
-                m.code,
-                variational=m.kind == "vae",
+                settings.widths,
+                settings.code,
+                variational=settings.kind == "vae",
                 learned_scale=self._term.scaled and self.config.loss.scale == "learned",
-                **{name: getattr(m, name) for name in CONV_ONLY},
+                **{name: getattr(settings, name) for name in CONV_ONLY},
             )
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
@@ -161,22 +165,24 @@ class Tiles(Task):
         return self.config.loss.kl_weight / (numbers if self._term.likelihood else 1)
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
-        c, image = self.config.loss, batch["image"]
+        loss, image = self.config.loss, batch["image"]
         given, target = self._noisy(image)
         out: Reconstruction = model(given)
         recon = self._term.value(self._term.batch_mean(out.raw, target), out.log_scale)
         parts, total = {"recon": recon}, recon
-        if out.mu is not None and c.kl != "none":
-            kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
+        if out.mu is not None and loss.kl != "none":
+            kl_BD = elbo.KL[loss.kl](out.mu, out.log_sigma)
             # the sum over units: the mean would make the weight depend on the code's width
             parts["kl"] = kl_BD.sum() / len(kl_BD)
-            priced = elbo.free_bits(kl_BD, c.free_bits) if c.free_bits else parts["kl"]
+            priced = elbo.free_bits(kl_BD, loss.free_bits) if loss.free_bits else parts["kl"]
             # by inputs, not steps: another batch size warms up alike
-            weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
+            weight = self._kl_weight(image[0].numel()) * elbo.warmup(
+                at.inputs, loss.kl_warmup_inputs
+            )
             total = total + weight * priced
-        if c.code:
-            parts["code"] = code_price.of_batch(out.code, c.code.sd, c.code.mean)
-            total = total + c.code.weight * parts["code"]
+        if loss.code:
+            parts["code"] = code_price.of_batch(out.code, loss.code.sd, loss.code.mean)
+            total = total + loss.code.weight * parts["code"]
         return parts | {"total": total}
 
     def _noisy(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,11 +283,11 @@ class Tiles(Task):
 
     def _kl_at_start(self, numbers: int) -> float:
         """At mu 0, sigma 1: 0, or .359 nats a unit for the legacy formula."""
-        c, m = self.config.loss, self.config.model
-        if m.kind != "vae" or c.kl == "none":
+        loss, model = self.config.loss, self.config.model
+        if model.kind != "vae" or loss.kl == "none":
             return 0.0
-        zero = torch.zeros(1, m.code, dtype=torch.float64)
-        return self._kl_weight(numbers) * float(elbo.KL[c.kl](zero, zero).sum())
+        zero = torch.zeros(1, model.code, dtype=torch.float64)
+        return self._kl_weight(numbers) * float(elbo.KL[loss.kl](zero, zero).sum())
 
     def _code_price_at_start(self) -> float:
         """Of a code near 0, as that of a new net is."""
@@ -344,7 +350,7 @@ class Tiles(Task):
                 save(out / f"sample-{i:04d}.png", image[None])
             return
         out.mkdir(parents=True, exist_ok=True)
-        device, d = next(model.parameters()).device, self.config.data
+        device, data = next(model.parameters()).device, self.config.data
         # as in training: another filter is other data to the net
-        how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
+        how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
