@@ -183,8 +183,8 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     same = matching(value, outputs, targets)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
-    left = left_over(outputs, targets, found["loss"]) or {}
-    return found | {k: round(v, 4) for k, v in left.items()}
+    remaining = left_over(outputs, targets, found["loss"]) or {}
+    return found | {k: round(v, 4) for k, v in remaining.items()}
 
 
 def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -36,10 +36,10 @@ def _nfc(value: Any) -> Any:
         # One letter has two spellings in Unicode that look the same in a file.
         return unicodedata.normalize("NFC", value)
     if isinstance(value, dict):
-        made = {_nfc_key(k): _nfc(v) for k, v in value.items()}
-        if len(made) != len(value):
+        normal = {_nfc_key(k): _nfc(v) for k, v in value.items()}
+        if len(normal) != len(value):
             raise ConfigError(f"two keys of {sorted(value)} are the same text in NFC")
-        return made
+        return normal
     if isinstance(value, list | tuple):
         return [_nfc(v) for v in value]
     return value

@@ -201,10 +201,10 @@ def slugs(cells: Sequence[Cell]) -> list[str]:
     plain = [slug(cell) for cell in cells]
     # Some file systems don't tell case apart: two cells would share a folder.
     count = Counter(name.casefold() for name in plain)
-    made = [
+    names = [
         name if count[name.casefold()] == 1 else _hashed(name, cell)
         for name, cell in zip(plain, cells, strict=True)
     ]
-    if len({name.casefold() for name in made}) < len(made):  # two hashes agree: one in 16 million
-        made = [f"{name[: SLUG_LENGTH - 6]}-{i}" for i, name in enumerate(made, start=1)]
-    return made
+    if len({name.casefold() for name in names}) < len(names):  # two hashes agree: one in 16 million
+        names = [f"{name[: SLUG_LENGTH - 6]}-{i}" for i, name in enumerate(names, start=1)]
+    return names

@@ -14,8 +14,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     # `batchsize` for `batch`: a name that continues another is a near miss that ratios underrate
     begins = [n for n in plain if len(n) > 2 and (wanted.startswith(n) or n.startswith(wanted))]
     close = get_close_matches(wanted, plain, n=1, cutoff=0.6)
-    found = close or sorted(begins, key=len, reverse=True)
-    return plain[found[0]] if found and wanted else None
+    candidates = close or sorted(begins, key=len, reverse=True)
+    return plain[candidates[0]] if candidates and wanted else None
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

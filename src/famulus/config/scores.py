@@ -90,14 +90,14 @@ def as_json(declared: Scores) -> dict[str, dict[str, Any]]:
 
 def from_json(stored: Any) -> dict[str, Score]:
     """`as_json` back; what is none is left out."""
-    found = {}
+    scores = {}
     for name, fields in stored.items() if isinstance(stored, Mapping) else ():
         try:
             depends_on = tuple(map(str, fields.get("depends_on", ())))
-            found[str(name)] = Score(**{**fields, "depends_on": depends_on})
+            scores[str(name)] = Score(**{**fields, "depends_on": depends_on})
         except (TypeError, AttributeError, ConfigError):
             continue
-    return found
+    return scores
 
 
 def directed(training: Training, declared: Scores) -> Training:

@@ -147,17 +147,17 @@ class _Reader:
             return self.alias(event)
         if event.tag is not None:
             raise self.fail(event, f"tag {event.tag} is not supported: write the value without it")
-        made = Node(None, event.start_mark.line + 1, event.start_mark.column + 1)
+        node = Node(None, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, ScalarEvent):
-            made.value = self.scalar(event)
+            node.value = self.scalar(event)
         elif isinstance(event, SequenceStartEvent):
-            self.sequence(made, depth)
+            self.sequence(node, depth)
         elif isinstance(event, MappingStartEvent):
-            self.mapping(made, depth)
+            self.mapping(node, depth)
         # Only now: an alias inside of its own anchor would never end.
         if event.anchor is not None:
-            self.anchors[event.anchor] = made
-        return made
+            self.anchors[event.anchor] = node
+        return node
 
     def alias(self, event: AliasEvent) -> Node:
         target = self.anchors.get(event.anchor)

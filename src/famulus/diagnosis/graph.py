@@ -89,7 +89,7 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
 
 def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:
     """How other layers' outputs reach this layer: {"direct"}, {"bent"}, both, or neither."""
-    found: set[str] = set()
+    names: set[str] = set()
     seen: set[tuple[int, bool]] = set()
     queue = [(other, True) for other in inputs(layer)]
     for node, straight in queue:
@@ -97,10 +97,10 @@ def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:
             continue
         seen.add((id(node), straight))
         if name(node) in LAYERS:
-            found.add("direct" if straight else "bent")
+            names.add("direct" if straight else "bent")
             continue
         queue += [(other, straight and _is_linear(node)) for other in inputs(node)]
-    return found
+    return names
 
 
 def _is_linear(node: Any) -> bool:

@@ -12,8 +12,8 @@ Curve = tuple[list[int], list[float]]
 
 def curve(events: Sequence[Event], name: str) -> Curve:
     """Where `name` was recorded and finite."""
-    found = [(e["inputs"], e["values"].get(name)) for e in events]
-    kept = [(at, v) for at, v in found if v is not None and math.isfinite(v)]
+    points = [(e["inputs"], e["values"].get(name)) for e in events]
+    kept = [(at, v) for at, v in points if v is not None and math.isfinite(v)]
     return [at for at, _ in kept], [v for _, v in kept]
 
 

@@ -91,8 +91,8 @@ def empty_folders(source: ImageSource | FileSource) -> list[str]:
         holds = {Path(name).parent.as_posix() for name in part.files.names}
         for role in (*TRAIN, *VALIDATION):
             top = part.files.path / role
-            found = sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else []
-            empty = [f.name for f in found if not _holds(f"{role}/{f.name}", holds)]
+            folders = sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else []
+            empty = [f.name for f in folders if not _holds(f"{role}/{f.name}", holds)]
             if empty:
                 notes.append(f"{role}: no picture in the class folders {', '.join(empty[:6])}")
     if part.labels is not None and part.classes is not None:

@@ -50,8 +50,8 @@ class Folder:
 
     def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
         self.path, self._digest_of = path, digest
-        found = (Path(top) / name for top, _, names in os.walk(path) for name in names)
-        relative = (file.relative_to(path).as_posix() for file in found)
+        paths = (Path(top) / name for top, _, names in os.walk(path) for name in names)
+        relative = (file.relative_to(path).as_posix() for file in paths)
         # os.walk has the file system's order
         self.names = sorted(name for name in relative if _wanted(name))
 

@@ -104,8 +104,8 @@ class LabelledSource(OverPictures):
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class."""
-        found = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
-        return dict(zip(self.classes, found.tolist(), strict=True))
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
 def open_labelled(settings: PictureData, view: View) -> Splits[LabelledSource]:

@@ -61,8 +61,10 @@ def told(verb: str, where: str) -> Iterator[None]:
         raise
     except OSError as error:
         remedy = REMEDY.get(error.errno or 0, "see whether the store can be reached, then resume")
-        said = error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"could not {verb} {where}: {said}; {remedy}") from error
+        reason = (
+            error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
+        )
+        raise StoreError(f"could not {verb} {where}: {reason}; {remedy}") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -108,8 +110,8 @@ class LocalFiles:
         """Copies a file of this machine: its size in bytes and SHA-256."""
         digest, size = hashlib.sha256(), 0
         with self._temporary(path) as (temporary, target):
-            with open(source, "rb") as given, open(temporary, "xb") as file:
-                while chunk := given.read(CHUNK):
+            with open(source, "rb") as original, open(temporary, "xb") as file:
+                while chunk := original.read(CHUNK):
                     digest.update(chunk)
                     size += file.write(chunk)
                 file.flush()
@@ -206,8 +208,8 @@ class LocalFiles:
     def sweep(self, path: str) -> None:
         """Removes what a killed writer left half-written under a folder."""
         with told("clean", self._name(path)):
-            for left in (self.folder / path).rglob(TEMPORARY + "*"):
-                left.unlink(missing_ok=True)
+            for partial in (self.folder / path).rglob(TEMPORARY + "*"):
+                partial.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
         with told("measure", self.root):

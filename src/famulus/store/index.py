@@ -24,8 +24,8 @@ COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters",
 
 def cache_folder() -> Path:
     """FAMULUS_CACHE, else `famulus` in XDG_CACHE_HOME or ~/.cache."""
-    if given := os.environ.get("FAMULUS_CACHE"):
-        return Path(given).expanduser()
+    if folder := os.environ.get("FAMULUS_CACHE"):
+        return Path(folder).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "famulus"
 
@@ -57,7 +57,7 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
 def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> list[dict[str, Any]]:
     query = "SELECT path, stamp, row FROM runs WHERE experiment = ?"
     known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
-    found, fresh, present = [], [], set()
+    rows, fresh, present = [], [], set()
     for folder, stamp in home.files.stamps(name).items():
         match = layout.RUN_FOLDER.fullmatch(folder)
         if match is None:
@@ -66,16 +66,16 @@ def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> lis
         present.add(path)
         # what is written later (a note, a reopening) changes the folder's time
         if path in known and known[path][0] == stamp:
-            found.append(json.loads(known[path][1]))
+            rows.append(json.loads(known[path][1]))
             continue
         row = summary(Run(home, name, match["slug"], match["id"]))
-        found.append(row)
+        rows.append(row)
         # A failed run without done.json may still be resumed, so it is read each time.
         if row["status"] in ("finished", "failed") and row["finished"]:
             fresh.append((path, name, stamp, json.dumps(row)))
     database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
     database.executemany("DELETE FROM runs WHERE path = ?", [(p,) for p in set(known) - present])
-    return found
+    return rows
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -115,24 +115,24 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
     names = files.list(layout.segments(run.path, n))
     # by number: as text 10 comes before 9
     ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
-    found: dict[str, Any] = {}
+    newest: dict[str, Any] = {}
     # A few hold a log and mostly a validation, and `status` must stay quick.
     for k in ks[:3]:
         for event in reversed(list(lines.decode(files.read(layout.segment(run.path, n, k))))):
             if event["kind"] in ("train", "val"):
-                found.setdefault("step", event.get("step"))
-                found.setdefault("inputs", event.get("inputs"))
-                found.setdefault("seconds", event.get("s"))
+                newest.setdefault("step", event.get("step"))
+                newest.setdefault("inputs", event.get("inputs"))
+                newest.setdefault("seconds", event.get("s"))
             if event["kind"] == "train":
-                found.setdefault("rate", event.get("rate"))
-                found.setdefault("wait", event.get("wait"))
+                newest.setdefault("rate", event.get("rate"))
+                newest.setdefault("wait", event.get("wait"))
             if event["kind"] == "val":
                 values = event.get("values") or {}
-                found.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
-        if "scores" in found and "rate" in found:
+                newest.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
+        if "scores" in newest and "rate" in newest:
             break
     beat = records.read(files, layout.beat(run.path, n)) or {}
-    return found | ({"updated": beat["time"]} if beat.get("time") else {})
+    return newest | ({"updated": beat["time"]} if beat.get("time") else {})
 
 
 def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:

@@ -95,25 +95,25 @@ def source() -> dict[str, Any]:
 @cache
 def digest(package: Path) -> str:
     """SHA-256 over names and contents of a package's Python files, as this process found them."""
-    found = hashlib.sha256()
+    whole = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):  # rglob has the file system's order
         if not path.is_file():  # moved away while it was listed
             continue
         # Zeros keep neighbours apart: `ab` and `c` must not hash as `a` and `bc`.
-        found.update(path.relative_to(package).as_posix().encode() + b"\0")
-        found.update(path.read_bytes() + b"\0")
-    return found.hexdigest()
+        whole.update(path.relative_to(package).as_posix().encode() + b"\0")
+        whole.update(path.read_bytes() + b"\0")
+    return whole.hexdigest()
 
 
 def packages() -> dict[str, str]:
     """Versions of those core packages that are installed."""
-    found = {}
+    versions = {}
     for name in CORE:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine() -> dict[str, Any]:

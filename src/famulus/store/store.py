@@ -67,16 +67,16 @@ class Store:
 
     def experiments(self) -> list[str]:
         """Names, sorted; an experiment's name may hold slashes."""
-        found: list[str] = []
+        names: list[str] = []
         todo = [name for name in self.files.folders("") if name != layout.LAB]
         while todo:
             path = todo.pop()
             inner = self.files.folders(path)
             runs = {name for name in inner if layout.RUN_FOLDER.fullmatch(name)}
             if runs or self.files.exists(f"{path}/cells.json"):
-                found.append(path)
+                names.append(path)
             todo += [f"{path}/{name}" for name in inner if name not in runs]
-        return sorted(found)
+        return sorted(names)
 
     def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
         """Stores the file as written and its planned cells; what was resolved stays."""

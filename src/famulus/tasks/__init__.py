@@ -48,13 +48,13 @@ def faults() -> list[str]:
     They exist to be diagnosed. `famulus cases` allows them by itself; elsewhere one is allowed as
     any module is: `famulus run experiments/cases/X.yaml --allow-module MODULE`.
     """
-    found = []
+    modules = []
     for wing in _wings():
         folder = f"{wing}.faults"
         if importlib.util.find_spec(folder):
             inside = pkgutil.iter_modules(importlib.import_module(folder).__path__)
-            found += sorted(f"{folder}.{m.name}" for m in inside)
-    return found
+            modules += sorted(f"{folder}.{m.name}" for m in inside)
+    return modules
 
 
 def name_of(module: str) -> str:
@@ -97,12 +97,12 @@ def _class_in(module: str) -> "type[Task]":
     from famulus.tasks.base import Task
 
     try:
-        found = importlib.import_module(module)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--allow-module {module}: {error}") from error
     classes = [
         value
-        for value in vars(found).values()
+        for value in vars(loaded).values()
         # an imported base class is no task of this file
         if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module
     ]

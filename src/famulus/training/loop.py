@@ -122,8 +122,8 @@ class Loop:
     def feeder(self) -> Feeder:
         """Training batches from the position on."""
         training, start = self.training, self.progress.inputs
-        given = self.train_source, training.batch, training.seed, self.device
-        return Feeder(*given, start, training.workers)
+        stream = self.train_source, training.batch, training.seed, self.device
+        return Feeder(*stream, start, training.workers)
 
     def start(self, feeder: Feeder) -> None:
         """Before the first of `steps`."""
@@ -251,8 +251,8 @@ class Loop:
         self._emit("train", s=at.seconds, **event)
         for probe in self.probe.take():
             self.attempt.emit(probe)
-        left = (self.calendar.budget - at.inputs) / rate if rate else 0.0
-        self.watch(Status(at, self.calendar.budget, values, rate, wait, left, watts))
+        left_s = (self.calendar.budget - at.inputs) / rate if rate else 0.0
+        self.watch(Status(at, self.calendar.budget, values, rate, wait, left_s, watts))
         alarm = inspect(self.training, at, values)
         if alarm:
             self._emit("mark", what=alarm.cause, text=alarm.text)

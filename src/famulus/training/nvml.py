@@ -100,8 +100,8 @@ def find(nvml: Any, index: int, uuid: str | None, environ: Mapping[str, str]) ->
         return nvml.nvmlDeviceGetHandleByIndex(int(name)) if agree else None
     handles = [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(count)]
     # The beginning of a UUID may stand there. A MIG device's is found nowhere here.
-    found = [h for h in handles if name and _text(nvml.nvmlDeviceGetUUID(h)).startswith(name)]
-    return found[0] if len(found) == 1 else None
+    matching = [h for h in handles if name and _text(nvml.nvmlDeviceGetUUID(h)).startswith(name)]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _uuid(device: torch.device) -> str | None:

@@ -87,5 +87,5 @@ class Calendar:
             # by the number of the step, not counted from here: a resumed run meets the same ones
             return max(1, min(rest, every.steps - at.step % every.steps))
         period = every.in_inputs(self.per_step, self.samples)
-        left = (at.inputs // period + 1) * period - at.inputs
-        return max(1, min(rest, math.ceil(left / self.per_step)))
+        rest_of_period = (at.inputs // period + 1) * period - at.inputs
+        return max(1, min(rest, math.ceil(rest_of_period / self.per_step)))

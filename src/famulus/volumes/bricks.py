@@ -116,12 +116,12 @@ class Bricks:
         if not path.exists():
             raise DataError(f"{path}: missing, and {HEADER} has its checksum: convert again")
         try:
-            found = np.load(path, allow_pickle=False)
+            array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
-            found = None
-        if found is None or zlib.crc32(np.ascontiguousarray(found).data) != crc:
+            array = None
+        if array is None or zlib.crc32(np.ascontiguousarray(array).data) != crc:
             raise DataError(f"{path}: damaged or replaced (its checksum differs): convert again")
-        return found
+        return array
 
 
 def empty_cubes(count: int, size: Sizes, dtype: np.dtype) -> np.ndarray:

@@ -123,12 +123,12 @@ def sidecar(path: Path) -> dict[str, Any]:
     try:
         if beside.stat().st_size > 1 << 20:
             raise ValueError("larger than 1 MB")
-        found = json.loads(beside.read_text("utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(beside.read_text("utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("not an object")
     except ValueError as error:
         raise DataError(f"{beside}: not a readable JSON sidecar ({_first(error)})") from None
-    return found
+    return content
 
 
 def may_be_written(path: Path, inputs: Iterable[Any] = ()) -> None:

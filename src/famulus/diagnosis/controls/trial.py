@@ -63,12 +63,12 @@ def call(model: nn.Module, inputs: Any) -> Tensor:
 
 def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
-    found = copy.deepcopy(model)
+    twin = copy.deepcopy(model)
     # A copy takes the hooks along, and a monitor's would record these steps as the run's.
-    for module in found.modules():
+    for module in twin.modules():
         for kind in ("forward", "forward_pre", "backward", "backward_pre"):
             getattr(module, f"_{kind}_hooks").clear()
-    return found
+    return twin
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,14 @@ def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
 def with_relu(model: nn.Module) -> bool:
     """Replaces squashing activations but the last module; whether there were any."""
     leaves = [m for m in model.modules() if not any(True for _ in m.children())]
-    found = False
+    replaced = False
     for parent in model.modules():
         for name, child in parent.named_children():
             # the last one may be what the loss expects
             if isinstance(child, BENT) and child is not leaves[-1]:
                 setattr(parent, name, nn.ReLU())
-                found = True
-    return found
+                replaced = True
+    return replaced
 
 
 def redraw(model: nn.Module) -> None:
@@ -198,11 +198,11 @@ def unusual_start(subject: Subject) -> bool:
     other = bare(subject.model)
     redraw(other)
     for name, parameter in other.named_parameters():
-        given, drawn = subject.start.get(name), parameter.detach()
-        if given is None or drawn.dim() < 2:
+        stored, drawn = subject.start.get(name), parameter.detach()
+        if stored is None or drawn.dim() < 2:
             continue
-        sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
-        alike = float(given.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
+        sizes = [float(w.double().square().mean().sqrt()) for w in (stored, drawn)]
+        alike = float(stored.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
         if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
             return True
     return False

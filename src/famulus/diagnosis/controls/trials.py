@@ -191,8 +191,8 @@ class _Search:
             ("vanishing-gradient", replace(whole, relu=False)),
         ):
             if without != whole:
-                left = self.left(f"all but {cause}", without)
-                if left.left > self.limit:
+                remaining = self.left(f"all but {cause}", without)
+                if remaining.left > self.limit:
                     found.append(self.way(cause, each[best]))
         if every != Change() and self.left("all, own rate", every).left > self.limit:
             own = [w for w in self.rates(every) if self.helps(w)]

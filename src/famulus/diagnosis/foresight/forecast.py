@@ -226,8 +226,8 @@ def _follows(d: np.ndarray, y: np.ndarray, pace: float) -> float:
     if len(y) < 2 or not x.any():
         return 1.0
     slope = float(x @ y / (x @ x))
-    left = y - y.mean() - slope * x
-    scatter = math.sqrt(float(left @ left) / (len(y) - 2)) if len(y) > 2 else STILL
+    residual = y - y.mean() - slope * x
+    scatter = math.sqrt(float(residual @ residual) / (len(y) - 2)) if len(y) > 2 else STILL
     error = scatter / math.sqrt(x @ x)
     return min(1.0, max(0.0, 2 * (error - slope) / max(pace, SLOW)))
 

@@ -89,10 +89,10 @@ def common_samples(runs: Sequence[LayerHistory]) -> list[int]:
 
 def much(values: Iterable[float | None], share: bool) -> str:
     """How far values lie apart, where that is much: 'x 31', '0.02 to 0.5'; else ''."""
-    found = [v for v in values if v is not None and np.isfinite(v)]
-    if len(found) < 2:
+    known = [v for v in values if v is not None and np.isfinite(v)]
+    if len(known) < 2:
         return ""
-    low, high = min(found), max(found)
+    low, high = min(known), max(known)
     if share:
         return f"{low:.2g} to {high:.2g}" if high - low >= SHARE else ""
     if low <= 0:

@@ -87,8 +87,8 @@ def train_series(record: Record, score: str) -> Series | None:
     """The training value that belongs to a score: train/<same name>, for a loss train/total."""
     name = score.removeprefix("val/")
     total = record.series.get("train/total") if name == "loss" else None
-    found = total or record.series.get(f"train/{name}")
-    return found if found is not None and len(found) else None
+    series = total or record.series.get(f"train/{name}")
+    return series if series is not None and len(series) else None
 
 
 def figure_of(
@@ -138,7 +138,7 @@ def decimated(series: Series, kind: str, n: int) -> Series:
 def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
     """A run's marks; a mark without a time of its own gets that of the nearest point."""
     base = next((s for s in record.series.values() if len(s)), None)
-    found = []
+    marks = []
     for mark in record.marks:
         step, inputs = float(mark.get("step") or 0), mark.get("inputs")
         if base is None or step <= 0:
@@ -147,8 +147,8 @@ def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
         inputs = float(base.inputs[near] if inputs is None else inputs)
         text = str(mark.get("text") or mark.get("what") or "")
         at = (inputs, step, float(base.seconds[near]))
-        found.append(Mark(panel, group, colour, at, text))
-    return found
+        marks.append(Mark(panel, group, colour, at, text))
+    return marks
 
 
 def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
@@ -178,12 +178,12 @@ def ticks(low: float, high: float, log: bool) -> list[float]:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         # the coarsest that gives three: decades if there are enough
         for steps in ((1,), (1, 3), (1, 2, 5)):
-            found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-            found = [t for t in found if low <= t <= high]
-            if len(found) >= 3:
-                return found[:: max(1, len(found) // 5)]
-        if len(found) == 2:
-            return found
+            values = [m * 10.0**e for e in range(first, last + 1) for m in steps]
+            values = [t for t in values if low <= t <= high]
+            if len(values) >= 3:
+                return values[:: max(1, len(values) // 5)]
+        if len(values) == 2:
+            return values
     raw = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(raw))
     unit = next(size * m for m in (1, 2, 5, 10) if raw <= size * m)

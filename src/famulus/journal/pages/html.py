@@ -28,7 +28,7 @@ def _asset(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS),
         # names and notes come from files that anyone may have written
         autoescape=True,
@@ -37,8 +37,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.tests["strong"] = lambda part: isinstance(part, Strong)
-    return made
+    environment.tests["strong"] = lambda part: isinstance(part, Strong)
+    return environment
 
 
 def _hash(text: str) -> str:

@@ -56,8 +56,8 @@ class Picked(Source):
         entries = read_index(self.index) if self.index else [Entry(n, name_tags(n)) for n in names]
         kept = kept_names(names, entries, self.how, self._size)
         if not kept:
-            seen = sorted(set().union(*(e.tags for e in entries))) if entries else []
-            some = ", ".join(seen[:12]) + (", ..." if len(seen) > 12 else "")
+            tags = sorted(set().union(*(e.tags for e in entries))) if entries else []
+            some = ", ".join(tags[:12]) + (", ..." if len(tags) > 12 else "")
             raise DataError(
                 f"{self.source.part.label}: the filter leaves none of {len(names)} pictures: "
                 f"include {sorted(self.how.include)}, exclude {sorted(self.how.exclude)}, "

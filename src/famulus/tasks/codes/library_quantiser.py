@@ -85,9 +85,9 @@ class LibraryQuantiser(Quantiser):
         training = self.inner.training
         with torch.no_grad():
             # eval: what lies in the padding must not move a codebook
-            found = self._coded(self.inner.eval(), z_GND[:, ~real_N])
+            padding = self._coded(self.inner.eval(), z_GND[:, ~real_N])
         self.inner.train(training)
-        out_GND[:, ~real_N], codes_GN[:, ~real_N] = found[:2]
+        out_GND[:, ~real_N], codes_GN[:, ~real_N] = padding[:2]
         return out_GND, codes_GN, loss
 
     def _coded(self, inner: nn.Module, z_GND: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -75,11 +75,11 @@ class Prior(Task):
             if "codes" in self.parents:
                 self._splits = self._encoded(self.parents["codes"])
             else:
-                found = data.picked()
+                pictures = data.picked()
                 drawn = data.binarise == "stochastic"
                 self._splits = Splits(
-                    Levels(found.train, data.levels, drawn),
-                    Levels(found.validation, data.levels, drawn),
+                    Levels(pictures.train, data.levels, drawn),
+                    Levels(pictures.validation, data.levels, drawn),
                 )
         return self._splits
 
@@ -196,8 +196,8 @@ class Prior(Task):
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """Flips of codes, and what a sampling will cost."""
         try:
-            seen = self_test(model)
-            text = f"flips of a code at 3 places moved {seen} predictions, none that it must not"
+            moved = self_test(model)
+            text = f"flips of a code at 3 places moved {moved} predictions, none that it must not"
             yield SelfTest("causality", True, text)
         except ValueError as error:
             yield SelfTest("causality", False, str(error), cause_of(error))

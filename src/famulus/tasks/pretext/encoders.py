@@ -239,14 +239,14 @@ def load_by_name(encoder: nn.Module, weights: Mapping[str, Tensor], prefix: str 
     best: dict[str, Tensor] = {}
     # by trial: names before the encoder's own depend on who saved it
     for start in (prefix,) if prefix else PREFIXES:
-        found = {
+        fitting = {
             name[len(start) :]: value
             for name, value in weights.items()
             if name.startswith(start)
             and name[len(start) :] in own
             and own[name[len(start) :]].shape == value.shape
         }
-        best, prefix = (found, start) if len(found) > len(best) else (best, prefix)
+        best, prefix = (fitting, start) if len(fitting) > len(best) else (best, prefix)
     if not best:
         shown = ", ".join(sorted(weights)[:3])
         mine = ", ".join(sorted(own)[:3])

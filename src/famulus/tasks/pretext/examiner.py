@@ -80,14 +80,14 @@ class Examiner:
         if order != "random" and order not in ORDERS:
             raise ValueError(f"expected one of {', '.join(ORDERS)} or random, received {order!r}")
         heap = {"most": "top", "least": "low"}.get(order.split()[0], "any")
-        found = []
+        answers = []
         for (t, s), kept in self._heaps[heap].items():
             if true not in (None, t) or said not in (None, s):
                 continue
             if (order.endswith("wrong") and t == s) or (order.endswith("right") and t != s):
                 continue
-            found += kept
-        return [answer for _, answer in sorted(found, reverse=True)[: min(count, self.keep)]]
+            answers += kept
+        return [answer for _, answer in sorted(answers, reverse=True)[: min(count, self.keep)]]
 
     @property
     def seen(self) -> int:

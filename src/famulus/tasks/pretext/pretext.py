@@ -342,11 +342,11 @@ class Pretext(Task):
         if "sources" in fixed:
             for n in range(fixed["sources"].shape[1]):
                 rows[f"source {n + 1}"] = strip(fixed["sources"][:, n])
-        told = [
+        lines = [
             f"{i + 1}: {'right' if good else 'WRONG'}, {self._words(logits, fixed, i)}"
             for i, good in enumerate(right)
         ]
-        pictures = {"questions": Picture(rows, "; ".join(told))}
+        pictures = {"questions": Picture(rows, "; ".join(lines))}
         if worst := self._worst(model):
             pictures["mistakes"] = worst
         return pictures
@@ -354,8 +354,8 @@ class Pretext(Task):
     def _words(self, logits: Tensor, batch: Batch, i: int) -> str:
         kind = self.config.data.pretext
         if kind in SLOTTED:
-            said = ", ".join(f"{v:.2f}" for v in self._activated(logits)[i].tolist())
-            return f"said {said}; is " + ", ".join(
+            answer = ", ".join(f"{v:.2f}" for v in self._activated(logits)[i].tolist())
+            return f"said {answer}; is " + ", ".join(
                 f"{v:.2g}" for v in self._target(batch)[i].tolist()
             )
         if kind == "contrastive":
@@ -369,7 +369,7 @@ class Pretext(Task):
         source = self.data().validation
         device = next(model.parameters()).device
         count = min(len(source), CONTROLLED)
-        found: list[tuple[float, int]] = []
+        errors: list[tuple[float, int]] = []
         for chosen in np.array_split(np.arange(count), max(1, count // 128)):
             batch = self._batch(source, chosen, device)
             logits = self._answer(model, batch)
@@ -377,8 +377,8 @@ class Pretext(Task):
                 error = (self._activated(logits) - self._target(batch)).abs().mean(1)
             else:
                 error = nn.functional.cross_entropy(logits, batch["target"], reduction="none")
-            found += zip(error.tolist(), chosen.tolist(), strict=True)
-        worst = sorted(found, key=lambda pair: -pair[0])[:shown]
+            errors += zip(error.tolist(), chosen.tolist(), strict=True)
+        worst = sorted(errors, key=lambda pair: -pair[0])[:shown]
         index = np.array([i for _, i in worst])
         batch = self._batch(source, index, device)
         rows = {"question": strip(batch["image"])}

@@ -91,11 +91,11 @@ def leave_one_out(features_BD: Tensor, label_B: Tensor, classes: int, k: int = 2
 def health(features_BD: Tensor, label_B: Tensor | None, classes: int) -> dict[str, float]:
     """`feature_rank`, `feature_std`, `feature_cosine`, and with labels `knn`; what is no number is
     left out."""
-    found = {
+    values = {
         "feature_rank": feature_rank(features_BD),
         "feature_std": feature_std(features_BD),
         "feature_cosine": cosine_of_others(features_BD),
     }
     if label_B is not None:
-        found["knn"] = leave_one_out(features_BD, label_B, classes)
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+        values["knn"] = leave_one_out(features_BD, label_B, classes)
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -83,9 +83,9 @@ class PretextSource(OverPictures):
         # on the device: bytes are a quarter of float32 on their way
         pictures = batch.pop("pictures").to(torch.float32) / 255
         # small, and drawn on the CPU: one of them needs scipy
-        made = self.question.compose(pictures, batch.pop("draw").cpu())
-        batch |= {"image": made.image, "target": made.target}
-        extra = {"sources": made.sources, "weights": made.weights, "box": made.box}
+        question = self.question.compose(pictures, batch.pop("draw").cpu())
+        batch |= {"image": question.image, "target": question.target}
+        extra = {"sources": question.sources, "weights": question.weights, "box": question.box}
         return batch | {name: value for name, value in extra.items() if value is not None}
 
 
@@ -119,11 +119,11 @@ def find_twins(images: np.ndarray) -> list[tuple[int, int]]:
         pattern = flat.square().mean(1, keepdim=True).sqrt() > FLAT
         rows.append(normalize(flat, dim=1) * pattern)
     row = torch.cat(rows)
-    found: dict[int, int] = {}
+    earlier_of: dict[int, int] = {}
     for start in range(0, len(row), 2048):
         later, earlier = torch.nonzero(row[start : start + 2048] @ row.T > ALIKE, as_tuple=True)
         for b, a in zip((later + start).tolist(), earlier.tolist(), strict=True):
             # each pair is met twice, and each picture with itself
-            if a < b and b not in found:
-                found[b] = a
-    return [(a, b) for b, a in sorted(found.items())]
+            if a < b and b not in earlier_of:
+                earlier_of[b] = a
+    return [(a, b) for b, a in sorted(earlier_of.items())]

@@ -240,16 +240,16 @@ class Transfer(Task):
         return pictures | {"confusion": Picture({"share of the row": table}, caption)}
 
     def _shown(self, examiner: Examiner, order: str, most: int = 12) -> Picture | None:
-        found = examiner.select(order, most)
-        if not found:
+        answers = examiner.select(order, most)
+        if not answers:
             return None
         source = self.data().validation
-        index = np.array([answer.id for answer in found])
+        index = np.array([answer.id for answer in answers])
         images = source.gather(index, validation_seeds(index))["image"]
         words = "; ".join(
             f"{source.names[a.id]}: {self.classes[a.true]} answered {self.classes[a.said]}"
             f" ({a.sure:.2f})"
-            for a in found
+            for a in answers
         )
         return Picture({order: strip(images.float() / 255)}, words)
 
@@ -277,13 +277,13 @@ class Transfer(Task):
 
 def _encoder_of(parent: Parent) -> EncoderSettings:
     """Its own, or through earlier transfers the first's, as its weights' names show."""
-    found = parent.config.get("model", {}).get("encoder")
-    if found is None:
+    settings = parent.config.get("model", {}).get("encoder")
+    if settings is None:
         raise ConfigError(
             f"pretext: run {parent.run} took its encoder from another run: name that run, or set"
             " model.encoder there"
         )
-    return EncoderSettings.model_validate(found)
+    return EncoderSettings.model_validate(settings)
 
 
 def _load(encoder: Encoder, parent: Parent) -> None:

@@ -66,14 +66,16 @@ def _records(
 ) -> Splits:
     if not folder.is_dir():
         raise DataError(f"data.name {folder}: expected shapes, {ATLAS} or a folder of .npz records")
-    found = open_records(folder, voxel_mm, seed)
-    if found.count < train + validation:
+    records = open_records(folder, voxel_mm, seed)
+    if records.count < train + validation:
         raise DataError(
-            f"data.name {folder}: {found.count} records are fewer than data.train + "
+            f"data.name {folder}: {records.count} records are fewer than data.train + "
             f"data.validation = {train + validation}"
         )
-    identity = f"records-{found.digest}-{voxel_mm:g}"
+    identity = f"records-{records.digest}-{voxel_mm:g}"
     # Held-out maps from the far end: more maps to train on must not move them.
-    cut = found.count - validation
-    rows = (list(range(train)), list(range(cut, found.count)))
-    return Splits(*(VolumeSource(found.make, r, acquisition, identity) for r in rows), found.notes)
+    cut = records.count - validation
+    rows = (list(range(train)), list(range(cut, records.count)))
+    return Splits(
+        *(VolumeSource(records.make, r, acquisition, identity) for r in rows), records.notes
+    )

@@ -147,8 +147,8 @@ class _Adjoint:
         """`count` places of the shapes of `like`, made once: a heap that many tensors of two sizes
         come from and go back to would grow to several times of what is held."""
         if name not in self.rooms:
-            made = (None if t is None else t.new_empty((count, *t.shape)) for t in like)
-            self.rooms[name] = tuple(made)
+            rooms = (None if t is None else t.new_empty((count, *t.shape)) for t in like)
+            self.rooms[name] = tuple(rooms)
         return self.rooms[name]
 
     def step(self, k: int, r: Tensor, v: Tensor | None) -> None:

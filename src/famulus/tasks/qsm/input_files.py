@@ -103,24 +103,24 @@ def read_echoes(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, nifti
     phases = sorted(Path(folder).glob("*part-phase*.nii*"))
     if not phases:
         raise DataError(f"{folder}: expected files named *part-phase*.nii.gz, found none")
-    found = []
+    echoes = []
     for path in phases:
         beside = path.with_name(path.name.replace("part-phase", "part-mag"))
         about = nifti.sidecar(path)
         te_s = _number({}, about, "echo_time", "EchoTime", "seconds", path, SECONDS)
         if about.get("Units", "rad") != "rad":
             raise DataError(f"{path}: expected Units rad in its sidecar, received {about['Units']}")
-        found.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
+        echoes.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
     # By time and not by name: echo-10 would stand before echo-2.
-    found.sort(key=lambda row: row[0])
-    first = found[0][1]
-    for _, phase, magnitude in found:
+    echoes.sort(key=lambda row: row[0])
+    first = echoes[0][1]
+    for _, phase, magnitude in echoes:
         nifti.same_grid(first, phase, "phase")
         nifti.same_grid(first, magnitude, "magnitude")
         _finite(phase.values, phase.path, "phase")
         _finite(magnitude.values, magnitude.path, "magnitude")
-    phase, magnitude = (np.stack([row[i].values for row in found]) for i in (1, 2))
-    return phase, magnitude, np.array([row[0] for row in found]), first
+    phase, magnitude = (np.stack([row[i].values for row in echoes]) for i in (1, 2))
+    return phase, magnitude, np.array([row[0] for row in echoes]), first
 
 
 def field_of(folder: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.Volume, dict]:

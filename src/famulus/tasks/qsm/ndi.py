@@ -191,8 +191,8 @@ class Grid:
     def kernels(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """(d, |k| cycles per mm) ZH."""
         if device not in self._kept:
-            made = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
-            self._kept[device] = tuple(v.to(device) for v in made)
+            kernels = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
+            self._kept[device] = tuple(v.to(device) for v in kernels)
         return self._kept[device]
 
     def noise_ratio(self, phase_BZYX: Tensor) -> Tensor:
@@ -214,11 +214,11 @@ class Grid:
         d, _ = self.kernels(phase_BZYX.device)
         phase = padded(phase_BZYX, self.sizes)
         weight = None if weight_BZYX is None else padded(weight_BZYX, self.sizes)
-        made: list[Tensor] = []
+        maps: list[Tensor] = []
         for before, count in pairwise((0, *counts)):
             taus = torch.full((count - before,), tau, device=phase.device)
-            made.append(descend(phase, d, taus, None, weight, made[-1] if made else None))
-        return [cropped(chi, self.shape) for chi in made]
+            maps.append(descend(phase, d, taus, None, weight, maps[-1] if maps else None))
+        return [cropped(chi, self.shape) for chi in maps]
 
 
 def referenced(chi_BZYX: Tensor, mask_BZYX: Tensor) -> Tensor:

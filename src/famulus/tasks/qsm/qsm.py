@@ -183,8 +183,8 @@ class Qsm(Task):
         quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
         sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
         parts = (sample[n] for n in ("phase", "chi", "mask"))
-        for told in verdicts(operator, v.shape, v.geometry, *parts):
-            yield SelfTest(*told)
+        for verdict in verdicts(operator, v.shape, v.geometry, *parts):
+            yield SelfTest(*verdict)
 
     # -- what nothing learned scores -----------------------------------------------------------
 
@@ -219,9 +219,9 @@ class Qsm(Task):
         """Maps ZYX ppm of the first sample by methods that have learned nothing."""
         phase, mask, rho = batch["phase"][:1], batch["mask"][:1], float(batch["rho"][0])
         weight = None if self.config.data.weights == "none" else batch["weight"][:1]
-        made = baselines.maps(phase, weight, rho, self._grid)
+        maps = baselines.maps(phase, weight, rho, self._grid)
         q = self._rad_per_ppm
-        return {n: _array(referenced(m / q, mask)[0]) for n, m in made.items()}
+        return {n: _array(referenced(m / q, mask)[0]) for n, m in maps.items()}
 
     def _floors_of_filters(self, held_out: SpectrumSource) -> dict[str, Floor]:
         batch = held_out.gather(np.arange(len(held_out)), np.zeros(len(held_out), np.uint64))
@@ -293,9 +293,9 @@ class Qsm(Task):
             raise ConfigError(f"--method: {suggestion(method, METHODS)}")
         if method == "field":
             return field_file(inputs, out, options)
-        given = dict(options)
+        rest = dict(options)
         # taken out: what is left must be options of the scan
-        own = {n: positive(n, given.pop(n)) for n in baselines.PARAMETERS[method] if n in given}
+        own = {n: positive(n, rest.pop(n)) for n in baselines.PARAMETERS[method] if n in rest}
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
             grid = Grid(found.phase_rad.shape, found.geometry)
@@ -303,9 +303,9 @@ class Qsm(Task):
 
         # sin and cos understand a wrap, a division in k-space does not
         linear = method != "ndi"
-        use = "none" if linear else "magnitude" if "magnitude" in given else "mask"
+        use = "none" if linear else "magnitude" if "magnitude" in rest else "mask"
         try:
-            invert_file(run, inputs, out, given, use, linear=linear)
+            invert_file(run, inputs, out, rest, use, linear=linear)
         except ValueError as error:
             raise ConfigError(f"--method {method}: {error}") from None
 

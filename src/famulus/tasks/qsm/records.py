@@ -106,7 +106,7 @@ def _look(path: Path) -> tuple[int, ...]:
     """Sizes from the headers alone."""
     # a file may claim any size: it is refused before memory is taken for it
     with zipfile.ZipFile(path) as archive:
-        found = []
+        shapes = []
         for key in KEYS:
             with archive.open(f"{key}.npy") as file:
                 version = np.lib.format.read_magic(file)
@@ -118,10 +118,10 @@ def _look(path: Path) -> tuple[int, ...]:
                 raise ValueError(f"{key}: expected numbers, received {kind}")
             if len(shape) != 3 or min(shape) < 1 or np.prod(shape, dtype=float) > LIMIT_VOXELS:
                 raise ValueError(f"{key}: impossible size {shape}")
-            found.append(shape)
-    if found[0] != found[1]:
-        raise ValueError(f"field of {found[0]} and map of {found[1]} voxels")
-    return found[0]
+            shapes.append(shape)
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"field of {shapes[0]} and map of {shapes[1]} voxels")
+    return shapes[0]
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -138,5 +138,5 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _follows(field: np.ndarray, chi: np.ndarray, geometry: Geometry) -> float:
     """Correlation of a field with the dipole field of a map."""
-    made = dipole_field(torch.from_numpy(chi)[None], geometry)[0].numpy()
-    return float(np.corrcoef(made.ravel(), field.ravel())[0, 1])
+    expected = dipole_field(torch.from_numpy(chi)[None], geometry)[0].numpy()
+    return float(np.corrcoef(expected.ravel(), field.ravel())[0, 1])

@@ -81,8 +81,8 @@ def at_threshold(
 ) -> float:
     """F-beta of score >= threshold."""
     weight_N = torch.ones_like(score_N, dtype=torch.float64) if weight_N is None else weight_N
-    found, target_N = (score_N >= threshold).double() * weight_N, target_N.double()
-    hits, all_ = (found * target_N).sum(), found.sum()
+    positive_N, target_N = (score_N >= threshold).double() * weight_N, target_N.double()
+    hits, all_ = (positive_N * target_N).sum(), positive_N.sum()
     return float(f_beta(hits, all_ - hits, (weight_N * target_N).sum(), beta))
 
 
@@ -108,10 +108,10 @@ def cross_fitted(
         # F-beta at a map's own best threshold would rise with noise: the threshold was fitted to it
         threshold, _ = best_threshold(curve(score_N[other], target_N[other]), beta)
         chosen.append(threshold)
-        found = score_N[judged] >= threshold
+        positive_N = score_N[judged] >= threshold
         truth = target_N[judged].bool()
-        hits = hits + (found & truth).sum()
-        false = false + (found & ~truth).sum()
+        hits = hits + (positive_N & truth).sum()
+        false = false + (positive_N & ~truth).sum()
         positives = positives + truth.sum()
     # a sum of both halves' counts, not a mean of two F-betas: a half with little ink says little
     return float(f_beta(hits, false, positives, beta)), sum(chosen) / 2

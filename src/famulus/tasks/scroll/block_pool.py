@@ -125,15 +125,15 @@ class BlockPool:
             with self._lock:
                 if key in self._held:
                     return self._held[key]
-            made = self._load(key)
+            block = self._load(key)
             # only now: a block that is half read is never seen
             with self._lock:
-                self._held[key] = made
+                self._held[key] = block
                 self._reading.pop(key, None)
                 self.read_blocks += 1
                 while len(self._held) > self.blocks.count + SPARE:
                     self._held.popitem(last=False)
-            return made
+            return block
 
     def _corner(self, block: _Block, seed: np.uint64) -> tuple[int, int, int]:
         # 53 bits are what a float64 holds: all 64 could round up to 1

@@ -40,8 +40,8 @@ class ScrollPhantom(Strict):
     crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
 
     def design(self, seed: int | None = None) -> PhantomDesign:
-        given = self.model_dump() | {"shape": tuple(self.shape)}
-        return PhantomDesign(**(given if seed is None else given | {"seed": seed}))
+        fields = self.model_dump() | {"shape": tuple(self.shape)}
+        return PhantomDesign(**(fields if seed is None else fields | {"seed": seed}))
 
 
 class ScrollBlocks(Strict):

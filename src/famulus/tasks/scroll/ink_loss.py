@@ -41,13 +41,13 @@ class Terms:
     def values(self, logits: Tensor, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Those with a weight, by name."""
         soft = segmentation.smoothed(target, self.smoothing)
-        made = {
+        losses = {
             "bce": lambda: segmentation.bce(logits, soft, weight),
             "dice": lambda: segmentation.dice(logits, target, weight),
             "focal": lambda: segmentation.focal(logits, soft, weight, self.gamma),
             "tversky": lambda: segmentation.tversky(logits, target, weight, self.alpha, self.beta),
         }
-        return {name: term() for name, term in made.items() if getattr(self, name)}
+        return {name: term() for name, term in losses.items() if getattr(self, name)}
 
     def total(self, values: dict[str, Tensor]) -> Tensor:
         """sum of weight x value."""
@@ -118,14 +118,14 @@ def auc_spread(logits: Tensor, target: Tensor, weight: Tensor, group_N: Tensor) 
     A group whose pixels lack one of both values has none; empty where fewer than two have one.
     spread / sqrt(groups) is the standard error of an AUC over all of them.
     """
-    found = []
+    aucs = []
     for group in group_N.unique():
         counted = (weight > 0.5) & (group_N == group)[:, None, None]
         hard = (target[counted] >= 0.5).to(torch.uint8)
         if 0 < int(hard.sum()) < hard.numel():
-            found.append(scores.auc(scores.curve(logits[counted].sigmoid(), hard)))
+            aucs.append(scores.auc(scores.curve(logits[counted].sigmoid(), hard)))
     # n - 1: fragments are few
-    return {"auc spread": float(np.std(found, ddof=1))} if len(found) > 1 else {}
+    return {"auc spread": float(np.std(aucs, ddof=1))} if len(aucs) > 1 else {}
 
 
 def constants(

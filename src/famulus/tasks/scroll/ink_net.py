@@ -84,16 +84,16 @@ class InkNet(nn.Module):
         Raises ValueError naming the first that differs, or if there is none.
         """
         own = dict(self.encoder.state_dict())
-        found = {k.removeprefix("encoder."): v for k, v in weights.items() if k[:8] == "encoder."}
+        theirs = {k.removeprefix("encoder."): v for k, v in weights.items() if k[:8] == "encoder."}
         for name, tensor in own.items():
-            if name not in found or found[name].shape != tensor.shape:
-                got = tuple(found[name].shape) if name in found else "nothing"
+            if name not in theirs or theirs[name].shape != tensor.shape:
+                got = tuple(theirs[name].shape) if name in theirs else "nothing"
                 raise ValueError(
                     f"encoder.{name}: expected shape {tuple(tensor.shape)}, received {got}: "
                     "give model.widths, stage, skip, norm and norm_at as in the pretrained run"
                 )
         # only its own names: a decoder's weights are left out, and nothing else may be missing
-        self.encoder.load_state_dict({name: found[name] for name in own})
+        self.encoder.load_state_dict({name: theirs[name] for name in own})
         return sorted(own)
 
 

@@ -173,17 +173,17 @@ def _layouts(
     ranks = [_ranks(plane[::step, ::step]) for plane in bare]
     # the face lies at a third of the depth; ink shows within some voxels of it
     near = np.abs(np.arange(len(bare)) - len(bare) * 0.33) <= 5
-    found = []
+    best = []
     for i in range(LAYOUTS):
         truth, labels = text_lines(mask, design.prevalence, design.letter, rng)
         inked, inside = truth[::step, ::step] > 0, mask[::step, ::step]
         rest = inside & ~inked
         by_depth = np.array([rank[inked].mean() - rank[rest].mean() for rank in ranks])  # AUC - .5
         worst = max((by_depth + INK_ADDS * near).max(), -by_depth.min() - INK_ADDS / 2)
-        found.append((float(worst), i, truth, labels))
+        best.append((float(worst), i, truth, labels))
         # only the best are kept: 64 pairs of maps of a large fragment fill memory
-        found = sorted(found, key=lambda one: one[:2])[:TRIED]
-    return [(truth, labels) for *_, truth, labels in found]
+        best = sorted(best, key=lambda one: one[:2])[:TRIED]
+    return [(truth, labels) for *_, truth, labels in best]
 
 
 def _peak(volume: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:

@@ -58,7 +58,7 @@ def surface(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
 def texture(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
     """Fibres in sheet coordinates, sd 1, float32: layers of half a sheet along x, y, x, ..."""
     deep, tall, wide = shape
-    made = np.empty(shape, np.float32)
+    fibres = np.empty(shape, np.float32)
     half = THICKNESS // 2
     for layer, begin in enumerate(range(0, deep, half)):
         end = min(begin + half, deep)
@@ -68,8 +68,8 @@ def texture(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
             block += np.sqrt(share) * smooth_noise(block.shape, (TEXTURE_Z, *sds), rng)
         line = bundles(wide if layer % 2 else tall, rng)
         block += 0.8 * (line[None, None, :] if layer % 2 else line[None, :, None])
-        made[begin:end] = block
-    return made
+        fibres[begin:end] = block
+    return fibres
 
 
 def bundles(length: int, rng: np.random.Generator) -> np.ndarray:

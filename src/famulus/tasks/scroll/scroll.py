@@ -211,8 +211,8 @@ class ScrollTask(Task):
         """Of the training loss in eval mode, all parameters in one vector; leaves no trace."""
         trained = [p for p in model.parameters() if p.requires_grad]
         total = self.loss(model, batch, Position(0, 0, 0, 0))["total"]
-        found = torch.autograd.grad(total, trained, allow_unused=True)
-        return torch.cat([g.flatten() for g in found if g is not None])
+        gradients = torch.autograd.grad(total, trained, allow_unused=True)
+        return torch.cat([g.flatten() for g in gradients if g is not None])
 
     def _noise_for(self, index_B: Tensor) -> Tensor:
         if self._noise is None or self._noise.device != index_B.device:

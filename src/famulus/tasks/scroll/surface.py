@@ -166,8 +166,8 @@ def _row(
         # to float32 there: the smaller type travels
         image = torch.from_numpy(voxels).to(device).to(torch.float32)
         image = ((image - scale.mean) / scale.sd).contiguous()[:, None]
-        made = flipped(predict, image, how.flips).float().cpu().numpy()
-        for (column, layer), part_PYX in zip(some, made, strict=True):
+        predictions = flipped(predict, image, how.flips).float().cpu().numpy()
+        for (column, layer), part_PYX in zip(some, predictions, strict=True):
             canvas.add(row, column, layer.weights_P11 * part_PYX, layer.first)
 
 

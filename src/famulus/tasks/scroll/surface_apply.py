@@ -66,11 +66,11 @@ class Use:
                 margin.needs_labels(self.fragment)
             return self, {}
         given = self.fragment, self.size, self.scale, self.predict, self.device, self.how.z
-        found = margin.by_distance(*given, deep=deep)
+        measured = margin.by_distance(*given, deep=deep)
         if not self.auto:
-            return self, found
-        how, why = margin.settled(self.how, found, self.size[1])
-        return replace(self, how=how), found | {"margin chosen": why}
+            return self, measured
+        how, why = margin.settled(self.how, measured, self.size[1])
+        return replace(self, how=how), measured | {"margin chosen": why}
 
     def run(self, predict: surface.Predict, out: Path, *, deep: bool) -> None:
         """Predicts all rows of windows, with a bar of progress."""
@@ -123,37 +123,46 @@ def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
         and 0 <= plane < len(fragment.labels)
     ):
         fragment = replace(fragment, labels=fragment.labels[plane])
-    use, found = replace(use, fragment=fragment).settled(deep=False)
+    use, measured = replace(use, fragment=fragment).settled(deep=False)
     use.run(lambda image: use.predict(image)[:, None], out, deep=False)
-    made = surface.finished(out, (1, *fragment.volume.shape[1:]))
+    prediction = surface.finished(out, (1, *fragment.volume.shape[1:]))
     # lossless: the map is read as numbers again
-    tifffile.imwrite(out / "prediction.tif", made[0], compression="zlib")
-    surface.png(made[0]).save(out / "prediction.png")
+    tifffile.imwrite(out / "prediction.tif", prediction[0], compression="zlib")
+    surface.png(prediction[0]).save(out / "prediction.png")
     grey = surface.middle_plane(fragment, plane)
-    surface.overlay(grey, made[0], fragment.mask).save(out / "overlay.png")
+    surface.overlay(grey, prediction[0], fragment.mask).save(out / "overlay.png")
     report = {"averaged": "probabilities", **vars(use.how), "plane": plane}
-    report |= seams(profiles(made), (1, use.how.stride, use.how.stride), use.period)
+    report |= seams(profiles(prediction), (1, use.how.stride, use.how.stride), use.period)
     if fragment.labels is not None:
-        report |= against_labels(fragment, made[0], threshold)
-    return _closed(out, report | found)
+        report |= against_labels(fragment, prediction[0], threshold)
+    return _closed(out, report | measured)
 
 
 def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
     """`prediction.tif` or `.npy`: the rebuilt voxels, ZYX, in the type and units of the input
     (the planes of one window if `how.z` says which); its middle plane as `prediction.png`.
     """
-    use, found = use.settled(deep=True)
+    use, measured = use.settled(deep=True)
     how, fragment, size = use.how, use.fragment, use.size
     use.run(use.predict, out, deep=True)
     deep = fragment.volume.shape[0] if how.z is None else size[0]
-    made = surface.finished(out, (deep, *fragment.volume.shape[1:]))
+    rebuilt_ZYX = surface.finished(out, (deep, *fragment.volume.shape[1:]))
     dtype = fragment.volume.dtype.newbyteorder("=")
-    _write(out / f"prediction.{kind}", _restored(made, use.scale, dtype), made.shape, dtype)
-    surface.png(0.5 + surface.SHOWN_SD * made[deep // 2]).save(out / "prediction.png")
+    _write(
+        out / f"prediction.{kind}",
+        _restored(rebuilt_ZYX, use.scale, dtype),
+        rebuilt_ZYX.shape,
+        dtype,
+    )
+    surface.png(0.5 + surface.SHOWN_SD * rebuilt_ZYX[deep // 2]).save(out / "prediction.png")
     strides = (min(how.stride, size[0]), how.stride, how.stride)
-    report = {"averaged": "values", **vars(how), **seams(profiles(made), strides, use.period)}
-    report |= rebuilt(fragment, made, use.scale, how.z or 0)
-    return _closed(out, report | found)
+    report = {
+        "averaged": "values",
+        **vars(how),
+        **seams(profiles(rebuilt_ZYX), strides, use.period),
+    }
+    report |= rebuilt(fragment, rebuilt_ZYX, use.scale, how.z or 0)
+    return _closed(out, report | measured)
 
 
 def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:

@@ -88,7 +88,7 @@ def rebuilt(fragment: Fragment, made_PYX: np.ndarray, scale: Scale, z: int) -> d
 
 def against_labels(fragment: Fragment, made_YX: np.ndarray, threshold: float) -> dict[str, Any]:
     """Scores inside the mask against the labels and, where it is known, against the truth."""
-    found = {}
+    report = {}
     p = torch.from_numpy(np.asarray(made_YX)[fragment.mask])
     for name, side in (("labels", fragment.labels), ("truth", fragment.truth)):
         # one class alone has no AUC
@@ -96,7 +96,7 @@ def against_labels(fragment: Fragment, made_YX: np.ndarray, threshold: float) ->
             continue
         target = torch.from_numpy(side[fragment.mask])
         curve = scores.curve(p, target)
-        found[name] = {
+        report[name] = {
             "auc": scores.auc(curve),
             "ap": scores.average_precision(curve),
             "f05": scores.at_threshold(p, target, threshold),
@@ -104,4 +104,4 @@ def against_labels(fragment: Fragment, made_YX: np.ndarray, threshold: float) ->
             "f05 of everything": scores.everything(float(target.double().mean())),
             "threshold": threshold,
         }
-    return found
+    return report

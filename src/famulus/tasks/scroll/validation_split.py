@@ -104,18 +104,18 @@ def both_values(which: str, fragment: Fragment, region_YX: np.ndarray) -> None:
         raise DataError(
             f"{fragment.name}: expected labels (inklabels.png or data.labels), none found"
         )
-    found = float(fragment.labels[..., region_YX].mean())
-    if not 0 < found < 1:
+    share = float(fragment.labels[..., region_YX].mean())
+    if not 0 < share < 1:
         raise DataError(
-            f"{fragment.name}: the {which} region's labels are all {int(found)}: expected both 0 "
+            f"{fragment.name}: the {which} region's labels are all {int(share)}: expected both 0 "
             "and 1; another data.seed, smaller data.block, or another fragment"
         )
 
 
 def alike(train: Fragment, held: Fragment) -> None:
     """Raises DataError if the voxels are of another type: one scale could not fit both."""
-    want, found = (f.volume.dtype.newbyteorder("=") for f in (train, held))  # byte order is no type
-    if want != found:
+    want, other = (f.volume.dtype.newbyteorder("=") for f in (train, held))  # byte order is no type
+    if want != other:
         raise DataError(
-            f"{held.name}: expected voxels of {want} as in the training fragment, received {found}"
+            f"{held.name}: expected voxels of {want} as in the training fragment, received {other}"
         )

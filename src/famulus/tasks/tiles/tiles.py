@@ -166,8 +166,8 @@ class Tiles(Task):
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
         loss, image = self.config.loss, batch["image"]
-        given, target = self._noisy(image)
-        out: Reconstruction = model(given)
+        inputs, target = self._noisy(image)
+        out: Reconstruction = model(inputs)
         recon = self._term.value(self._term.batch_mean(out.raw, target), out.log_scale)
         parts, total = {"recon": recon}, recon
         if out.mu is not None and loss.kl != "none":
