@@ -89,14 +89,14 @@ diagnosis > : rates=schedule
 @cache
 def moves() -> dict[str, str]:
     """New dotted path of a module by its old one, both without `famulus.`."""
-    found = {}
+    moved = {}
     for line in TABLE.strip().replace("\n    ", " ").splitlines():
         places, _, names = line.partition(": ")
         old, new = (place.strip() for place in places.split(">"))
         for name in names.split():
             before, _, after = name.partition("=")
-            found[f"{old}.{before}"] = f"{new}.{after or before}".lstrip(".")
-    return found
+            moved[f"{old}.{before}"] = f"{new}.{after or before}".lstrip(".")
+    return moved
 
 
 class Moved:

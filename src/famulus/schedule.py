@@ -35,6 +35,7 @@ class Place:
 
     def done(self, warmup: int) -> float:
         """Fraction of the budget after the warm-up, 0 to 1."""
+        # a warm-up as long as the run leaves nothing to divide by
         return min(1.0, max(0.0, (self.inputs - warmup) / max(1, self.budget - warmup)))
 
 
@@ -54,6 +55,7 @@ def _linear(schedule: Schedule, base: float, at: Place) -> float:
 def _step(schedule: Schedule, base: float, at: Place) -> float:
     assert schedule.every is not None  # a step schedule has both
     assert schedule.factor is not None
+    # counted from the start, not carried along: a resumed run has made the same
     reductions = int(at.inputs / at.period(schedule.every))
     return max(schedule.final_lr, base * schedule.factor**reductions)
 
@@ -92,5 +94,6 @@ def rate_to_come(schedule: Schedule, base: float, start: Place) -> Rate:
     """
     if schedule.name in FOLLOWS_SCORES:
         raise ValueError(f"a {schedule.name} schedule follows scores that are still to come")
+    # One rate behind the warm-up: what can't be told raises here, not when it is asked for later.
     learning_rate(schedule, base, replace(start, inputs=schedule.warmup_inputs))
     return lambda inputs: learning_rate(schedule, base, replace(start, inputs=inputs))

@@ -59,6 +59,7 @@ class FamulusCallback(Callback):
         self.monitor.step(loss, inputs, said.get("outputs"), said.get("targets", targets))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Lightning validates a batch or two before training, to see whether it works.
         if self.monitor is None or trainer.sanity_checking:
             return
         found = {}

@@ -35,11 +35,12 @@ class LossMeter:
         names, count = list(self._sums), self._count
         values = [*self._sums.values(), self._squares]
         on_device = [v for v in values if isinstance(v, Tensor)]
-        moved = iter(torch.stack(on_device).tolist() if on_device else [])
+        moved = iter(torch.stack(on_device).tolist() if on_device else [])  # one transfer for all
         plain = [next(moved) if isinstance(v, Tensor) else float(v) for v in values]
         self._start()
         means = {name: total / count for name, total in zip(names, plain, strict=False)}
         finite = all(math.isfinite(v) for v in means.values())
+        # rounding may leave it just below 0
         spread = math.sqrt(max(0.0, plain[-1] / count - means["total"] ** 2)) if finite else None
         return means, {"sd": spread, "count": count, "not_finite": not finite}
 

@@ -133,6 +133,7 @@ class Monitor:
         facts = {"parameters": self._numbers(), "device": device, "threads": threads}
         self._emit("facts", **facts, scores=as_json(self.declared))
         self._sampled = Sampled(self.model, self.optimizers, keep=self.controls_s > 0)
+        # Gradients are complete before the first optimizer, weights behind the last.
         self._hooks = [self.optimizers[0].register_step_pre_hook(self._before)]
         self._hooks += [o.register_step_post_hook(self._after) for o in self.optimizers]
         self._guarded(self._arm)
@@ -198,7 +199,7 @@ class Monitor:
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error")
             text = f"Monitor of {self.run.path} stops, the training goes on: {self._off}"
-            warnings.warn(text, stacklevel=4)
+            warnings.warn(text, stacklevel=4)  # the caller's own line
 
     def before_update(self) -> None:
         """Between `backward` and the update; only a step with a closure needs to say so."""
@@ -278,6 +279,7 @@ class Monitor:
         self._findings = diagnose(self.history())
         for finding in self._findings:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
+        # An error may name a URL with a password.
         reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}"[:500])
         seconds = self._seconds()
         self._writer.finish(

@@ -83,6 +83,7 @@ class Sampled:
         self._seen: tuple[Any, Any, Any] | None = None
         self._graph: dict[str, Any] | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
+        # a trial has one optimizer
         self._keeps = keep and small and len(optimizers) == 1
         state = model.state_dict() if self._keeps else {}
         self._start = {k: v.detach().clone() for k, v in state.items() if isinstance(v, Tensor)}
@@ -104,8 +105,10 @@ class Sampled:
         full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0 or size > self._room[1]
         if full or len(tensors) < 2 or not targets.dim():
             return
+        # bounded: a monitor must never be why a loop runs out of memory
         self._room = [self._room[0] - len(targets), self._room[1] - size]
         self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
+        # Copies: a loop may reuse its buffers for the next batch.
         self._batches.append((copied(inputs), targets.detach().clone()))
 
     def floor(self) -> float | None:
@@ -180,8 +183,8 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     same = matching(value, outputs, targets)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
-    left = left_over(outputs, targets, found["loss"]) or {}
-    return found | {k: round(v, 4) for k, v in left.items()}
+    remaining = left_over(outputs, targets, found["loss"]) or {}
+    return found | {k: round(v, 4) for k, v in remaining.items()}
 
 
 def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("famulus: interrupted", file=sys.stderr)
         sys.exit(experiments.INTERRUPTED)
+    # `famulus status | head` has read enough: no mistake.
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:

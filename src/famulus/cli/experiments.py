@@ -49,7 +49,7 @@ def new(
         print(text, end="")
         return
     try:
-        with open(out, "x", encoding="utf-8") as file:
+        with open(out, "x", encoding="utf-8") as file:  # x: never over a file that is there
             file.write(text)
     except FileExistsError as error:
         raise ConfigError(f"{out} exists already; choose another name") from error

@@ -64,4 +64,4 @@ def show(value: Any) -> None:
 def console(as_json: bool) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=as_json)
+    return Console(stderr=as_json)  # stdout is for the JSON alone

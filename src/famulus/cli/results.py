@@ -105,13 +105,13 @@ def forecast(
         judged = ahead.judge(records)
         show(judged.json()) if as_json else print(ahead.told(judged), end="")
         return
-    found = ahead.lines(records)
+    rows = ahead.lines(records)
     if as_json:
-        show(found)
+        show(rows)
         return
-    for row in found:
+    for row in rows:
         print(f"{row['run']}  {row['cell']}  at {row['inputs']:,} inputs: {row['says']}")
-    if not found:
+    if not rows:
         print("every run is over: --backtest judges what would have been said of them")
 
 

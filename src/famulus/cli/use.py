@@ -17,6 +17,7 @@ from famulus.config.errors import ConfigError
 from famulus.config.yaml import parse_value
 
 
+# Options of a task are known to the task alone.
 @app.command(context_settings={"ignore_unknown_options": True})
 def apply(
     arguments: Annotated[list[str], typer.Argument(metavar="[RUN] INPUT [--KEY VALUE]...")],

@@ -13,6 +13,7 @@ def whole(
 ) -> int:
     """`options[name]`, or `default`: a whole number from `least` to `most`, else ConfigError."""
     value = options.get(name, default)
+    # True is an int to Python.
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(
             f"apply: option {name}: expected a whole number >= {least}, received {value!r}"

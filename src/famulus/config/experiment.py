@@ -101,6 +101,7 @@ class Plan:
 def name_of(path: Path) -> str:
     """The path below the last `experiments/` folder, without suffix; else the file's stem."""
     parts = path.absolute().with_suffix("").parts
+    # The last one: a home may itself lie in a folder of that name.
     below = [i for i, part in enumerate(parts[:-1]) if part == "experiments"]
     return "/".join(parts[below[-1] + 1 :]) if below else path.stem
 
@@ -148,6 +149,7 @@ class _ExperimentReader:
         self.raw, self.overridden = overrides.apply(document.value, given)
         self.find_task = find_task
         self.schema: TaskSchema | None = None
+        # a matrix of thousands of cells has few different sections
         self.models: dict[tuple[type, str], Any] = {}
         self.texts: dict[tuple[type, str], tuple[str, str]] = {}
 
@@ -179,6 +181,7 @@ class _ExperimentReader:
             except SettingError as error:
                 where = f" (in cell {slug})" if self.depends_on_cell(error.path) else ""
                 raise self.located(error, where) from None
+            # both would have one id, and the second would be taken for the first, done
             if essence in seen:
                 problem = (
                     f"cells {seen[essence]} and {slug} have the same settings: use their "
@@ -224,6 +227,7 @@ class _ExperimentReader:
         count = self.raw.get("replicates", 1)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             count = 1  # the schema will name the problem
+        # before they are made: a typing error must not fill memory
         if len(bases) * count > MAX_CELLS:
             problem = f"expected at most {MAX_CELLS:,} cells, received {len(bases) * count:,}"
             raise SettingError(("replicates",), problem)
@@ -249,6 +253,7 @@ class _ExperimentReader:
         if replicate and isinstance(training, dict):
             seed = training.get("seed", 0)
             if isinstance(seed, int):
+                # consecutive seeds, so that the first replicate is the run without replicates
                 given["training"] = {**training, "seed": seed + replicate}
         stages = {key: _stage(key, given.pop(key, None)) for key in parents}
         experiment = self.validate(Experiment, {**given, **fixed, "matrix": axes})
@@ -275,6 +280,7 @@ class _ExperimentReader:
             "training": json.loads(trained),
             "start_from": experiment.start_from,
             "expect": whole["expect"],
+            # of the cell: it is one run
             "replicates": 1,
             "cost": whole["cost"],
         }
@@ -308,6 +314,7 @@ class _ExperimentReader:
             if not isinstance(here, dict) or part not in here:
                 break
             value = here[part]
+        # Nothing is substituted inside a matrix, so its mistakes are of no cell.
         return path[:1] != ("matrix",) and "${" in json.dumps(value)
 
 

@@ -27,17 +27,19 @@ def canonical(value: Any) -> str:
 
     1 and 1.0 differ, as do true and 1. Raises TypeError for what is no plain value.
     """
+    # sorted: the order of keys in a file is a person's taste
     return json.dumps(_nfc(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _nfc(value: Any) -> Any:
     if isinstance(value, str):
+        # One letter has two spellings in Unicode that look the same in a file.
         return unicodedata.normalize("NFC", value)
     if isinstance(value, dict):
-        made = {_nfc_key(k): _nfc(v) for k, v in value.items()}
-        if len(made) != len(value):
+        normal = {_nfc_key(k): _nfc(v) for k, v in value.items()}
+        if len(normal) != len(value):
             raise ConfigError(f"two keys of {sorted(value)} are the same text in NFC")
-        return made
+        return normal
     if isinstance(value, list | tuple):
         return [_nfc(v) for v in value]
     return value
@@ -77,6 +79,7 @@ def _outside(field: Any, value: Any) -> bool:
     extra = field.json_schema_extra
     mark = extra.get(MARK) if isinstance(extra, dict) else None
     if mark == ADDED:
+        # as if it were not there: runs from before it keep their names
         return bool(value == field.get_default(call_default_factory=True))
     return mark == OPERATIONAL
 
@@ -103,5 +106,6 @@ def settled(filled: dict[str, Any], model: type[BaseModel] | None) -> dict[str, 
 
 def run_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: str) -> str:
     """12 hexadecimal digits: the same for the same computation on the same data."""
+    # the fingerprint too: the same name may stand for other data tomorrow
     value = {"version": VERSION, "config": settled(filled, model), "data": fingerprint}
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:LENGTH]

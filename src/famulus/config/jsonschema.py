@@ -49,6 +49,7 @@ def _sections(
     task: str, config: type[Strict], definitions: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """The task's sections and which must be there; its definitions go in under its own name."""
+    # two tasks may both have a section of that name
     prefix = f"{task}."
     schema = config.model_json_schema(
         by_alias=True, mode="validation", ref_template=f"#/$defs/{prefix}{{model}}"

@@ -22,6 +22,7 @@ MAX_CELLS = 10_000
 RESERVED = {"slug": "the cell's own name", "replicate": "the number of a replicate"}
 AXIS = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+# with an id and an ending behind it, well below the 255 bytes of a file's name
 SLUG_LENGTH = 96
 HASH_LENGTH = 6
 
@@ -42,6 +43,7 @@ def expand(matrix: dict[str, Any] | None) -> list[Cell]:
     for name, values in axes.items():
         _check_axis(name, values)
     count = math.prod(len(values) for values in axes.values())
+    # Before the product is made: a few long axes have billions of cells.
     if count > MAX_CELLS:
         raise SettingError(("matrix",), f"expected at most {MAX_CELLS:,} cells, received {count:,}")
     products = itertools.product(*axes.values()) if axes else ()
@@ -66,6 +68,7 @@ def _include(originals: list[Cell], axes: dict[str, Any], entries: list[Cell]) -
     own: list[Cell] = []
     for entry in entries:
         fixed = {k: v for k, v in entry.items() if k in axes}
+        # against the originals: what one include added must not draw the next one in
         fits = [i for i, cell in enumerate(originals) if _matches(fixed, cell)]
         for i in fits:
             extended[i].update(entry)
@@ -167,6 +170,7 @@ def _substitute(value: Any, cell: Cell, own: str | None, path: tuple[str | int, 
             )
         return cell[name]
 
+    # alone it stays a number or a list
     if whole := REFERENCE.fullmatch(value):
         return named(whole[1])
     made = REFERENCE.sub(lambda match: text(named(match[1])), value)
@@ -195,11 +199,12 @@ def _hashed(name: str, cell: Cell) -> str:
 def slugs(cells: Sequence[Cell]) -> list[str]:
     """A slug for each cell, different from all others also where case does not count."""
     plain = [slug(cell) for cell in cells]
+    # Some file systems don't tell case apart: two cells would share a folder.
     count = Counter(name.casefold() for name in plain)
-    made = [
+    names = [
         name if count[name.casefold()] == 1 else _hashed(name, cell)
         for name, cell in zip(plain, cells, strict=True)
     ]
-    if len({name.casefold() for name in made}) < len(made):  # two hashes agree: one in 16 million
-        made = [f"{name[: SLUG_LENGTH - 6]}-{i}" for i, name in enumerate(made, start=1)]
-    return made
+    if len({name.casefold() for name in names}) < len(names):  # two hashes agree: one in 16 million
+        names = [f"{name[: SLUG_LENGTH - 6]}-{i}" for i, name in enumerate(names, start=1)]
+    return names

@@ -55,6 +55,7 @@ def _put(value: Any, parts: list[str], new: Any) -> Path:
         path = (*path, key)
         if last:
             here[key] = new
+        # A section that the file leaves empty (`clip: null`) may still be filled by --set.
         elif isinstance(here, dict) and here.get(part) is None:
             here[part] = {}
         here = here[key]

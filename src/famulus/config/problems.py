@@ -45,6 +45,7 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> Settin
     paths = sorted(by_path, key=lambda p: by_path[p][0]["type"] != "extra_forbidden")
     path, details = paths[0], by_path[paths[0]]
     problem = _problem(path, details, model)
+    # one at a time: the rest often follow from the first
     more = len(paths) - 1
     return SettingError(path, problem + (f" (and {more} more)" if more else ""), _cause(details[0]))
 
@@ -177,6 +178,7 @@ def _expected(detail: dict[str, Any]) -> str | None:
 
 def _hint(details: list[dict[str, Any]]) -> str:
     value, kinds = details[0]["input"], {d["type"].partition("_")[0] for d in details}
+    # 1e6 is a number with a fraction to YAML
     if isinstance(value, float) and value.is_integer() and "int" in kinds:
         return f" (write {int(value):_})"
     if isinstance(value, str) and "bool" in kinds and value.lower() in ("yes", "no", "on", "off"):

@@ -28,6 +28,7 @@ def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) ->
     given = list(given)
     for one in given:
         first = one.partition("=")[0].strip().split(".")[0]
+        # the schema is of sections: a key beside them would be let through
         if first not in config:
             problem = f"unknown key {first}, {suggestion(first, config)}"
             raise ConfigError(f"--set {one}: {problem}", cause="unknown-setting")

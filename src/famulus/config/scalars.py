@@ -23,6 +23,7 @@ FLOAT = re.compile(rf"[-+]?(?:\.{DIGITS}|{DIGITS}(?:\.(?:{DIGITS})?)?)(?:[eE][-+
 NUMBERLIKE = re.compile(r"[-+]?\.?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?")
 LEADING_ZERO = re.compile(r"[-+]?0[0-9_]")
 DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|\s+|$)(?:[0-9]{1,2}:[0-9:.]+.*)?")
+# Python's own conversion of digits takes time that grows with their square
 LONGEST = 40  # characters of a number
 
 
@@ -53,6 +54,7 @@ def resolve(text: str) -> bool | int | float | str | None:
     if not FLOAT.fullmatch(text):
         raise ValueError(f'{text}: expected single "_" between digits, as 1_000_000, or quotes')
     value = float(_short(text))
+    # Python reads 1e999 as infinity.
     if math.isinf(value):
         raise ValueError(f"{text} is beyond the range of a number")
     return value

@@ -38,12 +38,16 @@ class Strict(BaseModel):
     """Base of every section, also of a task's own: frozen, no unknown key, no NaN."""
 
     model_config = ConfigDict(
+        # settings are shared between cells, and part of a name that is already given
         frozen=True,
+        # a misspelt key would be a setting that changes nothing
         extra="forbid",
         allow_inf_nan=False,
+        # a default that does not fit is a mistake of ours, and shows at once
         validate_default=True,
         validate_by_name=True,
         validate_by_alias=True,
+        # Pydantic keeps names that begin with `model_` for itself; a section may well have one.
         protected_namespaces=(),
     )
     # Of a task's Config: first stages that its file names beside the sections, and may leave out.
@@ -182,6 +186,7 @@ class Clip(Sparse):
 class Keep(Strict):
     """Which checkpoints stay."""
 
+    # two: the newest may be damaged
     last: int = Field(2, ge=1, description="number of newest checkpoints")
     milestones: Every | None = Field(None, description="interval of checkpoints that stay for good")
     best: str | None = Field("val/loss", description="score whose best checkpoint stays")
@@ -216,10 +221,12 @@ class Training(Strict):
     clip: Clip | None = Field(None, description="gradient clipping: null, norm, {norm:}, {value:}")
     ema: float | None = Field(None, gt=0, lt=1, description="decay a step of averaged weights")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic")
+    # what every generator takes
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random stream")
     validate_every: Every | None = Field(Every(epochs=1), description="null: at the end only")
     checkpoint_every: Every | None = Field(Every(epochs=1), description="null: at the end only")
     pictures_every: Every | None = Field(Every(epochs=5), description="null: at the end only")
+    # each log waits for the device
     log_every: Every | None = Field(Every(steps=20), description="null: at validations only")
     keep: Keep = Field(Keep(), description="which checkpoints stay")
     stop: Stop | None = Field(None, description="early stop, or null")
@@ -235,6 +242,7 @@ class Training(Strict):
     @field_validator("clip", mode="before")
     @classmethod
     def _bare_number_is_a_norm(cls, value: Any) -> Any:
+        # True is an int to Python.
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"norm": value}
         if value is None or isinstance(value, dict | Clip):

@@ -72,6 +72,7 @@ def find(name: str, declared: Scores) -> Score | None:
     if name in declared:
         return declared[name]
     begun = [d for d in declared if name.startswith(d) and not _goes_on(d, name)]
+    # a word may be followed by anything but its own continuation
     if begun:
         return declared[max(begun, key=len)]
     return LOSS if name == "loss" else None
@@ -89,14 +90,14 @@ def as_json(declared: Scores) -> dict[str, dict[str, Any]]:
 
 def from_json(stored: Any) -> dict[str, Score]:
     """`as_json` back; what is none is left out."""
-    found = {}
+    scores = {}
     for name, fields in stored.items() if isinstance(stored, Mapping) else ():
         try:
             depends_on = tuple(map(str, fields.get("depends_on", ())))
-            found[str(name)] = Score(**{**fields, "depends_on": depends_on})
+            scores[str(name)] = Score(**{**fields, "depends_on": depends_on})
         except (TypeError, AttributeError, ConfigError):
             continue
-    return found
+    return scores
 
 
 def directed(training: Training, declared: Scores) -> Training:

@@ -29,7 +29,9 @@ from famulus.config.errors import ConfigError
 from famulus.config.scalars import resolve
 
 MAX_BYTES = 1_000_000
+# reading is recursive: a deeper file would end in Python's own limit
 MAX_DEPTH = 40  # nested sections
+# a few lines of aliases can stand for billions of values
 MAX_VALUES = 100_000  # with every alias counted as often as it is used
 MAX_KEY = 1_000  # characters
 
@@ -77,6 +79,7 @@ def load(text: str, name: str = "text") -> Document:
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ConfigError(f"{name}: expected at most {MAX_BYTES:,} bytes, received {len(text):,}")
+    # Some editors put a byte order mark first.
     reader = _Reader(text.removeprefix("\ufeff"), name)
     try:
         root = reader.document()
@@ -104,6 +107,7 @@ class _Reader:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
+        # Events alone: nothing is constructed. Pure: the C parser knows YAML 1.1 only.
         self.events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
         self.anchors: dict[str, Node] = {}
         self.expanded = 0  # values that aliases repeat
@@ -138,20 +142,22 @@ class _Reader:
     def node(self, event: Any, depth: int) -> Node:
         if depth > MAX_DEPTH:
             raise self.fail(event, f"expected at most {MAX_DEPTH} nested sections")
+        # shared, not copied: values are never changed in place
         if isinstance(event, AliasEvent):
             return self.alias(event)
         if event.tag is not None:
             raise self.fail(event, f"tag {event.tag} is not supported: write the value without it")
-        made = Node(None, event.start_mark.line + 1, event.start_mark.column + 1)
+        node = Node(None, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, ScalarEvent):
-            made.value = self.scalar(event)
+            node.value = self.scalar(event)
         elif isinstance(event, SequenceStartEvent):
-            self.sequence(made, depth)
+            self.sequence(node, depth)
         elif isinstance(event, MappingStartEvent):
-            self.mapping(made, depth)
+            self.mapping(node, depth)
+        # Only now: an alias inside of its own anchor would never end.
         if event.anchor is not None:
-            self.anchors[event.anchor] = made
-        return made
+            self.anchors[event.anchor] = node
+        return node
 
     def alias(self, event: AliasEvent) -> Node:
         target = self.anchors.get(event.anchor)
@@ -160,10 +166,12 @@ class _Reader:
         self.expanded += target.size
         if self.expanded > MAX_VALUES:
             raise self.fail(event, f"expected at most {MAX_VALUES:,} values, aliases spelt out")
+        # Where it is used, not where it is defined: that is the place to change.
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         return Node(target.value, line, column, target.size, target.children, target.keys)
 
     def scalar(self, event: ScalarEvent) -> Any:
+        # quoted text is text, whatever it looks like
         if event.style is not None and event.style in "'\"|>":
             return event.value
         try:

@@ -147,6 +147,7 @@ def _noise(cells: Sequence[tuple[Settings, list[Compared]]], score: str) -> Find
     for a, b in combinations(found, 2):
         error = (stdev(a) ** 2 / len(a) + stdev(b) ** 2 / len(b)) ** 0.5
         apart = abs(fmean(a) - fmean(b))
+        # One pair that is clearly apart is enough: the comparison tells something.
         if error == 0 or apart / error >= CLEAR:
             return None
         if apart / error >= widest:

@@ -37,6 +37,7 @@ def forms(history: History) -> list[Mapping[str, Any]]:
 
 def always(history: History, key: str) -> Any:
     """A form that was the same in every sample; None if it was not, or there are under two."""
+    # Two at least: what one sample shows may be an accident.
     found = {str(f.get(key)): f.get(key) for f in forms(history)}
     return next(iter(found.values())) if len(found) == 1 and len(forms(history)) > 1 else None
 
@@ -44,6 +45,7 @@ def always(history: History, key: str) -> Any:
 def left(history: History) -> float | None:
     """Share of a constant's error that is left: the median of the last three samples."""
     known = [f["left"] for f in forms(history) if "left" in f]
+    # The median of several: a single batch is too small to judge a net by.
     return median(known[-3:]) if known else None
 
 

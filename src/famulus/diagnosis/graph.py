@@ -44,6 +44,7 @@ def inputs(node: Any) -> list[Any]:
 
 def walk(node: Any, stop: Any = None) -> Iterator[Any]:
     """`node` and all before it, nearest first; not `stop` and what is before that alone."""
+    # Ids will do: the queue keeps every node alive, so none is used again.
     seen, queue = {id(node)}, [node]
     for current in queue:
         if current is stop:
@@ -68,6 +69,7 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
     made = outputs.grad_fn if isinstance(outputs, Tensor) else None
     if isinstance(loss, Tensor) and loss.grad_fn is not None and made is not None:
         nodes = list(walk(loss.grad_fn, stop=made))
+        # A loss of something else than these outputs says nothing about them.
         if any(other is made for node in nodes for other in inputs(node)):
             found["loss"] = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}][:12]
     if made is None:
@@ -87,7 +89,7 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
 
 def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:
     """How other layers' outputs reach this layer: {"direct"}, {"bent"}, both, or neither."""
-    found: set[str] = set()
+    names: set[str] = set()
     seen: set[tuple[int, bool]] = set()
     queue = [(other, True) for other in inputs(layer)]
     for node, straight in queue:
@@ -95,10 +97,10 @@ def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:
             continue
         seen.add((id(node), straight))
         if name(node) in LAYERS:
-            found.add("direct" if straight else "bent")
+            names.add("direct" if straight else "bent")
             continue
         queue += [(other, straight and _is_linear(node)) for other in inputs(node)]
-    return found
+    return names
 
 
 def _is_linear(node: Any) -> bool:

@@ -15,11 +15,11 @@ RECTIFYING = ("ReLU", "ReLU6", "LeakyReLU", "Threshold")
 
 def series(history: History) -> dict[str, list[tuple[int, Layer]]]:
     """(step, layer) at each sample, by the layer's name, in the order of the net."""
-    found: dict[str, list[tuple[int, Layer]]] = {}
+    by_name: dict[str, list[tuple[int, Layer]]] = {}
     for probe in history.probes:
         for layer in probe["layers"]:
-            found.setdefault(layer["name"], []).append((probe["step"], layer))
-    return found
+            by_name.setdefault(layer["name"], []).append((probe["step"], layer))
+    return by_name
 
 
 def last_layers(history: History, back: int = 0) -> list[Layer]:

@@ -52,7 +52,7 @@ def output_kind(outputs: Tensor) -> str:
     values = outputs.detach().float()
     rows = values.dim() > 1 and values.shape[1] > 1
     low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1 + 1e-5:
+    if low >= 0 and high <= 1 + 1e-5:  # rounding takes a softmax above 1
         near_one = rows and bool(((values.sum(1) - 1).abs() < 1e-3).all())
         return "probabilities" if near_one else "unit"
     if rows and high <= 1e-6 and bool((values.logsumexp(1).abs() < 1e-3).all()):
@@ -77,6 +77,7 @@ def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
     """Losses of (B, K, ...) outputs and class ids."""
     yield "cross_entropy", lambda o, t: F.cross_entropy(o.float(), t.long())
     yield "nll", lambda o, t: F.nll_loss(o.float(), t.long())
+    # log(0)
     yield "nll_of_probabilities", lambda o, t: F.nll_loss(o.float().clamp_min(TINY).log(), t.long())
     yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
     for name, criterion in _distances():
@@ -97,6 +98,7 @@ def _distances() -> Iterator[tuple[str, Criterion]]:
     yield "l1", lambda o, t: F.l1_loss(*_same(o, t))
     yield "smooth_l1", lambda o, t: F.smooth_l1_loss(*_same(o, t))
     yield "bce_with_logits", lambda o, t: F.binary_cross_entropy_with_logits(*_same(o, t))
+    # Clamped: torch raises for outputs outside 0..1, and the question is only what they would cost.
     yield "bce", lambda o, t: F.binary_cross_entropy(_same(o, t)[0].clamp(0, 1), _same(o, t)[1])
 
 
@@ -129,7 +131,7 @@ def _broadcast(outputs: Tensor, targets: Tensor) -> bool:
         shape = torch.broadcast_shapes(outputs.shape, targets.shape)
     except RuntimeError:
         return False
-    return math.prod(shape) <= 10_000_000
+    return math.prod(shape) <= 10_000_000  # (B, 1) against (B,) is B x B by mistake
 
 
 @torch.no_grad()
@@ -218,6 +220,7 @@ def constant_loss(name: str, targets: Tensor, columns: int) -> float | None:
     mean = truth.mean(0)
     if distance == "mse":
         return float((truth - mean).square().mean())
+    # The best constant is the mean for squares and the median for distances.
     if distance == "l1":
         return float((truth - truth.median(0).values).abs().mean())
     if distance in ("bce", "bce_with_logits"):

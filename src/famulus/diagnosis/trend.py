@@ -12,8 +12,8 @@ Curve = tuple[list[int], list[float]]
 
 def curve(events: Sequence[Event], name: str) -> Curve:
     """Where `name` was recorded and finite."""
-    found = [(e["inputs"], e["values"].get(name)) for e in events]
-    kept = [(at, v) for at, v in found if v is not None and math.isfinite(v)]
+    points = [(e["inputs"], e["values"].get(name)) for e in events]
+    kept = [(at, v) for at, v in points if v is not None and math.isfinite(v)]
     return [at for at, _ in kept], [v for _, v in kept]
 
 
@@ -74,6 +74,7 @@ def straight(history: History) -> float | None:
         return None
     slope, fit = line(way, loss)
     start = len(loss) - max(4, len(loss) // 3)
+    # A curve that bends late fits a line well, too: its last third must still fall as the whole.
     last, _ = line(way[start:], loss[start:])
     return way[-1] if slope < 0 and fit >= STRAIGHT and last <= STEEP * slope else None
 
@@ -96,6 +97,7 @@ VALIDATIONS = 6
 def flat(history: History) -> Flat | None:
     """The last third of the validations, if the loss lies still there."""
     at, loss = curve(history.val, "loss")
+    # A straight fall may be slow without having come to an end.
     if len(loss) < VALIDATIONS or straight(history) is not None:
         return None
     count = max(3, len(loss) // 3)

@@ -26,8 +26,8 @@ OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
 def _modules() -> list[ModuleType]:
-    found = sorted(m.name for m in pkgutil.iter_modules(rules.__path__))
-    return [importlib.import_module(f"{rules.__name__}.{name}") for name in found]
+    names = sorted(m.name for m in pkgutil.iter_modules(rules.__path__))
+    return [importlib.import_module(f"{rules.__name__}.{name}") for name in names]
 
 
 def causes() -> dict[str, str]:

@@ -27,6 +27,7 @@ def require(path: Path, name: str) -> Path:
 
 def file_digest(path: Path) -> str:
     """sha256 of a file, remembered while its size and its time stay the same."""
+    # size and time stand for the bytes: a set of gigabytes is not read again for each of many runs
     stat = path.stat()
     return _file_digest(str(path), stat.st_size, stat.st_mtime_ns)
 
@@ -34,4 +35,5 @@ def file_digest(path: Path) -> str:
 @lru_cache(maxsize=65536)
 def _file_digest(path: str, size: int, time_ns: int) -> str:
     with open(path, "rb") as file:
+        # in pieces: a volume does not fit in memory
         return hashlib.file_digest(file, "sha256").hexdigest()

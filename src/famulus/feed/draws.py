@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# SplitMix64's, as signed numbers: torch has no arithmetic of 64 unsigned bits.
 _GOLDEN, _A, _B = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 
 
@@ -42,6 +43,7 @@ def normals(seeds_B: Tensor, stream: int, count: int) -> Tensor:
     """float32 BK of N(0, 1), by Box and Muller."""
     half = (count + 1) // 2
     u_BK = uniforms(seeds_B, stream, 2 * half)
+    # u may be 0 but never 1, so the logarithm stays finite.
     radius = (-2 * torch.log1p(-u_BK[:, :half])).sqrt()
     angle = 2 * torch.pi * u_BK[:, half:]
     return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)[:, :count]
@@ -49,6 +51,7 @@ def normals(seeds_B: Tensor, stream: int, count: int) -> Tensor:
 
 def integers(seeds_B: Tensor, stream: int, count: int, below: int) -> Tensor:
     """int64 BK in 0 .. below - 1."""
+    # In float64, where the product can't round up to `below` itself.
     return (uniforms(seeds_B, stream, count).double() * below).long()
 
 
@@ -59,6 +62,7 @@ def distinct(seeds_B: Tensor, stream: int, count: int, below: int) -> Tensor:
     """
     if not 0 <= count <= below:
         raise ValueError(f"expected at most {below} different numbers, received a need of {count}")
+    # In float64, where a product can't round up to the number of those that are left.
     u_BK = uniforms(seeds_B, stream, count).double()
     chosen: list[Tensor] = []
     for k in range(count):
@@ -74,9 +78,11 @@ def distinct(seeds_B: Tensor, stream: int, count: int, below: int) -> Tensor:
 
 def shuffled(seeds_B: Tensor, stream: int, count: int) -> Tensor:
     """int64 BK: a permutation of 0 .. K - 1 a sample."""
+    # Stable: equal keys have one order on every device.
     return uniforms(seeds_B, stream, count).argsort(dim=1, stable=True)
 
 
 def chances(seeds_B: Tensor, stream: int, share: float) -> Tensor:
     """bool B: True with probability `share`, exactly never at 0 and always at 1."""
+    # u is below 1 and not below 0: hence the exact ends
     return uniforms(seeds_B, stream, 1)[:, 0] < share

@@ -32,13 +32,16 @@ def _gather(source: Source, device: torch.device, indices: np.ndarray, seeds: np
     """Raw tensors and `index`; pinned when they have yet to travel to a CUDA device."""
     try:
         batch = source.gather(indices, seeds)
+    # says already what to do
     except FamulusError:
         raise
     except Exception as error:
+        # a note keeps the error's own type and trace
         error.add_note(f"while reading the samples {indices[:8].tolist()} (first of the batch)")
         raise
     batch = {**batch, "index": torch.from_numpy(indices)}
     if device.type == "cuda":
+        # only from pinned memory does a copy run beside the kernels
         batch = {k: v.pin_memory() if v.device.type == "cpu" else v for k, v in batch.items()}
     return batch
 
@@ -54,14 +57,17 @@ def _load(source: Source, device: torch.device, picks: tuple[np.ndarray, np.ndar
 
 def _ahead(calls: Iterator[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
     """Results of `calls` in their order, at most 2 `workers` of them begun and not yet taken."""
+    # threads, not processes: decoders let go of the interpreter, and nothing is pickled or forked
     pool = ThreadPoolExecutor(workers, thread_name_prefix="feeder")
     try:
         pending = deque(pool.submit(call) for call in islice(calls, 2 * workers))
         while pending:
             result = pending.popleft().result()
+            # Before the batch is handed out: threads work while it is used.
             pending.extend(pool.submit(call) for call in islice(calls, 1))
             yield result
     finally:
+        # no thread outlives its feeder: it would read files that the caller may close
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -70,6 +76,7 @@ def threads_for(workers: int | None) -> int:
     if workers is not None:
         return workers
     usable = getattr(os, "sched_getaffinity", None)
+    # a container or a scheduler may give fewer than the machine has
     cores = len(usable(0)) if usable else os.cpu_count() or 1
     return max(1, min(MOST_THREADS, cores - 1))
 
@@ -90,6 +97,7 @@ def _batches(
 
         def calls() -> Iterator[Callable[[], Batch]]:
             for indices, seeds in picks:
+                # in the order of the calls, which is that of their results
                 taken.append(seeds)
                 yield partial(_gather, source, device, indices, seeds)
 
@@ -164,6 +172,7 @@ def validation_batches(
     everything = np.arange(len(source), dtype=np.int64)
     seeds = validation_seeds(everything)
     starts = range(0, len(source), batch)
+    # Copies: torch shares their memory, and whoever gets a batch may write into it.
     picks = ((everything[i : i + batch].copy(), seeds[i : i + batch]) for i in starts)
     yield from _batches(source, device, picks, workers)
 

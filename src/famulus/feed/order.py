@@ -34,8 +34,10 @@ class Order:
             epoch, offset = divmod(start, self.n)
             piece = self._pass(epoch)[offset : offset + count]
             indices.append(piece)
+            # by epoch and sample, not by position: another batch size augments a sample alike
             seeds.append(sample_seeds(self.seed, epoch, piece))
             start, count = start + len(piece), count - len(piece)
         if len(indices) == 1:
+            # A copy: the pass is remembered, and whoever gets a batch may write into it.
             return indices[0].copy(), seeds[0]
         return np.concatenate(indices), np.concatenate(seeds)

@@ -30,6 +30,7 @@ def _mix_array(x: np.ndarray) -> np.ndarray:
 
 def _fold(ints: tuple[int, ...]) -> int:
     """One 64 bit state from any number of integers; their order and their number matter."""
+    # the count first: (1,) and (1, 0) are different streams
     state = len(ints)
     for value in ints:
         state = _mix(state ^ (int(value) & _MASK))
@@ -38,11 +39,13 @@ def _fold(ints: tuple[int, ...]) -> int:
 
 def stream_seed(*ints: int) -> int:
     """A seed in 0 .. 2^63 - 1 for a torch or NumPy generator, from any number of integers."""
+    # 63 bits fit the signed integers of every generator
     return _fold(ints) >> 1
 
 
 def sample_seeds(seed: int, epoch: int, indices: np.ndarray) -> np.ndarray:
     """One uint64 for each sample, a function of (seed, epoch, index) and of nothing else."""
+    # a tag first: sample 5 of epoch 1 must not share numbers with place 5 of an order
     state = np.uint64(_fold((_SAMPLES, seed, epoch)))
     return _mix_array(state ^ _mix_array(np.asarray(indices).astype(np.uint64)))
 
@@ -54,4 +57,5 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     """
     state = np.uint64(_fold((_ORDER, seed, epoch)))
     keys = _mix_array(state ^ _mix_array(np.arange(n, dtype=np.uint64)))
+    # Stable: equal keys keep one order whatever the library's sort does.
     return np.argsort(keys, kind="stable").astype(np.int64, copy=False)

@@ -23,6 +23,7 @@ class ByteCache:
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Remember `value`, unless it alone is over the limit."""
+        # It would push out all others, and then itself.
         if size > self.limit:
             return
         with self._lock:

@@ -66,10 +66,12 @@ def convert(source: str, out: Path, **how: Any) -> dict[str, Any]:
         if part.labels is not None and part.classes is not None:
             arrays[f"{role}_labels"] = part.labels
             arrays["classes"] = np.array(part.classes)
+    # Whole or absent: a conversion that was killed leaves no set that opens.
     partial = out.with_name(f".{out.name}.partial")
     with open(partial, "wb") as file:
         np.savez_compressed(file, **arrays)
     os.replace(partial, out)
+    # Of the file itself: what was written can be read.
     return info(str(out))
 
 

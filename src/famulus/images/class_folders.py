@@ -29,6 +29,7 @@ def match_labels(
     Raises DataError naming a class in use that `wanted` does not have.
     """
     position = {name: i for i, name in enumerate(wanted)}
+    # -2 where a class is unknown to `wanted`, unlike -1, which belongs to no class at all.
     table = np.array([position.get(name, NONE - 1) for name in names] + [NONE], np.int64)
     matched = table[labels]  # -1 reads the last entry
     lacking = sorted({names[i] for i in labels[matched < NONE]})
@@ -86,12 +87,12 @@ def empty_folders(source: ImageSource | FileSource) -> list[str]:
     if not isinstance(part, FilePart):
         return []
     notes = []
-    if part.files.path.is_dir():
+    if part.files.path.is_dir():  # a zip knows no empty folders
         holds = {Path(name).parent.as_posix() for name in part.files.names}
         for role in (*TRAIN, *VALIDATION):
             top = part.files.path / role
-            found = sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else []
-            empty = [f.name for f in found if not _holds(f"{role}/{f.name}", holds)]
+            folders = sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else []
+            empty = [f.name for f in folders if not _holds(f"{role}/{f.name}", holds)]
             if empty:
                 notes.append(f"{role}: no picture in the class folders {', '.join(empty[:6])}")
     if part.labels is not None and part.classes is not None:

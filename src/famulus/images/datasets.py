@@ -58,6 +58,7 @@ def digits(share: float | None) -> Found:
     parts = []
     for role, piece in (("train", slice(0, 1437)), ("validation", slice(1437, None))):
         array, target = images[piece], labels[piece]
+        # of the bytes: a library that changes its copy is seen
         digest = hashlib.sha256(array.tobytes() + target.tobytes()).hexdigest()
         names = [f"{role}/{i:05d}" for i in range(len(array))]
         parts.append(
@@ -82,6 +83,7 @@ def _idx_part(name: str, folder: Path, stem: str, role: str, classes: tuple[str,
     if len(labels) and labels.max() >= len(classes):
         raise DataError(f"{answers}: expected labels below {len(classes)}, got {labels.max()}")
 
+    # Only when asked for: names, labels and digest need no pixels.
     def load() -> np.ndarray:
         images = read_idx(pictures, axes=3)
         if len(images) != len(labels):
@@ -153,6 +155,7 @@ def find(name: str, share: float | None = None) -> Found:
 
     Raises ConfigError with the nearest name, DataError if a path or the set's files are missing.
     """
+    # names first: a folder called mnist in the working directory must not change a run
     if name in NAMED:
         return NAMED[name](share)
     places = [Path(name).expanduser()]
@@ -160,6 +163,7 @@ def find(name: str, share: float | None = None) -> Found:
     for place in places:
         if place.exists():
             return from_path(place, share)
+    # A path was meant: the nearest name of a set would be no help.
     if "/" in name or name.endswith((".zip", ".npz")):
         raise DataError(f"data.name: expected a folder, a .zip or a .npz; {name} does not exist")
     near = nearest(name, NAMED)

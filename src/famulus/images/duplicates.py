@@ -36,6 +36,7 @@ def _grey(images: np.ndarray) -> Tensor:
     """float32 B1SS in grey levels, S at most 16, from uint8 BCHW."""
     side = min(16, *images.shape[2:])
     blocks = []
+    # In pieces: as float32 a whole set takes four times its size.
     for start in range(0, len(images), 512):
         block = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).float()
         small = adaptive_avg_pool2d(block, side)
@@ -70,9 +71,11 @@ def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     rows = [np.ascontiguousarray(part).reshape(len(part), -1) for part in (train, validation)]
     # A sum with odd weights finds candidates at array speed; the bytes decide.
     weights = np.random.default_rng(0).integers(1 << 40, size=rows[0].shape[1], dtype=np.int64)
+    # In pieces: the product works on a copy in int64, eight times the size.
     sums = [
         np.concatenate([r[i : i + 1024] @ weights for i in range(0, len(r), 1024)]) for r in rows
     ]
+    # Backwards, so that the first of equal pictures stays.
     first = dict(zip(sums[0][::-1].tolist(), range(len(train) - 1, -1, -1), strict=True))
     found = {}
     for v in np.flatnonzero(np.isin(sums[1], sums[0])).tolist():
@@ -88,10 +91,12 @@ def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int
     coarse_t, coarse_v = _rows(grey_t, 8), _rows(grey_v, 8)
     fine_t, fine_v = _rows(grey_t, 16), _rows(grey_v, 16)
     best: dict[int, tuple[float, int]] = {}
+    # A block of correlations takes 64 MB.
     block = max(1, 16_000_000 // len(train))
     for start in range(0, len(validation), block):
         alike = coarse_v[start : start + block] @ coarse_t.T
         v, t = torch.nonzero(alike > COARSE, as_tuple=True)
+        # Pictures of one kind may all be alike: then there are as many hits as pairs.
         for low in range(0, len(v), 1 << 17):
             vs, ts = v[low : low + (1 << 17)] + start, t[low : low + (1 << 17)]
             score = (fine_v[vs] * fine_t[ts]).sum(1)

@@ -31,12 +31,14 @@ def fetch(name: str, source: str) -> Iterator[str]:
     single = found == [path] or found == [path.rstrip("/")]
     for file in found:
         relative = Path(file).name if single else os.path.relpath(file, path)
+        # Names come from outside: none may lead out of the data folder.
         if ".." in Path(relative).parts or Path(relative).is_absolute():
             raise DataError(f"{source}: {file} would land outside the data folder; refused")
         target = Path(folder) / (relative if single else Path(name) / relative)
         if files.size(file) > LARGEST:
             raise DataError(f"{file}: larger than {LARGEST >> 30} GiB")
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Aside first: a copy that breaks off must not look like the file.
         partial = target.with_name(f".{target.name}.partial")
         with files.open(file, "rb") as incoming, open(partial, "wb") as outgoing:
             shutil.copyfileobj(incoming, outgoing, 1 << 20)

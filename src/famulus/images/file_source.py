@@ -44,6 +44,7 @@ class FileSource(PartSource):
             name = self.part.names[i]
             if isinstance(found, str):
                 left_out.setdefault(found, []).append(name)
+            # by the header: a small file can unpack to gigabytes
             elif found[0] * found[1] > MAX_PIXELS:
                 reason = f"{found[1]}x{found[0]} pixels, limit {MAX_PIXELS}"
                 left_out.setdefault(reason, []).append(name)
@@ -96,6 +97,7 @@ class FileSource(PartSource):
         if self.labels is not None:
             batch["label"] = torch.from_numpy(self.labels[indices])
         if self.recipe.fit == "letterbox":
+            # four numbers: the mask is made of them on the device
             batch["box"] = torch.from_numpy(boxes)
         return batch
 

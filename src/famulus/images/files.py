@@ -40,6 +40,7 @@ class PictureFiles(Protocol):
 
 
 def _wanted(name: str) -> bool:
+    # macOS packs files of its own beside each picture; their names look like pictures, too.
     hidden = any(piece.startswith((".", "__MACOSX")) for piece in name.split("/"))
     return name.lower().endswith(SUFFIXES) and not hidden
 
@@ -49,8 +50,9 @@ class Folder:
 
     def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
         self.path, self._digest_of = path, digest
-        found = (Path(top) / name for top, _, names in os.walk(path) for name in names)
-        relative = (file.relative_to(path).as_posix() for file in found)
+        paths = (Path(top) / name for top, _, names in os.walk(path) for name in names)
+        relative = (file.relative_to(path).as_posix() for file in paths)
+        # os.walk has the file system's order
         self.names = sorted(name for name in relative if _wanted(name))
 
     @cached_property
@@ -91,6 +93,8 @@ class Zip:
         ratio = info.file_size / max(info.compress_size, 1)
         if info.file_size > MAX_FILE_BYTES:
             raise DataError(f"{info.file_size} bytes unpacked, limit {MAX_FILE_BYTES}")
+        # A small file may well pack as far (a black picture); a large one is made to fill the
+        # memory.
         if info.file_size > 1 << 20 and ratio > MAX_RATIO:
             raise DataError(f"unpacks to {ratio:.0f} times its size, limit {MAX_RATIO}")
         return self._zip.open(info)  # type: ignore[return-value]
@@ -100,6 +104,7 @@ def read(files: PictureFiles, name: str) -> bytes:
     """The bytes of one file. Raises DataError with the reason."""
     try:
         with files.open(name) as file:
+            # One byte more than is allowed: the size that a header states may be wrong.
             raw = file.read(MAX_FILE_BYTES + 1)
     except DataError:
         raise
@@ -137,6 +142,7 @@ class FilePart:
     @cached_property
     def digest(self) -> str:
         text = "\0".join([self.files.digest, str(self.min_alpha), *self.names])
+        # file names need not be UTF-8
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def pixels(self, name: str) -> np.ndarray:
@@ -152,6 +158,7 @@ class FilePart:
             with self.files.open(name) as file, Image.open(file, formats=FORMATS) as image:
                 return image.height, image.width
         except Exception as error:  # as in `decode`
+            # Pillow ends its message with the object's address, which is another one each time.
             return str(error).split("<")[0].strip() or type(error).__name__
 
 

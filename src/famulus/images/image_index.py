@@ -16,6 +16,7 @@ from typing import Any
 from famulus.config.errors import ConfigError, DataError
 
 ORIENTATIONS = ("any", "portrait", "landscape", "square")
+# read whole: a wrong path may lead to anything
 MAX_BYTES = 512 << 20
 
 
@@ -58,6 +59,7 @@ class Filter:
     def _lies_right(self, entry: Entry) -> bool:
         if self.orientation == "any":
             return True
+        # of unknown size: no orientation can be vouched for
         if not entry.width or not entry.height:
             return False
         shape = (entry.height > entry.width) - (entry.height < entry.width)
@@ -80,7 +82,7 @@ def read_index(path: Path) -> list[Entry]:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path}: expected at most {MAX_BYTES} bytes")
     try:
-        text = path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig")  # spreadsheets put a mark first
         if path.suffix.lower() == ".json":
             rows = json.loads(text)
         elif path.suffix.lower() == ".csv":
@@ -111,6 +113,7 @@ def _entry(path: Path, number: int, row: Any) -> Entry:
             raise DataError(
                 f"{path}: picture {number}: expected {key} in pixels, received {value!r}"
             ) from None
+    # tags are typed by people
     cleaned = frozenset(tag.strip().lower() for tag in tags if tag.strip())
     return Entry(row["file"], cleaned, *sides)
 
@@ -140,7 +143,7 @@ def write_index(path: Path, entries: Sequence[Entry]) -> None:
         {"file": e.file, "tags": ";".join(sorted(e.tags)), "width": e.width, "height": e.height}
         for e in entries
     ]
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:  # csv ends lines itself
         if path.suffix.lower() == ".json":
             json.dump(rows, file, indent=1)
             return
@@ -164,6 +167,7 @@ def kept_names(
     last: dict[str, Entry | None] = {}
     for entry in entries:
         key = PurePosixPath(entry.file).name
+        # Two files of one name: which of them is meant, nobody can tell.
         last[key] = None if key in last else entry
     kept = []
     for i, name in enumerate(names):

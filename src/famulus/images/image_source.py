@@ -51,6 +51,7 @@ class PartSource(Source):
             "raw": self.part.digest,
             "recipe": asdict(self.recipe),
             "subset": self.choice.subset,
+            # The seed draws nothing from a whole set, which so has one fingerprint under all seeds.
             "seed": self.choice.seed if self.choice.subset is not None else None,
         }
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
@@ -101,6 +102,7 @@ class ImageSource(PartSource):
     def images(self) -> np.ndarray:
         """uint8 BCHW; not to be written to: other sources may share it."""
         whole = self.decoded.images
+        # The array itself where all is chosen: no second copy of a whole set.
         return whole if len(self._chosen) == len(whole) else whole[self._chosen]
 
     @property

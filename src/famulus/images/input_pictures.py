@@ -20,11 +20,14 @@ def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | 
     Raises DataError if there is nothing to read.
     """
     for name, raw in _readers(path):
+        # results are written under these names
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             yield name, DataError("its name leads outside the archive")
             continue
         try:
+            # A copy: Pillow's arrays can't be written to, and torch warns of such.
             yield name, np.array(render(decode(raw()), how)[0], order="C")
+        # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error
 

@@ -84,10 +84,12 @@ class LabelledSource(OverPictures):
     ) -> None:
         super().__init__(base)
         self.classes, self.view = tuple(names), view or View()
+        # by name: two folders number their classes each from 0
         self.labels = match_labels(*class_labels(base), names, base.part.label)
 
     @cached_property
     def fingerprint(self) -> str:
+        # the views too: augmented otherwise, it is another set
         form = [self.base.fingerprint, self.classes, asdict(self.view)]
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -102,8 +104,8 @@ class LabelledSource(OverPictures):
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class."""
-        found = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
-        return dict(zip(self.classes, found.tolist(), strict=True))
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
 def open_labelled(settings: PictureData, view: View) -> Splits[LabelledSource]:
@@ -114,5 +116,6 @@ def open_labelled(settings: PictureData, view: View) -> Splits[LabelledSource]:
     pictures = settings.open()
     names, notes = class_notes(pictures.train, pictures.validation)
     train = LabelledSource(pictures.train, names, view)
+    # plain: a score must not depend on what was drawn
     held_out = LabelledSource(pictures.validation, names)
     return Splits(train, held_out, lambda: [*notes, *pictures.notes])

@@ -32,9 +32,11 @@ def _sizes(path: Path) -> dict[str, int]:
                 version = np.lib.format.read_magic(file)
                 read = getattr(np.lib.format, f"read_array_header_{version[0]}_{version[1]}")
                 shape, _, dtype = read(file)
+            # Only pickle could read them.
             if dtype.hasobject:
                 raise DataError(f"{path}: {info.filename} holds Python objects: not read")
             sizes[info.filename] = math.prod(shape) * dtype.itemsize
+            # A header may claim any size, and NumPy would allocate it before it reads.
             if not sizes[info.filename] <= info.file_size:
                 raise DataError(f"{path}: {info.filename}: size {shape} is not what it holds")
     return sizes
@@ -88,6 +90,7 @@ def npz_parts(path: Path, digest: str, share: float | None) -> tuple[ArrayPart, 
     both = len(answers) == len(sides)
     if both and classes is None:
         top = max(int(labels.max(initial=0)) for labels in answers)
+        # Bounded: one damaged label must not make billions of names.
         classes = tuple(str(i) for i in range(min(top, 1 << 20) + 1))
     parts = [
         _part(path, role, digest, images, labels if both else None, classes)

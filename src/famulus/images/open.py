@@ -29,10 +29,10 @@ def _notes(
     notes = [*first, *train.notes, *validation.notes]
     if isinstance(train, FileSource) or isinstance(validation, FileSource):
         return [*notes, "validation: copies in training not looked for: read from files"]
-    found = find_duplicates(train.images, validation.images)
-    if not found.complete:
+    pairs = find_duplicates(train.images, validation.images)
+    if not pairs.complete:
         notes.append("validation: only exact copies in training looked for: too many pairs")
-    return notes + duplicate_notes(found, train.names, validation.names)
+    return notes + duplicate_notes(pairs, train.names, validation.names)
 
 
 def _source(part: Part, how: Recipe, choice: Choice, resident: int) -> ImageSource | FileSource:

@@ -96,6 +96,7 @@ def _decode(part: Part, how: Recipe) -> Decoded:
         if remembered is not None:
             remembered.append(item)
             size += len(item) if isinstance(item, str) else item.nbytes
+            # Too many to keep; a part of them would be taken for all.
             if size > _pictures.limit:
                 remembered = None
         if isinstance(item, str):
@@ -103,6 +104,7 @@ def _decode(part: Part, how: Recipe) -> Decoded:
             continue
         pixels, box, changed = render(item, how)
         if not kept:
+            # Only the first readable picture tells the shape.
             images = np.empty((len(part.names), *pixels.shape), np.uint8)
         elif pixels.shape != images.shape[1:]:
             raise DataError(

@@ -66,21 +66,25 @@ def decode(raw: bytes, min_alpha: float = 0.0) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as file:
+            # The header tells: nothing of that size is decoded before.
             if file.width * file.height > MAX_PIXELS:
                 raise DataError(f"{file.width}x{file.height} pixels, limit {MAX_PIXELS}")
             file.load()
             image = ImageOps.exif_transpose(file)
             if image.mode == "I" or image.mode.startswith("I;16"):
                 wide = np.asarray(image).astype(np.int64)
+                # 257 and not 256: white stays white, as 65535 / 257 = 255. Half of it rounds.
                 return ((wide.clip(0, 65535) + 128) // 257).astype(np.uint8)
             if image.mode == "F":
                 raise DataError("floating point values: expected 8 or 16 bit")
+            # A palette or a plain RGB may name a transparent colour that its mode does not show.
             if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
                 return _flatten(image.convert("RGBA"), min_alpha)
             return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except DataError:
         raise
     except Exception as error:  # a damaged file can raise nearly anything in a decoder
+        # Pillow ends its message with the object's address, which is another one each time.
         reason = str(error).split("<")[0].strip() or type(error).__name__
         raise DataError(reason) from error
 
@@ -113,6 +117,7 @@ def place(height: int, width: int, size: tuple[int, int], fit: str) -> Box:
         return 0, 0, *size
     ratios = size[0] / height, size[1] / width
     scale = min(ratios) if fit == "letterbox" else max(ratios)
+    # a thin line keeps one pixel
     tall, wide = (max(1, round(height * scale)), max(1, round(width * scale)))
     return (size[0] - tall) // 2, (size[1] - wide) // 2, tall, wide
 

@@ -37,6 +37,7 @@ def file_parts(
     if not files.names:
         raise DataError(f"{files.path}: expected pictures (png, jpg, ...), received none")
     strip = _common(files.names)
+    # Case apart: `Train` and `train` are one folder to some file systems.
     top = {name: name[strip:].split("/")[0].lower() for name in files.names}
     train = [name for name in files.names if top[name] in TRAIN]
     valid = [name for name in files.names if top[name] in VALIDATION]
@@ -51,6 +52,7 @@ def file_parts(
         def inner(name: str) -> str:
             return name[strip:].split("/", 1)[1]
     else:
+        # Without folders that all share: where a set was unpacked must not move a picture across.
         mask = held_out([name[strip:] for name in files.names], share or HELD_OUT)
         train = [name for name, out in zip(files.names, mask, strict=True) if not out]
         valid = [name for name, out in zip(files.names, mask, strict=True) if out]
@@ -63,6 +65,7 @@ def file_parts(
             f"{files.path}: too few pictures to split: {len(train)} to train, {len(valid)} to "
             "validate; add some, or make folders train and validation"
         )
+    # One list for both parts: numbered apart, their labels would agree in nothing.
     classes = _classes([*train, *valid], inner)
     parts = []
     for role, names in (("train", train), ("validation", valid)):
@@ -76,6 +79,7 @@ def file_parts(
 
 def _common(names: Sequence[str]) -> int:
     """Length of the folders that all names start with: a set packed inside one more folder."""
+    # In order of names the first and the last differ wherever any two do.
     first, last = min(names), max(names)
     same = 0
     for i, (a, b) in enumerate(zip(first, last, strict=False)):

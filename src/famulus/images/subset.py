@@ -38,6 +38,7 @@ def choose(
             f"{field}: expected a count, a share between 0 and 1, or class names, "
             f"received {subset!r}"
         )
+    # the beginning of one order, so that sizes lie inside each other
     return np.sort(permutation(stream_seed(_SUBSET, seed), 0, n)[:count])
 
 

@@ -42,6 +42,7 @@ def augment(image_BCYX: Tensor, seeds_B: Tensor, how: View, view: int | Tensor =
     seeds_B = draws.children(seeds_B, view).to(device)
     if how.least_area < 1:
         image = _crop(image, seeds_B, how)
+    # Without a crop a flip needs no resampling, and stays exact.
     else:
         for share, stream, axis in ((how.flip_h, _FLIP_H, 3), (how.flip_v, _FLIP_V, 2)):
             if share > 0:
@@ -77,6 +78,7 @@ def _crop(image: Tensor, seeds_B: Tensor, how: View) -> Tensor:
     """A crop of random area and aspect (3/4 to 4/3), perhaps flipped, at the picture's size."""
     u_B4 = draws.uniforms(seeds_B, _CROP, 4)
     area = how.least_area + (1 - how.least_area) * u_B4[:, 0]
+    # Uniform in the logarithm: wide and tall are equally likely.
     aspect = (4 / 3) ** (2 * u_B4[:, 1] - 1)
     wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
     sign_x = 1 - 2 * draws.chances(seeds_B, _FLIP_H, how.flip_h).float()

@@ -25,6 +25,8 @@ def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> P
     plan = read(file, overrides, lambda name: tasks.load(name, allowed))
     for cell in plan.cells:
         try:
+            # here: the file's schema knows nothing of torch, and a typing error must not wait for
+            # the first cell
             check_options(cell.settings.training.optimizer)
         except ConfigError as error:
             place = plan.document.where(("training", "optimizer"))
@@ -39,6 +41,7 @@ def run_file(
     plan = read_plan(file, overrides, session.modules)
     cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
+    # Before the first cell: what was asked is on record even if nothing is trained.
     session.store.plan(plan.name, plan.text, planned)
     helpers = Helpers(workers - 1, file, overrides, session)
     with Board(session.console, session.silent) as board, helpers:
@@ -96,6 +99,7 @@ def _something_left(cell: Ready, run: Run, step: int) -> None:
     """Raises ConfigError where a child would begin at the end of its budget."""
     at = run.open_checkpoint(step).state["progress"]["inputs"]
     budget = Calendar(cell.training, len(cell.data.train)).budget
+    # said at once: it would be a finished run that has learned nothing
     if at >= budget:
         raise ConfigError(
             f"run {run.id} has seen {at:,} inputs at step {step}, the budget is {budget:,}: nothing"
@@ -114,7 +118,7 @@ def budget_override(session: Session, run: Run, amount: str) -> list[str]:
         raise ConfigError(
             f"--inputs {amount}: expected more than the {before:,} inputs that it already has"
         )
-    return ["training.epochs=null", f"training.inputs={total}"]
+    return ["training.epochs=null", f"training.inputs={total}"]  # exactly one of the two may be set
 
 
 def parse_count(text: str) -> int:
@@ -126,6 +130,7 @@ def parse_count(text: str) -> int:
         count = float(digits) * factor
     except ValueError:
         count = -1.0
+    # not (a and b): NaN fails both
     if not (count >= 1 and count == int(count)):
         raise ConfigError(f"--inputs {text}: expected a count, as +1M, 500k or 2_000_000")
     return int(count)

@@ -73,6 +73,7 @@ class Board:
     def say(self, text: str) -> None:
         """A sentence above the lines."""
         if not self.silent:
+            # Brackets in a text are no markup.
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def running(self, cell: str, status: Status, ahead: str = "") -> None:

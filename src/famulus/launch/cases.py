@@ -79,15 +79,15 @@ class CaseOutcome:
         """Of a healthy case: causes as grave as its file promises that there are none."""
         if not self.healthy:
             return []
-        found = [f for cell in (*self.cells, self.across) for f in cell]
+        findings = [f for cell in (*self.cells, self.across) for f in cell]
         least = GRAVE.index(self.severity) if self.severity in GRAVE else 0
-        return sorted({f.cause for f in found if f.severity in GRAVE[least:]})
+        return sorted({f.cause for f in findings if f.severity in GRAVE[least:]})
 
     @property
     def named(self) -> list[str]:
         """Root causes that were named, in order."""
-        found = [f for cell in (self.across, *self.cells) for f in cell]
-        return list(dict.fromkeys(f.cause for f in found if not f.under))
+        findings = [f for cell in (self.across, *self.cells) for f in cell]
+        return list(dict.fromkeys(f.cause for f in findings if not f.under))
 
     def json(self) -> dict[str, Any]:
         return {
@@ -108,10 +108,10 @@ class CaseOutcome:
 def files(names: Sequence[str], folder: Path = FOLDER) -> list[Path]:
     """Case files: all of `folder`, or those named by stem, path or folder. Raises ConfigError."""
     if not names:
-        found = sorted(folder.glob("*.yaml"))
-        if not found:
+        files = sorted(folder.glob("*.yaml"))
+        if not files:
             raise ConfigError(f"{folder}: no case here; name files or folders of cases")
-        return found
+        return files
     chosen = []
     for name in names:
         path, stem = Path(name), folder / f"{name}.yaml"
@@ -153,6 +153,7 @@ def run_case(path: Path, store: Store, budget_s: float | None = None) -> CaseOut
     outcome = CaseOutcome(path.stem, *_written(path))
     session = Session(store, faults(), silent=True)
     try:
+        # As it stands first: an override must not be what is refused, or mended.
         read_plan(path, (), session.modules)  # a refusal speaks of the file alone
         plan = read_plan(path, OVERRIDES, session.modules)
         _train(outcome, plan, prepare(session, plan), session, budget_s)

@@ -55,6 +55,7 @@ def execute(session: Session, cell: Ready, machine: Machine, watcher: Watcher) -
         with claim(run, session.lease_s) as attempt:
             watcher.claimed(run)
             outcome = _attempt(store, cell, attempt, machine, watcher)
+        # a roll-back is a new attempt: it starts from the checkpoint as any other does
         if outcome.status != "rollback":
             return outcome
 
@@ -69,6 +70,7 @@ def _attempt(
     if start is not None:
         origin = run.open_checkpoint(start)
     try:
+        # What goes on was rehearsed when it began.
         forecast = rehearse(setup) if start is None else None
         if forecast:
             check_space(store, forecast)
@@ -143,6 +145,7 @@ def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: CostForecas
             "resized": cell.data.resized,
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),
+            # the curve goes on, the bill does not
             "inherited": _inherited(cell, loop),
             **Facts.of(cell.task.facts()).json(),
             "scores": as_json(cell.task.SCORES),
@@ -168,6 +171,7 @@ def _rate_factor(attempt: Attempt) -> float:
         for a in attempts
         if a["ended"] == "rollback" and starts.get(a["n"] + 1) == attempt.start_from
     )
+    # from the record of attempts: a resumed run has the same rate as one that was never stopped
     return HALVED**count
 
 
@@ -209,6 +213,7 @@ def _energy(loop: Loop) -> dict[str, Any]:
 def _finish(loop: Loop, outcome: Outcome) -> None:
     """Verdict and totals, once: nothing follows done.json."""
     at, attempt = loop.progress, loop.attempt
+    # The verdict reads the run's own files, so the last events must be there.
     attempt.flush()
     history = from_events(attempt.run.config(), attempt.run.curve())
     for event in _verdict(history):

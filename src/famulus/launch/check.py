@@ -68,6 +68,7 @@ def controls(
             if least > rest or rest <= 0:
                 yield _not_run(turn, turn.wanted(trial), rest)
                 continue
+            # What is left beyond the least of everybody is shared out evenly.
             spare = rest - least - sum(c.least(trial) for c in queue)
             share = least + max(0.0, spare) / max(1, len(queue)) if queue else rest
             watch(turn.name, time.monotonic() - began)

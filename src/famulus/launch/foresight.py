@@ -52,6 +52,7 @@ class Foresight:
         if (value := shape_of(status.values)) is not None:
             self.train.append((at.inputs, value))
         score = at.scores.get("val/loss")
+        # Every status repeats the last validation: another value is a new one.
         if score is not None and (not self.val or self.val[-1][1] != score):
             self.val.append((self.before or at.inputs, score))
             found = foresee(

@@ -43,6 +43,7 @@ class FreshNet:
     def step(
         self, batch: Batch, noise: int | None = None, kind: str = "true", at: int | None = None
     ) -> dict[str, float]:
+        # growth and thawing, as in the loop
         self.task.on_inputs(self.model, self._position(at))
         parts = self.parts(batch, self.at if noise is None else noise, kind, at)
         self.optimizer.zero_grad(set_to_none=True)

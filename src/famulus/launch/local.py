@@ -79,6 +79,7 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
         board.say(f"warning: {warning}")
 
     def threads() -> int:
+        # A container or a queue may lend fewer cores than the machine has.
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         most = max(1, (cores or 1) // workers)
         if first.training.threads or most == 1 or device.type != "cpu":
@@ -92,6 +93,7 @@ def settle(store: Store, cells: Sequence[Ready], workers: int, board: Board) -> 
     if auto is None:  # nothing to measure; each cell says what it wants
         return Machine(device, fixed(first.training.precision), count)
     setup = auto.setup(device)
+    # By the kind of device: what is fastest on a CPU says nothing of a GPU.
     stored = store.resolve_once(
         first.experiment, f"precision-{device.type}", lambda: choose_precision(setup).json()
     )
@@ -129,7 +131,7 @@ def run_cells(
 def _pause(interrupt: Interrupt) -> None:
     until = time.monotonic() + POLL_S
     while time.monotonic() < until and not interrupt.reason():
-        time.sleep(0.1)
+        time.sleep(0.1)  # short naps: Ctrl-C is noticed soon
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class Shift:
         try:
             outcome = execute(session, cell, self._machine_of(cell), self._watcher(cell))
         except (Busy, Superseded) as error:
+            # One that is lost, or was taken over, is waited for; a living one only if that was
+            # asked.
             if self.wait or isinstance(error, Superseded) or run.status() != "running":
                 board.state(cell.slug, f"another process has it: {error}")
                 return "busy"

@@ -135,6 +135,7 @@ def _kubernetes(
         pod["volumes"].append({"name": "experiment", "emptyDir": {}})
         pod["initContainers"] = [
             _git(["init", "-q", HOME]),
+            # Behind `--` a URL that begins with a dash is no option of git's.
             _git(["-C", HOME, "fetch", "-q", "--depth=1", "--", url, revision]),
             _git(["-C", HOME, "checkout", "-q", "FETCH_HEAD"]),
         ]

@@ -148,6 +148,7 @@ def _resolve(store: Store, value: Any, where: str) -> tuple[Start, dict[str, Any
         step = run.step_of(which or "best")
     except Exception as error:
         raise ConfigError(f"{where}: {error}") from error
+    # By their hash the weights are part of the identity: a run from others is another run.
     files = run.manifest(step)["files"]
     digest = files[judged(files)]["sha256"]
     if isinstance(value, Mapping) and value.get("sha256") not in (None, digest):
@@ -173,6 +174,7 @@ def _keeps_its_state(
 ) -> None:
     """Raises ConfigError for another optimizer, which can't go on from this one's state."""
     names = {str(side["name"]).lower() for side in (before, after)}
+    # RMSprop makes its momentum's buffer at the first step only; SGD makes one that is missing.
     options = [*STATEFUL, *(["momentum"] if "rmsprop" in names else [])]
     changed = [key for key in options if bool(before.get(key)) != bool(after.get(key))]
     for key in (["name"] if len(names) > 1 else []) + changed:
@@ -206,6 +208,7 @@ def repetition(session: Session, run: Run) -> Ready:
     """The same settings, from where the run itself began, as a run of its own."""
     config = run.config()
     earlier = sum(1 for r in session.store.runs(run.experiment) if _repeats(r, run.id))
+    # Numbered: a second repetition needs an id of its own.
     origin: dict[str, Any] = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}
     if began := _goes_on_from(config):
         origin["from"] = dict(began)

@@ -42,15 +42,18 @@ def rerun_with_recorded_code(run: Run, store_root: str, arguments: Sequence[str]
         try:
             if code.get("diff"):
                 _apply(tree, code["diff"], run)
+            # The record must be the whole of the code: files that git did not track are in no diff.
             if provenance.digest(tree / "src" / "famulus") != record["famulus"]["sha256"]:
                 raise ConfigError(
                     f"run {run.id}: its commit with its recorded changes is not the code that it"
                     f" ran, which had files that git did not track; {hint}"
                 )
+            # first on the path: the installed package is the code of today
             environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
             command = [sys.executable, "-m", "famulus.cli", "rerun", run.id, "--current-code"]
             command += ["--store", store_root, *arguments]
             return subprocess.run(command, env=environment, check=False).returncode
+        # By git: it would go on listing a work tree that was only deleted.
         finally:
             remove = ["git", "-C", str(folder), "worktree", "remove", "--force", str(tree)]
             subprocess.run(remove, capture_output=True, check=False)
@@ -98,4 +101,5 @@ def _difference(a: float, b: float) -> float:
     if a == b or (math.isnan(a) and math.isnan(b)):
         return 0.0
     difference = abs(a - b) / max(abs(a), abs(b))
+    # a NaN beside a number must not pass as 0
     return difference if math.isfinite(difference) else math.inf

@@ -31,9 +31,11 @@ def first_stage(store: Store, key: str, asked: str) -> str:
 def _newest(store: Store, task: str, experiment: str) -> Run | None:
     """The run that began last, a finished one if there is any."""
     rows = [row for row in store.rows(experiment or None) if row["error"] is None]
+    # a finished one wins even if a newer one is under way
     rows.sort(key=lambda row: (row["status"] == "finished", records.seconds(row["started"])))
     for row in reversed(rows):
         run = store.run(row["experiment"], row["slug"], row["id"])
+        # without an experiment the newest of any task would be taken
         if experiment or run.config().get("task") == task:
             return run
     return None
@@ -42,9 +44,9 @@ def _newest(store: Store, task: str, experiment: str) -> Run | None:
 def _unfinished(run: Run) -> str:
     """How far it is, and what to do."""
     status, steps = run.status(), run.checkpoints()
-    seen = index.summary(run).get("inputs") or 0
+    inputs = index.summary(run).get("inputs") or 0
     whole = _budget(run)
-    far = f"{seen:,} of {whole:,} inputs" if whole else f"{seen:,} inputs"
+    far = f"{inputs:,} of {whole:,} inputs" if whole else f"{inputs:,} inputs"
     is_so = {"running": "is running, at", "planned": "has not begun:"}.get(status, "ended at")
     what = "wait for it" if status == "running" else f"finish it: famulus resume {run.id}"
     named = f", or name {run.id}@{steps[-1]}" if steps else ""

@@ -175,6 +175,7 @@ class Trial:
         calendar, training = self.calendar, self.training
         updates = max(1, -(-calendar.budget // calendar.per_step))
         rates = []
+        # At most 2,000 places: a run may have millions of updates.
         for point in np.unique(np.linspace(0, updates - 1, 2000).astype(np.int64)):
             place = calendar.place(int(point) * calendar.per_step)
             rates.append(learning_rate(training.schedule, training.optimizer.lr, place))

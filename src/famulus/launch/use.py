@@ -38,9 +38,9 @@ def apply_method(
     method: str, inputs: Path, out: Path, options: Mapping[str, Any], allowed: Sequence[str] = ()
 ) -> None:
     """A method that needs no training, of whichever task has one of that name."""
-    found = [tasks.load(name, allowed) for name in tasks.names()]
-    found += [tasks.load(tasks.name_of(module), allowed) for module in allowed]
-    of = {name: task for task in found for name in task.methods}
+    kinds = [tasks.load(name, allowed) for name in tasks.names()]
+    kinds += [tasks.load(tasks.name_of(module), allowed) for module in allowed]
+    of = {name: task for task in kinds for name in task.methods}
     if method not in of:
         raise ConfigError(f"--method {method}: {suggestion(method, sorted(of))}")
     of[method].apply_method(method, inputs, out, options)

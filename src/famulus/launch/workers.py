@@ -24,6 +24,7 @@ class Helpers:
     ) -> None:
         self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
         self.command += ["--store", session.store.root, "--lease-s", str(session.lease_s)]
+        # One page for all of them: this process writes it at the end.
         self.command += ["--no-journal"]
         for override in overrides:
             self.command += ["--set", override]
@@ -35,6 +36,7 @@ class Helpers:
     def __enter__(self) -> Self:
         for _ in range(self.count):
             self.processes.append(
+                # stderr stays: what a helper complains of must be seen
                 subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             )
         return self

@@ -163,6 +163,7 @@ class Autoencoder(nn.Module):
         hidden = self.encoder(image)
         if not self.variational:
             return Reconstruction(self.decode(hidden), hidden, log_scale=self.log_scale)
+        # In float32 under autocast too: exp(ln sigma) and the KL of small sigmas need the digits.
         mu, log_sigma = self.mu(hidden).float(), self.log_sigma(hidden).float()
         if noise is None and self.training:
             noise = torch.randn_like(mu)

@@ -33,6 +33,7 @@ KL = {"textbook": gaussian_kl, "legacy": legacy_kl}
 
 def free_bits(kl_BD: Tensor, nats: float) -> Tensor:
     """sum_d max(nats, mean_b kl_bd): scalar. A unit below `nats` is left alone (no gradient)."""
+    # the mean over the batch first: a unit may be silent for one sample and speak for another
     return kl_BD.mean(0).clamp(min=nats).sum()
 
 
@@ -43,6 +44,7 @@ def warmup(inputs: int, over: int) -> float:
 
 def reparameterise(mu_BD: Tensor, log_sigma_BD: Tensor, noise_BD: Tensor) -> Tensor:
     """z = mu + sigma * noise: BD."""
+    # the noise comes from outside, so that a gradient passes through mu and sigma
     return mu_BD + log_sigma_BD.exp() * noise_BD
 
 
@@ -56,6 +58,7 @@ def fixed_noise(index_B: Tensor, table_ND: Tensor) -> Tensor:
 
 def noise_table(rows: int, code: int, seed: int = 0) -> Tensor:
     """`rows` x `code` draws from N(0, 1), the same on every machine of one torch version."""
+    # a generator of its own, on the CPU: a device's gives other numbers, the run's stays as it is
     return torch.randn(rows, code, generator=torch.Generator().manual_seed(seed))
 
 
@@ -66,11 +69,13 @@ def active_units(variance_of_mu_D: Tensor) -> Tensor:
 
 def signal_to_noise(variance_of_mu_D: Tensor, mean_square_sigma_D: Tensor) -> Tensor:
     """sqrt(mean_d Var(mu_d) / mean_d E(sigma_d^2)): how far codes stand out of their noise."""
+    # a posterior without noise
     return (variance_of_mu_D.mean() / mean_square_sigma_D.mean().clamp(min=1e-30)).sqrt()
 
 
 def posterior_sums(mu_BD: Tensor, log_sigma_BD: Tensor) -> dict[str, Tensor]:
     """What `posterior_scores` needs, float64, to be added over batches; nothing waits here."""
+    # In float64: a variance as the difference of two large sums loses most digits.
     mu_BD, sigma_BD = mu_BD.double(), log_sigma_BD.double().exp()
     return {
         "mu_D": mu_BD.sum(0),
@@ -82,6 +87,7 @@ def posterior_sums(mu_BD: Tensor, log_sigma_BD: Tensor) -> dict[str, Tensor]:
 
 def posterior_scores(mean: dict[str, Tensor]) -> dict[str, Tensor]:
     """`active_units`, `snr` and the mean `sigma` from those sums divided by the samples."""
+    # rounding may leave it just below
     variance_D = (mean["mu2_D"] - mean["mu_D"].square()).clamp(min=0)
     return {
         "active_units": active_units(variance_D),

@@ -45,6 +45,7 @@ def normalisation(name: str, channels: int, dims: int) -> list[nn.Module]:
     if name == "batch":
         return [BATCH_NORM[dims](channels)]
     if name == "instance":
+        # affine as the other two norms are: torch leaves it out here
         return [INSTANCE_NORM[dims](channels, affine=True)]
     if name == "group":
         return [nn.GroupNorm(max(g for g in range(1, 9) if channels % g == 0), channels)]

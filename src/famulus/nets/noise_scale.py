@@ -30,6 +30,7 @@ class NoiseScale:
         g = gradient.detach().double()
         if self.whole is None:
             self.whole = torch.zeros_like(g)
+        # weighted: the last batch may be smaller
         self.whole += size * g
         self.square += float(g.square().sum())
         self.examples, self.inverse = self.examples + size, self.inverse + 1 / size
@@ -48,6 +49,7 @@ class NoiseScale:
         small, inverse = self.square / self.count, self.inverse / self.count
         noise = (small - large) / (inverse - 1 / b_large)
         signal = (inverse * large - small / b_large) / (inverse - 1 / b_large)
+        # an unbiased estimate of a small |G|^2 may come out negative
         return noise / signal if signal > 0 else float("nan")
 
 

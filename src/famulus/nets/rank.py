@@ -16,4 +16,5 @@ from torch import Tensor
 def effective_rank(singular_values_K: Tensor) -> float:
     """1 .. K; zeros count nothing. NaN if all are 0: what that means is for the caller to say."""
     share = singular_values_K / singular_values_K.sum()
+    # 0 log 0 is 0 in xlogy, and NaN as a product.
     return math.exp(float(-torch.special.xlogy(share, share).sum()))

@@ -20,6 +20,7 @@ from famulus.store import layout, records
 from famulus.store.leases import BEAT_S, BEATS, LEASE_S
 from famulus.store.run import Run
 
+# a service bills each object, and a segment is never written to again
 FLUSH_S = 30.0  # seconds between two segments, apart from those before checkpoints
 
 
@@ -42,13 +43,16 @@ class Attempt:
         self._buffer: list[dict[str, Any]] = []
         self._segments = 0
         self._flushed_at = time.monotonic()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # re-entrant: a checkpoint flushes within it
         self._over = threading.Event()
         self._beats = 0
         self.beat_error: FamulusError | None = None
+        # First in this thread: a store that can't be written to is an error at once.
         self.beat()
         threading.Thread(
+            # A weak reference, or the thread would keep a forgotten attempt beating for ever.
             target=_keep_beating,
+            # ten in a lease: one that is late must not cost the run
             args=(weakref.ref(self), self._over, min(BEAT_S, lease_s / BEATS)),
             name=f"beat-{run.id}",
             daemon=True,
@@ -62,6 +66,7 @@ class Attempt:
     ) -> None:
         if self._over.is_set():
             return
+        # The run is another's now: nothing more is written, not even an end.
         if isinstance(error, Superseded):
             self.close()
             return
@@ -70,6 +75,7 @@ class Attempt:
             self.end("interrupted" if stopped else "error")
         except StoreError:
             self.close()
+            # The exception on its way out matters more than that it could not be recorded.
             if error is None:
                 raise
 
@@ -112,6 +118,7 @@ class Attempt:
                 path = layout.segment(self.run.path, self.n, self._segments)
                 with self._told_if_superseded():
                     self._files.write(path, lines.encode(self._buffer))
+                # after the write: a segment that failed is tried again under its own name
                 self._segments += 1
                 self._buffer.clear()
             self._flushed_at = time.monotonic()
@@ -135,6 +142,7 @@ class Attempt:
             folder = layout.checkpoint(self.run.path, step)
             manifest = layout.manifest(self.run.path, step)
             before = records.read(self._files, manifest)
+            # Another attempt's stays valid until ours replaces it: its files have other names.
             if before is not None and before.get("attempt") == self.n:
                 self._files.remove(manifest)  # its files are about to change: after a rollback
             given = {**files, "state.json": records.encode(dict(state))}
@@ -143,17 +151,21 @@ class Attempt:
             try:
                 for name, content in given.items():
                     with self._told_if_superseded():
+                        # of the bytes as they were handed over: what is read back is held against
+                        # that
                         size, digest = self._put(f"{folder}/{stored[name]}", content)
                     entries[name] = {"file": stored[name], "size": size, "sha256": digest}
                 record = {
                     "version": layout.VERSION,
                     "step": step,
                     "attempt": self.n,
+                    # how far the curve had come: what lies beyond is not seen after a resume
                     "segments": self._segments,
                     "time": records.now(),
                     "tags": sorted(set(tags)),
                     "files": entries,
                 }
+                # Once more: writing the files may have taken longer than a lease.
                 self._stop_if_superseded(manifest)
                 self._files.write(manifest, records.encode(record))
             except StoreError:
@@ -186,11 +198,14 @@ class Attempt:
         self._stop_if_superseded()
         for step in self.run.checkpoints():
             if step not in kept:
+                # A checkpoint without its manifest is none, so a kill in between leaves no broken
+                # one.
                 self._files.remove(layout.manifest(self.run.path, step))
                 self._files.remove(layout.checkpoint(self.run.path, step))
 
     def save_picture(self, name: str, png: bytes) -> str:
         """Path relative to the run, as a picture event's `file` holds it."""
+        # at once and not with a segment: an event must never name a picture that is not there
         path = layout.picture(self.run.path, name)
         self._files.write(path, png)
         return path.removeprefix(self.run.path + "/")
@@ -216,6 +231,7 @@ class Attempt:
         finally:
             self.close()
         record = {**done, "attempt": self.n, "time": done.get("time") or records.now()}
+        # created, not written: two attempts may both believe that they are the last
         won = self._files.create(layout.done(self.run.path), records.encode(record))
         self._record_end("finished")
         return won
@@ -264,4 +280,5 @@ def _keep_beating(attempt: weakref.ref[Attempt], over: threading.Event, every_s:
             living.beat_error = None
         except (FamulusError, OSError) as error:
             living.beat_error = StoreError(str(error))
+        # Or this name would keep the attempt alive while the thread waits.
         del living

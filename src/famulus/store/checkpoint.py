@@ -32,14 +32,17 @@ class Checkpoint:
                 f"expected one of {', '.join(self.names)} in checkpoint {self.step},"
                 f" received {name!r}"
             )
+        # A manifest is a file like any other: its names must not lead out of the folder.
         path = f"{self._folder}/{layout.part(entry['file'], 'a file of a manifest')}"
         try:
+            # The size first: a file that can't be right is not loaded at all.
             size = self._files.size(path)
             if size != entry["size"]:
                 raise self._damaged(path, f"{entry['size']} bytes", f"{size} bytes")
             data = self._files.read(path)
         except FileNotFoundError as error:
             raise self._damaged(path, f"{entry['size']} bytes", "no file") from error
+        # of the bytes in memory: a second read could give others
         digest = hashlib.sha256(data).hexdigest()
         if digest != entry["sha256"]:
             raise self._damaged(path, f"sha256 {entry['sha256'][:16]}", f"{digest[:16]}")

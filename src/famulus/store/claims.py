@@ -19,6 +19,7 @@ def claim(run: Run, lease_s: float = LEASE_S, wait_s: float = 0.0, poll_s: float
     Raises Busy while another's lease lives, after trying for `wait_s` seconds (a lost process of
     another machine takes `lease_s` to be sure of), and StoreError if the run is finished.
     """
+    # monotonic: the wall clock may be set meanwhile
     until = time.monotonic() + wait_s
     while True:
         try:
@@ -48,6 +49,7 @@ def _claim(run: Run, lease_s: float) -> Attempt:
                 f" {lease_s:g} s, received {still_s:.0f} s; wait, or stop that process"
             )
     n = last["n"] + 1 if last else 1
+    # before the claim: its record names the checkpoint, and is never changed
     steps = run.checkpoints()
     start = run.manifest(steps[-1]) if steps else None
     record = {
@@ -60,6 +62,7 @@ def _claim(run: Run, lease_s: float) -> Attempt:
     }
     if not run.files.create(layout.attempt(run.path, n), records.encode(record)):
         raise Busy(f"{run.path}: expected to start attempt {n}, received another's; wait")
+    # Only now: before the attempt was ours, such files could be a living writer's.
     _sweep(run)
     return Attempt(run, n, steps[-1] if steps else None, lease_s)
 
@@ -79,5 +82,6 @@ def _sweep(run: Run) -> None:
         run.files.sweep(f"{run.path}/{folder}")
     complete = set(run.checkpoints())
     for name in run.files.folders(layout.checkpoints(run.path)):
+        # also those that a dead branch of the line left: its steps will be written anew
         if name.isdigit() and int(name) not in complete:
             run.files.remove(layout.checkpoint(run.path, int(name)))

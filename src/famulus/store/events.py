@@ -32,6 +32,7 @@ def visible(origins: Mapping[int, Origin | None], last: int) -> list[tuple[int, 
 
 def encode(events: list[dict[str, Any]]) -> bytes:
     """One line an event. NumPy and torch scalars become numbers."""
+    # compact: a run has tens of thousands of them
     lines = (json.dumps(e, default=plain, separators=(",", ":")) + "\n" for e in events)
     return "".join(lines).encode()
 

@@ -18,6 +18,7 @@ from famulus.config.errors import StoreError
 from famulus.store.layout import TEMPORARY
 
 Names = list[str]  # a class with a method `list` can't say it
+# a checkpoint may be larger than what is left of memory
 CHUNK = 1 << 20  # bytes read at once from a file that is copied
 
 
@@ -60,8 +61,10 @@ def told(verb: str, where: str) -> Iterator[None]:
         raise
     except OSError as error:
         remedy = REMEDY.get(error.errno or 0, "see whether the store can be reached, then resume")
-        said = error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"could not {verb} {where}: {said}; {remedy}") from error
+        reason = (
+            error.strerror or str(error).splitlines()[0] if str(error) else type(error).__name__
+        )
+        raise StoreError(f"could not {verb} {where}: {reason}; {remedy}") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -75,7 +78,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def put(file: BinaryIO, data: bytes) -> None:
-    """The last of a file: with it, all of it reaches the disk."""
+    """The last of a file: with it, all of it reaches the disk, before it gets its name."""
     file.write(data)
     file.flush()
     os.fsync(file.fileno())
@@ -111,8 +114,8 @@ class LocalFiles:
         """Copies a file of this machine: its size in bytes and SHA-256."""
         digest, size = hashlib.sha256(), 0
         with self._temporary(path) as (temporary, target):
-            with open(source, "rb") as given, open(temporary, "xb") as file:
-                while chunk := given.read(CHUNK):
+            with open(source, "rb") as original, open(temporary, "xb") as file:
+                while chunk := original.read(CHUNK):
                     digest.update(chunk)
                     size += len(chunk)
                     file.write(chunk)
@@ -144,6 +147,7 @@ class LocalFiles:
         try:
             with os.fdopen(handle, "wb") as file:
                 put(file, data)
+        # Ctrl-C too: a half-written file would keep everybody out for good.
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -159,6 +163,7 @@ class LocalFiles:
                 names = os.listdir(self.folder / path)
         except FileNotFoundError:
             return []
+        # half-written files begin with a dot
         return sorted(n for n in names if not n.startswith("."))
 
     def folders(self, path: str) -> Names:
@@ -174,6 +179,7 @@ class LocalFiles:
         try:
             with told("list", self._name(path)), os.scandir(self.folder / path) as entries:
                 shown = [e for e in entries if e.name[0] != "." and e.is_dir()]
+                # of the folder, not of its files: what is created or moved in changes it
                 return {e.name: e.stat().st_mtime_ns for e in shown}
         except FileNotFoundError:
             return {}
@@ -181,6 +187,7 @@ class LocalFiles:
     def move(self, old: str, new: str) -> None:
         with told("move", self._name(old)):
             os.replace(self.folder / old, self.folder / new)
+            # Both names must last: that the new one is there, and that the old one is not.
             for folder in dict.fromkeys(((self.folder / new).parent, (self.folder / old).parent)):
                 sync_folder(folder)
 
@@ -188,6 +195,7 @@ class LocalFiles:
         """A file, or a folder with all that it holds; nothing if it is missing."""
         target = self.folder / path
         with told("remove", self._name(path)), contextlib.suppress(FileNotFoundError):
+            # A link is removed, never what it points to.
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             else:
@@ -200,8 +208,8 @@ class LocalFiles:
     def sweep(self, path: str) -> None:
         """Removes what a killed writer left half-written under a folder."""
         with told("clean", self._name(path)):
-            for left in (self.folder / path).rglob(TEMPORARY + "*"):
-                left.unlink(missing_ok=True)
+            for partial in (self.folder / path).rglob(TEMPORARY + "*"):
+                partial.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
         with told("measure", self.root):
@@ -217,6 +225,7 @@ class LocalFiles:
     def _temporary(self, path: str) -> Iterator[tuple[Path, Path]]:
         """A fresh name beside the target; gone afterwards whatever happens."""
         target = self.folder / path
+        # Beside it: a rename is atomic only within one file system.
         temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
         try:
             with told("write", str(target)):

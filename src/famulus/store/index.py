@@ -24,13 +24,14 @@ COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters",
 
 def cache_folder() -> Path:
     """FAMULUS_CACHE, else `famulus` in XDG_CACHE_HOME or ~/.cache."""
-    if given := os.environ.get("FAMULUS_CACHE"):
-        return Path(given).expanduser()
+    if folder := os.environ.get("FAMULUS_CACHE"):
+        return Path(folder).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "famulus"
 
 
 def cache_file(root: str) -> Path:
+    # a cache for each store: a path or a URL is no file's name
     name = hashlib.sha256(root.encode()).hexdigest()[:16]
     return cache_folder() / f"index-{name}.sqlite"
 
@@ -49,29 +50,32 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
         if whole:
             _forget_others(database, names)
         database.commit()
+    # known and new rows come in any order
     return sorted(table, key=lambda row: row["path"])
 
 
 def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> list[dict[str, Any]]:
     query = "SELECT path, stamp, row FROM runs WHERE experiment = ?"
     known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
-    found, fresh, present = [], [], set()
+    rows, fresh, present = [], [], set()
     for folder, stamp in home.files.stamps(name).items():
         match = layout.RUN_FOLDER.fullmatch(folder)
         if match is None:
             continue
         path = f"{name}/{folder}"
         present.add(path)
+        # what is written later (a note, a reopening) changes the folder's time
         if path in known and known[path][0] == stamp:
-            found.append(json.loads(known[path][1]))
+            rows.append(json.loads(known[path][1]))
             continue
         row = summary(Run(home, name, match["slug"], match["id"]))
-        found.append(row)
+        rows.append(row)
+        # A failed run without done.json may still be resumed, so it is read each time.
         if row["status"] in ("finished", "failed") and row["finished"]:
             fresh.append((path, name, stamp, json.dumps(row)))
     database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
     database.executemany("DELETE FROM runs WHERE path = ?", [(p,) for p in set(known) - present])
-    return found
+    return rows
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -99,6 +103,7 @@ def summary(run: Run) -> dict[str, Any]:
             row |= {"finished": True, "updated": done.get("time")}
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
+    # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
     return row
@@ -108,24 +113,26 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
     """Progress of an unfinished run, from the last segments of its newest attempt."""
     files = run.files
     names = files.list(layout.segments(run.path, n))
+    # by number: as text 10 comes before 9
     ks = sorted((int(m[1]) for x in names if (m := re.fullmatch(r"(\d+)\.jsonl", x))), reverse=True)
-    found: dict[str, Any] = {}
+    newest: dict[str, Any] = {}
+    # A few hold a log and mostly a validation, and `status` must stay quick.
     for k in ks[:3]:
         for event in reversed(list(lines.decode(files.read(layout.segment(run.path, n, k))))):
             if event["kind"] in ("train", "val"):
-                found.setdefault("step", event.get("step"))
-                found.setdefault("inputs", event.get("inputs"))
-                found.setdefault("seconds", event.get("s"))
+                newest.setdefault("step", event.get("step"))
+                newest.setdefault("inputs", event.get("inputs"))
+                newest.setdefault("seconds", event.get("s"))
             if event["kind"] == "train":
-                found.setdefault("rate", event.get("rate"))
-                found.setdefault("wait", event.get("wait"))
+                newest.setdefault("rate", event.get("rate"))
+                newest.setdefault("wait", event.get("wait"))
             if event["kind"] == "val":
                 values = event.get("values") or {}
-                found.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
-        if "scores" in found and "rate" in found:
+                newest.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
+        if "scores" in newest and "rate" in newest:
             break
     beat = records.read(files, layout.beat(run.path, n)) or {}
-    return found | ({"updated": beat["time"]} if beat.get("time") else {})
+    return newest | ({"updated": beat["time"]} if beat.get("time") else {})
 
 
 def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:
@@ -142,12 +149,14 @@ def _open(path: Path) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
                 path.unlink(missing_ok=True)
+            # another `status` writes for a moment only; a lock that lasts is no reason to wait
             database = sqlite3.connect(path, timeout=2.0)
             form = database.execute("PRAGMA user_version").fetchone()[0]
-            if form not in (0, FORM):
+            if form not in (0, FORM):  # 0: SQLite has just made it
                 raise sqlite3.DatabaseError("another form")
             _prepare(database)
             return database
+        # Before its base class: a lock is no damage, and the file must not be thrown away for it.
         except sqlite3.OperationalError:  # locked, or on a file system that can't lock
             _close(database)
             break
@@ -167,6 +176,7 @@ def _prepare(database: sqlite3.Connection) -> None:
         " (path TEXT PRIMARY KEY, experiment TEXT, stamp INTEGER, row TEXT)"
     )
     database.execute("CREATE INDEX IF NOT EXISTS by_experiment ON runs (experiment)")
+    # A table of another shape is noticed here, where it can be made anew.
     database.execute("SELECT path, experiment, stamp, row FROM runs LIMIT 1").fetchone()
     database.commit()
 

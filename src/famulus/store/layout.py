@@ -10,9 +10,11 @@ from famulus.config.errors import StoreError
 VERSION = 1
 META = "famulus.json"
 LAB = "lab"
+# greedy: the id is the last twelve digits, a slug may hold dashes itself
 RUN_FOLDER = re.compile(r"(?P<slug>.+)-(?P<id>[0-9a-f]{12})")
 TEMPORARY = ".tmp-"  # prefix of half-written files, which no listing shows
 
+# No dot or dash in front: nothing hidden, nothing that a command takes for an option.
 _PART = re.compile(r"\w[\w.+=,@~-]*")
 _ID = re.compile(r"[0-9a-f]{12}")
 _LONGEST = 160  # characters; a file name may have 255 bytes
@@ -31,6 +33,7 @@ def part(name: str, what: str) -> str:
 def experiment(name: str) -> str:
     """`name`, if every part between its slashes is harmless and it is not the lab's folder."""
     parts = [part(p, "an experiment's name") for p in str(name).split("/")]
+    # Else its folder would be listed as a run of the experiment above.
     if parts[0] == LAB or any(RUN_FOLDER.fullmatch(p) for p in parts):
         raise StoreError(
             f"expected an experiment's name unlike '{LAB}' and unlike a run's folder"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 BEAT_S = 30.0  # seconds between two heartbeats
+# ten beats: a paused machine or a slow disk must not lose its run
 LEASE_S = 300.0  # seconds without a change after which a run may be taken over
 BEATS = 10  # at least, in a lease
 
@@ -47,6 +48,7 @@ def _namespace() -> str | None:
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
+        # macOS has no process namespaces: the machine is one.
         return f"{sys.platform}-{uuid.getnode():x}" if sys.platform == "darwin" else None
 
 
@@ -68,7 +70,9 @@ def this_process() -> dict[str, Any]:
     started = _started(pid)
     return {
         "host": socket.gethostname(),
+        # numbers and start times of processes begin anew with each boot
         "boot": _read("/proc/sys/kernel/random/boot_id"),
+        # in two containers one number names two processes
         "namespace": _namespace(),
         "pid": pid,
         "started": started[1] if started else None,
@@ -83,6 +87,7 @@ def known_dead(process: dict[str, Any]) -> bool:
     if any(process.get(key) != here[key] for key in ("host", "boot", "namespace")):
         return False
     pid = process.get("pid")
+    # To os.kill, 0 and negative numbers are whole groups of processes.
     if not isinstance(pid, int) or pid <= 0:
         return False
     if here["started"] is None:  # no /proc: a number that nobody has is all that can be seen
@@ -90,8 +95,9 @@ def known_dead(process: dict[str, Any]) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:
+        except OSError:  # it lives, and is somebody else's
             return False
         return False
     now = _started(pid)
+    # A zombie is dead, only not waited for; another start time means that the number was reused.
     return now is None or now[0] in "ZX" or now[1] != process.get("started")

@@ -24,10 +24,12 @@ def collect(
     famulus = provenance.source()
     code = provenance.code(folder)
     checkout = famulus["checkout"]
+    # Stored once: a diff may be a megabyte.
     if code and checkout and code["folder"] == checkout["folder"]:
         famulus["checkout"] = {"folder": code["folder"], "commit": code["commit"], "same": True}
     return {
         "parent": parent,
+        # a store is shown to others: no password must get into it
         "overrides": [scrubbed(o) for o in overrides],
         "data": fingerprint,
         "command": provenance.command(argv),

@@ -14,6 +14,7 @@ from typing import Any
 from famulus.store.secrets import scrubbed, scrubbed_command
 
 LARGEST_DIFF = 1_000_000  # bytes of a diff that are kept
+# a checkout on a slow network disk must not hold up a run for long
 GIT_S = 20.0  # seconds that git may take
 PACKAGE = Path(__file__).resolve().parents[1]
 CORE = (
@@ -39,7 +40,9 @@ CORE = (
 
 def _git(folder: Path, *words: str) -> bytes | None:
     """What git prints; None where there is no git, no repository, or no answer."""
+    # Without its monitor: a repository's settings must not choose a program that we start.
     command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *words]
+    # No locks: a look must not rewrite the index under a person's own git.
     env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -48,7 +51,7 @@ def _git(folder: Path, *words: str) -> bytes | None:
             timeout=GIT_S,
             env=env,
             check=False,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,  # nobody is there to answer it
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -65,6 +68,7 @@ def code(folder: str | Path) -> dict[str, Any] | None:
     commit = _git(Path(folder), "rev-parse", "HEAD")
     if top is None or commit is None:
         return None
+    # A configured diff program would be run, and what it prints is no patch.
     diff = _git(Path(folder), "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff")
     raw = diff or b""
     shown = raw[:LARGEST_DIFF].decode(errors="replace")
@@ -76,12 +80,14 @@ def code(folder: str | Path) -> dict[str, Any] | None:
         "remote": scrubbed(remote.decode(errors="replace").strip()) if remote else None,
         "diff": safe,
         "diff_sha256": hashlib.sha256(raw).hexdigest() if raw else None,
+        # a patch with hidden parts does not apply: it must say so
         "complete": diff is not None and safe.encode() == raw,
     }
 
 
 def source() -> dict[str, Any]:
     """Famulus's own code: a hash of its files, and the checkout that tracks them, if any."""
+    # An installed package may lie in somebody's checkout without being part of it.
     tracked = _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     return {"sha256": digest(PACKAGE), "checkout": code(PACKAGE) if tracked else None}
 
@@ -89,24 +95,25 @@ def source() -> dict[str, Any]:
 @cache
 def digest(package: Path) -> str:
     """SHA-256 over names and contents of a package's Python files, as this process found them."""
-    found = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    whole = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):  # rglob has the file system's order
         if not path.is_file():  # moved away while it was listed
             continue
-        found.update(path.relative_to(package).as_posix().encode() + b"\0")
-        found.update(path.read_bytes() + b"\0")
-    return found.hexdigest()
+        # Zeros keep neighbours apart: `ab` and `c` must not hash as `a` and `bc`.
+        whole.update(path.relative_to(package).as_posix().encode() + b"\0")
+        whole.update(path.read_bytes() + b"\0")
+    return whole.hexdigest()
 
 
 def packages() -> dict[str, str]:
     """Versions of those core packages that are installed."""
-    found = {}
+    versions = {}
     for name in CORE:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine() -> dict[str, Any]:
@@ -117,6 +124,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "cpu": _cpu(),
+        # A container or a queue may lend fewer cores than the machine has.
         "cores": len(usable(0)) if usable else os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),

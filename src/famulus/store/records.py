@@ -33,6 +33,7 @@ def plain(value: Any) -> Any:
 
 def now() -> str:
     """ISO 8601 in UTC, milliseconds."""
+    # UTC: runs of two machines stand in one table
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

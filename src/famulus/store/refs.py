@@ -16,6 +16,7 @@ def by_id(runs: Sequence[Run], prefix: str, root: str, experiment: str | None = 
     Raises StoreError that names candidates.
     """
     where = f" in {experiment}" if experiment else ""
+    # the empty prefix would mean every run
     matches = [run for run in runs if prefix and run.id.startswith(prefix)]
     if len(matches) == 1:
         return matches[0]

@@ -44,6 +44,7 @@ class FsspecFiles:
 
         try:
             with told("open", self.root):
+                # Others write there too: a remembered listing would miss their files.
                 self.fs, base = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             extra = EXTRAS[protocol]
@@ -72,8 +73,9 @@ class FsspecFiles:
 
     def copy_in(self, source: Path, path: str) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
-        with told("read", str(source)), open(source, "rb") as given:
-            while chunk := given.read(CHUNK):
+        with told("read", str(source)), open(source, "rb") as original:
+            # Read twice: putting a file tells no digest of what was put.
+            while chunk := original.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
         with told("write", self._name(path)):
@@ -122,6 +124,7 @@ class FsspecFiles:
         self._parents(path)
         try:
             if self._moved:
+                # fsspec has no exclusive mode for sftp; SFTP itself has.
                 with self.fs.ftp.open(self._at(path), "wx") as file:
                     file.write(data)
             else:
@@ -167,9 +170,9 @@ class FsspecFiles:
         if not self._moved:
             return
         with told("clean", self._name(path)):
-            for left in self.fs.find(self._at(path)):
-                if left.rpartition("/")[2].startswith(TEMPORARY):
-                    self._forget(left)
+            for partial in self.fs.find(self._at(path)):
+                if partial.rpartition("/")[2].startswith(TEMPORARY):
+                    self._forget(partial)
 
     def free_bytes(self) -> int | None:
         return None
@@ -177,15 +180,15 @@ class FsspecFiles:
     def _entries(self, path: str) -> Entries:
         try:
             with told("list", self._name(path)):
-                found = self.fs.ls(self._at(path), detail=True)
+                entries = self.fs.ls(self._at(path), detail=True)
         except FileNotFoundError:
             return []
-        named = [(e["name"].rstrip("/").rpartition("/")[2], e["type"]) for e in found]
+        named = [(e["name"].rstrip("/").rpartition("/")[2], e["type"]) for e in entries]
         return sorted((n, t) for n, t in named if n and not n.startswith("."))
 
     def _parents(self, path: str) -> None:
         parent = self._at(path).rpartition("/")[0]
-        if self._moved:
+        if self._moved:  # objects need no folders
             self.fs.makedirs(parent, exist_ok=True)
 
     def _temporary(self, path: str) -> str:
@@ -206,5 +209,5 @@ class FsspecFiles:
 
 def _refused(error: OSError) -> bool:
     """Whether a service said that its condition (no such object yet) did not hold."""
-    said = f"{type(error).__name__} {error} {getattr(error, 'code', '')}".lower()
-    return any(word in said for word in ("precondition", "412", "conditionalrequest", "exists"))
+    text = f"{type(error).__name__} {error} {getattr(error, 'code', '')}".lower()
+    return any(word in text for word in ("precondition", "412", "conditionalrequest", "exists"))

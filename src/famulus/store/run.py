@@ -88,12 +88,13 @@ class Run:
     def attempts(self) -> list[dict[str, Any]]:
         """Oldest first: n, time, process, start_from, origin, ended (why, or None)."""
         names = self.files.list(layout.attempts(self.path))
-        found = []
+        attempts = []
         for n in sorted(int(s) for name in names if (s := name.removesuffix(".json")).isdigit()):
             data = self._json(layout.attempt(self.path, n)) or {}
+            # Asked of the listing: a service bills a request for a file that is not there as well.
             end = self._json(layout.ended(self.path, n)) if f"{n}.end" in names else None
-            found.append({**data, "n": n, "ended": end["reason"] if end else None})
-        return found
+            attempts.append({**data, "n": n, "ended": end["reason"] if end else None})
+        return attempts
 
     def status(self) -> str:
         """planned, running, interrupted, failed or finished.
@@ -125,15 +126,15 @@ class Run:
         """
         line = dict(self._line())
         names = self.files.folders(layout.checkpoints(self.path))
-        found = []
+        steps = []
         for step in sorted(int(name) for name in names if name.isdigit()):
             manifest = self._json(layout.manifest(self.path, step))
             if manifest is None or manifest.get("attempt") not in line:
                 continue
             limit = line[manifest["attempt"]]
             if limit is None or manifest.get("segments", limit + 1) <= limit:
-                found.append(step)
-        return found
+                steps.append(step)
+        return steps
 
     def manifest(self, step: int) -> dict[str, Any]:
         path = layout.manifest(self.path, step)
@@ -177,12 +178,14 @@ class Run:
         if not attempts:
             return []
         done = self.done() or {}
+        # A predecessor may finish after its successor began: then its line is the run's.
         last = int(done.get("attempt", attempts[-1]["n"]))
         return lines.visible(_origins(attempts), last)
 
     def segment_events(self, n: int, limit: int | None) -> Iterator[dict[str, Any]]:
         """Events of the first `limit` segments (None: all) of attempt n."""
         names = self.files.list(layout.segments(self.path, n))
+        # by number: as text 10 comes before 9
         present = sorted(int(s) for x in names if (s := x.removesuffix(".jsonl")).isdigit())
         for k in present:
             if limit is None or k < limit:

@@ -33,6 +33,7 @@ class Store:
         if text.startswith(("file://", "local://")):
             text = text.partition("://")[2]
         if "://" in text or "::" in text:
+            # here: a local store needs none of it
             from famulus.store.remote import FsspecFiles
 
             store = cls(FsspecFiles(text), None)
@@ -41,9 +42,11 @@ class Store:
             store = cls(files, files.folder)
         meta = records.read(store.files, layout.META)
         if meta is None:
+            # created: two processes may open a new store at once
             store.files.create(layout.META, records.encode({"version": layout.VERSION}))
             return store
         version = meta.get("version")
+        # an older Famulus must not write into what it does not understand
         if not isinstance(version, int) or version > layout.VERSION:
             raise StoreError(
                 f"{store.root}: expected a store of version {layout.VERSION} or older, received"
@@ -64,16 +67,16 @@ class Store:
 
     def experiments(self) -> list[str]:
         """Names, sorted; an experiment's name may hold slashes."""
-        found: list[str] = []
+        names: list[str] = []
         todo = [name for name in self.files.folders("") if name != layout.LAB]
         while todo:
             path = todo.pop()
             inner = self.files.folders(path)
             runs = {name for name in inner if layout.RUN_FOLDER.fullmatch(name)}
             if runs or self.files.exists(f"{path}/cells.json"):
-                found.append(path)
+                names.append(path)
             todo += [f"{path}/{name}" for name in inner if name not in runs]
-        return sorted(found)
+        return sorted(names)
 
     def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
         """Stores the file as written and its planned cells; what was resolved stays."""
@@ -101,6 +104,7 @@ class Store:
         record = records.read(self.files, path)
         if record is None:
             record = {"value": make()}
+            # somebody was faster: that value counts, so that all cells share one
             if not self.files.create(path, records.encode(record)):
                 record = records.read(self.files, path)
             planned = records.read(self.files, layout.cells(experiment)) or {}

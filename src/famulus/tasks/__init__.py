@@ -29,6 +29,7 @@ def names() -> list[str]:
     return sorted({*_files(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
+# by the folders at hand: a wing that is removed takes its tasks with it
 def _files() -> dict[str, str]:
     """Module of each task of this package by its name: a file of a wing, named in its `TASKS`."""
     return {
@@ -48,13 +49,13 @@ def faults() -> list[str]:
     They exist to be diagnosed. `famulus cases` allows them by itself; elsewhere one is allowed as
     any module is: `famulus run experiments/cases/X.yaml --allow-module MODULE`.
     """
-    found = []
+    modules = []
     for wing in _wings():
         folder = f"{wing}.faults"
         if importlib.util.find_spec(folder):
             inside = pkgutil.iter_modules(importlib.import_module(folder).__path__)
-            found += sorted(f"{folder}.{m.name}" for m in inside)
-    return found
+            modules += sorted(f"{folder}.{m.name}" for m in inside)
+    return modules
 
 
 def name_of(module: str) -> str:
@@ -93,15 +94,17 @@ def load(name: str, allowed: Sequence[str] = ()) -> "type[Task]":
 
 
 def _class_in(module: str) -> "type[Task]":
+    # here: it imports torch, which names and scores must not wait for
     from famulus.tasks.base import Task
 
     try:
-        found = importlib.import_module(module)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--allow-module {module}: {error}") from error
     classes = [
         value
-        for value in vars(found).values()
+        for value in vars(loaded).values()
+        # an imported base class is no task of this file
         if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module
     ]
     if len(classes) != 1:
@@ -110,6 +113,7 @@ def _class_in(module: str) -> "type[Task]":
 
 
 def _declared(kind: "type[Task]") -> "type[Task]":
+    # at loading: a wrong declaration is told before any training
     where, config = f"{kind.__module__}.{kind.__name__}", getattr(kind, "Config", None)
     if not (isinstance(config, type) and issubclass(config, Strict)):
         raise ConfigError(

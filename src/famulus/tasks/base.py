@@ -112,6 +112,7 @@ class Facts:
 
     def json(self) -> dict[str, Any]:
         """As the `facts` event holds them: what is not said is absent."""
+        # an empty field says nothing, and a reader must not take it for a fact
         stated = {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
         if self.changes:
             stated["changes"] = asdict(self.changes)

@@ -23,6 +23,7 @@ class Changed(Source):
 
     def __init__(self, source: Source, change: Change, fault: str) -> None:
         self.source, self.change, self.fault = source, change, fault
+        # other data: a cache of the sound source must not serve this one
         self.fingerprint = f"{source.fingerprint}-{fault}"
         self.labels, self.classes = source.labels, source.classes
         self.slow = source.slow
@@ -62,6 +63,7 @@ class Damaged(Changed):
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         factor_B = np.where(indices == self.index, self.factor, 1.0).astype(np.float32)
         factor = torch.from_numpy(factor_B)[:, None, None, None]
+        # here, where indices are known; `finish` sees seeds alone
         return {**super().gather(indices, seeds), "factor": factor}
 
     def to(self, device: torch.device) -> "Damaged":

@@ -30,6 +30,7 @@ def model_bytes(model: nn.Module) -> bytes:
     for name, tensor in model.state_dict().items():
         # Views of one storage are tied only if they show the same numbers.
         place = (tensor.data_ptr(), tensor.storage_offset(), *tensor.shape, *tensor.stride())
+        # Empty tensors share the address 0 without being tied.
         if tensor.numel() and first.setdefault(place, name) != name:
             continue
         tensors[name] = _plain(tensor)
@@ -40,6 +41,7 @@ def load_model(model: nn.Module, data: bytes, source: str) -> None:
     """Copies weights in place. Raises StoreError naming the first name or shape that differs."""
     tensors = unpack(data)
     own = model.state_dict()
+    # A tied weight is stored under its first name only, so its other names may be missing.
     tied = {tensor.data_ptr() for name, tensor in own.items() if name in tensors}
     for name, tensor in own.items():
         if name not in tensors and not (tensor.numel() and tensor.data_ptr() in tied):
@@ -52,6 +54,7 @@ def load_model(model: nn.Module, data: bytes, source: str) -> None:
                 f"{source}: {name} expected shape {tuple(own[name].shape)},"
                 f" received {tuple(tensor.shape)}"
             )
+        # in place: the optimizer and the tied names keep the tensors that they hold
         own[name].copy_(tensor)
 
 
@@ -62,6 +65,8 @@ def optimizer_parts(
 
     Groups' options are left out: they follow from the configuration, rates from the position.
     """
+    # by name, not by torch's numbers: those follow from the order of groups, which a task may
+    # change
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
@@ -70,6 +75,7 @@ def optimizer_parts(
             where = f"{names[id(parameter)]}/{key}"
             if isinstance(value, Tensor):
                 tensors[where] = _plain(value)
+            # plain numbers need no tensor, and JSON keeps a float64 bit for bit
             elif value is not None:
                 scalars[where] = value
     return pack(tensors), scalars
@@ -102,7 +108,7 @@ def load_optimizer(
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu").contiguous()
+    return tensor.detach().to("cpu").contiguous()  # safetensors refuses views with gaps
 
 
 def _like(parameter: nn.Parameter, value: Tensor, counter_on_device: bool) -> Tensor:

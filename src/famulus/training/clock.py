@@ -13,7 +13,9 @@ class Clock:
 
     def __init__(self, progress: Progress, feeder: Feeder) -> None:
         self.progress, self.feeder = progress, feeder
+        # of earlier attempts: a resumed curve goes on over the same axis
         self.before = progress.seconds
+        # Monotonic: the wall clock may be set while a run trains.
         self.start = self.lap_start = time.perf_counter()
         self.lap_inputs, self.lap_waited, self.lap_aside = progress.inputs, feeder.waited_s, 0.0
         self.aside_depth, self.aside_start = 0, 0.0
@@ -27,6 +29,7 @@ class Clock:
         if self.aside_depth:  # what is aside now belongs to this lap up to here
             self.lap_aside += now - self.aside_start
             self.aside_start = now
+        # two logs may fall into one tick
         stepping = max(1e-9, now - self.lap_start - self.lap_aside)
         rate = (self.progress.inputs - self.lap_inputs) / stepping
         wait = (self.feeder.waited_s - self.lap_waited) / stepping

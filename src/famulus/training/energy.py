@@ -74,16 +74,19 @@ class Meter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        # Before the counter is closed, so that the reading thread asks it no more.
         self._over.set()
         with self._lock, contextlib.suppress(Exception):
             self.source.close()
 
     def start(self, before: dict[str, Any] | None, seconds: float) -> None:
         """Counts from here on; `before`: `total()` of an attempt that had come to `seconds`."""
+        # With a beginning that nobody measured, no figure is better than one that is too small.
         self.before, self.partial = before, before is None and seconds > 0
         self.zero = self.lap_joules = self.read()
         self.lap_at = self.now()
         if self.source.every_s is not None:
+            # never in an exit's way
             threading.Thread(target=self._keep_reading, name="energy", daemon=True).start()
 
     def read(self) -> float:
@@ -93,6 +96,7 @@ class Meter:
                 return self.newest
             try:
                 joules = float(self.source.joules())
+                # a step backwards is a counter that began anew: what it lost can't be known
                 if not (math.isfinite(joules) and joules >= self.newest):
                     raise ValueError(f"expected at least {self.newest:g} J, received {joules:g}")
                 self.newest = joules
@@ -107,6 +111,7 @@ class Meter:
             return None
         if self.before is None:
             return {"joules": joules, "of": self.source.of}
+        # A resumed run may stand on another device: both are named.
         devices = dict.fromkeys([*self.before["of"].split(" and "), self.source.of])
         return {"joules": self.before["joules"] + joules, "of": " and ".join(devices)}
 
@@ -116,6 +121,7 @@ class Meter:
         if not self.lost and elapsed >= LAP_S:
             joules = self.read()
             self.lap_watts = (joules - self.lap_joules) / elapsed
+            # by what was measured: reading the counter takes time of its own
             self.lap_at += elapsed
             self.lap_joules = joules
         return None if self.lost else self.lap_watts

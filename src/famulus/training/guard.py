@@ -35,7 +35,9 @@ def inspect(training: Training, progress: Progress, values: dict[str, float]) ->
     total = values["total"]
     alarm = None
     if training.spike and len(progress.recent) >= ENOUGH:
+        # of logged means, which a checkpoint carries: a resumed run judges by the same ones
         usual = statistics.median(progress.recent)
+        # A multiple means nothing for a loss about 0 or below, as likelihoods can be.
         if usual > 0 and total > training.spike.factor * usual:
             alarm = Alarm(
                 "loss-spike",
@@ -43,5 +45,6 @@ def inspect(training: Training, progress: Progress, values: dict[str, float]) ->
                 f"loss {total:.4g} at step {progress.step} is {total / usual:.1f} times"
                 f" its recent median {usual:.4g}",
             )
+    # a spike too: a loss that stays high is soon the usual one
     progress.recent = [*progress.recent, total][-WINDOW:]
     return alarm

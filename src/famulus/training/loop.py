@@ -84,11 +84,13 @@ class Loop:
         self.task, self.training = task, training
         self.device, self.precision = device, setup.precision
         self.meter, self.interrupted, self.watch = meter, interrupted, watch
+        # Once for all passes: a source may copy itself to the device.
         self.train_source = data.train.to(device)
         self.validation_source = data.validation.to(device)
         self.calendar = Calendar(training, len(data.train))
         self.streams = Streams(training.seed, device)
         with self.streams.isolated():
+            # Seeded before the net is built: its first weights are part of what a seed promises.
             self.streams.build()
             model = task.build()
             if warm is not None:
@@ -102,6 +104,7 @@ class Loop:
         self.stop, self.plateau = _patience(training)
         if origin is not None:
             self._restore(origin)
+        # After restoring, or the checkpoint's factor would overwrite that of a roll-back.
         self.progress.lr_factor *= lr_factor
         self.probe = Probe(self.model, self.optimizer, self.calendar.probe_every)
         self.rate = 0.0  # learning rate of the last step
@@ -119,13 +122,14 @@ class Loop:
     def feeder(self) -> Feeder:
         """Training batches from the position on."""
         training, start = self.training, self.progress.inputs
-        given = self.train_source, training.batch, training.seed, self.device
-        return Feeder(*given, start, training.workers)
+        stream = self.train_source, training.batch, training.seed, self.device
+        return Feeder(*stream, start, training.workers)
 
     def start(self, feeder: Feeder) -> None:
         """Before the first of `steps`."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)  # probes report this run's
+        # Made here and not with the loop: building and restoring are no stepping.
         self.clock = Clock(self.progress, feeder)
         if self.meter:
             self.meter.start(self.progress.energy, self.progress.seconds)
@@ -143,6 +147,8 @@ class Loop:
             # A log before each checkpoint: the means since then start at zero, resumed or not.
             judged = ended or checkpoint or milestone or validation
             if judged or due(training.log_every, at):
+                # The look at the weights waits for the device: only where something is kept or
+                # judged.
                 alarm = self.log() or (self._broken_weights() if judged else None)
                 if alarm and alarm.action != "report":
                     return self._give_up(alarm)
@@ -151,6 +157,7 @@ class Loop:
                 stop, better = self._validate()
             if due(training.pictures_every, at):
                 self._picture()
+            # Behind validation and pictures, so that a resumed run repeats neither.
             if ended or stop or better or checkpoint or milestone:
                 self._checkpoint(better=better, milestone=bool(milestone))
             if self.stop and stop:  # before `ended`: there is nothing left to go on with
@@ -168,15 +175,17 @@ class Loop:
             training.checkpoint_every,
             training.keep.milestones,
         )
+        # between two events nothing has to be looked up, and nothing waits
         return min(self.calendar.steps_to(e, self.progress) for e in every)
 
     def steps(self, feeder: Feeder, count: int) -> str | None:
         """`count` steps without a wait for the device; the reason if a person interrupts."""
         training, at = self.training, self.progress
         place, batch_of = self.precision.place_batch, iter(feeder)
-        share = 1 / training.accumulate
+        share = 1 / training.accumulate  # so that accumulated batches weigh as one large batch
         for _ in range(count):
             self.streams.step(at.step)
+            # of the step's first sample, also where the batch crosses into the next pass
             epoch = at.inputs // self.calendar.samples
             position = Position(at.step, at.inputs, epoch, training.seed)
             if grown := self.task.on_inputs(self.model, position):
@@ -196,11 +205,13 @@ class Loop:
                 self.probe.gradients()  # as they are before clipping
             self.norm = clip_gradients(self.parameters, training.clip)
             self.optimizer.step()
+            # None, not zero: an optimizer then leaves alone what had no gradient in a step
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
                 self.average.follow(self.model)
             at.step += 1
             at.inputs += self.calendar.per_step
+            # Between two steps only: a checkpoint never holds half an accumulation.
             if reason := self.interrupted():
                 return reason
         return None
@@ -212,6 +223,7 @@ class Loop:
 
     def _add(self, parts: dict[str, Tensor]) -> None:
         if not self.sums:
+            # In float64: the mean over many steps must not depend on how often it is logged.
             self.sums = {name: value.detach().double() for name, value in parts.items()}
             self.counted = 1
             return
@@ -228,6 +240,7 @@ class Loop:
         at = self.progress
         values = {name: float(value) / self.counted for name, value in self.sums.items()}
         self.sums = {}
+        # After the sums were read: only then has the device done the steps that a lap counts.
         rate, wait = self.clock.lap()
         watts = self.meter.watts() if self.meter else None
         event = {"values": values, "lr": self.rate, "rate": rate, "wait": wait}
@@ -238,8 +251,8 @@ class Loop:
         self._emit("train", s=at.seconds, **event)
         for probe in self.probe.take():
             self.attempt.emit(probe)
-        left = (self.calendar.budget - at.inputs) / rate if rate else 0.0
-        self.watch(Status(at, self.calendar.budget, values, rate, wait, left, watts))
+        left_s = (self.calendar.budget - at.inputs) / rate if rate else 0.0
+        self.watch(Status(at, self.calendar.budget, values, rate, wait, left_s, watts))
         alarm = inspect(self.training, at, values)
         if alarm:
             self._emit("mark", what=alarm.cause, text=alarm.text)
@@ -273,7 +286,7 @@ class Loop:
         if self.plateau and self.plateau.exhausted(at.scores[self.plateau.score]):
             factor = self.training.schedule.factor
             assert factor is not None  # a plateau has one
-            self.plateau.bad = 0
+            self.plateau.bad = 0  # patience starts anew at the lower rate
             at.lr_factor *= factor
             self._emit("mark", what="lr", text=f"plateau: rate x {factor}")
         stop = bool(self.stop and self.stop.exhausted(at.scores[self.stop.score]))
@@ -284,6 +297,7 @@ class Loop:
         if keep.best is None:
             return False
         value, sign = at.scores[keep.best], -1 if keep.direction == "max" else 1
+        # NaN as the best could never be bettered: every comparison with it is false.
         if not math.isfinite(value):
             return False
         if at.best is not None and not sign * value < sign * at.best["value"]:
@@ -296,6 +310,7 @@ class Loop:
         with self._judging() as model:
             pictures = self.task.pictures(model, self.precision.place_batch(fixed))
         for name, picture in pictures.items():
+            # Padded, so that names sort as steps do.
             file = self.attempt.save_picture(f"{name}-{self.progress.step:08d}.png", png(picture))
             labels = list(picture.rows)
             self._emit("picture", name=name, file=file, labels=labels, caption=picture.caption)
@@ -303,6 +318,7 @@ class Loop:
     @contextlib.contextmanager
     def _judging(self) -> Iterator[nn.Module]:
         """The model to judge, in eval mode and under fixed noise; aside from the training clock."""
+        # The averaged weights are the ones that are kept for use, so they are judged.
         model = self.average.model if self.average else self.model
         with self.clock.aside(), torch.no_grad():
             self.streams.validation()
@@ -328,13 +344,16 @@ class Loop:
         at.stop = self.stop.state() if self.stop else None
         at.plateau = self.plateau.state() if self.plateau else None
         tensors, scalars = pack.optimizer_parts(self.optimizer, self.model)
+        # all of them in one call, whose manifest is the last to be written
         files = {pack.OPTIMIZER: tensors, pack.MODEL: pack.model_bytes(self.model)}
+        # Beside the raw weights, from which training goes on.
         if self.average:
             files[pack.AVERAGE] = pack.model_bytes(self.average.model)
         tags = [name for name, set_ in (("best", better), ("milestone", milestone)) if set_]
         state = {"progress": at.json(), "optimizer": scalars}
         with self.clock.aside():
             self.attempt.save_checkpoint(at.step, files, state, tags)
+            # After the new one is complete: a kill between the two leaves one too many, never none.
             self.attempt.prune(self._kept())
 
     def _account(self) -> None:
@@ -347,6 +366,7 @@ class Loop:
         run = self.attempt.run
         steps = run.checkpoints()
         kept = set(steps[-self.training.keep.last :])
+        # by the manifest: milestones of another interval, before an override, stay as well
         kept |= {s for s in steps if "milestone" in run.manifest(s).get("tags", ())}
         return kept | ({self.progress.best["step"]} if self.progress.best else set())
 
@@ -357,11 +377,13 @@ class Loop:
             self.optimizer, self.model, origin.read(pack.OPTIMIZER), state["optimizer"]
         )
         if self.average:
+            # The average may be new to this run: then it starts at the weights.
             average = origin.read(pack.judged(origin.names))
             pack.load_model(self.average.model, average, str(origin))
         self.progress = Progress.restore(state["progress"])
         counters = (self.stop, self.progress.stop), (self.plateau, self.progress.plateau)
         for patience, saved in counters:
+            # the file may have added or dropped either since
             if patience and saved:
                 patience.restore(saved)
         if self.attempt.start_from is None:  # a child: its best is one of its own checkpoints

@@ -34,12 +34,14 @@ class Peak:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
         else:
+            # too high, perhaps, rather than none
             self.bytes = _most_resident() if self.fresh else _most_ever()
 
 
 def available(device: torch.device) -> int | None:
     """What can still be taken there; None where nobody tells. A container's limit is not seen."""
     if device.type == "cuda":
+        # of the driver: other processes hold memory there too
         return torch.cuda.mem_get_info(device)[0]
     return _line(MACHINE, "MemAvailable:")
 
@@ -50,6 +52,7 @@ def _reset() -> bool:
         CLEAR.write_text(RESET_PEAK)
     except OSError:
         return False
+    # The write may pass where no peak is shown.
     return _most_resident() is not None
 
 
@@ -71,5 +74,5 @@ def _most_ever() -> int | None:
         import resource  # not on Windows
     except ImportError:
         return None
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, else kB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

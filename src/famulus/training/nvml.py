@@ -24,6 +24,7 @@ class GpuCounter:
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self.nvml, self.handle = nvml, handle
+        # asked once here: a GPU without the counter raises now, and power is sampled instead
         self.zero_mj = nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
 
     def joules(self) -> float:
@@ -69,6 +70,7 @@ def open_device(device: torch.device, nvml: Any = None) -> GpuCounter | GpuPower
         return None
     try:
         handle = find(nvml, device.index or 0, _uuid(device), os.environ)
+        # a counter that others share would charge this run with their work
         if handle is not None and not _shared_out(nvml, handle):
             return _source(nvml, handle)
     except Exception:
@@ -98,8 +100,8 @@ def find(nvml: Any, index: int, uuid: str | None, environ: Mapping[str, str]) ->
         return nvml.nvmlDeviceGetHandleByIndex(int(name)) if agree else None
     handles = [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(count)]
     # The beginning of a UUID may stand there. A MIG device's is found nowhere here.
-    found = [h for h in handles if name and _text(nvml.nvmlDeviceGetUUID(h)).startswith(name)]
-    return found[0] if len(found) == 1 else None
+    matching = [h for h in handles if name and _text(nvml.nvmlDeviceGetUUID(h)).startswith(name)]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _uuid(device: torch.device) -> str | None:

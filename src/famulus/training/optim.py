@@ -28,7 +28,7 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
         for key, value in vars(torch.optim).items()
         if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
     }
-    known.pop("optimizer", None)
+    known.pop("optimizer", None)  # the base class, which has no step
     if name.lower() in UNFIT:
         raise ConfigError(f"training.optimizer.name: {name} {UNFIT[name.lower()]}; try adam")
     if name.lower() not in known:
@@ -59,11 +59,14 @@ def build_optimizer(
     check_options(spec)
     kind: Any = optimizer_class(spec.name)  # whose options are its own, and were checked
     options = dict(spec.options)
+    # Fused kernels refuse complex weights.
     plain = all(p.is_floating_point() for group in groups for p in group["params"])
+    # What a person chose stays, and torch refuses both at once.
     chosen = {"fused", "foreach"} & options.keys()
     if kind.__name__ in FUSED and plain and not chosen and device.type in ("cpu", "cuda"):
         options["fused"] = True
     try:
+        # Copies of the groups: torch writes its defaults into those it is given.
         return kind([dict(group) for group in groups], lr=spec.lr, **options)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"training.optimizer: {kind.__name__} refuses this: {error}") from error
@@ -72,6 +75,7 @@ def build_optimizer(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Every group gets `rate` times its own `lr_scale` (layer-wise learning rates)."""
     for group in optimizer.param_groups:
+        # set at each step, from the position: no scheduler whose state could be lost
         group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
@@ -94,6 +98,7 @@ class Patience:
     def exhausted(self, value: float) -> bool:
         """Takes a new score: `over` with it. NaN and infinities are never better."""
         sign = -1 if self.direction == "max" else 1
+        # strictly: a score that stands still is not better
         better = self.best is None or sign * (self.best - value) > self.min_delta
         if math.isfinite(value) and better:
             self.best, self.bad = value, 0
@@ -121,6 +126,8 @@ def clip_gradients(parameters: Sequence[nn.Parameter], clip: Any) -> Tensor | No
     if clip is None:
         return None
     if clip.value is not None:
+        # the norm would cost a pass over all gradients that nobody asked for
         nn.utils.clip_grad_value_(parameters, clip.value)
         return None
+    # An error here would wait for the device; the guard judges at the next log anyway.
     return nn.utils.clip_grad_norm_(parameters, clip.norm, error_if_nonfinite=False)

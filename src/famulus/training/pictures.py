@@ -16,5 +16,6 @@ def png(picture: Picture) -> bytes:
         received = sorted(f"{row.shape} {row.dtype}" for row in rows)
         raise ValueError(f"a picture's rows: expected one shape in uint8, received {received}")
     buffer = io.BytesIO()
+    # a run stores hundreds of them
     Image.fromarray(np.concatenate(rows, axis=0)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -76,20 +76,23 @@ def choose(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return Precision("fp32")
     candidates = [Precision("fp32"), Precision("bf16")]
+    # a net without convolutions has no use for the layout
     if any(p.ndim in FORMATS for p in model.parameters()):
         candidates += [Precision("fp32", channels_last=True), Precision("bf16", channels_last=True)]
     runs: list[tuple[Precision, nn.Module, Any, list[float]]] = []
     for candidate in candidates:
         twin = candidate.place_model(copy.deepcopy(model))
         runs.append((candidate, twin, candidate.place_batch(batch), []))
+    # Interleaved: a machine that slows down meanwhile slows all candidates alike.
     for round_ in range(6):
         for candidate, twin, placed, times in runs:
             start = time.perf_counter()
             step(twin, placed, candidate)
             if device.type == "cuda":
-                torch.cuda.synchronize(device)
+                torch.cuda.synchronize(device)  # or only launches are timed
             if round_:  # the first pass warms caches and picks kernels
                 times.append(time.perf_counter() - start)
+    # Not means: one hiccup of the machine must not choose the arithmetic of a whole experiment.
     medians = [sorted(times)[len(times) // 2] for *_, times in runs]
     gains = [medians[0] / median for median in medians]
     gain, best = max(zip(gains, candidates, strict=True), key=lambda pair: _worthy(*pair))

@@ -68,6 +68,7 @@ def choose_threads(setup: Setup, most: int) -> int:
                     taken.append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(before)
+    # Without the first round, which fills caches and picks kernels.
     return min(times, key=lambda count: statistics.median(times[count][1:]))
 
 
@@ -96,6 +97,7 @@ def rehearse(setup: Setup) -> CostForecast:
     samples. Other errors of a task surface here, before any time is spent.
     """
     task, data, training = setup.task, setup.data, setup.training
+    # the stream would fill a batch with the same sample twice
     if len(data.train) < training.batch:
         raise DataError(
             f"data: {len(data.train)} training samples are fewer than"
@@ -120,6 +122,7 @@ def rehearse(setup: Setup) -> CostForecast:
             start = time.perf_counter()
             pictures = [png(p) for p in task.pictures(model, fixed).values()]
             pictures_s = time.perf_counter() - start
+    # now: a run of hours must not find at its first validation that a score has another name
     check_scores(training, [f"val/{name}" for name in scores])
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step
@@ -132,7 +135,7 @@ def rehearse(setup: Setup) -> CostForecast:
     picture_bytes = sum(map(len, pictures)) * drawn
     return CostForecast(
         seconds=steps * step_s + validations * whole_s + drawn * pictures_s,
-        bytes=int(kept * checkpoint + picture_bytes + 200 * steps),
+        bytes=int(kept * checkpoint + picture_bytes + 200 * steps),  # 200: an event a step at worst
         checkpoint_bytes=checkpoint,
         memory_bytes=peak.bytes,
     )
@@ -171,7 +174,7 @@ def _timed_steps(setup: Setup, model: nn.Module) -> float:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
-            torch.cuda.synchronize(device)
+            torch.cuda.synchronize(device)  # or only launches are timed
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 

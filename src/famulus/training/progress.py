@@ -29,6 +29,7 @@ class Progress:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> "Progress":
+        # what is unknown raises: a field of a newer version must not be dropped without a word
         return cls(**state)
 
 
@@ -58,6 +59,7 @@ class Calendar:
 
     def due(self, every: Every | None, at: Progress) -> bool:
         """Whether the step that ended at `at` crossed a multiple of `every`, or ended the run."""
+        # The last step is everybody's: a run ends logged, validated, drawn and kept.
         if at.inputs >= self.budget:
             return True
         if every is None:
@@ -65,6 +67,7 @@ class Calendar:
         if every.steps is not None:
             return at.step % every.steps == 0
         period = every.in_inputs(self.per_step, self.samples)
+        # A batch may step over a multiple of inputs without meeting it.
         return at.inputs // period > (at.inputs - self.per_step) // period
 
     @property
@@ -81,7 +84,8 @@ class Calendar:
         if every is None:
             return max(1, rest)
         if every.steps is not None:
+            # by the number of the step, not counted from here: a resumed run meets the same ones
             return max(1, min(rest, every.steps - at.step % every.steps))
         period = every.in_inputs(self.per_step, self.samples)
-        left = (at.inputs // period + 1) * period - at.inputs
-        return max(1, min(rest, math.ceil(left / self.per_step)))
+        rest_of_period = (at.inputs // period + 1) * period - at.inputs
+        return max(1, min(rest, math.ceil(rest_of_period / self.per_step)))

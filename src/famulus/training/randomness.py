@@ -23,7 +23,7 @@ class Streams:
         self.device = device
         self._generators = [torch.default_generator]
         if device.type == "cuda":
-            torch.cuda.init()
+            torch.cuda.init()  # the generators below exist only then
             self._generators.append(torch.cuda.default_generators[device.index or 0])
 
     def build(self) -> None:
@@ -48,6 +48,7 @@ class Streams:
     @contextlib.contextmanager
     def isolated(self) -> Iterator[None]:
         """Leaves the caller's generators as they were."""
+        # Named, or torch forks the generators of every GPU in the machine.
         devices = [self.device.index or 0] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             yield

@@ -23,6 +23,7 @@ class Packages:
         self.ranges_uj = [_number(zone / "max_energy_range_uj") for zone in zones]
         if min(self.ranges_uj) <= 0:
             raise ValueError(f"expected ranges above 0, received {self.ranges_uj}")
+        # before it could come round past its last reading, which nobody would see
         self.every_s = min(LONGEST_S, min(self.ranges_uj) / 1e6 / MOST_W)
         self.last_uj = [_number(counter) for counter in self.counters]
         self.sum_uj = 0
@@ -31,6 +32,7 @@ class Packages:
         for n, counter in enumerate(self.counters):
             now_uj = _number(counter)
             step_uj = now_uj - self.last_uj[n]
+            # smaller than before: it started again, once, as it is read often enough
             self.sum_uj += step_uj if step_uj >= 0 else step_uj + self.ranges_uj[n]
             self.last_uj[n] = now_uj
         return self.sum_uj / 1e6

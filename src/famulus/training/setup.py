@@ -30,6 +30,7 @@ class Setup:
     @property
     def validated_at_once(self) -> int:
         """Samples in a batch of validation."""
+        # without gradients no activations are kept; a small training batch hints at large samples
         return min(VALIDATION_BATCH, TRAINING_BATCHES * self.training.batch)
 
     def first_batch(self, source: Source, count: int) -> Batch:
@@ -39,5 +40,6 @@ class Setup:
 
     def pictured(self, source: Source) -> Batch:
         """The same few samples every time, spread evenly over a split."""
+        # evenly: files are often sorted by class
         spread = np.linspace(0, len(source) - 1, min(PICTURED, len(source)))
         return fixed_batch(source, np.unique(spread.astype(np.int64)), self.device)

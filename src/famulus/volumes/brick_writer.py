@@ -54,11 +54,13 @@ def write_bricks(
     if math.prod(grid) * math.prod(brick) * dtype.itemsize > MAX_BYTES:
         raise DataError(f"{folder}: a volume of {shape} is over the limit of {MAX_BYTES} bytes")
     folder.mkdir(parents=True, exist_ok=True)
-    stored = dtype.newbyteorder("<")
+    stored = dtype.newbyteorder("<")  # one order of bytes on all machines
     bz, by, bx = brick
     voxels = np.memmap(folder / VOXELS, stored, "w+", shape=(*grid, by, bx, bz))
+    # One buffer for all planes: each overwrites the picture, the padding stays 0.
     padded, seen = np.zeros((grid[1] * brick[1], grid[2] * brick[2]), stored), 0
     for start, part in _pieces(planes, folder, shape, dtype):
+        # One NaN in a cube makes every weight NaN within a step.
         if dtype.kind == "f" and not np.isfinite(part).all():
             raise DataError(
                 f"{folder}: plane {start[0]} holds NaN or infinite voxels: mend the source"
@@ -79,6 +81,7 @@ def write_bricks(
     for name, array in (extras or {}).items():
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    # Read back from the file: checksums of what lies there, not of what was sent.
     crc = [zlib.crc32(np.ascontiguousarray(voxels[place]).data) for place in np.ndindex(*grid)]
     header = {
         "version": VERSION,
@@ -93,6 +96,7 @@ def write_bricks(
         },
         "notes": list(notes),
     }
+    # Last and at once: without its header a folder is no volume.
     partial = folder / f".{HEADER}.partial"
     partial.write_text(json.dumps(header), encoding="utf-8")
     os.replace(partial, folder / HEADER)

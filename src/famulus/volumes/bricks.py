@@ -71,6 +71,7 @@ class Bricks:
             raise DataError(f"{path}: expected {want} bytes, received {have}: convert it again")
         bz, by, bx = self.brick
         self._voxels = np.memmap(path, self.dtype, "r", shape=(*grid, by, bx, bz))
+        # The header holds every brick's checksum, so no voxel need be read for a fingerprint.
         self.fingerprint: str = f"{zlib.crc32(json.dumps(self.header).encode()):08x}"
 
     def read(self, start: Sizes, out_ZYX: np.ndarray) -> None:
@@ -79,6 +80,7 @@ class Bricks:
         Fastest into an array whose depth is innermost too, see `empty_cubes`.
         """
         inside(start, out_ZYX.shape, self.shape)
+        # As a plain array: each slice of a memmap costs a Python object with a file behind it.
         voxels, out_YXZ = self._voxels.view(np.ndarray), out_ZYX.transpose(1, 2, 0)
         for there, (z, y, x) in bricks_met(start, out_ZYX.shape, self.brick):
             out_YXZ[y, x, z] = voxels[there]
@@ -114,12 +116,12 @@ class Bricks:
         if not path.exists():
             raise DataError(f"{path}: missing, and {HEADER} has its checksum: convert again")
         try:
-            found = np.load(path, allow_pickle=False)
+            array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
-            found = None
-        if found is None or zlib.crc32(np.ascontiguousarray(found).data) != crc:
+            array = None
+        if array is None or zlib.crc32(np.ascontiguousarray(array).data) != crc:
             raise DataError(f"{path}: damaged or replaced (its checksum differs): convert again")
-        return found
+        return array
 
 
 def empty_cubes(count: int, size: Sizes, dtype: np.dtype) -> np.ndarray:
@@ -171,6 +173,7 @@ def _header(folder: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         sizes = [*header["shape"], *header["brick"]]
+        # True is an int, too
         good = len(sizes) == 6 and all(type(n) is int and 0 < n < 1 << 31 for n in sizes)
         good = good and header["version"] == VERSION and header["dtype"] in DTYPES
         good = good and isinstance(header["crc32"], list)

@@ -51,6 +51,7 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
         raise DataError(f"{what} {path}: expected NIfTI, received {type(image).__name__}")
     if min(shape, default=0) < 1:
         raise DataError(f"{what} {path}: expected sizes above 0, received {_by(shape)}")
+    # Many tools write a single volume as a series of one.
     while len(shape) > dimensions and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != dimensions:
@@ -66,6 +67,7 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise DataError(f"{what} {path}: its affine spans no volume")
     try:
+        # Unchanged: nibabel would keep a second copy of the volume with the image.
         values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except Exception as error:  # truncated or damaged data
         raise DataError(f"{what} {path}: its data can't be read ({_first(error)})") from None
@@ -121,12 +123,12 @@ def sidecar(path: Path) -> dict[str, Any]:
     try:
         if beside.stat().st_size > 1 << 20:
             raise ValueError("larger than 1 MB")
-        found = json.loads(beside.read_text("utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(beside.read_text("utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("not an object")
     except ValueError as error:
         raise DataError(f"{beside}: not a readable JSON sidecar ({_first(error)})") from None
-    return found
+    return content
 
 
 def may_be_written(path: Path, inputs: Iterable[Any] = ()) -> None:
@@ -159,10 +161,14 @@ def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any
     may_be_written(path)
     header = like.header.copy()
     header.set_data_dtype(np.float32)
+    # What is written are the values themselves, without the scale of the input's file.
     header.set_slope_inter(1.0, 0.0)
+    # A viewer would show the map within the input's grey levels.
     header["cal_min"] = header["cal_max"] = 0
+    # No affine beside the header, whose codes nibabel would then reset.
     image = nibabel.Nifti1Image(values_ZYX.T.astype(np.float32, copy=False), None, header)
     name = path.name.removesuffix(".gz").removesuffix(".nii")
+    # The ending stays: by it nibabel decides whether to compress.
     suffix = path.name[len(name) :]
     partial = path.with_name(f".{name}.partial{suffix}")
     partial_json = path.with_name(f".{name}.partial.json")

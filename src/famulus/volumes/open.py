@@ -40,6 +40,7 @@ class Fragment:
     @property
     def fingerprint(self) -> str:
         whole = hashlib.sha256(self.volume.fingerprint.encode())
+        # Packed: a mask of bools takes a byte for each pixel of a fragment.
         whole.update(np.packbits(self.mask).tobytes())
         if self.labels is not None:
             whole.update(np.ascontiguousarray(self.labels).tobytes())
@@ -166,6 +167,7 @@ def convert(
         raise DataError(f"{source}: declared {dtype}, received {reader.dtype}")
     found_mask = read_plane(Path(mask)) if mask else _beside(Path(source), MASKS)
     found_labels = _labels_file(Path(labels)) if labels else _beside(Path(source), LABELS)
+    # Shape and type alone: whether the parts fit is known before a voxel is read.
     hollow = ArrayVolume(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
     checked = assemble(Path(source).name, hollow, found_mask, found_labels)
     extras = {"mask": checked.mask.astype(np.uint8), "labels": checked.labels}

@@ -53,6 +53,7 @@ def _tiff_header(file: Path) -> tuple[tuple[int, int], np.dtype]:
         known(page.dtype, file)
         if len(page.shape) != 2:
             raise DataError(f"{file}: expected a grey slice (y, x), received {page.shape}")
+        # A file that was cut short has a sound header; where its strips end tells.
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         size = file.stat().st_size
         if not ends or max(ends) > size:
@@ -68,6 +69,7 @@ def as_tiff(work: Callable[[], Any], path: Path) -> Any:
         return work()
     except DataError:
         raise
+    # tifffile raises nearly anything on a damaged file.
     except Exception as error:
         raise DataError(f"{path}: cannot be read as TIFF ({error})") from error
 

@@ -90,6 +90,7 @@ class Slices(Reader):
             raise DataError(
                 f"{folder}: slice {missing[0]:02d}{ending} is missing ({len(missing)} in all)"
             )
+        # By number and not by name: 10.tif stands behind 9.tif.
         self.files = [numbered[i] for i in sorted(numbered)]
         shape, self.dtype = header(self.files[0])
         for file in self.files[1:]:
@@ -174,6 +175,7 @@ class Zarr(Reader):
         self.path = path
         try:
             opened: Any = zarr.open(str(path), mode="r")
+            # A group, as OME-Zarr is one, has no type of its own; its first scale is the finest.
             if not hasattr(opened, "dtype"):
                 scales = opened.attrs["multiscales"][0]["datasets"]
                 opened = opened[scales[0]["path"]]

@@ -33,6 +33,7 @@ def sizes(bench: Bench, limit_s: float) -> Iterator[Size]:
     """A quarter, half, one, two and four times the configured batch, while there is time, and as
     far as twice what the net keeps for its backward pass fits into the memory that is left."""
     own, began, bytes_a_sample = bench.training.batch, time.monotonic(), 0.0
+    # Once each: a quarter and a half of a small batch are the same.
     for batch in dict.fromkeys((max(1, own // 4), max(1, own // 2), own, 2 * own, 4 * own)):
         if batch > len(bench.data.train) or time.monotonic() - began > limit_s:
             return
@@ -52,6 +53,7 @@ def _size(bench: Bench, count: int) -> Size:
     kept: dict[int, int] = {}
 
     def pack(t: Tensor) -> Tensor:
+        # By storage: views of one tensor take its memory once.
         kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
         return t
 

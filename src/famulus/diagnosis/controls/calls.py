@@ -33,6 +33,7 @@ def calls_of(net: Net, batch: Batch) -> list[Call]:
 
     def look(module: nn.Module, args: tuple, kwargs: dict, answer: Any) -> None:
         tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        # A copy: a net may write into what it is called with.
         calls.append(Call([v.detach().clone() for v in tensors], answer))
 
     handle = net.model.register_forward_hook(look, with_kwargs=True)
@@ -60,6 +61,7 @@ class Free:
 
     def loss(self, free: Sequence[Tensor], part: slice, noise: int = 0) -> Tensor:
         """With `free` in the place of the outputs: the samples `part` of them and of the batch."""
+        # by identity: two outputs may hold equal numbers
         new = {id(old): t for old, t in zip(self.outputs, free, strict=True)}
         with _answering(self.net.model, _with(self.calls[0].answer, new, self.samples, part)):
             return self.net.parts(part_of(self.batch, part), noise)["total"]
@@ -92,6 +94,7 @@ def _with(answer: Any, new: dict[int, Tensor], samples: int, part: slice) -> Any
     if isinstance(answer, dict):
         return {k: _with(v, new, samples, part) for k, v in answer.items()}
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):
+        # a named tuple takes its fields one by one
         return type(answer)(*(_with(v, new, samples, part) for v in answer))
     if isinstance(answer, list | tuple):
         return type(answer)(_with(v, new, samples, part) for v in answer)
@@ -101,6 +104,7 @@ def _with(answer: Any, new: dict[int, Tensor], samples: int, part: slice) -> Any
 @contextlib.contextmanager
 def _answering(model: nn.Module, answer: Any) -> Iterator[None]:
     """The model, called with anything, gives `answer`."""
+    # Only a forward of the instance's own is put back; the class's shows once ours is gone.
     own = model.__dict__.get("forward")
     model.forward = lambda *args, **kwargs: answer
     try:

@@ -44,6 +44,7 @@ def thumbnails(samples: Tensor) -> Tensor:
     pools: Any = F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d
     rows = pools[axes - 1](x, tuple(min(SIDE[axes], n) for n in x.shape[2:])).flatten(1)
     rows = rows - rows.mean(1, keepdim=True)
+    # Blank samples would be compared by their noise alone.
     pattern = (
         rows.norm(dim=1) > 0.02 * samples.float().std().clamp(min=1e-12) * rows.shape[1] ** 0.5
     )
@@ -55,8 +56,10 @@ def copies(train: Tensor, validation: Tensor) -> Copies:
     known = {_digest(row): i for i, row in enumerate(train)}
     twins = {v: known[d] for v, row in enumerate(validation) if (d := _digest(row)) in known}
     exact = len(twins)
+    # A few numbers correlate by chance.
     if train.shape[1:] == validation.shape[1:] and train[0].numel() >= 16:
         rows_t, rows_v = thumbnails(train), thumbnails(validation)
+        # In pieces: all correlations of two splits at once would take hundreds of megabytes.
         for start in range(0, len(rows_v), 512):
             value, at = (rows_v[start : start + 512] @ rows_t.T).max(1)
             for i in torch.nonzero(value > ALIKE)[:, 0].tolist():

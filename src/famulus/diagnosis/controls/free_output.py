@@ -136,6 +136,7 @@ def _bottomless(at: Tensors, loss: Whole) -> bool:
     for times in (100.0, 1000.0):
         ends = [t if g is None else t - times * g / most for t, g in zip(at, slopes, strict=True)]
         far.append(float(loss(ends).detach()))
+    # Ten times as far is ten times as deep on a straight line, hardly deeper on a logarithm.
     return far[0] < 0 and far[1] < 5 * far[0]
 
 

@@ -121,6 +121,7 @@ def _replaced(value: Any, kind: str, batch: int, generator: torch.Generator) -> 
         shifted = torch.empty_like(order)
         shifted[order] = order.roll(1)
         return value[shifted.to(value.device)]
+    # Noise of the input's own distribution: only its meaning is gone.
     chosen = torch.randint(value.numel(), (value.numel(),), generator=generator)
     return value.flatten()[chosen.to(value.device)].view_as(value)
 
@@ -141,6 +142,7 @@ def _short_s(bench: Bench) -> float:
 
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
+    # Half of the time is kept for the fits on the frozen batch.
     steps = int(min(STEPS, max(LEAST, limit_s / _short_s(bench) / (1 + len(KINDS)) / 2)))
     fitted = bench.overfit_steps or affordable(bench, limit_s)
     calls = calls_of(bench.net(), bench.frozen)

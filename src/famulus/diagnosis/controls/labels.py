@@ -39,12 +39,13 @@ def labels(
         remedy = "split within each class, and give both parts one class list"
         return Control(NAME, "failed", text, remedy, figures, "labels-differ")
     if confusion is not None and confusion.sum():
-        rows, columns = linear_sum_assignment(-confusion)
+        rows, columns = linear_sum_assignment(-confusion)  # it minimises
         as_is, best = (
             float(v / confusion.sum())
             for v in (np.trace(confusion), confusion[rows, columns].sum())
         )
         figures |= {"nearest_mean": as_is, "renumbered": best}
+        # both: a nearest mean is a weak judge, and a permutation is always at least as good
         if best > as_is + RENUMBERED and best > 2 * as_is:
             moved = [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if r != c]
             what = _few([f"{own[r] if own else r} is {own[c] if own else c}" for r, c in moved])
@@ -58,6 +59,7 @@ def labels(
     chance = float(np.sqrt(a / a.sum() * (1 / a.sum() + 1 / b.sum())).sum())  # of equal kinds
     figures |= {"distance": distance, "by_chance": chance}
     text = f"{int((a > 0).sum())} labels; shares differ by {distance:.1%} in all"
+    # both: in small sets shares differ by a lot for no reason
     if distance > 0.25 and distance > 3 * chance:
         remedy = "split within each class"
         return Control(NAME, "warning", text, remedy, figures, "split-differs")
@@ -103,6 +105,7 @@ def confusion_of(bench: Bench, limit_s: float) -> np.ndarray | None:
         far[:, label], near[:, label] = (((v - mean) ** 2).sum(1) for v in (y, x))
     table = np.zeros((count, count))
     known = (other >= 0) & (far.min(1) <= near.min(1).max())
+    # most lie elsewhere: that is another finding, and this table would be noise
     if known.sum() < (other >= 0).sum() / 2:
         return None
     np.add.at(table, (other[known], far.argmin(1)[known]), 1)

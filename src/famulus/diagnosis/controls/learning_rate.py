@@ -52,13 +52,16 @@ def sweep(step: Callable[[float], float], steps: int = STEPS) -> Sweep:
         rate = LOW * (HIGH / LOW) ** (number / max(1, steps - 1))
         value = step(rate)
         mean = SMOOTH * mean + (1 - SMOOTH) * value
+        # A mean that starts at 0 is too small at first: corrected, as Adam's are.
         smooth = mean / (1 - SMOOTH ** (number + 1))
         if not math.isfinite(value):
             return Sweep(rates, losses, rate)
         rates.append(rate)
         losses.append(smooth)
         best = min(best, smooth)
+        # As a distance and not as a quotient: a loss may be negative.
         grown = smooth - best > (STOP - 1) * max(abs(best), 1e-12)
+        # Noise of the first steps, at rates of next to nothing, is no divergence.
         if number > steps // 10 and grown and value > losses[0]:
             return Sweep(rates, losses, rate)
     return Sweep(rates, losses, None)
@@ -154,9 +157,10 @@ def short_run(bench: Bench, rate: float, steps: int) -> Tried:
     net.rate(rate)
     before = [p.detach().clone() for p in net.model.parameters()]
     for _ in range(steps):
+        # The same random numbers at each step and rate: only the rate makes a difference.
         values.append(net.step(bench.frozen, noise=0, at=0)["total"])
         way.append(_distance(net.model, before))
-        if not values[-1] < float("inf"):
+        if not values[-1] < float("inf"):  # NaN too
             return Tried(values[0], float("nan"), way[-1])
     half = (values[0] + min(values)) / 2
     at = next(i for i, v in enumerate(values) if v <= half)

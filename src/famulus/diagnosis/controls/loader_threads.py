@@ -17,7 +17,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
         if time.monotonic() - start > limit_s:
             break
         with Feeder(bench.data.train, batch, 1, bench.device, workers=count) as feeder:
-            next(feeder)
+            next(feeder)  # threads are started outside of the time
             began = time.perf_counter()
             for _ in range(FETCHED):
                 next(feeder)

@@ -45,6 +45,7 @@ def comparisons(bench: Bench) -> dict[str, bool]:
     """
     source, device = bench.data.train, bench.device
     index = np.arange(min(SAMPLES, len(source)), dtype=np.int64)
+    # before anything is loaded: a generator of the source must stand where a worker would find it
     twins = [_copy(source) for _ in range(2)]
     copies = _equal(load(twins[0], index, 0, device), load(twins[1], index, 1, device))
     first, again = (load(source, index, 0, device) for _ in range(2))
@@ -70,6 +71,7 @@ def _copy(source: Source) -> Source:
 
 def _threads(bench: Bench) -> bool:
     streams = []
+    # 4: more threads than one, so that batches may overtake each other
     for workers in (0, 1, 4):
         batch = min(bench.training.batch, SAMPLES)
         with Feeder(bench.data.train, batch, 0, bench.device, workers=workers) as feeder:

@@ -36,6 +36,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     batches, net = list(bench.fed(BEFORE + AFTER)), bench.net()
     for batch in batches[:BEFORE]:
         net.step(batch)
+    # Copies: the dicts hold the very tensors that the next steps change.
     weights, moments = copy.deepcopy((net.model.state_dict(), net.optimizer.state_dict()))
     through = [net.step(batch)["total"] for batch in batches[BEFORE:]]
     other = bench.anew().net()

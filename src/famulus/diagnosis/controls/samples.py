@@ -48,6 +48,7 @@ def some(source: Source, count: int, limit_s: float, train: bool = False) -> Bat
     chosen = np.random.default_rng(0).permutation(evenly(source, count))  # fewer are still spread
     parts: list[Batch] = []
     began, size = time.monotonic(), 0
+    # Few at once where that is slow, so that the limit is looked at in time.
     step = 4 if source.slow else AT_ONCE
     for start in range(0, len(chosen), step):
         index = chosen[start : start + step]

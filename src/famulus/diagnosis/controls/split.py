@@ -54,6 +54,7 @@ def difference(
     names = list(train)
     table = np.stack([np.concatenate([train[n], validation[n]]) for n in names], 1)
     count, scaled = len(next(iter(train.values()))), table - table.mean(0)
+    # The spread of all is the same for every permutation; a pooled one had to be taken anew.
     rng, spread = np.random.default_rng(seed), np.maximum(table.std(0), 1e-12)
 
     def gap(rows: np.ndarray) -> np.ndarray:
@@ -61,6 +62,7 @@ def difference(
 
     within = np.stack([_pooled(table[:count, i], table[count:, i]) for i in range(len(names))])
     d = gap(scaled) / within
+    # A permutation that comes to the same counts as equal in spite of rounding.
     least = float((gap(scaled) / spread).max()) - 1e-12
     worse = sum(
         float((gap(scaled[rng.permutation(len(table))]) / spread).max()) >= least
@@ -68,6 +70,7 @@ def difference(
     )
     at = int(d.argmax())
     means = table[:count, at].mean(), table[count:, at].mean()
+    # The order at hand is one of them: p is never 0.
     p = (1 + worse) / (1 + PERMUTATIONS)
     own, other = table[:count, at], table[count:, at]
     apart = bool(own.max() < other.min() or other.max() < own.min())
@@ -77,6 +80,7 @@ def difference(
 def _pooled(a: np.ndarray, b: np.ndarray) -> float:
     within = (a.var() * len(a) + b.var() * len(b)) / (len(a) + len(b))
     size = max(float(np.abs(a).max()), float(np.abs(b).max()))
+    # Constants that differ by rounding only are not many deviations apart.
     return max(float(np.sqrt(within)), 1e-6 * size, 1e-12)
 
 

@@ -50,6 +50,7 @@ class Subject:
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
         rest = [b for i, b in enumerate(self.batches) if i % JUDGED != JUDGED - 1]
+        # with fewer than four batches what is learned judges: better than no trial
         self.judged = judged or self.batches
         self.learned_from = rest if judged else self.batches
 
@@ -62,11 +63,12 @@ def call(model: nn.Module, inputs: Any) -> Tensor:
 
 def bare(model: nn.Module) -> nn.Module:
     """A copy without anybody's hooks."""
-    found = copy.deepcopy(model)
-    for module in found.modules():
+    twin = copy.deepcopy(model)
+    # A copy takes the hooks along, and a monitor's would record these steps as the run's.
+    for module in twin.modules():
         for kind in ("forward", "forward_pre", "backward", "backward_pre"):
             getattr(module, f"_{kind}_hooks").clear()
-    return found
+    return twin
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Judged:
         if not math.isfinite(other.left):
             return math.isfinite(self.left)
         apart = other.errors - self.errors
+        # of differences, answer by answer: what makes an answer hard is the same for both nets
         noise = float(apart.std(correction=0)) / math.sqrt(len(apart))
         return float(apart.mean()) > NOISE * noise
 
@@ -111,6 +114,7 @@ def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
     every = torch.cat(tensors)
     axes = [0, *range(2, every.dim())]
     mean, sd = every.mean(axes, keepdim=True), every.std(axes, keepdim=True)
+    # a constant column stays as it is
     sd = sd.where(sd > 1e-8, torch.ones_like(sd))
     return lambda x: (x - mean) / sd
 
@@ -118,13 +122,14 @@ def scaling(batches: list[Batch]) -> Callable[[Any], Any] | None:
 def with_relu(model: nn.Module) -> bool:
     """Replaces squashing activations but the last module; whether there were any."""
     leaves = [m for m in model.modules() if not any(True for _ in m.children())]
-    found = False
+    replaced = False
     for parent in model.modules():
         for name, child in parent.named_children():
+            # the last one may be what the loss expects
             if isinstance(child, BENT) and child is not leaves[-1]:
                 setattr(parent, name, nn.ReLU())
-                found = True
-    return found
+                replaced = True
+    return replaced
 
 
 def redraw(model: nn.Module) -> None:
@@ -184,6 +189,7 @@ def unusual_input(subject: Subject) -> bool:
     columns = columns[columns > 1e-8]
     mean, sd = abs(float(every.mean())), float(every.std())
     apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
+    # Wide limits: they decide what is worth a trial, and the trial alone accuses.
     return mean > 3 or not 0.1 < sd < 10 or apart
 
 
@@ -192,11 +198,11 @@ def unusual_start(subject: Subject) -> bool:
     other = bare(subject.model)
     redraw(other)
     for name, parameter in other.named_parameters():
-        given, drawn = subject.start.get(name), parameter.detach()
-        if given is None or drawn.dim() < 2:
+        stored, drawn = subject.start.get(name), parameter.detach()
+        if stored is None or drawn.dim() < 2:
             continue
-        sizes = [float(w.double().square().mean().sqrt()) for w in (given, drawn)]
-        alike = float(given.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
+        sizes = [float(w.double().square().mean().sqrt()) for w in (stored, drawn)]
+        alike = float(stored.double().std(correction=0)) < 1e-6 * max(sizes[0], 1e-30)
         if alike or (sizes[1] > 0 and not 0.2 < sizes[0] / sizes[1] < 5):
             return True
     return False

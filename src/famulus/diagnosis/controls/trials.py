@@ -61,7 +61,7 @@ def trials(subject: Subject, budget_s: float) -> list[Control]:
     """
     devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(0)
+        torch.manual_seed(0)  # one verdict for one run
         return _Search(subject, budget_s).controls()
 
 
@@ -83,6 +83,7 @@ class _Search:
         began = time.perf_counter()
         trial(subject, Change(), FEWEST)
         a_step = (time.perf_counter() - began) / FEWEST
+        # Some twenty trials share the time.
         self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, int(self.budget_s / a_step / 20))
         self.longest = min(3 * subject.steps, MOST, int(self.budget_s / a_step / 4))
         if self.steps < FEWEST:
@@ -165,6 +166,7 @@ class _Search:
         good = [w for w in ways if self.helps(w)]
         best = min((w.left for w in good), default=0.0)
         near = [w for w in good if w.left <= NEAR * best + 0.02]
+        # Where a rate does as well, another optimizer is the larger change.
         if any(w.cause in ("rate-too-high", "rate-too-low") for w in near):
             near = [w for w in near if w.cause != "optimizer-choice"]
         return near
@@ -189,8 +191,8 @@ class _Search:
             ("vanishing-gradient", replace(whole, relu=False)),
         ):
             if without != whole:
-                left = self.left(f"all but {cause}", without)
-                if left.left > self.limit:
+                remaining = self.left(f"all but {cause}", without)
+                if remaining.left > self.limit:
                     found.append(self.way(cause, each[best]))
         if every != Change() and self.left("all, own rate", every).left > self.limit:
             own = [w for w in self.rates(every) if self.helps(w)]

@@ -22,6 +22,7 @@ def validation(first: Scores, second: Scores, training: list[str], changed: list
     gaps = {
         name: abs(first[name] - second[name]) / max(abs(first[name]), abs(second[name]), 1e-12)
         for name in first
+        # NaN differs from itself without anything having changed.
         if first[name] == first[name] and first[name] != second.get(name)
     }
     figures = {"training": training[:8], "changed": changed[:8], "gaps": gaps}

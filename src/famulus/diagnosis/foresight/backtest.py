@@ -82,6 +82,7 @@ def backtest(
                 settings=settings,
             )
             if isinstance(found, Refusal):
+                # Reasons that differ in their figures alone are one.
                 reason = re.sub(r"[-+.\d]*\d[%]?", "#", found.reason)
                 refused[reason] = refused.get(reason, 0) + 1
                 continue

@@ -181,6 +181,7 @@ def _start(
     summed = np.concatenate([[0.0], np.cumsum(rates)])
 
     def ln_s(inputs: Any) -> Any:
+        # The summed rate is 0 at the start, and under a warm-up for a while.
         return np.log(np.maximum(np.interp(inputs, edges, summed), 1e-9 * summed[-1]))
 
     z, y, weight = _binned(ln_s(shape[:, 0]), shape[:, 1])
@@ -192,6 +193,7 @@ def _start(
     recent = val[val[:, 0] >= 0.6 * val[-1, 0]]
     d = ln_s(recent[:, 0]) - z_now
     gaps = np.log(recent[:, 1]) - (level + slope * d + bend * d * d)
+    # The later the more: the level is wanted at the cut-off.
     trust = recent[:, 0] ** 2
     gap = float((trust * gaps).sum() / trust.sum())
     noise = float(gaps.std(ddof=1)) if len(gaps) > 2 else 0.0
@@ -224,8 +226,8 @@ def _follows(d: np.ndarray, y: np.ndarray, pace: float) -> float:
     if len(y) < 2 or not x.any():
         return 1.0
     slope = float(x @ y / (x @ x))
-    left = y - y.mean() - slope * x
-    scatter = math.sqrt(float(left @ left) / (len(y) - 2)) if len(y) > 2 else STILL
+    residual = y - y.mean() - slope * x
+    scatter = math.sqrt(float(residual @ residual) / (len(y) - 2)) if len(y) > 2 else STILL
     error = scatter / math.sqrt(x @ x)
     return min(1.0, max(0.0, 2 * (error - slope) / max(pace, SLOW)))
 

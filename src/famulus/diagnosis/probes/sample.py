@@ -87,6 +87,7 @@ class Sample:
     @torch.no_grad()
     def _before_update(self) -> None:
         self.gradients()
+        # a copy: the step changes weights in place
         self.before = [p.detach().clone() for _, p in self.owners if p.requires_grad]
 
     @torch.no_grad()
@@ -94,6 +95,7 @@ class Sample:
         trained = [(layer, p) for layer, p in self.owners if p.requires_grad]
         if self.before and len(self.before) == len(trained) and not self.moved:
             self.moved = True
+            # one call: a loop would launch a kernel for each tensor
             changes = torch._foreach_sub([p.detach() for _, p in trained], self.before)
             self._write(trained, norms(changes), "update")
             # the difference of two numbers that are not the same is never 0
@@ -155,23 +157,23 @@ class Sample:
         return event | ({"more": self.more} if self.more else {})
 
     def _entry(self, layer: Layer) -> dict[str, Any]:
-        found = layer.entry
-        largest = [value for value, _ in found.get("largest", [])]
+        entry = layer.entry
+        largest = [value for value, _ in entry.get("largest", [])]
         held = [self.held is not None and id(p) in self.held for p in layer.parameters]
         known = bool(layer.parameters) and self.held is not None
         own = {
             "name": layer.name,
             "type": type(layer.module).__name__,
             "numbers": sum(p.numel() for p in layer.parameters),
-            "weight": _rms(found.get("weight")),
-            "grad": _rms(found.get("grad")),
-            "update": _rms(found.get("update")),
+            "weight": _rms(entry.get("weight")),
+            "grad": _rms(entry.get("grad")),
+            "update": _rms(entry.get("update")),
             "moved": any(value != 0 for value in largest) if known and self.moved else None,
             "trainable": any(p.requires_grad for p in layer.parameters),
             "held": any(held) if known else None,
-            "calls": found.get("calls", 0),
+            "calls": entry.get("calls", 0),
         }
-        return _rounded({**own, **{key: found.get(key) for key in ACTIVATION}})
+        return _rounded({**own, **{key: entry.get(key) for key in ACTIVATION}})
 
 
 def _rms(parts: list[tuple[float, int]] | None) -> float | None:

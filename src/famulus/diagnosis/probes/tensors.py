@@ -139,6 +139,7 @@ def pooled(value: Tensor, axis: int) -> Tensor:
 def gram(features_BU: Tensor) -> Tensor:
     """Products of centred features, in float64, over the shorter axis: its eigenvalues are the
     squares of their singular values."""
+    # MPS has no float64
     kind = torch.float32 if features_BU.device.type == "mps" else torch.float64
     centred = features_BU.to(kind)
     centred = centred - centred.mean(0)
@@ -151,6 +152,7 @@ def rank_of_gram(gram_flat: np.ndarray) -> float | None:
         return None
     size = math.isqrt(gram_flat.size)
     eigenvalues = np.linalg.eigvalsh(gram_flat.reshape(size, size))
+    # Rounding may leave eigenvalues just below 0.
     values = np.sqrt(np.clip(eigenvalues, 0.0, None))
     # float32 features are known to some 1e-7 of the largest: below is rounding, not a direction
     values = values[values > 1e-6 * max(values.max(), 1e-12)]
@@ -180,5 +182,6 @@ def batch_figures(value: Tensor, sheet: Sheet) -> dict[str, Any]:
         rows = value.reshape(len(value), -1)
         some = rows[:, :: -(-rows.numel() // SAMPLE)].float()
         over_batch = some.var(0, correction=0).mean().sqrt()
+        # a constant batch
         sheet.scalar(over_batch / some.std(correction=0).clamp(min=1e-30), into, "spread")
     return into

@@ -22,6 +22,7 @@ def rule(history: History) -> Finding | None:
             sizes.append((max(v["grad"] for v in layers), probe["step"]))
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
+    # Norms and Adam take a gradient's size away: it is a fault only where nothing is learned.
     if len(sizes) < 3 or beats_constant(history, 0.95) is True:
         return None
     start = median(s for s, _ in sizes[:3])

@@ -19,8 +19,8 @@ def rule(history: History) -> Finding | None:
         return None
     if not samples or not history.train:
         return None
-    chance = math.exp(-start)
-    noise = math.sqrt(chance * (1 - chance) / samples)
+    chance = math.exp(-start)  # an untrained net's loss is ln K
+    noise = math.sqrt(chance * (1 - chance) / samples)  # sd of an accuracy by chance
     trained = float(history.train[-1]["values"]["total"])
     if trained > FITTED * floor or loss < floor or accuracy > chance - SIGMAS * noise:
         return None

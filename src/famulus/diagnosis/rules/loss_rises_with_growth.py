@@ -16,20 +16,21 @@ def rule(history: History) -> Finding | None:
     rises = []
     for mark in marks:
         before = [e for e in history.train if e["inputs"] <= mark["inputs"]][-NEAR:]
+        # The first log alone: the loss falls again soon.
         after = [e for e in history.train if e["inputs"] > mark["inputs"]][:1]
         if len(before) < NEAR or not after:
             continue
         usual = sum(e["values"]["total"] for e in before) / NEAR
         if usual > 0:
             rises.append((after[0]["values"]["total"] / usual, mark))
-    seen = [r for r in rises if r[0] > RISE]
-    if not seen or 2 * len(seen) < len(rises):
+    large = [r for r in rises if r[0] > RISE]
+    if not large or 2 * len(large) < len(rises):
         return None
-    factor, mark = max(seen, key=lambda r: r[0])
+    factor, mark = max(large, key=lambda r: r[0])
     return Finding(
         CAUSE,
         "info",
-        f"the loss rose at {len(seen)} of {len(rises)} growth events, most by {factor - 1:.0%} at"
+        f"the loss rose at {len(large)} of {len(rises)} growth events, most by {factor - 1:.0%} at"
         f" {mark['inputs']:,} inputs ({mark['text']})",
         "compare losses at equal val/code_numbers only; give the last stage most of"
         " training.inputs",

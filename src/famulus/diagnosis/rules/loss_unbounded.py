@@ -14,6 +14,7 @@ DEEP = 3.0  # times the loss at the start, below zero
 
 def rule(history: History) -> Finding | None:
     seen, loss = training_loss(history)
+    # A loss on a logarithmic scale is negative without fault.
     if len(loss) < 6 or history.facts.get("loss_scale") == "log":
         return None
     first, middle, last = loss[0], loss[len(loss) // 2], loss[-1]

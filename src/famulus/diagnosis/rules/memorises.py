@@ -86,5 +86,5 @@ def _stands(at: list[int], scores: list[float], seen: list[int], loss: list[floa
 
 def _at(inputs: int, seen: list[int], loss: list[float]) -> float | None:
     """The training loss as last logged by then."""
-    found = [v for n, v in zip(seen, loss, strict=True) if n <= inputs]
-    return found[-1] if found else None
+    before = [v for n, v in zip(seen, loss, strict=True) if n <= inputs]
+    return before[-1] if before else None

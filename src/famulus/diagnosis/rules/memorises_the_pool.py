@@ -24,6 +24,7 @@ def rule(history: History) -> Finding | None:
         # The first log after the reload may hold steps of before it.
         after = [v for at, v in zip(seen, loss, strict=True) if n * every < at <= (n + 1) * every]
         if len(before) >= 2 and len(after) >= 2 and before[-1] > 0:
+            # Two logs on either side: the noise of one batch would pass for a jump.
             near = before[-2:]
             jumps.append(max(after[:2]) * len(near) / sum(near))
     up = [j for j in jumps if j > 1]

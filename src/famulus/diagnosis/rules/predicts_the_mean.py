@@ -15,6 +15,7 @@ def rule(history: History) -> Finding | None:
     for floor in floors:
         score, value = history.last(floor["score"]), float(floor["value"])
         if score is None or abs(value) < 1e-12:
+            # A share of a floor at 0 is no tolerance.
             continue
         if not value - NEAR * abs(value) <= score <= value + FAR * abs(value):
             continue

@@ -60,6 +60,7 @@ def _worse(history: History) -> str | None:
     score = history.last("loss")
     if floor is not None and floor > 0 and min(last, score or last) > 0.97 * floor:
         return f"the loss stands at {last:.4g}, where a constant scores {floor:.4g}"
+    # Means of three: one easy batch is no level.
     least = min(fmean(loss[i : i + 3]) for i in range(len(loss) - 2))
     if least > 0 and last > RISEN * least:
         return f"the loss has risen from {least:.4g} to {last:.4g}"

@@ -16,23 +16,24 @@ LAYERS = 4
 
 
 def rule(history: History) -> Finding | None:
-    found = []
+    small = []
     for probe in history.probes:
         layers = with_weights(probe["layers"])
         if len(layers) >= LAYERS:
-            found.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
-    if len(found) < 3 or beats_constant(history, 0.95) is not False:
+            small.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
+    # Nobody is accused where it is not known whether the net has learned.
+    if len(small) < 3 or beats_constant(history, 0.95) is not False:
         return None
-    typical = median(f for f, _, _ in found)
+    typical = median(f for f, _, _ in small)
     if typical > FACTOR:
         return None
-    _, probe, layers = found[-1]
+    _, probe, layers = small[-1]
     return Finding(
         CAUSE,
         "error",
         f"the gradient is {layers[-1]['grad']:.2g} in {layers[-1]['name']} and"
         f" {layers[0]['grad']:.2g} in {layers[0]['name']}, {len(layers)} layers before it (ratio"
-        f" {typical:.1g} in the median of {len(found)} samples, limit {FACTOR:g}), and nothing is"
+        f" {typical:.1g} in the median of {len(small)} samples, limit {FACTOR:g}), and nothing is"
         " learned",
         "fewer layers, skips, batch norm, or relu in the place of sigmoid and tanh",
         step=probe["step"],

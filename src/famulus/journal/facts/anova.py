@@ -19,6 +19,7 @@ import numpy as np
 from famulus.journal.facts.numbers import number
 
 Sample = Mapping[str, Any]
+# a share known to 2.5 %, for a sentence that only asks whether it is below 95 %
 DRAWS = 400
 _key = repr  # of a matrix value, comparable and hashable: 1, 1.0 and "1" differ
 
@@ -74,11 +75,14 @@ def analyse(
     rows = [row for row in rows if number(row.get(score))]
     values = np.array([float(row[score]) for row in rows])
     if log is None:
+        # losses differ by factors: on the log scale an axis has the same effect on small and large
+        # ones
         log = bool(len(values)) and bool((values > 0).all())
     if log and (values <= 0).any():
         raise ValueError(f"expected positive scores for logarithms, received {values.min():g}")
     y_all = np.log(values) if log else values
     varying = [a for a in axes if len({_key(row.get(a)) for row in rows} - {_key(None)}) > 1]
+    # of the axes that vary: one that nobody set must not empty the table
     full = np.array([all(row.get(a) is not None for a in varying) for row in rows], bool)
     kept = [row for row, ok in zip(rows, full, strict=True) if ok]
     used = [a for a in varying if len({_key(row[a]) for row in kept}) > 1]
@@ -91,6 +95,7 @@ def analyse(
     levels = {a: list({_key(row[a]): row[a] for row in kept}.values()) for a in used}
     model = _Model(kept, used, levels)
     total = float(((y - y.mean()) ** 2).sum())
+    # all scores equal: nothing to share out, and no division by 0
     scale = total if total > 0 else 1.0
     rss = float(model.residual_squares(y))
     residual_df = len(y) - model.rank
@@ -98,6 +103,7 @@ def analyse(
     effects = []
     for axis in used:
         df, squares = model.df(axis), float(model.axis_squares(axis, y))
+        # nothing is left once the others are known: named as confounded, not given a share of 0
         if df == 0:
             continue
         f = squares / df / mean_square if mean_square else None
@@ -108,6 +114,7 @@ def analyse(
         span = high / low - 1 if log else high - low
         effects.append(Effect(axis, df, squares / scale, f, p, shown, span))
     effects.sort(key=lambda effect: -effect.share)
+    # over all rows: replicates of a cell that was left out are noise as well
     noise, noise_df, groups = _noise(rows, y_all, axes)
     names = [effect.axis for effect in effects]
     return Analysis(
@@ -144,6 +151,7 @@ class _Model:
     def _basis(self, n: int, axes: list[str]) -> np.ndarray:
         """Orthonormal columns that span the design."""
         u, s, _ = np.linalg.svd(self._design(n, axes), full_matrices=False)
+        # rank by singular values: cells missing from a matrix make columns depend on each other
         return u[:, s > 1e-9 * s[0]]
 
     def fitted(self, y: np.ndarray) -> np.ndarray:
@@ -158,11 +166,13 @@ class _Model:
 
     def axis_squares(self, axis: str, y: np.ndarray) -> np.ndarray:
         """Type II: what the fit loses without `axis`."""
+        # on orthonormal columns a fit is a projection: its sum of squares needs no inverse
         without = self._bases[axis].T @ y
         return ((self._full.T @ y) ** 2).sum(0) - (without**2).sum(0)
 
     def means(self, axis: str, y: np.ndarray) -> dict[Any, float]:
         """Of each level, with every other axis at the plain average of its levels."""
+        # lstsq: a design without full rank has no inverse
         weights = np.linalg.lstsq(self._design(len(y), self.axes), y, rcond=None)[0]
         at, first = {}, 1
         for a in self.axes:
@@ -178,7 +188,9 @@ class _Model:
 def _lead(model: _Model, y: np.ndarray, names: list[str]) -> float:
     """Residual bootstrap: how often the first axis keeps the largest sum of squares."""
     fitted = model.fitted(y)
+    # a fit makes residuals smaller than the errors; this gives their size back
     residual = (y - fitted) * (len(y) / (len(y) - model.rank)) ** 0.5
+    # a fixed seed: the same runs give the same sentence
     draws = np.random.default_rng(0).choice(residual, size=(len(y), DRAWS))
     squares = np.stack([model.axis_squares(a, fitted[:, None] + draws) for a in names])
     return float((squares.argmax(0) == 0).mean())

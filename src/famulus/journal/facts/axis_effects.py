@@ -14,11 +14,13 @@ def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
     if not ranking.better:
         return []
     sentences = _shares(cells, score)
+    # relative spreads mean nothing where a score may be 0 or change its sign
     even = positive(cells.groups, score)
     pooled = pooled_spread(cells.groups, score) if even else None
     groups = [g for g in cells.own if g.mean(score, True) is not None]
     for axis in cells.axes:
         one = pairs(groups, axis, cells.axes, lambda g: g.mean(score, finished=True))
+        # one pair is an anecdote
         if one is None or len(one.ratios) < 2:
             continue
         drops = sorted(1 - r for r in one.ratios if r < 1)
@@ -40,6 +42,7 @@ def _shares(cells: Cells, score: str) -> list[Sentence]:
         analysis = analyse([{**r.axes, "": r.scores.get(score)} for r in runs], "", cells.axes)
     except ValueError:  # too few, or nothing varies
         return []
+    # most of it unexplained: shares of main effects would mislead
     if len(analysis.effects) < 2 or analysis.residual_df < 1 or analysis.residual_share > 0.5:
         return []
     scale = "log " if analysis.log else ""
@@ -50,6 +53,7 @@ def _shares(cells: Cells, score: str) -> list[Sentence]:
         parts += [Strong(share) if n < 2 else share]
     parts += [f"; {percent(analysis.residual_share)} is left to interactions and noise"]
     first, second = analysis.effects[:2]
+    # resampled: in one of twenty tables like this another axis would come first
     if analysis.lead is not None and analysis.lead < 0.95:
         parts += [f". Which of {first.axis} and {second.axis} explains more can't be told"]
     if analysis.blank:

@@ -9,6 +9,7 @@ from famulus.journal.facts.numbers import JSON, plain
 from famulus.journal.facts.record import Record
 
 SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
+# where a run is computed and not what: no difference of the experiment
 OPERATIONAL = ("training.device", "training.workers", "training.threads", "training.probes")
 
 
@@ -34,6 +35,7 @@ def _distinct(settings: Iterable[Mapping[str, JSON]]) -> dict[str, list[JSON]]:
     values: dict[str, dict[str, JSON]] = {}
     for one in settings:
         for name, value in one.items():
+            # by token: 1, 1.0 and true are equal to Python, and not the same setting
             values.setdefault(name, {})[token(value)] = value
     return {name: list(distinct.values()) for name, distinct in values.items()}
 
@@ -65,6 +67,7 @@ def differences(old: Sequence[Record], new: Sequence[Record]) -> list[str]:
     if before.pop("expect", None) != after.pop("expect", None):
         lines.append("expect: the promises were changed")
     seeds = [{token(v) for v in side.get("training.seed", [])} for side in (before, after)]
+    # some seed in common: other replicates, not another seed
     if seeds[0] & seeds[1]:
         old_n, new_n = _replicates(old), _replicates(new)
         lines += [f"replicates: {old_n} → {new_n}"] if old_n != new_n else []
@@ -104,6 +107,7 @@ def _told(before: dict[str, list[JSON]], after: dict[str, list[JSON]]) -> list[s
 
 def signature(record: Record) -> str:
     """Equal for the cells of one version of a file: what does not come from its matrix."""
+    # a matrix writes its values into the settings: what comes from it is no version
     own = {token(v) for v in (record.config.get("matrix") or {}).values()}
     leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
     free = (*OPERATIONAL, "training.seed")

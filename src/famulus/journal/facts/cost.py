@@ -29,10 +29,12 @@ def cost_of(records: Sequence[Record]) -> Cost:
 
 def energy(records: Sequence[Record]) -> str:
     """'310 Wh (whole GPU), 295 W in the mean'; of how many runs, if not all; '' if none."""
+    # 0 is not measured, never free
     metered = [r for r in records if r.energy_wh]
     if not metered:
         return ""
     energy_wh = sum(r.own_energy_wh for r in metered)
+    # of the metered runs only: time of the others would thin the mean
     seconds = sum(r.own_seconds for r in metered)
     devices = ", ".join(dict.fromkeys(r.energy_of for r in metered))
     mean = f", {figure(energy_wh * 3600 / seconds)} W in the mean" if seconds else ""

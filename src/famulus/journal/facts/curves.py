@@ -41,6 +41,7 @@ def series_of(events: Iterable[Event]) -> dict[str, Series]:
         values |= _of_probe(event) if kind == "probe" else {}
         values |= {k: event[k] for k in ("lr", "rate", "wait", "grad_norm") if k in event}
         for key, value in values.items():
+            # NaN and text of a damaged line would end the figure
             if number(value):
                 points.setdefault(key, []).append((*at, value))
     return {key: Series(*np.asarray(rows, dtype=float).T) for key, rows in points.items()}
@@ -60,6 +61,7 @@ def marks_of(events: Iterable[Event]) -> tuple[Event, ...]:
         if event.get("kind") != "mark":
             continue
         key = (event.get("step"), str(event.get("what")))
+        # the longer text says more
         if key not in marks or len(str(event.get("text"))) > len(str(marks[key].get("text"))):
             marks[key] = event
     return tuple(marks.values())

@@ -15,7 +15,9 @@ def min_max(y: np.ndarray, n: int) -> np.ndarray:
     """
     if len(y) <= n:
         return np.arange(len(y))
+    # two a bucket, and the two ends
     edges = np.linspace(1, len(y) - 1, max(1, (n - 2) // 2) + 1).astype(int)
+    # a set: a bucket's lowest and highest may be one point
     kept = {0, len(y) - 1}
     for a, b in pairwise(edges):
         if b > a:
@@ -35,6 +37,7 @@ def lttb(x: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
     kept, last = [0], 0
     for k in range(n - 2):
         a, b = edges[k], edges[k + 1]
+        # the last bucket is followed by the last point alone
         c = edges[k + 2] if k + 2 < len(edges) else len(y)
         mean_x, mean_y = x[b:c].mean() if c > b else x[-1], y[b:c].mean() if c > b else y[-1]
         area = np.abs(

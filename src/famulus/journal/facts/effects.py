@@ -73,6 +73,7 @@ def pairs(groups: Groups, axis: str, axes: Sequence[str], measure: Measure) -> P
             ratios.append(first / second)
     if not ratios:
         return None
+    # turned so that the sentence says which value is better, not which is worse
     if 2 * sum(r < 1 for r in ratios) >= len(ratios):
         return Pairs(axis, levels[0], levels[1], tuple(ratios))
     return Pairs(axis, levels[1], levels[0], tuple(1 / r for r in ratios))
@@ -86,8 +87,10 @@ def pooled_spread(groups: Groups, score: str, relative: bool = True) -> float | 
     square, freedom = 0.0, 0
     for group in groups:
         values = group.values(score, finished=True)
+        # fsum: exact whatever the order, as runs end in any
         mean = math.fsum(values) / len(values) if values else 0.0
         scale = mean if relative else 1.0
+        # a mean of 0 has no relative spread
         if len(values) > 1 and scale:
             square += sum(((v - mean) / scale) ** 2 for v in values)
             freedom += len(values) - 1
@@ -111,4 +114,5 @@ def distinguishable(a: Group, b: Group, score: str, groups: Groups) -> bool | No
         return None
     n, m = len(a.values(score, True)), len(b.values(score, True))
     sizes = (first / math.sqrt(n), second / math.sqrt(m)) if relative else (n**-0.5, m**-0.5)
+    # pooled: two or three replicates of a cell alone tell little of its spread
     return abs(first - second) > 1.96 * pooled * math.hypot(*sizes)

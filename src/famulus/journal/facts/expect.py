@@ -42,6 +42,7 @@ def check(
 
     `better`: lower or higher, of a score's name; None where nobody said.
     """
+    # other settings: what a child scores is nobody's promise
     own = [g for g in groups if not g.child_of]
     promises = []
     for promise in expect:
@@ -68,6 +69,7 @@ def matches(group: Group, where: Mapping | None) -> bool:
         value = group.axes.get(key)
         if value is None:
             value = setting(group.records[0].config, f"matrix.{key}" if key in group.axes else key)
+        # True is no number here, though Python says 1 == True
         numbers = number(wanted) and number(value)  # of which 1 and 1.0 are the same
         if value != wanted if numbers else token(value) != token(wanted):
             return False
@@ -100,12 +102,14 @@ def _score(
     chosen = [g for g in groups if matches(g, promise.get("where"))]
     if not chosen:
         return Promise(says, *_waiting(complete, "no such cell"))
+    # failed: no score will come, so the promise is not merely open
     dead = [g for g in chosen if g.settled and not g.values(score, finished=True)]
     if dead:
         return Promise(says, BROKEN, f"{title(dead[0].axes, axes) or 'the run'} has no {score}")
     if not all(g.settled for g in chosen):
         return Promise(says, OPEN, _progress(chosen))
     means = [(m, g) for g in chosen if (m := g.mean(score, finished=True)) is not None]
+    # the farthest: a promise of several cells holds if it holds in each
     mean, worst = max(means, key=lambda pair: abs(pair[0] - value))
     kept = abs(mean - value) <= tolerance(within, value)
     measured = worst.shown(score, finished=True)
@@ -143,17 +147,21 @@ def _order(promise: Mapping, groups: Groups, axes: Sequence[str], complete: bool
     holds, judged, missing = 0, 0, 0
     sums: dict[str, list[float]] = {key: [] for key in order}
     for one in matched(groups, axis, axes):
+        # all pairs, not neighbours alone: one missing cell must not hide the others
         for low, high in combinations(order, 2):
             if low not in one or high not in one:
                 continue
             a, b = one[low].mean(score, finished=True), one[high].mean(score, finished=True)
+            # a mean may still move while a replicate runs
             if a is None or b is None or not (one[low].settled and one[high].settled):
                 missing += 1
                 continue
             judged += 1
+            # strictly: equal means keep no order
             holds += a < b
         means = {k: one[k].mean(score, finished=True) for k in order if k in one}
         values = {k: mean for k, mean in means.items() if mean is not None}
+        # sets of cells with all values only: else the means would be of different cells
         if len(values) == len(order):
             for key, value in values.items():
                 sums[key].append(value)

@@ -26,12 +26,14 @@ def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
     """One finding a cause, the most severe and most frequent first; below each what it explains."""
     by_cause: dict[str, list[tuple[Event, Record]]] = {}
     for record in records:
+        # a finding is written anew as its evidence grows: the last one holds
         newest = {str(f.get("cause")): f for f in record.findings}
         for cause, finding in newest.items():
             by_cause.setdefault(cause, []).append((finding, record))
     findings = [_common(cause, pairs) for cause, pairs in by_cause.items()]
     findings.sort(key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause))
     alone = {f.cause for f in findings if not f.under}
+    # the cause above it may not have been found in any run: then it stands alone
     roots = [f for f in findings if not f.under or f.under not in alone]
     below = [f for f in findings if f not in roots]
     return tuple(f for root in roots for f in (root, *(b for b in below if b.under == root.cause)))

@@ -97,6 +97,7 @@ def judge(records: Iterable[Record]) -> Judgement:
     curves: list[Curve] = []
     left_out: dict[str, int] = {}
     for record in records:
+        # a child's curve has the settings of two runs
         if record.status != "finished" or record.heir:
             continue
         curve = finished_curve(record.config, record.facts, *_curves(record), floors=record.floors)

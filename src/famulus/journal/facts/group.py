@@ -30,11 +30,13 @@ class Group:
 
     def mean(self, score: str, finished: bool = False) -> float | None:
         values = self.values(score, finished)
+        # fsum: exact whatever the order in which runs ended
         return math.fsum(values) / len(values) if values else None
 
     def spread(self, score: str, finished: bool = False) -> float | None:
         """Standard deviation (n - 1) over replicates; None for a single one."""
         values = self.values(score, finished)
+        # n - 1: replicates are a handful
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
     def shown(self, score: str, finished: bool = False) -> str:
@@ -76,6 +78,7 @@ def gather(records: Sequence[Record]) -> tuple[Group, ...]:
     ids = {r.id for r in records}
     cells: dict[tuple[str, str], list[Record]] = {}
     for record in records:
+        # by settings too: a child that went on with others is no replicate
         rest = without(record.config, [*OUTSIDE, "training.seed", *idle(record.facts)])
         parent = record.parent.get("run", "")
         heir = parent if parent in ids and record.heir else ""
@@ -94,6 +97,7 @@ def title(axes: Mapping[str, JSON], names: Iterable[str], separator: str = " · 
         value = axes.get(name)
         if value is None:
             continue
+        # a number alone says nothing
         bare = isinstance(value, bool | int | float)
         parts.append(f"{name} {plain(value)}" if bare else plain(value))
     return separator.join(parts)

@@ -83,6 +83,7 @@ def _floors(cells: Cells, ranking: Ranking) -> list[Sentence]:
     for group in cells.own:
         mean = group.mean(score)
         floors = group.records[0].floors_of(score)
+        # nobody gets below that one
         floors = [f for f in floors if f.get("means") != "best possible"]
         for n, floor in enumerate(floors):
             if mean is not None and ranking.beaten(mean, float(floor["value"])):

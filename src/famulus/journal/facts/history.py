@@ -26,6 +26,7 @@ def history_of(runs: Runs) -> History:
     """Dates, the difference from the last version, runs whose code is older than the newest's."""
     records, old = runs.records, last_version(runs.earlier) if runs.records else []
     coded = [r for r in records if r.code]
+    # the id as well: two runs may start in the same second, and a page must not change by itself
     newest = max(coded, key=lambda r: (r.started, r.id)).code if coded else ""
     return History(
         started=min((r.started for r in records if r.started), default=""),

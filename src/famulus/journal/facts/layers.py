@@ -55,9 +55,12 @@ def read(events: Sequence[Mapping[str, Any]]) -> LayerHistory | None:
     events = [e for e in events if isinstance(e.get("layers"), list) and e["layers"]]
     if not events:
         return None
+    # evenly over the run: a long one has thousands
     kept = np.unique(np.linspace(0, len(events) - 1, min(MOST, len(events))).round().astype(int))
+    # the newest sample's layers: a net that grows has more of them than at first
     last = [layer for layer in events[-1]["layers"] if isinstance(layer, dict) and "name" in layer]
     names = tuple(str(layer["name"]) for layer in last)
+    # NaN, not 0: what was not measured must not look dead
     values = {k: np.full((len(kept), len(names)), np.nan) for k in (*MEASURED, *FLAGS)}
     for row, number in enumerate(kept):
         found = {str(e.get("name")): e for e in events[number]["layers"] if isinstance(e, dict)}
@@ -86,10 +89,10 @@ def common_samples(runs: Sequence[LayerHistory]) -> list[int]:
 
 def much(values: Iterable[float | None], share: bool) -> str:
     """How far values lie apart, where that is much: 'x 31', '0.02 to 0.5'; else ''."""
-    found = [v for v in values if v is not None and np.isfinite(v)]
-    if len(found) < 2:
+    known = [v for v in values if v is not None and np.isfinite(v)]
+    if len(known) < 2:
         return ""
-    low, high = min(found), max(found)
+    low, high = min(known), max(known)
     if share:
         return f"{low:.2g} to {high:.2g}" if high - low >= SHARE else ""
     if low <= 0:

@@ -24,6 +24,7 @@ def layer_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     At the newest step that all runs were sampled at; empty where fewer than two were.
     """
     probed = [(r.id, r.layers) for r in records if r.layers is not None]
+    # one run has nothing beside it
     if len(probed) < 2:
         return []
     samples = common_samples([layers for _, layers in probed])

@@ -24,6 +24,7 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     if not ranking.better:
         return [[f"The cells are not ranked: {ranking.because}."]]
     second = ranked[1]
+    # the second only: if the best can't be told from it, no order below means more
     beyond = distinguishable(best, second, score, cells.groups)
     next_one = f"{cells.label(second)} with {second.shown(score, True)}"
     parts = ["Best is ", Strong(cells.label(best)), f" with a {score_name(score)} of ", value]

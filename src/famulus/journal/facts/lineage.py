@@ -23,6 +23,7 @@ def lineage_of(record: Record) -> list[Edge]:
     if record.parent:
         parent, at = record.parent, record.parent.get("checkpoint")
         edges.append(Edge(record.id, str(parent["run"]), parent["kind"], _checkpoint(at)))
+    # the first attempt's: later ones stand on the same runs
     for line in record.lineage[:1]:
         parents = line.get("parents")
         for name, one in parents.items() if isinstance(parents, Mapping) else ():

@@ -11,6 +11,7 @@ MINUS = "\u2212"
 
 def number(value: Any) -> TypeGuard[float]:
     """Is `value` a finite number (no bool)?"""
+    # True is an int to Python, and no score
     kind = isinstance(value, int | float) and not isinstance(value, bool)
     return kind and math.isfinite(value)
 
@@ -29,6 +30,7 @@ def figure(value: float | None, digits: int = 3) -> str:
         return {math.inf: "inf", -math.inf: "-inf"}.get(value, "NaN")
     if value == 0:
         return "0"
+    # of the rounded number: 9.996 has another size once it is 10.0
     size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     if size < -4 or size >= 7:
         return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
@@ -39,6 +41,7 @@ def spread_decimals(spread: float) -> int:
     """Decimals that show one digit of `spread`, two where the first is a 1."""
     size = math.floor(math.log10(float(f"{spread:.1e}")))
     first = int(f"{spread:.1e}"[0])
+    # one digit of a spread is all that a few replicates support; 1 rounds too coarsely
     return max(0, -size + (first == 1))
 
 
@@ -46,6 +49,7 @@ def with_spread(mean: float, spread: float | None) -> tuple[str, str]:
     """('0.0349', '0.0005'): the mean rounded to what its spread allows; '' without a spread."""
     if spread is None or not math.isfinite(spread) or spread <= 0 or not math.isfinite(mean):
         return figure(mean), ""
+    # as many decimals as the spread asks for would be unreadable
     if spread < abs(mean) * 1e-6 or spread < 1e-7 or not 1e-4 <= abs(mean) < 1e7:
         return figure(mean), figure(spread, 2)
     decimals = spread_decimals(spread)
@@ -84,6 +88,7 @@ def duration(seconds: float | None) -> str:
     if seconds >= 86400:
         return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
     if seconds >= 3600:
+        # rounded first: 59.6 minutes must not be written as 60 min
         minutes = round(seconds / 60)
         return f"{minutes // 60} h {minutes % 60} min"
     if seconds >= 600:
@@ -99,6 +104,7 @@ def plain(value: JSON) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         text = f"{value:g}"
+        # six digits if they are enough to be the same number
         return text if float(text) == value else repr(value)
     if isinstance(value, list | tuple):
         return ", ".join(plain(v) for v in value)

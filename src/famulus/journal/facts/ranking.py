@@ -72,6 +72,7 @@ def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -
     own = (training.get("keep") or {}).get("best")
     leading = [s for s in (own, "val/loss") if s and (s in scores or not scores)]
     candidates = [asked] if asked else [*leading, *_comparable(records, scores)]
+    # something must lead the table even where nothing may be ranked
     first = next(iter([*candidates, *scores]), "val/loss")
     because = ""
     for score in dict.fromkeys(candidates or [first]):
@@ -105,6 +106,7 @@ def _named(score: str, declared: str) -> bool:
 def better(score: str, records: Iterable[Record]) -> Better | None:
     """Which way a score is better, where all runs that say it agree."""
     ways = _ways(score, records)
+    # disagreement is no answer: ranking either way would be wrong for some
     return ways.pop() if len(ways) == 1 else None
 
 

@@ -100,6 +100,7 @@ class Record:
     def energy_wh(self) -> float | None:
         """Of the whole device that trained, over all attempts; None where it was not measured."""
         known = finite(self.done.get("energy_wh"))
+        # a meter that never moved is none
         return known if known and known > 0 else None
 
     @property

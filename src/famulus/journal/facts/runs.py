@@ -44,6 +44,7 @@ class Runs:
     @property
     def complete(self) -> bool:
         """Nothing more will come from the plan."""
+        # an interrupted run may yet go on
         settled = all(r.status in ("finished", "failed") for r in self.records)
         return bool(self.records) and settled and not self.missing
 
@@ -55,8 +56,10 @@ def runs_of(store: Store, experiment: str) -> Runs:
     records = list(_readable(store.runs(experiment)))
     if not cells:
         return Runs(text, tuple(sorted(records, key=lambda r: (r.started, r.name))), (), ())
+    # the id too: a cell of an older version may bear the same name
     current = {r.id: r for r in records if r.slug in cells and cells[r.slug] in ("", r.id)}
     grown = True
+    # a child may stand before its parent in the store
     while grown:  # children of children
         heirs = [
             r for r in records if r.id not in current and r.heir and r.parent["run"] in current

@@ -26,6 +26,7 @@ def _bare(column: Column) -> str:
 
 def _find(table: Table, key: str) -> Column:
     """The column of that name, else the first whose name holds `key`. ConfigError if none does."""
+    # the whole name wins: `lr` is a part of others
     exact = [c for c in table.columns if c.name == key]
     columns = exact or [c for c in table.columns if key in c.name]
     if not columns:
@@ -42,6 +43,7 @@ def sort(table: Table, keys: Iterable[str], hidden: Table | None = None) -> Tabl
     A key names a column of `table`, or one of `hidden` that was not selected.
     """
     rows = list(table.rows)
+    # the last key first: a stable sort by the first then keeps the others' order
     for key in reversed(list(keys)):
         down = len(key) > 1 and (key.startswith("-") or key.endswith("-"))
         wanted = key.strip("-") if down else key
@@ -49,6 +51,7 @@ def sort(table: Table, keys: Iterable[str], hidden: Table | None = None) -> Tabl
         column = _find(table if shown or hidden is None else hidden, wanted)
         cells = [(r.cells.get(column.name), r) for r in rows]
         filled = [(order(cell), r) for cell, r in cells if cell not in (None, "")]
+        # blanks apart: reversed they would come first
         filled.sort(key=lambda pair: pair[0], reverse=down)
         rows = [r for _, r in filled] + [r for cell, r in cells if cell in (None, "")]
     return replace(table, rows=tuple(rows))

@@ -19,6 +19,7 @@ from famulus.journal.facts.record import Record
 
 PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
 WIDEST = 11  # columns that a page has room for
+# as in the journals, so that old tables and new ones read alike
 METER = 20  # stars beyond the first
 
 
@@ -68,6 +69,7 @@ class Table:
 
 def meter(value: float, low: float, high: float) -> int:
     """Stars of the journals' meter: int((v - min) / (max - min) * 20 + 1), 1 if min = max."""
+    # a single score has no span
     return int((value - low) / (high - low) * METER + 1) if high > low else 1
 
 
@@ -82,6 +84,7 @@ def measured(values: Iterable[float]) -> Measured | None:
 
 def score_title(score: str, records: list[Record]) -> str:
     """'val/loss (1 M inputs)' where all finished runs saw as many, else the bare name."""
+    # scores at different budgets must not share a heading that names one
     budgets = {r.inputs for r in records if r.status == "finished" and r.inputs}
     return f"{score} ({count(budgets.pop())} inputs)" if len(budgets) == 1 else score
 
@@ -128,6 +131,7 @@ def build(
 def _row(group: Group, axes: Sequence[str], main: str, ranking: Ranking, others: list[str]) -> Row:
     runs, score = group.records, ranking.score
     cells: dict[str, Cell] = {a: group.axes.get(a) for a in axes}
+    # one finished replicate settles the cell: those under way would pull its mean
     done = any(r.status == "finished" for r in runs)  # else what is known so far
     cells[main] = measured(group.values(score, done))
     cells |= {s: measured(group.values(s, done)) for s in others}
@@ -139,6 +143,7 @@ def _row(group: Group, axes: Sequence[str], main: str, ranking: Ranking, others:
     cells["inputs"] = average([r.inputs for r in runs if r.inputs])
     cells["steps"] = average([r.step for r in runs if r.step])
     cells["wait"] = average([r.done["wait"] for r in runs if r.done.get("wait") is not None])
+    # the most, not the mean: it is what a device must have
     cells["memory (MB)"] = max((r.memory_mb for r in runs if r.memory_mb), default=None)
     metered = [(r, r.energy_wh) for r in runs if r.energy_wh]
     cells["Wh"] = average([wh for _, wh in metered])
@@ -167,6 +172,7 @@ def best(record: Record, ranking: Ranking) -> float | None:
     """
     stored = record.done.get("best") or {}
     keep = (record.config.get("training") or {}).get("keep") or {}
+    # the other direction kept the run's worst
     believed = (keep.get("direction") == "max") == (ranking.better == "higher")
     if believed and stored.get("score") == ranking.score and stored.get("value") is not None:
         return float(stored["value"])
@@ -175,6 +181,7 @@ def best(record: Record, ranking: Ranking) -> float | None:
 
 
 def average(values: Sequence[float]) -> float | None:
+    # fsum: exact whatever the order in which runs ended
     return math.fsum(values) / len(values) if values else None
 
 

@@ -30,6 +30,7 @@ def applying(axes: Mapping[str, JSON], config: Mapping, facts: Mapping) -> dict[
     unused = [setting(config, path) for path in idle(facts)]
     seed = setting(config, "training.seed")
     return {
+        # of one type: 1 and true are equal to Python
         axis: None if any(type(v) is type(value) and v == value for v in unused) else value
         for axis, value in axes.items()
         if not (axis == "seed" and value == seed)

@@ -42,6 +42,7 @@ def compare(
         raise ConfigError("expected an experiment or runs, received nothing: see famulus status")
     groups: Sequence[Group]
     axes: Sequence[str]
+    # an experiment's name wins over a run's: ids are hashes, names are chosen
     runs = not (len(refs) == 1 and refs[0] in store.experiments())
     if not runs:
         experiment = runs_of(store, refs[0])
@@ -79,6 +80,7 @@ def compare(
 
 
 def _known(score: str, scores: list[str]) -> str:
+    # the whole name wins: `loss` is a part of others
     matching = [s for s in scores if s == score] or [s for s in scores if score in s]
     if not matching:
         raise ConfigError(
@@ -94,6 +96,7 @@ def _differences(records: Sequence[Record], paths: list[str]) -> dict[str, dict[
 
 def _settings(records: Sequence[Record], paths: list[str], form: str) -> str:
     """The differences as lines; nothing for CSV and LaTeX, which hold one table only."""
+    # nothing but the table: what reads CSV expects columns
     if form not in ("text", "markdown"):
         return ""
     lines = []

@@ -70,17 +70,18 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
 
 
 def _entry_chart(cells: Cells, score: str, plan: Layout) -> dict | None:
-    made = entry_figure(cells, score, plan)
+    curves = entry_figure(cells, score, plan)
     trained = any(figures.train_series(r, score) for g in cells.groups for r in g.records)
     words = score.replace("val/", "validation ") + (" (thin: training)" if trained else "")
     left_out = plural(plan.left_out, "cell")
     below = f"{left_out} with worse scores not drawn; the table has all." if plan.left_out else ""
-    return chart(made, plan, words, below)
+    return chart(curves, plan, words, below)
 
 
 def settings_text(record: Record) -> str:
     """The filled configuration as YAML, then machine, versions and command."""
     extra = {k: v for k in ("command", "machine", "packages") if (v := record.newest.get(k))}
+    # told elsewhere on the page, and a matrix is of all cells
     body = {k: v for k, v in record.config.items() if k not in ("why", "expect", "matrix")}
     if isinstance(extra.get("command"), list):
         extra["command"] = " ".join(map(str, extra["command"]))

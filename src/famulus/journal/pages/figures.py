@@ -79,6 +79,7 @@ class Figure:
         """Start on a log axis? Where all is positive and spans more than a factor of 8."""
         values = [t.series.value for t in self.seen(panel)]
         low = min((float(v.min()) for v in values), default=1.0)
+        # below a factor of 8 a log axis only makes figures harder to read
         return low > 0 and max(float(v.max()) for v in values) / low > 8 if values else False
 
 
@@ -86,8 +87,8 @@ def train_series(record: Record, score: str) -> Series | None:
     """The training value that belongs to a score: train/<same name>, for a loss train/total."""
     name = score.removeprefix("val/")
     total = record.series.get("train/total") if name == "loss" else None
-    found = total or record.series.get(f"train/{name}")
-    return found if found is not None and len(found) else None
+    series = total or record.series.get(f"train/{name}")
+    return series if series is not None and len(series) else None
 
 
 def figure_of(
@@ -99,6 +100,7 @@ def figure_of(
     """Collects and decimates what the panels of `layout` show of `score`."""
     made = Figure([p.title for p in layout.panels], score=score)
     runs = sum(len(g.records) for p in layout.panels for g in p.groups) or 1
+    # a page with hundreds of runs must stay as small as one with few
     most = {"train": max(40, POINTS * 6 // 10 // runs), "val": max(30, POINTS * 4 // 10 // runs)}
     for n, panel in enumerate(layout.panels):
         seen: dict[tuple, float] = {}
@@ -117,8 +119,10 @@ def figure_of(
                     made.bands.append((n, colour, ahead))
                 for floor in record.floors:
                     if floor.get("score") in (score, score.removeprefix("val/")):
+                        # three digits: cells with nearly the same floor share its line
                         key = (str(floor.get("means")), float(f"{float(floor['value']):.3g}"))
                         seen[key] = float(floor["value"])
+        # of all cells in a panel
         if len(seen) <= 3:  # more would say which cell, and hide the curves
             made.floors[n] = [(v, k[0]) for k, v in seen.items() if k[0] != "initial loss"]
     return made
@@ -126,6 +130,7 @@ def figure_of(
 
 def decimated(series: Series, kind: str, n: int) -> Series:
     """At most `n` points; spikes of a training trace survive."""
+    # noise in training, a smooth line in validation: each keeps what matters there
     few = min_max(series.value, n) if kind == "train" else lttb(series.inputs, series.value, n)
     return Series(*(a[few] for a in (series.step, series.inputs, series.seconds, series.value)))
 
@@ -133,7 +138,7 @@ def decimated(series: Series, kind: str, n: int) -> Series:
 def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
     """A run's marks; a mark without a time of its own gets that of the nearest point."""
     base = next((s for s in record.series.values() if len(s)), None)
-    found = []
+    marks = []
     for mark in record.marks:
         step, inputs = float(mark.get("step") or 0), mark.get("inputs")
         if base is None or step <= 0:
@@ -142,23 +147,26 @@ def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
         inputs = float(base.inputs[near] if inputs is None else inputs)
         text = str(mark.get("text") or mark.get("what") or "")
         at = (inputs, step, float(base.seconds[near]))
-        found.append(Mark(panel, group, colour, at, text))
-    return found
+        marks.append(Mark(panel, group, colour, at, text))
+    return marks
 
 
 def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
     """Lowest and highest value shown; shared floors are always inside. Always low < high."""
     log, values = made.log(panel), [t.series.value for t in made.seen(panel)]
     every = np.concatenate(values) if values else np.array([0.0, 1.0])
+    # the logarithm of what is clipped away anyway
     every = every[every > 0] if log else every
     if not len(every):
         return (0.1, 1.0) if log else (0.0, 1.0)
+    # the first values of a run are far above all others and would flatten the rest
     top = float(np.quantile(every, CLIP)) if clip else float(every.max())
     low = float(every.min())
     floors = [v for f in made.floors.values() for v, _ in f if (v > 0 or not log)]
     floors = [] if made.own else floors
     low, top = min([low, *floors]), max([top, *floors])
     if log:
+        # a constant curve still needs a range
         return (low / 1.08, top * 1.08) if top > low else (low / 2, low * 2)
     pad = (top - low) * 0.05 or abs(low) * 0.1 or 1.0
     return (low - pad if low < 0 or low - pad > 0 else 0.0), top + pad
@@ -168,17 +176,19 @@ def ticks(low: float, high: float, log: bool) -> list[float]:
     """Two to six round values inside the range."""
     if log:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        # the coarsest that gives three: decades if there are enough
         for steps in ((1,), (1, 3), (1, 2, 5)):
-            found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-            found = [t for t in found if low <= t <= high]
-            if len(found) >= 3:
-                return found[:: max(1, len(found) // 5)]
-        if len(found) == 2:
-            return found
+            values = [m * 10.0**e for e in range(first, last + 1) for m in steps]
+            values = [t for t in values if low <= t <= high]
+            if len(values) >= 3:
+                return values[:: max(1, len(values) // 5)]
+        if len(values) == 2:
+            return values
     raw = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(raw))
     unit = next(size * m for m in (1, 2, 5, 10) if raw <= size * m)
     start = math.ceil(low / unit)
+    # a tick at the very end must not be lost to rounding
     return [k * unit for k in range(start, math.floor(high / unit + 1e-9) + 1)]
 
 
@@ -205,6 +215,7 @@ class Frame:
     def y(self, value: float) -> float:
         """Kept near the panel, so that a clipped outlier can't make a huge number."""
         low, high = (math.log(v) for v in self.span) if self.log else self.span
+        # a value of 0 on a log axis lies at its bottom
         at = math.log(max(value, 1e-300)) if self.log else value
         share = min(1.5, max(-0.5, (at - low) / (high - low)))
         return TOP + (self.base - TOP) * (1 - share)
@@ -212,6 +223,7 @@ class Frame:
 
 def path(xs: Iterable[float], ys: Iterable[float]) -> str:
     """SVG path data with one decimal."""
+    # one decimal: a tenth of a pixel can't be seen, and a page has thousands of points
     points = [f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True)]
     return "M" + "L".join(points) if points else ""
 
@@ -327,6 +339,7 @@ def figure_data(made: Figure) -> dict[str, Any]:
         one = {"p": t.panel, "g": t.group, "c": t.colour, "k": t.kind[0], "n": t.label}
         one |= {"u": t.link, "x": _ints(s.inputs), "y": [float(f"{v:.4g}") for v in s.value]}
         ratio = s.inputs[-1] / s.step[-1] if s.step[-1] else 0
+        # most runs have one batch size: half of the numbers need not be written
         exact = ratio and np.array_equal(s.step * ratio, s.inputs)
         one |= {"r": float(ratio)} if exact else {"st": _ints(s.step)}
         one["s"] = [float(f"{v:.5g}") for v in s.seconds]

@@ -28,15 +28,17 @@ def _asset(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS),
+        # names and notes come from files that anyone may have written
         autoescape=True,
+        # a missing fact must fail a test, not leave a hole in a page
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.tests["strong"] = lambda part: isinstance(part, Strong)
-    return made
+    environment.tests["strong"] = lambda part: isinstance(part, Strong)
+    return environment
 
 
 def _hash(text: str) -> str:
@@ -63,6 +65,7 @@ def page(template: str, home: str, **values: Any) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
+    # notes of a store that came from elsewhere must not run here
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
@@ -70,6 +73,7 @@ def notes_html(text: str) -> Markup:
     """A person's Markdown; raw HTML stays text, headings step down below the page's own."""
     tokens = _markdown().parse(text)
     for token in tokens:
+        # a page has one first heading, its own
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + 2)}"
     return Markup(_markdown().renderer.render(tokens, _markdown().options, {}))

@@ -21,6 +21,7 @@ def lab_notes(store: Store) -> dict[str, str]:
     """The person's dated pages and list, as Markdown by name; what can't be read is left out."""
     notes = {}
     for name in store.lab():
+        # one damaged note must not hide the journal
         with contextlib.suppress(StoreError):
             notes[name] = store.read_lab(name)
     return notes
@@ -32,6 +33,7 @@ def index_page(entries: Sequence[Entry], notes: Mapping[str, str]) -> str:
     for name, text in notes.items():
         if name != "todo":
             line = {"margin": [name, "note"], "href": "", "body": notes_html(text)}
+            # after all names: on its day a person's note stands first, as the list is turned round
             dated.append((name, "\uffff", line))
     dated.sort(key=lambda d: (d[0], d[1]), reverse=True)
     findings = [
@@ -85,5 +87,6 @@ def _row(record: Record, entry: Entry) -> list[dict]:
 def _cell(
     text: str, v: float | None = None, right: bool = False, href: str = "", tone: str = ""
 ) -> dict:
+    # a table sorts by values, not by what they look like (1 k, 2 min)
     sorts_by = text if v is None else repr(float(v))
     return {"text": text, "v": sorts_by, "right": right, "href": href, "tone": tone}

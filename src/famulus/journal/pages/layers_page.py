@@ -34,22 +34,24 @@ class Axis:
 
 def axis_of(values_PL: np.ndarray) -> Axis:
     """Whole decades around all positive values."""
-    found = values_PL[np.isfinite(values_PL) & (values_PL > 0)]
-    if not len(found):
+    positive = values_PL[np.isfinite(values_PL) & (values_PL > 0)]
+    if not len(positive):
         return Axis(-1, 0)
-    high = math.ceil(math.log10(found.max()) - 1e-9)
-    low = math.floor(math.log10(found.min()) + 1e-9)
+    # a power of ten itself, give or take rounding, needs no further decade
+    high = math.ceil(math.log10(positive.max()) - 1e-9)
+    low = math.floor(math.log10(positive.min()) + 1e-9)
+    # one decade at least: an axis without width divides by 0
     return Axis(max(min(low, high - 1), high - DECADES), high)
 
 
 def bar(values_P: np.ndarray, axis: Axis, colour: int) -> Markup:
     """The newest value as a bar, all of them as a line; nothing where none was measured."""
-    found = values_P[np.isfinite(values_P) & (values_P > 0)]
+    positive = values_P[np.isfinite(values_P) & (values_P > 0)]
     last = values_P[-1]
-    if not len(found) or not np.isfinite(last):
+    if not len(positive) or not np.isfinite(last):
         return Markup()
     grid = "".join(f"M{axis.x(10.0**e):.1f} 0V{HEIGHT}" for e in range(axis.low, axis.high + 1))
-    ends = axis.x(found.min()), axis.x(found.max())
+    ends = axis.x(positive.min()), axis.x(positive.max())
     return Markup(
         f'<svg class="layer c{colour}" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
         f'<path class="g" d="{grid}"/>'
@@ -82,6 +84,7 @@ def rows(layers: LayerHistory) -> dict[str, Any]:
         for colour, (key, values) in enumerate(columns.items()):
             row[key] = bar(values[:, n], axes[key], colour), figure(_known(values[-1, n]), 2)
         row["spark"] = spark(columns["ratio"][:, n], axes["ratio"])
+        # frozen on purpose is no trouble
         row["bad"] = trouble not in ("", "frozen")
         row["shares"] = _shares(layers, n)
         made.append(row)
@@ -104,10 +107,11 @@ def _power(exponent: int) -> str:
 
 def _shares(layers: LayerHistory, n: int) -> list[tuple[str, str]]:
     """(tone, words) of outputs that are zero, of units that are dead, of outputs in flat parts."""
-    found = [("", "forward not called")] if layers.values["calls"][-1, n] == 0 else []
+    words = [("", "forward not called")] if layers.values["calls"][-1, n] == 0 else []
     tones = ("zeros", "", "zero"), ("dead", "bad", "dead"), ("saturated", "warn", "flat")
     for key, tone, word in tones:
         value = layers.values[key][-1, n]
+        # less would be shown as 0.0 %
         if np.isfinite(value) and value >= 0.0005:
-            found.append((tone, f"{percent(float(value))} {word}"))
-    return found
+            words.append((tone, f"{percent(float(value))} {word}"))
+    return words

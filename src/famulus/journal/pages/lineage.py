@@ -45,6 +45,7 @@ def draw(edges: Sequence[Edge], name: Namer) -> str:
 
     def settle(node: str, depth: int) -> None:
         nonlocal rows
+        # a run with two parents stands once, and a circle ends
         if node in place:
             return
         place[node] = (depth, rows)
@@ -52,11 +53,13 @@ def draw(edges: Sequence[Edge], name: Namer) -> str:
             rows += n > 0
             settle(edge.child, depth + 1)
 
+    # a circle has no root; damaged records may say one
     for root in roots or list(children)[:1]:
         settle(root, 0)
         rows += 1
     lines, words = [], []
     for edge in edges:
+        # beyond what was drawn
         if edge.parent not in place or edge.child not in place:
             continue
         (a, b), (c, d) = place[edge.parent], place[edge.child]

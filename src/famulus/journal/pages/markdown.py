@@ -19,6 +19,7 @@ SPECIAL = "\\`*_[]<>|#"
 
 def escape(text: str) -> str:
     """`text` as one line that Markdown shows as it is."""
+    # one line: a line end in a name would begin a list or a heading
     return "".join("\\" + c if c in SPECIAL else c for c in " ".join(str(text).split()))
 
 
@@ -100,6 +101,7 @@ def _settings(entry: Entry) -> list[str]:
         parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.floors))
     if text := entry.runs.text:
         fence = "```"
+        # a fence inside the file would end the block
         while fence in text:
             fence += "`"
         parts.append(f"{fence}yaml\n{text.rstrip()}\n{fence}")

@@ -37,6 +37,7 @@ class Layout:
 
 def layout(cells: Cells, ranking: Ranking) -> Layout:
     """Panels and colours of the cells; of very many the best are drawn."""
+    # of very many the best: worse ones stretch the axis
     groups, left_out = _drawn(cells.groups, ranking)
     own = [g for g in groups if not g.child_of]
     by_colour = colour_axes(own, cells.naming)
@@ -50,6 +51,7 @@ def layout(cells: Cells, ranking: Ranking) -> Layout:
         panel.groups.append(group)
         what = tuple(token(group.axes.get(a)) for a in by_colour)
         name = title(group.axes, by_colour) or ("not applicable" if by_colour else "")
+        # colours repeat rather than fade: eight are what stays apart
         meanings.setdefault(what, (len(meanings) % COLOURS, name))
         colour[group.key] = meanings[what][0]
     legend = [m for m in meanings.values() if m[1]] if len(meanings) > 1 else []
@@ -65,6 +67,7 @@ def _drawn(groups: Sequence[Group], ranking: Ranking) -> tuple[Sequence[Group], 
 
     def badness(group: Group) -> float:
         mean = group.mean(ranking.score)
+        # without a score: last, whatever is better
         return math.inf if mean is None else ranking.sign * mean
 
     best = {g.key for g in sorted(groups, key=badness)[:keep]}

@@ -60,6 +60,7 @@ def finding_facts(finding: CommonFinding, cells: Cells, prefix: str) -> dict[str
     shared = [f"{a} {plain(first[a])}" for a in common if first.get(a) is not None]
     where = plural(len(groups), "cell") if len(cells.groups) > 1 else ""
     where += (": " if where else "") + ", ".join(shared) if shared else ""
+    # one run a cell: replicates mostly show the same
     runs = [next(r for r in g.records if r in finding.runs) for g in groups[:LINKS]]
     links = [(prefix + names.run_page(r), cells.name(r)) for r in runs]
     return {"cause": finding.cause, "severity": finding.severity, "where": where,

@@ -23,6 +23,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def png_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) in pixels from the header; None if `data` is no PNG."""
+    # by its bytes, not by its name: a store from elsewhere may hold anything under it
     if len(data) < 24 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
         return None
     return struct.unpack(">II", data[16:24])
@@ -45,14 +46,17 @@ class Gallery:
         """What the template needs; None if the picture is missing or no PNG."""
         try:
             data = record.run.picture(picture.file)
+        # not synchronised yet, or lost: a page without it is still a page
         except StoreError:
             return None
         size = png_size(data)
         if size is None or len(data) > LARGEST:
             return None
         name = picture_name(record, picture)
+        # beside the page in either case: the Markdown twin links there
         self.files[name] = data
         src = self.prefix + name
+        # a page is one file to send to others, and must open at once
         if len(data) <= self.left:
             self.left -= len(data)
             src = "data:image/png;base64," + base64.b64encode(data).decode()

@@ -59,6 +59,7 @@ def markdown(table: Table) -> str:
     """A pipe table; pipes and line ends inside cells are escaped."""
 
     def cell(value: str) -> str:
+        # a line end would end the row
         value = " ".join(value.split()).replace("\\", "\\\\").replace("|", "\\|")
         return value.replace("<", "&lt;")
 
@@ -78,6 +79,7 @@ def markdown(table: Table) -> str:
 
 def rows(table: Table) -> list[dict[str, Cell]]:
     """Plain dicts; a score also as `name (std)` and `name (n)` where runs were averaged."""
+    # all rows alike: a table has the same columns in each
     several = any(isinstance(c, Measured) and c.n > 1 for r in table.rows for c in r.cells.values())
     lines = []
     for row in table.rows:
@@ -109,10 +111,12 @@ def as_csv(table: Table) -> str:
 
 
 def _inert(cell: Cell) -> Cell:
+    # every digit: repr is the shortest text that reads back as the same number
     if isinstance(cell, float):
         return repr(cell)
     if isinstance(cell, list | tuple | dict | bool):
         cell = plain(cell)
+    # a spreadsheet would take it for a formula
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + cell
     return cell
@@ -133,6 +137,7 @@ def latex(table: Table) -> str:
     def cell(value: Cell, column: Column) -> str:
         text = shown(value, column)
         if isinstance(value, Measured):
+            # in braces: LaTeX sets a bare comma with a space behind it
             return "$" + text.replace("±", r"\pm").replace(",", "{,}") + "$"
         return escape(text)
 

@@ -14,8 +14,10 @@ from famulus.journal.pages.render import numeric, shown
 
 def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]:
     """What the template shows of each row; `colour` by the key of a group."""
+    # a run under way may yet be better or worse: it is not marked as best
     scores = [value(r.cells.get(table.score)) for r in table.rows if settled(r)]
     known = [v for v in scores if v is not None]
+    # the best of one is no news
     top = table.ranking.best(known) if len(known) > 1 else None
     lines = []
     for row in table.rows:

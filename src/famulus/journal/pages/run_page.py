@@ -47,6 +47,7 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         events=_run_events(record),
         provenance=_provenance(record),
         packages="\n".join(f"{k} {v}" for k, v in (newest.get("packages") or {}).items()),
+        # whole files may have been added: the page must stay one that opens
         code_diff=str((newest.get("code") or {}).get("diff") or "")[:100_000],
         settings=dump(record.config),
     )
@@ -117,6 +118,7 @@ def _own_finding(finding: CommonFinding, record: Record) -> dict:
 
 def _family(entry: Entry, record: Record) -> list[Edge]:
     """Edges of a run's ancestors and descendants; its own parents in other experiments too."""
+    # an entry draws the runs of its plan; an older one has a family as well
     edges = entry.edges if record in entry.runs.records else lineage_of(record)
     near, grown = {record.id}, True
     while grown:

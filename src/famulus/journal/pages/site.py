@@ -39,6 +39,7 @@ def write(store: Store, experiment: str | None = None, out: str | Path | None = 
         raise StoreError(
             f"expected an experiment of {store.root}, received {experiment!r}: {known}"
         )
+    # all of them even for one: the index lists every one
     entries = [collect(store, name) for name in have]
     files: dict[str, bytes] = {}
     for entry in entries:
@@ -79,16 +80,19 @@ def entry_files(entry: Entry) -> dict[str, bytes]:
 def _put(path: Path, data: bytes) -> Path:
     """Writes a file whole or not at all; leaves an equal one as it is."""
     try:
+        # left alone: a folder that is synchronised or watched sees only what changed
         if path.stat().st_size == len(data) and path.read_bytes() == data:
             return path
     except FileNotFoundError:
         pass
+    # in the same folder: a rename between file systems copies
     temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
+            # before the rename: a crash may keep the name and lose the bytes
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:

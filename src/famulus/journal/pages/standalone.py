@@ -5,6 +5,7 @@ from html import escape
 from famulus.journal.pages.figures import Figure, render_panels
 
 ACROSS, GAP, TITLE = 3, 16, 18
+# its own: a file that is opened alone has no page's style
 STYLE = """text{font:9.5px sans-serif;fill:#6a645a}
 .h{font-size:12px;fill:#211f1b}.e{text-anchor:end}
 path{fill:none;stroke-width:1}.g{stroke:#e2ddd2;stroke-width:.7}.a{stroke:#6a645a;stroke-width:.7}
@@ -29,9 +30,11 @@ def svg_file(made: Figure) -> str:
         y = GAP + n // across * (high + TITLE + GAP)
         body.append(f'<text class="h" x="{x}" y="{y + 10}">{escape(title or made.score)}</text>')
         place = f'<svg x="{x}" y="{y + TITLE}" width="{wide}" height="{high}" '
+        # the first only: a panel may hold more
         body.append(svg.replace("<svg ", place, 1))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}"><style>{STYLE}</style>'
+        # papers and viewers with a dark ground: curves are drawn for white
         f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(body)}</svg>\n'
     )

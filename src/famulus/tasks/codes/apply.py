@@ -51,6 +51,7 @@ def apply_codes(
     if "seed" in options:
         raise ConfigError("apply: option seed goes with sample: expected both")
     encode, walk = flag(options, "encode"), None
+    # before the first picture: codes of a codebook that never started mean nothing
     if encode and not isinstance(model, VAE) and not model.quantiser.started:
         raise ConfigError("apply: encode: this run ended before its codebook started")
     if "format" in options and "interpolate" not in options:
@@ -81,7 +82,9 @@ def apply_codes(
 def _rebuilt(model: nn.Module, draw: Draw, image: Tensor, mask: Tensor) -> Tensor:
     scaled = model.scaling(image, mask)
     raw = (model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)).recon.float()
+    # Statistics of the very picture are at hand here, which a drawing from codes never has.
     own = scaled.inverse(raw) if model.scaling.name == "per-sample" else draw(model, raw)
+    # black where there is no picture, as the frame was
     return own.clamp(0, 1) * mask
 
 
@@ -121,6 +124,7 @@ def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any])
         raise ConfigError(f"apply: sample takes no pictures: expected it without {beside[0]}")
     count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
     seed = whole(options, "seed", 0)
+    # on the CPU: the same draws on every device
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(count, model.mu.out_features, generator=stream)
     for first in range(0, count, DECODED):

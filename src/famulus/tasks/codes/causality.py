@@ -37,6 +37,7 @@ def self_test(prior: PriorNet, flips: int = 3) -> int:
     saying what moved if one must not have, or none did.
     """
     count = prior.places * prior.per_place
+    # different codes in a row: equal ones could hide an influence
     codes = (torch.arange(count) * 7 % prior.size).view(1, *prior.grid, prior.per_place)
     label = None if prior.label is None else torch.zeros(1, dtype=torch.int64)
     training, seen = prior.training, 0

@@ -26,6 +26,7 @@ def unigram(counts_HK: Tensor) -> tuple[float, float]:
     `counts_HK`: how often each code occurs, a row for each of a place's codes. Both are means
     over the rows.
     """
+    # a row without a code has no share
     share = counts_HK.double() / counts_HK.sum(1, keepdim=True).clamp(min=1)
     bits = torch.special.entr(share).sum(1).mean() / math.log(2)
     return float(bits), float(share.max(1).values.mean())
@@ -33,6 +34,7 @@ def unigram(counts_HK: Tensor) -> tuple[float, float]:
 
 def unigram_cross_entropy(train_HK: Tensor, held_out_HK: Tensor) -> float:
     """Bits a held-out code costs under the training set's frequencies (one added to each)."""
+    # one added: a code that training never saw would cost infinity
     p = (train_HK.double() + 1) / (train_HK.double() + 1).sum(1, keepdim=True)
     share = held_out_HK.double() / held_out_HK.sum(1, keepdim=True).clamp(min=1)
     return float(-(share * p.log2()).sum(1).mean())

@@ -30,6 +30,7 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     for name in sorted(weights):
         value = weights[name].detach().cpu().contiguous()
         whole.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        # As bytes: NumPy has no bfloat16.
         whole.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return whole.hexdigest()
 
@@ -67,6 +68,7 @@ class Encoded(Source):
 
     def __init__(self, source: Source, stage: FirstStage) -> None:
         self.source, self.stage, self.size = source, stage, stage.size
+        # of what goes in, so that it is known without encoding a picture
         text = json.dumps([source.fingerprint, stage.digest])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.labels, self.classes = source.labels, source.classes
@@ -88,12 +90,14 @@ class Encoded(Source):
     def codes(self) -> np.ndarray:
         """int32 B Y X H of the whole set."""
         shape = (len(self), *self.stage.shape)
+        # encoding costs a pass of the first stage over the whole set
         if (stored := _read(self.file, shape, self.size)) is not None:
             return stored
         codes = np.empty(shape, np.int32)
         what = f"pictures through the first stage on {self._device}"
         for part in parts(len(self), encoded_at_once(self.source.shape), what):
             index = np.arange(part.start, part.stop)
+            # no augmentation: a picture has one code
             seeds = np.zeros(len(index), np.uint64)
             raw = {k: v.to(self._device) for k, v in self.source.gather(index, seeds).items()}
             batch = self.source.finish(raw, seeds)
@@ -132,16 +136,19 @@ def _read(path: Path, shape: tuple[int, ...], size: int) -> np.ndarray | None:
     except Exception:  # a truncated zip raises its own errors
         return None
     sound = codes.shape == shape and codes.dtype == np.int32
+    # K itself marks padding, so it may stand there
     return codes if sound and codes.min() >= 0 and codes.max() <= size else None
 
 
 def _write(path: Path, codes: np.ndarray) -> None:
     """A full disk costs the cache, not the run."""
+    # By process: two of them may encode the same set.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
             np.savez_compressed(file, codes=codes)
+        # whole or not at all: another process may be reading
         os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)
@@ -188,12 +195,14 @@ class Levels(Source):
         grey = image_BCYX.movedim(1, -1)
         if self.stochastic:
             drawn = [
+                # a generator a picture, on the CPU: the same cut in any batch and on any device
                 np.random.default_rng(int(seed)).random(grey[0].numel(), np.float32)
                 for seed in np.asarray(seeds).tolist()
             ]
             chance = torch.from_numpy(np.stack(drawn)).view(grey.shape).to(grey.device)
             codes = (chance < grey).long()
         else:
+            # white itself would be one level too many
             codes = (grey * self.size).long().clamp(max=self.size - 1)
         if mask_B1YX is not None:
             codes = codes.masked_fill(mask_B1YX.movedim(1, -1) == 0, self.size)

@@ -64,17 +64,18 @@ class Codes(Task):
         return self._splits
 
     def build(self) -> nn.Module:
-        train, c = self.data().train, self.config
+        train, config = self.data().train, self.config
         first = next(batches(train, 1))["image"]
         try:
             model = build_coded(
-                c.model, first.shape[1], tuple(first.shape[2:]), scaling=c.data.scaling
+                config.model, first.shape[1], tuple(first.shape[2:]), scaling=config.data.scaling
             )
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
         moments = Moments()
         for batch in batches(train, 256, SURVEYED):
             moments.add(batch["image"], batch.get("mask"))
+        # of the training part, and into buffers: a checkpoint draws with what it learned with
         mean_C, std_C = moments.result()
         model.scaling.mean_C.copy_(mean_C)
         model.scaling.std_C.copy_(std_C)
@@ -82,6 +83,7 @@ class Codes(Task):
         for batch in batches(train, 256, SURVEYED):
             x = model.scaling(batch["image"], batch.get("mask")).x
             scaled.add(x.flatten(2).flatten(1)[:, None], _one_channel(batch.get("mask"), x))
+        # a set of one colour has no variance to divide by
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
         return model
 
@@ -104,6 +106,7 @@ class Codes(Task):
             kl = masked.gaussian_kl(out.mu_BD.float(), out.logvar_BD.float()).mean()
             weight = c.kl_weight
             if c.kl_warmup_inputs:
+                # by inputs: another batch size warms up alike
                 weight *= min(1.0, at.inputs / c.kl_warmup_inputs)
             return {"recon": recon, "kl": kl, "total": recon + weight * kl / _numbers(x, mask)}
         q = out.quantised
@@ -112,11 +115,12 @@ class Codes(Task):
 
     def _priced(self, error: Tensor, model: nn.Module) -> Tensor:
         """Mean pointwise error in the units of `recon`."""
-        c = self.config.loss
-        if c.reconstruction != "mse" or c.scale == "none":
+        loss = self.config.loss
+        if loss.reconstruction != "mse" or loss.scale == "none":
             return error
-        if c.scale == "variance":
+        if loss.scale == "variance":
             return error / model.variance
+        # Bounded: a picture that is met exactly would be worth infinitely much.
         return 0.5 * (1 + torch.log(2 * torch.pi * error.clamp(min=1e-8)))
 
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
@@ -131,6 +135,7 @@ class Codes(Task):
             raw = out.recon.float()
             error = masked.POINTWISE[c.reconstruction](raw, scaled.x)
             drawn = self._grey(scaled.inverse, raw)
+            # of logits a squared error means nothing
             squared = (raw - scaled.x).square() if c.reconstruction != "bce" else error * 0
             parts = [
                 masked.masked_sums(value, mask)[0].double().sum()
@@ -187,6 +192,7 @@ class Codes(Task):
             f"{self.config.data.scaling} and back changes a grey value by at most {lost:.1e}",
             "picture-scaling",
         )
+        # no padding in this batch: nothing to test
         if mask is None or bool((mask > 0).all()):
             return
         model.eval()
@@ -195,6 +201,7 @@ class Codes(Task):
         one, other = (float(self.loss(model, b, at)["recon"]) for b in (batch, filled))
         yield SelfTest(
             "padding",
+            # to the bit: padding must not be in any sum
             one == other,
             f"{1 - float(mask.mean()):.0%} of the frames; the loss is "
             f"{one:.6g} with black padding and {other:.6g} with white",
@@ -214,6 +221,7 @@ class Codes(Task):
         if c.reconstruction == "l1":
             best = self._median(model, data)
         if c.reconstruction == "bce":
+            # a pixel that is always black would ask for a logit of minus infinity
             best = torch.logit(best.clamp(1e-4, 1 - 1e-4))
         point = masked.POINTWISE[c.reconstruction]
         sums = torch.zeros(4, dtype=torch.float64)
@@ -272,8 +280,8 @@ class Codes(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
-        d, first = self.config.data, next(batches(self.data().validation, 1))["image"]
-        how = recipe(list(first.shape[2:]), d.filter, first.shape[1], d.fit)
+        data, first = self.config.data, next(batches(self.data().validation, 1))["image"]
+        how = recipe(list(first.shape[2:]), data.filter, first.shape[1], data.fit)
         unread: list[str] = []
         apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
         refuse_unread(unread)

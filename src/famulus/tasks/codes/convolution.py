@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+# 0.3 is the slope of the framework that the journal's nets were written in.
 ACTIVATIONS = {"relu": nn.ReLU, "leaky-relu": lambda: nn.LeakyReLU(0.3), "silu": nn.SiLU}
 OUTPUTS = {"none": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
@@ -30,6 +31,7 @@ class Convolution:
 
         Raises ValueError where no such padding exists (an even kernel with stride 1).
         """
+        # sides must divide exactly: the mirror leads back to the same picture
         pad = (self.kernel - self.stride + 1) // 2
         extra = self.stride - self.kernel + 2 * pad
         if pad < 0 or not 0 <= extra < self.stride:
@@ -161,6 +163,7 @@ def residual_decoder(
 
 def output_shape(net: nn.Module, channels: int, sides: tuple[int, ...]) -> tuple[int, ...]:
     """(width, *sides) of what leaves a net, worked out on shapes alone: nothing is computed."""
+    # a copy: the net itself would lose its weights there
     twin = copy.deepcopy(net).to("meta")
     with torch.no_grad():
         return tuple(twin(torch.zeros(1, channels, *sides, device="meta")).shape[1:])

@@ -40,6 +40,7 @@ class Picked(Source):
 
     @cached_property
     def fingerprint(self) -> str:
+        # of its bytes: an index that was edited makes other data
         digest = hashlib.sha256(self.index.read_bytes()).hexdigest() if self.index else None
         form = [self.source.fingerprint, sorted(self.how.include), sorted(self.how.exclude)]
         form += [self.how.orientation, digest]
@@ -55,8 +56,8 @@ class Picked(Source):
         entries = read_index(self.index) if self.index else [Entry(n, name_tags(n)) for n in names]
         kept = kept_names(names, entries, self.how, self._size)
         if not kept:
-            seen = sorted(set().union(*(e.tags for e in entries))) if entries else []
-            some = ", ".join(seen[:12]) + (", ..." if len(seen) > 12 else "")
+            tags = sorted(set().union(*(e.tags for e in entries))) if entries else []
+            some = ", ".join(tags[:12]) + (", ..." if len(tags) > 12 else "")
             raise DataError(
                 f"{self.source.part.label}: the filter leaves none of {len(names)} pictures: "
                 f"include {sorted(self.how.include)}, exclude {sorted(self.how.exclude)}, "
@@ -69,6 +70,7 @@ class Picked(Source):
         """Positions in `source` of the samples."""
         labels = None if self.source.labels is None else self.source.labels[self.passed]
         drawn = (self.choice.subset, self.choice.seed, labels, self.classes, self.choice.field)
+        # after the filter: a share or a count is of what it keeps
         return self.passed[choose(len(self.passed), *drawn)]
 
     def _size(self, name: str) -> tuple[int, int]:
@@ -110,6 +112,7 @@ class Picked(Source):
         if moved is self.source:
             return self
         twin = Picked(moved, self.how, self.index, self.choice)
+        # The same choice: neither the index nor the headers are read again.
         twin.__dict__["chosen"] = self.chosen
         return twin
 

@@ -24,6 +24,7 @@ def placed(
     Why the others can't be read is added to `unread`, a line each.
     """
     pngs = png_names(inputs)
+    # first as it is stored: the frame needs the true sides
     as_is = Recipe(None, how.filter, how.channels, "stretch")
     for name, pixels in loose_pictures(inputs, as_is):
         if isinstance(pixels, DataError):
@@ -31,6 +32,7 @@ def placed(
             continue
         flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
         framed, box, _ = render(np.ascontiguousarray(flat), how)
+        # A copy: torch warns of arrays that can't be written to.
         image = torch.from_numpy(np.array(framed))[None].float() / 255
         yield name, pngs[name], image, box_mask(torch.tensor([box]), *image.shape[2:])
 

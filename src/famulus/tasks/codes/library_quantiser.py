@@ -27,6 +27,7 @@ class LibraryQuantiser(Quantiser):
     ) -> None:
         super().__init__(size, width, codes_per_position, shared=True)
         try:
+            # here: an extra that few have
             import vector_quantize_pytorch as library
         except ImportError:
             raise ValueError(
@@ -37,6 +38,7 @@ class LibraryQuantiser(Quantiser):
         if not inspect.isclass(kind):
             raise ValueError(f"quantiser name: vector-quantize-pytorch has no class {name!r}")
         asked = inspect.signature(kind).parameters
+        # only what the class takes: their names for the rest differ
         given = {"dim": width, "codebook_size": size}
         try:
             self.inner = kind(**{k: v for k, v in given.items() if k in asked}, **options)
@@ -52,6 +54,7 @@ class LibraryQuantiser(Quantiser):
         self._turned = self._takes_1DN()
 
     def forward(self, z: Tensor, mask: Tensor | None = None) -> Quantised:
+        # In float32: in bfloat16 near codes become one, and about half of them are used.
         with torch.autocast(device_type=z.device.type, enabled=False):
             z_GND = self._split(z.float())
             weight_N = None if mask is None else self._weights(mask)
@@ -81,9 +84,10 @@ class LibraryQuantiser(Quantiser):
             )
         training = self.inner.training
         with torch.no_grad():
-            found = self._coded(self.inner.eval(), z_GND[:, ~real_N])
+            # eval: what lies in the padding must not move a codebook
+            padding = self._coded(self.inner.eval(), z_GND[:, ~real_N])
         self.inner.train(training)
-        out_GND[:, ~real_N], codes_GN[:, ~real_N] = found[:2]
+        out_GND[:, ~real_N], codes_GN[:, ~real_N] = padding[:2]
         return out_GND, codes_GN, loss
 
     def _coded(self, inner: nn.Module, z_GND: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -20,6 +20,7 @@ def masked_mean(value: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return value.mean()
     weight = mask.to(value.dtype)
+    # over the whole batch: a picture with little padding counts for more pixels
     return (value * weight).sum() / (weight.sum() * value.shape[1]).clamp(min=1)
 
 

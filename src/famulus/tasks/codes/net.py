@@ -127,6 +127,7 @@ def build_coded(
     else:
         quantiser = build_quantiser(c.quantiser)
         model = VQVAE(encoder, quantiser, decoder, channels, sides, c.project, c.output)
+    # at the end: the quantiser's projections are convolutions too
     if c.start == "he-normal":
         conv.he_normal(model)
     model.scaling = Scaling(scaling, torch.zeros(channels), torch.ones(channels))
@@ -146,4 +147,5 @@ def load_coded(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
         if ours != theirs:
             raise ValueError(f"{name}: expected shape {ours}, received {theirs}")
     model.load_state_dict(dict(weights))
+    # frozen: a prior must never move the codes that it predicts
     model.eval().requires_grad_(False)

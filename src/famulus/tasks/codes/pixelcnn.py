@@ -55,6 +55,7 @@ class GatedLayer(nn.Module):
         gated = gate(left + self.down(above) + label_h)
         more, skip = self.out(gated).chunk(2, 1)
         gated_v = gate(above)
+        # no shortcut in the first: it would carry a place's own code to its prediction
         return (gated_v, more, skip) if self.first else (v + gated_v, h + more, skip)
 
 
@@ -90,6 +91,7 @@ class PixelCNN(PriorNet):
         self.layers = nn.ModuleList(
             GatedLayer(width, first_kernel if i == 0 else kernel, i == 0) for i in range(layers)
         )
+        # a convolution alone does not know where it is
         self.rows = nn.Parameter(torch.randn(width, grid[0], 1) * 0.02)
         self.columns = nn.Parameter(torch.randn(width, 1, grid[1]) * 0.02)
         self.last = nn.Linear(width, width)
@@ -101,6 +103,7 @@ class PixelCNN(PriorNet):
         for i, layer in enumerate(self.layers):
             v, h, skip = layer(v, h, label_BC)
             if i == 0:
+                # after the first layer: before it a place's own position would be shifted away
                 v, h = v + position, h + position
             skips = skips + skip
         return self.last(F.silu(skips).movedim(1, -1))
@@ -174,4 +177,5 @@ class PixelCNN(PriorNet):
             gated = gate(above)
             v = gated + self.rows[:, y : y + 1] + self.columns if i == 0 else v + gated
         for line in state.left:
+            # a new row begins with nothing to its left
             line.zero_()

@@ -71,14 +71,15 @@ class Prior(Task):
 
     def data(self) -> Splits:
         if self._splits is None:
-            d = self.config.data
+            data = self.config.data
             if "codes" in self.parents:
                 self._splits = self._encoded(self.parents["codes"])
             else:
-                found = d.picked()
-                drawn = d.binarise == "stochastic"
+                pictures = data.picked()
+                drawn = data.binarise == "stochastic"
                 self._splits = Splits(
-                    Levels(found.train, d.levels, drawn), Levels(found.validation, d.levels, drawn)
+                    Levels(pictures.train, data.levels, drawn),
+                    Levels(pictures.validation, data.levels, drawn),
                 )
         return self._splits
 
@@ -114,13 +115,19 @@ class Prior(Task):
         return Splits(Encoded(found.train, described), Encoded(found.validation, described))
 
     def build(self) -> nn.Module:
-        train, c = self.data().train, self.config.model
+        train, settings = self.data().train, self.config.model
         *grid, per_place = train.shape
         classes = self._classes(train)
         try:
-            own = (c.first_kernel, c.kernel) if c.kind == "pixelcnn" else (c.heads, c.dropout)
+            own = (
+                (settings.first_kernel, settings.kernel)
+                if settings.kind == "pixelcnn"
+                else (settings.heads, settings.dropout)
+            )
             shape = (train.size, tuple(grid), per_place, classes)
-            model = self.NETS[c.kind](*shape, c.width, c.layers, *own)
+            model = self.NETS[settings.kind](*shape, settings.width, settings.layers, *own)
+            # Here, before anything is spent: a net that peeks, or is deaf, has a fine curve all the
+            # same.
             self_test(model)
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
@@ -140,6 +147,7 @@ class Prior(Task):
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
         nats, real = code_nats(model(batch["codes"], self._label(batch)), batch["codes"])
+        # a batch of padding alone costs nothing
         mean = nats.sum() / real.sum().clamp(min=1)
         return {"nats": mean, "total": mean}
 
@@ -188,22 +196,23 @@ class Prior(Task):
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """Flips of codes, and what a sampling will cost."""
         try:
-            seen = self_test(model)
-            text = f"flips of a code at 3 places moved {seen} predictions, none that it must not"
+            moved = self_test(model)
+            text = f"flips of a code at 3 places moved {moved} predictions, none that it must not"
             yield SelfTest("causality", True, text)
         except ValueError as error:
             yield SelfTest("causality", False, str(error), cause_of(error))
-        c, codes = self.config.model, batch["codes"]
-        count = min(c.samples, len(codes))
+        settings, codes = self.config.model, batch["codes"]
+        count = min(settings.samples, len(codes))
         if count == 0:
             return
         label = self._label(batch)
+        # samples and completions
         whole = 2 * forecast_s(model, count, None if label is None else label[:count])
         yield SelfTest(
             "sampling",
-            whole <= c.sampling_limit_s,
+            whole <= settings.sampling_limit_s,
             f"{count} samples and {count} completions of {model.places * model.per_place:,} codes: "
-            f"about {whole:.2g} s, limit {c.sampling_limit_s:g} s",
+            f"about {whole:.2g} s, limit {settings.sampling_limit_s:g} s",
             "sampling-too-slow",
             "model.samples: 2, or a coarser grid, or raise model.sampling_limit_s",
         )
@@ -215,6 +224,7 @@ class Prior(Task):
         train, held_out = (code_counts(s, size) for s in (data.train, data.validation))
         bits = unigram_cross_entropy(train, held_out)
         share = held_out.double() / held_out.sum(1, keepdim=True)
+        # the training set's commonest: the held-out one's would be known in advance
         guess = float(share.gather(1, train.argmax(1, keepdim=True)).mean())
         units = self._units(bits, float(held_out.sum()) / len(data.validation))
         return {
@@ -235,26 +245,29 @@ class Prior(Task):
         padding = codes == stage.quantiser.size
         raw = stage.decode(codes).float()
         if self.parents["codes"].config.get("loss", {}).get("reconstruction") == "bce":
+            # of the first stage's loss: with bce its output is a logit
             raw = torch.sigmoid(raw)
         drawn = stage.scaling.inverse(raw)
         real = (~padding.all(-1))[:, None].float()
         scale = tuple(a // b for a, b in zip(drawn.shape[2:], real.shape[2:], strict=True))
         for axis, times in enumerate(scale):
+            # by repeating: a place covers a block of pixels, whole or not at all
             real = real.repeat_interleave(times, 2 + axis)
         return drawn.clamp(0, 1) * real
 
     def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
         """Samples, and completions of the fixed pictures' upper halves. Bounded in time."""
-        c = self.config.model
-        if c.samples == 0:
+        settings = self.config.model
+        if settings.samples == 0:
             return {}
-        codes, label = fixed["codes"][: c.samples], self._label(fixed)
-        label = None if label is None else label[: c.samples]
-        how = Sampling(0, c.temperature, c.top_k, c.top_p)
+        codes, label = fixed["codes"][: settings.samples], self._label(fixed)
+        label = None if label is None else label[: settings.samples]
+        how = Sampling(0, settings.temperature, settings.top_k, settings.top_p)
         given = codes.clone()
         free = codes[:, codes.shape[1] // 2 :] < model.size  # padding is known: not drawn
         given[:, codes.shape[1] // 2 :][free] = -1
-        n, start_s, limit = len(codes), time.monotonic(), c.sampling_limit_s
+        n, start_s, limit = len(codes), time.monotonic(), settings.sampling_limit_s
+        # padding is known, so no code is drawn there
         fresh = torch.full_like(codes, -1).masked_fill(codes == model.size, model.size)
         shown = strip(self.decode(codes))
         try:

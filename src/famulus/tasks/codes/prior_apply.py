@@ -88,6 +88,7 @@ def _draw(
             labels = None if label is None else torch.full((n,), label, device=device)
             part = None if given is None else given[first : first + n]
 
+            # Bound as defaults: the bar calls it while the loop's own names move on.
             def drawn(done: int, total: int, n: int = n, first: int = first) -> None:
                 show(first * total + n * done, count * total)
 

@@ -17,6 +17,7 @@ class CodeEmbedding(nn.Module):
 
     def __init__(self, size: int, per_place: int, width: int) -> None:
         super().__init__()
+        # a table for each: the same number as first and as second code means two things
         self.tables = nn.ModuleList(nn.Embedding(size + 1, width) for _ in range(per_place))
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -124,5 +125,6 @@ class PriorNet(nn.Module, ABC):
     def reach(self, place: int, h: int) -> Tensor:
         """Exactly which logits code h of `place` moves: bool, T x H."""
         moved = self.place_reach(place)[:, None].repeat(1, self.per_place)
+        # a code also moves those behind it at its own place
         moved[place, h + 1 :] = True
         return moved

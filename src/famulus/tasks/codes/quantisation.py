@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 def nearest(z_GND: Tensor, codebook_GKD: Tensor) -> Tensor:
     """argmin_k |z - e_k|^2: int64 of shape GN. The lowest index wins a tie."""
+    # Without |z|^2, which is the same for every code.
     square_G1K = codebook_GKD.square().sum(2)[:, None]
     return torch.baddbmm(square_G1K, z_GND, codebook_GKD.mT, alpha=-2).argmin(2)
 
@@ -73,6 +74,7 @@ def kmeans(points_ND: Tensor, size: int, rounds: int = 10) -> tuple[Tensor, Tens
     for _ in range(rounds):
         codes_1N = nearest(points_ND[None], centres_KD[None])
         counts_1K, sums_1KD = gather_sums(points_ND[None], codes_1N, size)
+        # drawn whether needed or not: asking which are empty would wait for the device
         spare_KD = points_ND[torch.randint(n, (size,), device=points_ND.device)]
         mean_KD = sums_1KD[0] / counts_1K[0].clamp(min=1)[:, None]
         centres_KD = torch.where(counts_1K[0][:, None] > 0, mean_KD, spare_KD)
@@ -102,6 +104,7 @@ def rotate(z: Tensor, e: Tensor) -> Tensor:
 def fsq_bounded(z: Tensor, levels: tuple[int, ...]) -> Tensor:
     """The last axis's number d between the outer ones of `levels[d]` values in -1..1."""
     count = torch.tensor(levels, device=z.device, dtype=z.dtype)
+    # A little wider, so that tanh reaches the outermost level.
     half = (count - 1) * (1 + 1e-3) / 2
     offset = torch.where(count % 2 == 0, 0.5, 0.0)
     bound = torch.tanh(z + torch.atanh(offset / half)) * half - offset
@@ -168,10 +171,12 @@ class CodebookCount:
         share = self.counts_GK / self.counts_GK.sum(1, keepdim=True).clamp(min=1)
         entropy_G = torch.special.entr(share).sum(1)
         error, power, n, *total = self.moments.tolist()
+        # about the mean: an offset common to all vectors would make any drift look small
         spread = power - sum(t * t for t in total) / max(n, 1)
         return CodebookReport(
             used=int((self.counts_GK > 0).sum()),
             size=self.counts_GK.numel(),
+            # the mean of entropies, so that several books give one figure within a book's size
             perplexity=float(entropy_G.mean().exp()),
             drift=(error / spread) ** 0.5 if spread > 0 else 0.0,
         )

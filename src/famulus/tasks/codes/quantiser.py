@@ -79,6 +79,7 @@ class Quantiser(nn.Module):
         """Moves the codebook, after it was used."""
 
     def forward(self, z: Tensor, mask: Tensor | None = None) -> Quantised:
+        # In float32: in bfloat16 near codes become one, and about half of them are used.
         with torch.autocast(device_type=z.device.type, enabled=False):
             z_GND = self.prepare(self._split(z.float()))
             weight_N = None if mask is None else self._weights(mask)
@@ -87,9 +88,11 @@ class Quantiser(nn.Module):
             out = self._join(self.through(z_GND, e_GND), z.shape)
             commit = _mean_square(z_GND - e_GND.detach(), weight_N)
             if not self.commits:
+                # z would be drawn to random vectors
                 commit = torch.zeros_like(commit)
             moved = _mean_square(z_GND.detach() - e_GND, weight_N) if e_GND.requires_grad else None
             if self.training:
+                # after its use: the loss is of the codebook that was chosen from
                 self.learn(z_GND.detach(), codes_GN, weight_N)
         return Quantised(
             z=out,
@@ -177,6 +180,7 @@ class AveragedCodebook(Quantiser):
         self.decay, self.reset_below = decay, reset_below
         self.cosine, self.rotation = cosine, rotation
         books = self.books
+        # of length about 1, whatever the width
         start = torch.randn(books, size, width) / width**0.5
         self.register_buffer("codebook_GKD", F.normalize(start, dim=2) if cosine else start)
         self.register_buffer("counts_GK", torch.zeros(books, size))
@@ -190,6 +194,7 @@ class AveragedCodebook(Quantiser):
     @property
     def started(self) -> bool:
         """Whether k-means has run. The device is asked only after `pooled` was written to."""
+        # A checkpoint that is loaded, or a move to another device, writes, too.
         written = self.pooled.data_ptr(), self.pooled._version
         if written != self._asked:
             self._asked = written
@@ -243,6 +248,7 @@ class AveragedCodebook(Quantiser):
             self.codebook_GKD[g] = centres_KD
             self.counts_GK[g] = counts_K
             self.sums_GKD[g] = centres_KD * counts_K[:, None]
+        # the averages start full: nothing to undo
         self.weight.fill_(1)
 
     def _reset_dead(self, z_GND: Tensor, weight_N: Tensor | None) -> None:
@@ -253,7 +259,9 @@ class AveragedCodebook(Quantiser):
         if weight_N is None:
             picks_K = torch.randint(n, (self.size,), device=z_GND.device)
         else:
+            # multinomial refuses all zeros
             picks_K = torch.multinomial(weight_N + 1e-12, self.size, replacement=True)
+        # As the raw averages are kept, which `weight` has yet to divide.
         alive_G1 = (counts_GK.sum(1, keepdim=True) / self.size).clamp(min=1e-3) * self.weight
         counts_new = torch.where(dead_GK, alive_G1.expand_as(dead_GK), self.counts_GK)
         fresh_GKD = z_GND[:, picks_K] * alive_G1[..., None]
@@ -271,6 +279,7 @@ class GradientCodebook(Quantiser):
         self, size: int, width: int, codes_per_position: int = 1, shared: bool = True
     ) -> None:
         super().__init__(size, width, codes_per_position, shared)
+        # The start of the nets in the journal, which few codes survive.
         self.codebook_GKD = nn.Parameter(torch.empty(self.books, size, width).uniform_(-0.05, 0.05))
 
     def choose(self, z_GND: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ def draw(p_BK: Tensor, uniform_B: Tensor) -> Tensor:
 
     The first sum that reaches u has grown there, so a code of probability 0 is never drawn.
     """
+    # In float64: thousands of shares added in float32 end beside 1.
     cumulative = p_BK.double().cumsum(1)
     u = uniform_B[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, u)[:, 0]
@@ -90,7 +91,9 @@ def uniforms(seed: int, first: int, pictures: int, numbers: int) -> Tensor:
     """float64 in (0, 1], shape (pictures, numbers); row i belongs to picture `first` + i."""
     rows = []
     for i in range(first, first + pictures):
+        # Drawn on the CPU: each device's generator has other numbers.
         stream = torch.Generator().manual_seed((seed * 1_000_003 + i) % 2**63)
+        # 1 - u lies in (0, 1]: at 0 a code without probability could be drawn
         rows.append(1 - torch.rand(numbers, generator=stream, dtype=torch.float64))
     return torch.stack(rows)
 
@@ -134,6 +137,7 @@ def sample(
     u_BTH = uniforms(how.seed, first, pictures, prior.places * prior.per_place)
     u_BTH = u_BTH.view(pictures, prior.places, prior.per_place).to(device)
     given_BTH = None if given is None else given.reshape(pictures, prior.places, -1).to(device)
+    # asked once: places that all pictures are given need no draw
     known = None if given_BTH is None else (given_BTH >= 0).flatten(2).all(0).tolist()
     codes_BTH = torch.empty(
         pictures, prior.places, prior.per_place, dtype=torch.int64, device=device
@@ -164,6 +168,7 @@ def sample(
                 if limit_s is not None and place + 1 >= min(prior.places, PROBED):
                     taken_s = time.monotonic() - start_s
                     whole_s = taken_s * prior.places / (place + 1)
+                    # a forecast once; later only what it has really taken
                     if taken_s > limit_s or (place + 1 <= PROBED and whole_s > limit_s):
                         raise TooSlow(whole_s, limit_s)
     finally:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 NAMES = ("unit", "clamped", "centred", "standard", "per-sample")
 WITHIN_UNIT = ("unit", "clamped")  # what a cross-entropy may have as its target
+# a target of exactly 0 or 1 asks for an infinite logit
 EPS = 1e-3  # of `clamped`
+# a picture of one colour has none
 LEAST = 1e-3  # smallest standard deviation divided by, in grey ranges
 
 
@@ -47,6 +49,7 @@ class Scaling(nn.Module):
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Scaled:
         shift, factor = self.statistics(image, mask)
         x = (image - shift) / factor
+        # 0 in every scaling: padding looks alike to the net
         return Scaled(x if mask is None else x * mask, shift, factor)
 
     def statistics(self, image: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -93,6 +96,7 @@ class Moments:
         self.sums: Tensor | None = None  # count, sum, sum of squares: 3 x C
 
     def add(self, image: Tensor, mask: Tensor | None = None) -> None:
+        # In float64: a variance as the difference of two large sums loses most digits.
         image = image.double().cpu()
         weight = torch.ones_like(image) if mask is None else mask.double().cpu().expand_as(image)
         axes = (0, *range(2, image.ndim))

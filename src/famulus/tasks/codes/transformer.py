@@ -86,6 +86,7 @@ class Transformer(PriorNet):
     def features(self, codes: Tensor, label_BC: Tensor) -> Tensor:
         embedded = self.embed(codes.flatten(1, -2))
         begin = self.begin.expand(codes.shape[0], 1, -1)
+        # shifted by one: a place must not see its own code
         x = torch.cat([begin, embedded[:, :-1]], 1) + self.positions() + label_BC[:, None]
         for block in self.blocks:
             x = block(x)

@@ -19,6 +19,7 @@ POOL = {2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}
 
 def grid_mask(mask: Tensor, grid: tuple[int, ...]) -> Tensor:
     """True for each place of the grid that covers at least one real pixel: bool, B..."""
+    # a maximum: one real pixel is enough for a place to matter
     return POOL[len(grid)](mask.float(), grid)[:, 0] > 0
 
 
@@ -113,6 +114,7 @@ class VQVAE(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures of codes B...H, K in the padding, in the model's scale."""
         padding = codes == self.quantiser.size
+        # K has no row in the codebook: any code does, as it is zeroed below
         z = self.quantiser.decode(codes.masked_fill(padding, 0))
         return self._draw(only(z, ~padding.all(-1)))
 

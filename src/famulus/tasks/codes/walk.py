@@ -89,6 +89,7 @@ def write_mp4(frames: list[Image.Image], target: Path, rate: int = 12) -> None:
     width, height = frames[0].size
     size = f"{width}x{height}"
     command = [program, "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(rate)]
+    # yuv420p halves the colours' sides, so these must be even.
     command += ["-i", "-", "-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
     raw = b"".join(frame.convert("RGB").tobytes() for frame in frames)
     done = subprocess.run([*command, str(target)], input=raw, capture_output=True, check=False)

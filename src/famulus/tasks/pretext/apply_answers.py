@@ -38,6 +38,7 @@ def write_answers(
     unread: list[str] = []
     with open(out / "predictions.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
+        # names, not numbers: numbers mean nothing without this run's list of classes
         table.writerow(["file", "class", "probability"])
         for names, images in in_batches(inputs, how, device, unread):
             probability_BK = probabilities(images).cpu()
@@ -51,11 +52,13 @@ def write_answers(
     if examiner.seen:
         report = examined(examiner, classes, files)
         (out / "examined.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    # at the end: one broken file must not cost the answers to all others
     told(unread)
 
 
 def class_of(name: str, classes: Sequence[str]) -> int | None:
     """The class whose name the innermost matching folder of a file bears."""
+    # the innermost: folders above may be called anything, a class among them
     for folder in reversed(PurePosixPath(name).parent.parts):
         if folder in classes:
             return classes.index(folder)

@@ -19,6 +19,7 @@ def in_batches(inputs: Path, how: Recipe, device: torch.device, unread: list[str
     names: list[str] = []
     images: list[Tensor] = []
     for name, pixels in loose_pictures(inputs, how):
+        # gathered: one broken file must not stop the others
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue
@@ -49,5 +50,6 @@ def write_features(
         rows.append(features(images).float().cpu().numpy())
     if rows:
         out.mkdir(parents=True, exist_ok=True)
+        # text and numbers only, so that it opens without allow_pickle
         np.savez(out / "features.npz", names=np.array(names), features=np.concatenate(rows))
     told(unread)

@@ -22,6 +22,7 @@ def multi_label(target_BN: Tensor) -> float:
 
 def soft_label(target_BN: Tensor) -> float:
     """Cross-entropy of the mean of the targets, each divided by its sum."""
+    # a question whose answer is no slot at all has sum 0
     share = target_BN.double() / target_BN.double().sum(1, keepdim=True).clamp(min=1e-12)
     return entropy(share.mean(0))
 
@@ -47,6 +48,7 @@ def pairwise(target_BN: Tensor, rounds: int = 50) -> float:
     target = target_BN.double()
     centre = target.mean(0)
     for _ in range(rounds):
+        # the centre may fall on a target, where the weight is infinite
         weight = 1 / (target - centre).norm(dim=1).clamp(min=1e-9)
         centre = (target * weight[:, None]).sum(0) / weight.sum()
     return float((target - centre).norm(dim=1).mean())

@@ -37,6 +37,7 @@ def smooth_softmax(logits: Tensor, temperature: float = 1.0, log: bool = False) 
     """softmax(logits / T) over the last axis, or its logarithm. Raises ValueError if T <= 0."""
     if not temperature > 0:
         raise ValueError(f"expected temperature > 0, received {temperature}")
+    # the logarithm first: ln of a softmax is -inf where it underflows
     result = log_softmax(logits / temperature, -1)
     return result if log else result.exp()
 
@@ -49,6 +50,7 @@ def multi_label(logits_BN: Tensor, target_BN: Tensor, reduction: str = "mean") -
     same_shape(logits_BN, target_BN)
     if not target_BN.is_floating_point():
         raise ValueError(f"expected targets as floats in 0..1, received {target_BN.dtype}")
+    # with logits: the sigmoid and its logarithm together can't overflow
     loss = binary_cross_entropy_with_logits(logits_BN, target_BN, reduction="none")
     return _reduced(loss.mean(-1), reduction)
 
@@ -58,6 +60,7 @@ def soft_label(
 ) -> Tensor:
     """-sum_n t_n ln softmax(l / T)_n; targets are divided by their sum."""
     same_shape(logits_BN, target_BN)
+    # a row of zeros stays one, and costs nothing
     share_BN = target_BN / target_BN.sum(-1, keepdim=True).clamp(min=1e-12)
     return _reduced(-(share_BN * smooth_softmax(logits_BN, temperature, True)).sum(-1), reduction)
 
@@ -78,6 +81,7 @@ def margin_loss(
     if not margin > 0:
         raise ValueError(f"expected margin > 0, received {margin}")
     same_shape(distance_BN, target_BN)
+    # beyond the margin nothing is to be gained: what is far apart stays where it is
     apart = (margin - distance_BN).clamp(min=0).square()
     return _reduced(
         (target_BN * distance_BN.square() + (1 - target_BN) * apart).mean(-1), reduction
@@ -96,12 +100,14 @@ def mixed_info_nce(
     logits_BB = cosine_similarities(a_BD, b_BD)
     loss = soft_label(logits_BB, target_BB, temperature)
     if symmetric:
+        # only where targets are symmetric: of mixtures the reverse is another question
         loss = (loss + soft_label(logits_BB.T, target_BB.T, temperature)) / 2
     return loss
 
 
 def info_nce(a_BD: Tensor, b_BD: Tensor, temperature: float = 0.2) -> Tensor:
     """Which of the B rows of b belongs to each row of a, and the reverse: nats, chance ln B."""
+    # each its own: rows of a and b are in the same order
     target_BB = torch.eye(len(a_BD), dtype=a_BD.dtype, device=a_BD.device)
     return mixed_info_nce(a_BD, b_BD, target_BB, temperature, symmetric=True)
 

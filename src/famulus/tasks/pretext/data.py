@@ -58,6 +58,7 @@ class PretextData(PictureData):
     def _fill(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
+        # an unknown pretext passes: the field's own check will name those there are
         own = OWN.get(given.get("pretext", "unmix"), {})
         return given | {name: value for name, value in own.items() if given.get(name) is None}
 
@@ -65,6 +66,7 @@ class PretextData(PictureData):
     def _agree(self) -> Self:
         own = OWN[self.pretext]
         for name in EVERY:
+            # an option without effect would look like one that has some
             if name not in own and getattr(self, "copy_" if name == "copy" else name) is not None:
                 raise ValueError(
                     f"pretext {self.pretext} has no option {name}: "
@@ -103,6 +105,7 @@ FEW = 256  # pictures that a person means to have learned by heart
 
 def _redrawn(train: PretextSource) -> list[str]:
     """A line where few pictures ask endless questions: that is no overfit test."""
+    # 12 steps on questions drawn anew look like a net that can't learn
     if train.frozen or len(train) > FEW:
         return []
     return [
@@ -114,6 +117,7 @@ def _redrawn(train: PretextSource) -> list[str]:
 def open_questions(settings: PretextData) -> Splits[PretextSource]:
     """Raises ConfigError, DataError as `open_images`."""
     pictures, question = settings.open(), settings.question()
+    # in training only: validation is the same with and without them
     train = with_unlabelled(pictures.train) if settings.unlabelled else pictures.train
     asked, held_out = (
         PretextSource(s, question, settings.frozen) for s in (train, pictures.validation)

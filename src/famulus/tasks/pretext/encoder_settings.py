@@ -57,6 +57,7 @@ class EncoderSettings(Strict):
             return given
         own = OPTIONS.get(given.get("kind", "residual"), {})
         if given.get("weights") and not given.get("weights_sha256"):
+            # in the file that is stored: the same path may hold other weights tomorrow
             given = given | {"weights_sha256": _sha256(given["weights"])}
         return given | {k: v for k, v in own.items() if given.get(k) is None and v is not None}
 
@@ -87,8 +88,10 @@ class EncoderSettings(Strict):
 
     def _read(self) -> dict[str, Tensor]:
         path = Path(self.weights).expanduser()
+        # no pickle: a file of weights from elsewhere must not run code
         if path.suffix != ".safetensors" or not path.is_file():
             raise ValueError(f"weights: expected an existing .safetensors file, received {path}")
+        # a resumed run would go on from other weights than it began with
         if (digest := _sha256(self.weights)) != self.weights_sha256:
             raise ValueError(
                 f"weights: {path} has changed: expected sha256 {str(self.weights_sha256)[:12]},"
@@ -105,5 +108,6 @@ def _sha256(given: object) -> str | None:
     try:
         with Path(str(given)).expanduser().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    # RuntimeError: a home folder that expanduser can't find
     except (OSError, RuntimeError):
         return None

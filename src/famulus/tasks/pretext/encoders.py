@@ -30,6 +30,7 @@ class Encoder(nn.Module):
 
     def forward(self, image_BCYX: Tensor) -> Tensor:
         """BDyx."""
+        # fixed numbers, not the data's own: an encoder goes on to other pictures
         x = (image_BCYX - 0.5) * 4
         for stage in self.stages:
             x = stage(x)
@@ -39,6 +40,7 @@ class Encoder(nn.Module):
 def _conv(
     inside: int, out: int, stride: int, norm: str, act: str, kernel: int = 3
 ) -> list[nn.Module]:
+    # a norm takes a bias away again
     conv = nn.Conv2d(inside, out, kernel, stride, kernel // 2, bias=norm == "none")
     return [conv, *normalisation(norm, out, 2), activation(act)]
 
@@ -69,10 +71,12 @@ class Residual(nn.Module):
             *_conv(inside, out, stride, norm, act), *_conv(out, out, 1, norm, "none")[:-1]
         )
         last = self.f[-1]
+        # without a norm there is no scale to start at 0
         if norm != "none":
             nn.init.zeros_(last.weight)
         short: list[nn.Module] = []
         if stride > 1:
+            # ceil: a strided convolution of an odd side rounds up, and both paths must meet
             short.append(nn.AvgPool2d(stride, ceil_mode=True))
         if inside != out:
             short += _conv(inside, out, 1, norm, "none", kernel=1)[:-1]
@@ -144,6 +148,7 @@ class ResNet(Encoder):
         inside = 64
         for number, blocks in enumerate(self.LAYERS[depth]):
             out = 64 << number
+            # the first stage keeps its size: stem and pooling have already quartered it
             strides = [2 if number else 1] + [1] * (blocks - 1)
             layer = []
             for stride in strides:
@@ -151,14 +156,17 @@ class ResNet(Encoder):
                 inside = out
             setattr(self, f"layer{number + 1}", nn.Sequential(*layer))
         for name, values in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+            # not persistent: torchvision's own files don't have them
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
     @property
     def stages(self) -> list[nn.Module]:  # type: ignore[override]
+        # a view for freezing: names in the state must stay torchvision's
         stem = nn.ModuleList([self.conv1, self.bn1])
         return [stem, self.layer1, self.layer2, self.layer3, self.layer4]
 
     def forward(self, image_BCYX: Tensor) -> Tensor:
+        # no copy of a grey picture
         x = (image_BCYX.expand(-1, 3, -1, -1) - self.mean) / self.std
         x = nn.functional.max_pool2d(relu(self.bn1(self.conv1(x))), 3, 2, 1)
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
@@ -172,6 +180,7 @@ class TimmEncoder(Encoder):
 
     def __init__(self, name: str, colours: int, size: Sequence[int]) -> None:
         try:
+            # here: an extra that few have, and slow to import
             import timm
         except Exception as error:  # torchvision's own import can raise RuntimeError
             raise ValueError(
@@ -180,6 +189,7 @@ class TimmEncoder(Encoder):
             ) from error
         if name not in timm.list_models():
             raise ValueError(f"encoder.name: timm has no model {name!r}; see timm.list_models()")
+        # nothing is downloaded: weights come from a file that a person names
         net = timm.create_model(
             name, pretrained=False, num_classes=0, global_pool="", in_chans=colours
         )
@@ -187,6 +197,7 @@ class TimmEncoder(Encoder):
         self.net = net
         with torch.no_grad():
             try:
+                # eval: a trial picture must not move batch statistics
                 self.net.eval().forward_features(torch.zeros(1, colours, *size))
             except Exception as error:
                 raise ValueError(
@@ -226,15 +237,16 @@ def load_by_name(encoder: nn.Module, weights: Mapping[str, Tensor], prefix: str 
     """
     own = encoder.state_dict()
     best: dict[str, Tensor] = {}
+    # by trial: names before the encoder's own depend on who saved it
     for start in (prefix,) if prefix else PREFIXES:
-        found = {
+        fitting = {
             name[len(start) :]: value
             for name, value in weights.items()
             if name.startswith(start)
             and name[len(start) :] in own
             and own[name[len(start) :]].shape == value.shape
         }
-        best, prefix = (found, start) if len(found) > len(best) else (best, prefix)
+        best, prefix = (fitting, start) if len(fitting) > len(best) else (best, prefix)
     if not best:
         shown = ", ".join(sorted(weights)[:3])
         mine = ", ".join(sorted(own)[:3])

@@ -42,6 +42,7 @@ class Examiner:
 
     def add(self, probability_BK: Tensor, true_B: Tensor, id_B: Tensor) -> None:
         """Raises ValueError for a label outside 0 .. K - 1."""
+        # on the CPU once: rows are looked at one by one
         probability_BK = probability_BK.detach().double().cpu()
         true_B, id_B = true_B.cpu(), id_B.cpu()
         count = len(self.confusion)
@@ -54,16 +55,19 @@ class Examiner:
         own_B = probability_BK.gather(1, true_B[:, None])[:, 0]
         places = true_B * count + said_B
         self.confusion += torch.bincount(places, minlength=count * count).view(count, count)
+        # by id: the random ones are the same at every validation
         lots = uniforms(id_B, 0, 1)[:, 0].tolist()
         columns = (sure_B, id_B, true_B, said_B, own_B)
         for lot, *row in zip(lots, *(c.tolist() for c in columns), strict=True):
             answer = Answer(*row)
             cell = (answer.true, answer.said)
+            # ties by id: the lists don't depend on batches
             self._push("top", cell, (answer.sure, -answer.id), answer)
             self._push("low", cell, (-answer.sure, -answer.id), answer)
             self._push("any", cell, (lot, -answer.id), answer)
 
     def _push(self, heap: str, cell: tuple[int, int], key: tuple, answer: Answer) -> None:
+        # a cell each: a list of any class or mistake can be put together afterwards
         kept = self._heaps[heap].setdefault(cell, [])
         heapq.heappush(kept, (key, answer))
         if len(kept) > self.keep:
@@ -76,14 +80,14 @@ class Examiner:
         if order != "random" and order not in ORDERS:
             raise ValueError(f"expected one of {', '.join(ORDERS)} or random, received {order!r}")
         heap = {"most": "top", "least": "low"}.get(order.split()[0], "any")
-        found = []
+        answers = []
         for (t, s), kept in self._heaps[heap].items():
             if true not in (None, t) or said not in (None, s):
                 continue
             if (order.endswith("wrong") and t == s) or (order.endswith("right") and t != s):
                 continue
-            found += kept
-        return [answer for _, answer in sorted(found, reverse=True)[: min(count, self.keep)]]
+            answers += kept
+        return [answer for _, answer in sorted(answers, reverse=True)[: min(count, self.keep)]]
 
     @property
     def seen(self) -> int:
@@ -104,6 +108,7 @@ class Examiner:
     def confusions(self, count: int) -> list[tuple[int, int, int]]:
         """(true, said, how often), the commonest mistakes first."""
         table = self.confusion.clone().fill_diagonal_(0)
+        # stable: equal counts keep the classes' order
         order = table.flatten().argsort(descending=True, stable=True)[:count].tolist()
         cells = [(i // len(table), i % len(table)) for i in order]
         return [(t, s, int(table[t, s])) for t, s in cells if table[t, s]]

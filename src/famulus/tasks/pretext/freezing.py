@@ -35,5 +35,6 @@ def frozen_parts(parts: int, inputs: int, start: int, every: int | None) -> int:
 
     Gradual unfreezing: Howard & Ruder 2018, arXiv 1801.06146.
     """
+    # a file may ask for more than the net has
     start = min(start, parts)
     return start if every is None else max(0, start - inputs // every)

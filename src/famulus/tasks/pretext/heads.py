@@ -87,13 +87,16 @@ class CosineHead(nn.Module):
         super().__init__()
         self.norm = RowNorm(width)
         self.project = nn.Linear(width, embedding)
+        # learned in logarithms, so that it stays positive; cosines alone cap a softmax
         self.log_scale = nn.Parameter(torch.tensor(math.log(5.0)))
         self.bias = nn.Parameter(torch.tensor(0.0 if prior is None else inverse_sigmoid(prior)))
 
     def forward(self, image: Tensor, sources: Tensor) -> Tensor:
+        # centred together: features of different pictures have cosines near 1 by their common mean
         both = torch.cat([average(image)[:, None], average(sources)], 1)  # one call of the norm
         z = self.project(self.norm(both))
         alike = cosine_similarity(z[:, :1], z[:, 1:], dim=-1)
+        # a limit as is usual for learned temperatures: beyond it the softmax is a step
         return self.log_scale.clamp(max=math.log(100.0)).exp() * alike + self.bias
 
 
@@ -107,7 +110,9 @@ class DistanceHead(nn.Module):
 
     def forward(self, image: Tensor, sources: Tensor) -> Tensor:
         both = torch.cat([average(image)[:, None], average(sources)], 1)
+        # distances of about 1 at first, whatever the width: the margin is in that unit
         z = self.project(self.norm(both)) / math.sqrt(self.project.out_features)
+        # a root has no slope at 0, which a copied source reaches
         return -((z[:, :1] - z[:, 1:]).square().sum(-1) + 1e-12).sqrt()
 
 
@@ -129,6 +134,7 @@ class PairHead(nn.Module):
         z = self.project(torch.cat([average(image)[:, None], average(sources)], 1))
         m, s = z[:, :1], z[:, 1:]
         centre = s.mean(1, keepdim=True)
+        # against the mean of the slots: what all sources share says nothing
         pair = torch.cat([m * s, (m - s).abs(), s - centre, (m - centre).expand_as(s)], -1)
         return self.mlp(pair)[..., 0]
 
@@ -196,6 +202,7 @@ class Projector(nn.Module):
     def __init__(self, width: int, hidden: int, embedding: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
+            # the norm behind it takes a bias away again
             nn.Linear(width, hidden, bias=False),
             nn.BatchNorm1d(hidden),
             nn.ReLU(),

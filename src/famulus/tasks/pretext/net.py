@@ -29,6 +29,7 @@ class PretextNet(nn.Module):
     def maps(self, image: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         """(BDyx, BNDyx)."""
         batch, slots = sources.shape[:2]
+        # kept to show the fault: one call a slot, each with batch statistics of its own
         if not self.shared:
             each = [self.encoder(sources[:, n]) for n in range(slots)]
             return self.encoder(image), torch.stack(each, 1)

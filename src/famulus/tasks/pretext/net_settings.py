@@ -50,6 +50,7 @@ class PretextModel(Strict):
                     act=h.act,
                     norm=h.norm,
                     dropout=h.dropout,
+                    # else the first steps only find out how often a slot is in
                     prior=base_rate if h.prior else None,
                 )
             else:

@@ -65,17 +65,20 @@ class Pretext(Task):
         return self._splits
 
     def build(self) -> nn.Module:
-        c, train = self.config.model, self.data().train
+        settings, train = self.config.model, self.data().train
         colours, *size = train.shape
         if self.config.data.pretext == "rotation" and size[0] != size[1]:
             raise ConfigError(f"pretext rotation: expected square pictures, received {size}")
         bce = self.config.loss.kind == "bce"
-        return c.build(colours, size, self.question.classes, self._base_rate() if bce else None)
+        return settings.build(
+            colours, size, self.question.classes, self._base_rate() if bce else None
+        )
 
     def _base_rate(self) -> float:
-        d = self.config.data
-        chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
-        return min(max(chosen / d.sources, 0.01), 0.99)
+        data = self.config.data
+        chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
+        # all of them or none would start a bias at infinity
+        return min(max(chosen / data.sources, 0.01), 0.99)
 
     def facts(self) -> Facts:
         data, weights = self.config.data, self.config.model.encoder.weights
@@ -103,10 +106,12 @@ class Pretext(Task):
     def _embedded(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(BD of each image, mixed or not; BD of each other view; soft labels BB)."""
         image, other, own_B = batch["image"], batch["sources"][:, 0], batch["weights"][:, 0]
+        # the neighbour in the batch: any other picture will do
         partner_B = torch.arange(len(image), device=image.device).roll(1)
         if self.config.data.mixed == 2:
             w = own_B[:, None, None, None]
             image = w * image + (1 - w) * image[partner_B]
+        # one call: two would see two batch statistics
         images_BD, views_BD = model(torch.cat([image, other])).float().tensor_split(2)
         return images_BD, views_BD, losses.mixing_targets(own_B, partner_B)
 
@@ -164,11 +169,13 @@ class Pretext(Task):
         names = self._controls()
         for batch in self._portions(batches):
             part, count = self._scored(model, batch), len(batch["image"])
+            # on some: each control is a pass of the net of its own
             if controlled < CONTROLLED:
                 part |= {"controlled": part["accuracy"]}
                 part |= {f"without_{n}": self._accuracy_without(model, batch, n) for n in names}
                 controlled += count
             if not seen:
+                # of the first batch only: it costs a copy of the model
                 result["train_mode_gap"] = self._gap(model, batch)
             for name, value in part.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * count
@@ -183,6 +190,7 @@ class Pretext(Task):
         for name in names:
             gained = whole - chance
             lost = whole - mean[f"without_{name}"]
+            # a share of nothing gained is noise over noise
             mean[f"{name}_share"] = min(1.0, max(0.0, lost / gained)) if gained > 0.02 else 0.0
         return mean | result | self._health(model, torch.cat(indices)[:HEALTH].numpy())
 
@@ -196,6 +204,7 @@ class Pretext(Task):
                 continue
             count = len(batch["image"])
             for start in range(0, count, group):
+                # a smaller group is an easier question
                 if start + group <= count or (first and start == 0):
                     piece = slice(start, start + group)
                     yield {name: value[piece] for name, value in batch.items()}
@@ -222,13 +231,14 @@ class Pretext(Task):
         return logits.argmax(1) == batch["target"]
 
     def _controls(self) -> list[str]:
-        d = self.config.data
+        data = self.config.data
         grey = self.data().train.shape[0] == 1
         return [
             name
             for name in CONTROLS
-            if name not in d.without
-            and not (name == "seam" and d.pretext != "patchwork")
+            if name not in data.without
+            and not (name == "seam" and data.pretext != "patchwork")
+            # grey has no colour to lose: its share would be 0 by construction
             and not (name == "colour" and grey)
         ]
 
@@ -240,21 +250,24 @@ class Pretext(Task):
         return float(self._right(self._answer(model, less), less).double().mean())
 
     def _chance(self) -> float:
-        d = self.config.data
-        if d.pretext in SLOTTED:
-            chosen = {"source": 1, "mixture": d.mixed + 1}.get(d.copy_, d.mixed)
-            return constant.set_chance(d.sources, chosen)
-        if d.pretext == "patchwork":
-            return max(d.positive, 1 - d.positive)
-        return 1 / (d.candidates or self.question.classes)
+        data = self.config.data
+        if data.pretext in SLOTTED:
+            chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
+            return constant.set_chance(data.sources, chosen)
+        if data.pretext == "patchwork":
+            # always the commoner answer
+            return max(data.positive, 1 - data.positive)
+        return 1 / (data.candidates or self.question.classes)
 
     def _gap(self, model: nn.Module, batch: Batch) -> float:
         """Loss in eval mode minus loss in train mode on one batch: large = norms not settled."""
+        # a copy: a batch in train mode moves the norms' running statistics
         twin = copy.deepcopy(model).train()
         return float(self._loss(model, batch)[0]) - float(self._loss(twin, batch)[0])
 
     def _plain(self, indices: np.ndarray, device: torch.device) -> Batch:
         base = self.data().validation.base
+        # plain pictures: a question's mixture has no class
         seeds = validation_seeds(indices)
         batch = base.finish(base.gather(indices, seeds), seeds)
         return {name: value.to(device) for name, value in batch.items()}
@@ -276,6 +289,7 @@ class Pretext(Task):
     def floors(self, data: Splits) -> dict[str, Floor]:
         d, c = self.config.data, self.config.loss
         everything = np.arange(len(data.validation))
+        # answers alone: no picture is decoded for a floor
         drawn = data.validation.answers(everything, validation_seeds(everything))
         floors = {"chance": Floor("accuracy", self._chance(), "chance")}
         if d.pretext == "contrastive":
@@ -328,11 +342,11 @@ class Pretext(Task):
         if "sources" in fixed:
             for n in range(fixed["sources"].shape[1]):
                 rows[f"source {n + 1}"] = strip(fixed["sources"][:, n])
-        told = [
+        lines = [
             f"{i + 1}: {'right' if good else 'WRONG'}, {self._words(logits, fixed, i)}"
             for i, good in enumerate(right)
         ]
-        pictures = {"questions": Picture(rows, "; ".join(told))}
+        pictures = {"questions": Picture(rows, "; ".join(lines))}
         if worst := self._worst(model):
             pictures["mistakes"] = worst
         return pictures
@@ -340,8 +354,8 @@ class Pretext(Task):
     def _words(self, logits: Tensor, batch: Batch, i: int) -> str:
         kind = self.config.data.pretext
         if kind in SLOTTED:
-            said = ", ".join(f"{v:.2f}" for v in self._activated(logits)[i].tolist())
-            return f"said {said}; is " + ", ".join(
+            answer = ", ".join(f"{v:.2f}" for v in self._activated(logits)[i].tolist())
+            return f"said {answer}; is " + ", ".join(
                 f"{v:.2g}" for v in self._target(batch)[i].tolist()
             )
         if kind == "contrastive":
@@ -355,7 +369,7 @@ class Pretext(Task):
         source = self.data().validation
         device = next(model.parameters()).device
         count = min(len(source), CONTROLLED)
-        found: list[tuple[float, int]] = []
+        errors: list[tuple[float, int]] = []
         for chosen in np.array_split(np.arange(count), max(1, count // 128)):
             batch = self._batch(source, chosen, device)
             logits = self._answer(model, batch)
@@ -363,8 +377,8 @@ class Pretext(Task):
                 error = (self._activated(logits) - self._target(batch)).abs().mean(1)
             else:
                 error = nn.functional.cross_entropy(logits, batch["target"], reduction="none")
-            found += zip(error.tolist(), chosen.tolist(), strict=True)
-        worst = sorted(found, key=lambda pair: -pair[0])[:shown]
+            errors += zip(error.tolist(), chosen.tolist(), strict=True)
+        worst = sorted(errors, key=lambda pair: -pair[0])[:shown]
         index = np.array([i for _, i in worst])
         batch = self._batch(source, index, device)
         rows = {"question": strip(batch["image"])}

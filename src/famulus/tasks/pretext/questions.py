@@ -58,6 +58,7 @@ class Question:
     def draw(self, seeds_B: Tensor, size: tuple[int, int]) -> Tensor:
         """The answer alone: int64 B for classes, else float32 BN weights (0 = not in)."""
         if self.control == "shuffled":
+            # labels of another draw: as frequent as the true ones, and of no picture
             seeds_B = seeds_B ^ OTHER_LABELS
         match self.kind:
             case "unmix":
@@ -90,6 +91,7 @@ class Question:
         if self.mixed < 2:
             return torch.ones(len(seeds_B), 1)
         pair = pretext.unmix_draw(seeds_B, 2, 2, self.alpha, self.least)
+        # the heavier one is the image's own: its index stays the best single answer
         return pair.amax(1, keepdim=True)
 
     def compose(self, pictures_BPCYX: Tensor, seeds_B: Tensor) -> Composed:
@@ -104,6 +106,7 @@ class Question:
         for name in self.without:
             image = take_away(name, image, made.box)
             sources = None if sources is None else take_away(name, sources, made.box)
+        # last: the answers stay those of the pictures, so only the inputs carry nothing
         if self.control in ("noise", "zero"):
             image, *rest = self._replaced(image, sources, seeds_B)
             sources = rest[0] if rest else None
@@ -134,6 +137,8 @@ class Question:
                 patch = pretext.patch_draw(
                     seeds_B, size, self.side(size), self.positive, self.fixed
                 )
+                # under the view of the other picture: a patch must not be told by how it was
+                # changed
                 own = view(first, 1) if self.independent else None
                 other = view(pictures[:, 1], 1)
                 return pretext.patchwork(view(first, 0), other, patch, own)

@@ -53,11 +53,14 @@ def nearest_votes(
     that each query may not ask (itself). Source: Wu et al. 2018, arXiv 1805.01978."""
     bank = normalize(bank_ND, dim=1)
     rows = []
+    # in parts: all similarities at once are B x N
     for start in range(0, len(query_BD), 1024):
         alike = normalize(query_BD[start : start + 1024], dim=1) @ bank.T
         if skip_B is not None:
+            # itself is the nearest, and its label the answer
             alike.scatter_(1, skip_B[start : start + 1024, None], -math.inf)
         near = alike.topk(min(k, len(bank) - (skip_B is not None)), 1)
+        # less the largest: exp(1 / .07) overflows half precision, and votes are ratios
         weight = (near.values / temperature - near.values[:, :1] / temperature).exp()
         rows.append((one_hot(label_N[near.indices], classes) * weight[..., None]).sum(1))
     return torch.cat(rows)
@@ -88,11 +91,11 @@ def leave_one_out(features_BD: Tensor, label_B: Tensor, classes: int, k: int = 2
 def health(features_BD: Tensor, label_B: Tensor | None, classes: int) -> dict[str, float]:
     """`feature_rank`, `feature_std`, `feature_cosine`, and with labels `knn`; what is no number is
     left out."""
-    found = {
+    values = {
         "feature_rank": feature_rank(features_BD),
         "feature_std": feature_std(features_BD),
         "feature_cosine": cosine_of_others(features_BD),
     }
     if label_B is not None:
-        found["knn"] = leave_one_out(features_BD, label_B, classes)
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+        values["knn"] = leave_one_out(features_BD, label_B, classes)
+    return {name: value for name, value in values.items() if math.isfinite(value)}

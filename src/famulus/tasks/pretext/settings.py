@@ -44,6 +44,7 @@ class PretextConfig(Strict):
         kind, weights = data.get("pretext", "unmix"), data.get("target") == "weights"
         default = "pair" if kind in SLOTTED else "linear"
         head = {"kind": "projection" if kind == "contrastive" else default}
+        # anything else is left for the field's own check to name
         if isinstance(model.get("head") or {}, dict):
             model["head"] = head | (model.get("head") or {})
         if kind in SLOTTED:

@@ -24,6 +24,7 @@ def without_detail(image_BCYX: Tensor, factor: int = 2) -> Tensor:
     """Averaged to 1/factor of the size and enlarged again: every picture, mixed, pasted, enlarged
     or not, has the same history of resampling and compression."""
     size = list(image_BCYX.shape[2:])
+    # a picture of one or two pixels would be nothing else than its mean
     small = avg_pool2d(image_BCYX, factor) if min(size) >= 2 * factor else image_BCYX
     return interpolate(small, size=size, mode="bilinear", align_corners=False)
 
@@ -40,6 +41,7 @@ def without_seam(image_BCYX: Tensor, box_B4: Tensor, width: int = 2) -> Tensor:
         return rows[:, :, None] & columns[:, None, :]
 
     frame_B1YX = (within(width) & ~within(-width))[:, None]
+    # the mean, not black: a new edge would be another seam
     return torch.where(frame_B1YX, image_BCYX.mean((2, 3), keepdim=True), image_BCYX)
 
 

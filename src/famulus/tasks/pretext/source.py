@@ -46,6 +46,7 @@ class PretextSource(OverPictures):
 
     @cached_property
     def fingerprint(self) -> str:
+        # the question too: the same pictures asked otherwise are other data
         form = [self.base.fingerprint, asdict(self.question), self.frozen]
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -54,6 +55,7 @@ class PretextSource(OverPictures):
         return self.base.labels
 
     def _seeds(self, indices: np.ndarray, seeds: np.ndarray) -> Tensor:
+        # no seed of the run: frozen questions are a set of data, the same for all
         return seeds_of(sample_seeds(FROZEN, 0, indices) if self.frozen else seeds)
 
     def answers(self, indices: np.ndarray, seeds: np.ndarray) -> Tensor:
@@ -78,16 +80,19 @@ class PretextSource(OverPictures):
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = dict(batch)
+        # on the device: bytes are a quarter of float32 on their way
         pictures = batch.pop("pictures").to(torch.float32) / 255
-        made = self.question.compose(pictures, batch.pop("draw").cpu())
-        batch |= {"image": made.image, "target": made.target}
-        extra = {"sources": made.sources, "weights": made.weights, "box": made.box}
+        # small, and drawn on the CPU: one of them needs scipy
+        question = self.question.compose(pictures, batch.pop("draw").cpu())
+        batch |= {"image": question.image, "target": question.target}
+        extra = {"sources": question.sources, "weights": question.weights, "box": question.box}
         return batch | {name: value for name, value in extra.items() if value is not None}
 
 
 def twin_notes(source: ImageSource | FileSource) -> list[str]:
     """A line if pictures of one set are copies of each other: as sources of one sample they can't
     be told apart, as samples of one batch they count as different."""
+    # all pairs of a larger set take too long, and files would have to be decoded
     if isinstance(source, FileSource) or not 1 < len(source) <= MOST:
         return []
     pairs = find_twins(source.images)
@@ -109,14 +114,16 @@ def find_twins(images: np.ndarray) -> list[tuple[int, int]]:
     for start in range(0, len(images), 512):
         block = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).float()
         flat = adaptive_avg_pool2d(block, min(SIDE, *block.shape[2:])).flatten(1)
+        # brightness is no pattern
         flat = flat - flat.mean(1, keepdim=True)
         pattern = flat.square().mean(1, keepdim=True).sqrt() > FLAT
         rows.append(normalize(flat, dim=1) * pattern)
     row = torch.cat(rows)
-    found: dict[int, int] = {}
+    earlier_of: dict[int, int] = {}
     for start in range(0, len(row), 2048):
         later, earlier = torch.nonzero(row[start : start + 2048] @ row.T > ALIKE, as_tuple=True)
         for b, a in zip((later + start).tolist(), earlier.tolist(), strict=True):
-            if a < b and b not in found:
-                found[b] = a
-    return [(a, b) for b, a in sorted(found.items())]
+            # each pair is met twice, and each picture with itself
+            if a < b and b not in earlier_of:
+                earlier_of[b] = a
+    return [(a, b) for b, a in sorted(earlier_of.items())]

@@ -92,18 +92,20 @@ class Transfer(Task):
         return theirs
 
     def build(self) -> nn.Module:
-        m = self.config.model
+        model = self.config.model
         colours, *size = self.data().train.shape
         encoder, _ = self._settings().build(colours, size)
         if self.parent is not None:
             _load(encoder, self.parent)
-        head = class_head(m.head, encoder.width, len(self.classes), m.hidden, "relu", m.dropout)
+        head = class_head(
+            model.head, encoder.width, len(self.classes), model.hidden, "relu", model.dropout
+        )
         return TransferNet(encoder, head, self._frozen(len(encoder.stages), 0))
 
     def _frozen(self, stages: int, inputs: int) -> int:
-        m = self.config.model
-        start = stages if m.frozen == "all" else m.frozen
-        return frozen_parts(stages, inputs, start, m.thaw_every)
+        model = self.config.model
+        start = stages if model.frozen == "all" else model.frozen
+        return frozen_parts(stages, inputs, start, model.thaw_every)
 
     def on_inputs(self, model: nn.Module, at: Position) -> None:
         """Thaws; a function of the inputs alone, so a resumed run thaws at the same place."""
@@ -116,13 +118,13 @@ class Transfer(Task):
 
         Stages that will thaw are there from the start; those that never do are left out.
         """
-        m, stages = self.config.model, model.stages
+        settings, stages = self.config.model, model.stages
         groups = [{"params": list(model.head.parameters()), "lr_scale": 1.0}]
-        never = 0 if m.thaw_every else self._frozen(len(stages), 0)
+        never = 0 if settings.thaw_every else self._frozen(len(stages), 0)
         for depth, stage in enumerate(reversed(stages), 1):
             parameters = list(stage.parameters())
             if parameters and len(stages) - depth >= never:
-                groups.append({"params": parameters, "lr_scale": m.layer_decay**depth})
+                groups.append({"params": parameters, "lr_scale": settings.layer_decay**depth})
         return groups
 
     def facts(self) -> Facts:
@@ -143,6 +145,7 @@ class Transfer(Task):
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        # here only the counts are needed
         examiner = Examiner(len(self.classes), keep=1)
         loss, features, labels = 0.0, [], []
         for batch in batches:
@@ -158,10 +161,12 @@ class Transfer(Task):
         result = {
             "loss": loss / examiner.seen,
             "accuracy": examiner.accuracy,
+            # classes without a picture have no accuracy; they must not count as 0
             "balanced_accuracy": float((hits / held.clamp(min=1))[held > 0].mean()),
         }
         if self.config.model.knn:
             device = features[0].device
+            # plain pictures vote: an augmented bank would be judged by its draws
             parts = list(self._portions(self.data().train, device, augmented=False))
             bank = torch.cat([model.features(b["image"]).float() for b in parts])
             votes = torch.cat([b["label"] for b in parts])
@@ -186,6 +191,7 @@ class Transfer(Task):
     def floors(self, data: Splits) -> dict[str, Floor]:
         held_out = torch.from_numpy(data.validation.labels)
         count = len(self.classes)
+        # of the training labels: those of validation are not known to anyone who answers
         commonest = int(torch.bincount(torch.from_numpy(data.train.labels)).argmax())
         floors = {
             "best constant": Floor("loss", constant.classes(held_out, count), "best constant"),
@@ -234,16 +240,16 @@ class Transfer(Task):
         return pictures | {"confusion": Picture({"share of the row": table}, caption)}
 
     def _shown(self, examiner: Examiner, order: str, most: int = 12) -> Picture | None:
-        found = examiner.select(order, most)
-        if not found:
+        answers = examiner.select(order, most)
+        if not answers:
             return None
         source = self.data().validation
-        index = np.array([answer.id for answer in found])
+        index = np.array([answer.id for answer in answers])
         images = source.gather(index, validation_seeds(index))["image"]
         words = "; ".join(
             f"{source.names[a.id]}: {self.classes[a.true]} answered {self.classes[a.said]}"
             f" ({a.sure:.2f})"
-            for a in found
+            for a in answers
         )
         return Picture({order: strip(images.float() / 255)}, words)
 
@@ -271,17 +277,18 @@ class Transfer(Task):
 
 def _encoder_of(parent: Parent) -> EncoderSettings:
     """Its own, or through earlier transfers the first's, as its weights' names show."""
-    found = parent.config.get("model", {}).get("encoder")
-    if found is None:
+    settings = parent.config.get("model", {}).get("encoder")
+    if settings is None:
         raise ConfigError(
             f"pretext: run {parent.run} took its encoder from another run: name that run, or set"
             " model.encoder there"
         )
-    return EncoderSettings.model_validate(found)
+    return EncoderSettings.model_validate(settings)
 
 
 def _load(encoder: Encoder, parent: Parent) -> None:
     try:
+        # the head is left behind: it answers another question
         done = load_by_name(encoder, parent.weights, "encoder.")
     except ValueError as error:
         raise ConfigError(f"pretext: run {parent.run}: {error}") from None
@@ -295,4 +302,5 @@ def _load(encoder: Encoder, parent: Parent) -> None:
 def _pixels(batches: list[Batch]) -> Tensor:
     """Centred pixels, one row a picture."""
     rows = torch.cat([b["image"].flatten(1) for b in batches])
+    # cosines of raw pixels would be ruled by brightness
     return rows - rows.mean(1, keepdim=True)

@@ -31,6 +31,7 @@ class TransferNet(nn.Module):
     def train(self, mode: bool = True) -> "TransferNet":
         super().train(mode)
         if hasattr(self, "frozen"):
+            # after super: it has just put every part in training mode
             hold(self.stages, self.frozen)
         return self
 

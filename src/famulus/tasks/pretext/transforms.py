@@ -58,7 +58,10 @@ def unmix_draw(
     if np.isinf(alpha):
         share_BM = torch.full((len(seeds_B), mixed), 1 / mixed, device=seeds_B.device)
     else:
+        # by inverting the distribution: rejection would draw another number of numbers for each
+        # sample
         u_BM = draws.uniforms(seeds_B, WEIGHTS, mixed).double().cpu().numpy()
+        # at 0 and 1 the inverse is 0 or infinite
         gamma_BM = gammaincinv(alpha, u_BM.clip(1e-7, 1 - 1e-7))
         # Very small alpha underflows to 0 throughout: then the largest u takes all.
         gamma_BM = np.where(
@@ -85,6 +88,7 @@ def unmix(
         weights_BN = torch.nn.functional.one_hot(heaviest_B, weights_BN.shape[1]).float()
         image = _pick(shown_BNCYX, heaviest_B)
         return Composed(image, weights_BN, shown_BNCYX, weights_BN)
+    # one product: a stack of weighted copies would be N times the batch
     image = torch.einsum("bn,bncyx->bcyx", weights_BN, mixed_BNCYX)
     if copy == "mixture":
         free_B = (weights_BN > 0).to(torch.int64).argmin(1)  # 0 where every slot is in
@@ -137,6 +141,7 @@ def quadrant(image_BCYX: Tensor, cell_B: Tensor, grid: int = 2) -> Composed:
     theta[:, 0, 0] = theta[:, 1, 1] = 1 / grid
     theta[:, 0, 2], theta[:, 1, 2] = centre_x, centre_y
     at = affine_grid(theta, list(image_BCYX.shape), align_corners=False)
+    # border: black beyond the frame would mark the outer cells
     image = grid_sample(image_BCYX, at, padding_mode="border", align_corners=False)
     return Composed(image, cell_B)
 
@@ -168,6 +173,7 @@ def patch_draw(
         from_B2, to_B2 = torch.zeros_like(room), room // 2
         from_B2, to_B2 = from_B2.expand(len(seeds_B), 2), to_B2.expand(len(seeds_B), 2)
     else:
+        # float64: u (room + 1) of a float32 below 1 may round up to room + 1
         u_B4 = draws.uniforms(seeds_B, PATCH, 4).double()
         from_B2 = (u_B4[:, :2] * (room + 1)).long()
         to_B2 = (u_B4[:, 2:] * (room + 1)).long()
@@ -185,6 +191,7 @@ def patchwork(
     device, side = image_BCYX.device, patch.side
     own_B, from_B2, to_B2 = (t.to(device) for t in (patch.own_B, patch.from_B2, patch.to_B2))
     _, channels, high, wide = image_BCYX.shape
+    # both branches for all: one gather on the device, without a loop over samples
     donor = torch.where(own_B[:, None, None, None], own_BCYX, other_BCYX)
     y_BY1 = torch.arange(high, device=device)[None, :, None] - to_B2[:, 0, None, None]
     x_B1X = torch.arange(wide, device=device)[None, None, :] - to_B2[:, 1, None, None]
@@ -211,5 +218,6 @@ def rotation(image_BCYX: Tensor, turns_B: Tensor) -> Composed:
     if image_BCYX.shape[2] != image_BCYX.shape[3]:
         raise ValueError(f"expected square pictures, received {tuple(image_BCYX.shape[2:])}")
     turns_B = turns_B.to(image_BCYX.device)
+    # all four, then a choice: turning sample by sample would be B small copies
     turned = torch.stack([torch.rot90(image_BCYX, k, (2, 3)) for k in range(4)], 1)
     return Composed(_pick(turned, turns_B), turns_B)

@@ -46,6 +46,7 @@ def invert_file(
     Raises DataError or ConfigError, one line each.
     """
     _known(options, OPTIONS)
+    # before the work: an inversion takes minutes, and must never overwrite a scan
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
     for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
@@ -71,6 +72,7 @@ def invert_file(
     chi, how = run(found, phase, weight, rho)
     inside = found.mask > 0
     chi = (chi / found.rad_per_ppm)[0].numpy()
+    # In float64: the sum over millions of voxels in float32 loses the mean that is looked for.
     chi = np.where(inside, chi - chi[inside].mean(dtype=np.float64), 0).astype(np.float32)
     if not np.isfinite(chi).all():
         raise DataError(f"{inputs}: the inversion diverged: lower tau or the number of steps")

@@ -48,8 +48,10 @@ def invert(
         alpha = given.get("alpha", suited_alpha(rho))
         return tikhonov(phase_1ZYX, grid.geometry, alpha), {"Method": "Tikhonov", "Alpha": alpha}
     tau = given.get("tau", 2.0)
+    # Weights below 1 shorten every step: more of them make up the same total.
     suited = early_stop(rho) / (tau * _mean_square(weight_1ZYX))
     steps = given.get("steps", max(1, min(MOST_STEPS, round(suited))))
+    # d^2 is at most 4/9: from 4.5 on a step makes what it should shrink grow.
     if not 0 < tau < 4.5 or not 1 <= steps <= MOST_STEPS or steps != int(steps):
         raise ValueError(
             f"expected 0 < tau < 4.5 and 1 to {MOST_STEPS} steps, received {tau=}, {steps=}"
@@ -64,6 +66,7 @@ def _mean_square(weight_1ZYX: Tensor | None) -> float:
     if weight_1ZYX is None:
         return 1.0
     inside = int((weight_1ZYX > 0).sum())
+    # weights of nearly 0 would ask for endless steps
     return max(float(weight_1ZYX.square().sum()) / max(inside, 1), 1e-6)
 
 

@@ -39,8 +39,10 @@ def open_qsm(
         folder = require(data_folder() / ATLAS, ATLAS)
         for file in ATLAS_FILES:
             require(folder / file, ATLAS)
+        # of the files: another edition of the atlas is other data
         digests = "-".join(file_digest(folder / f)[:16] for f in ATLAS_FILES)
         make, identity = partial(_brain, folder, voxel_mm), f"{ATLAS}-{voxel_mm}-{digests}"
+        # or a score on it would be read as one on new brains
         notes.append("brain-atlas: held-out maps have new values in the same anatomy")
     parts = (
         VolumeSource(
@@ -64,13 +66,16 @@ def _records(
 ) -> Splits:
     if not folder.is_dir():
         raise DataError(f"data.name {folder}: expected shapes, {ATLAS} or a folder of .npz records")
-    found = open_records(folder, voxel_mm, seed)
-    if found.count < train + validation:
+    records = open_records(folder, voxel_mm, seed)
+    if records.count < train + validation:
         raise DataError(
-            f"data.name {folder}: {found.count} records are fewer than data.train + "
+            f"data.name {folder}: {records.count} records are fewer than data.train + "
             f"data.validation = {train + validation}"
         )
-    identity = f"records-{found.digest}-{voxel_mm:g}"
-    cut = found.count - validation
-    rows = (list(range(train)), list(range(cut, found.count)))
-    return Splits(*(VolumeSource(found.make, r, acquisition, identity) for r in rows), found.notes)
+    identity = f"records-{records.digest}-{voxel_mm:g}"
+    # Held-out maps from the far end: more maps to train on must not move them.
+    cut = records.count - validation
+    rows = (list(range(train)), list(range(cut, records.count)))
+    return Splits(
+        *(VolumeSource(records.make, r, acquisition, identity) for r in rows), records.notes
+    )

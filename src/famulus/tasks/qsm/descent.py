@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 _SPACE = (1, 2, 3)
+# 200 steps of a volume of 160^3 would keep 3 GB
 KEPT = 28  # volumes that training may keep at a time, about
 
 
@@ -71,6 +72,7 @@ def _forward(
             kept[0][k].copy_(r)
             if v is not None:
                 kept[1][k].copy_(v)
+        # In place, now that r was kept: each volume less is one more step that can be kept.
         change = _to_spectrum(problem.weighted(r.sin_()))
         if v is None:
             _add(y, change, problem.gain_pairs, tau)
@@ -82,6 +84,7 @@ def _forward(
 
 def _branches(steps: int, volumes: int) -> int:
     """Into how many parts a range is cut, so that about KEPT volumes are held at a time."""
+    # fewer levels compute less again, more keep less
     for levels in range(1, 8):
         width = round(steps ** (1 / levels) + 0.499)
         if volumes * ((levels - 1) * (width - 1) + width) <= KEPT:
@@ -144,8 +147,8 @@ class _Adjoint:
         """`count` places of the shapes of `like`, made once: a heap that many tensors of two sizes
         come from and go back to would grow to several times of what is held."""
         if name not in self.rooms:
-            made = (None if t is None else t.new_empty((count, *t.shape)) for t in like)
-            self.rooms[name] = tuple(made)
+            rooms = (None if t is None else t.new_empty((count, *t.shape)) for t in like)
+            self.rooms[name] = tuple(rooms)
         return self.rooms[name]
 
     def step(self, k: int, r: Tensor, v: Tensor | None) -> None:
@@ -194,6 +197,7 @@ class _Descent(torch.autograd.Function):
         h = spectrum * scale[..., None]
         if start is None:
             del spectrum  # a volume that nothing needs any more
+        # Where d = 0 no step moves the map, and no gradient comes back.
         twice, zero = _parseval(phase), d_ZH == 0
         inner = torch.where(zero, 0.0, twice / torch.where(zero, 1.0, scale * d_ZH))
         walk = _Adjoint(problem, taus, betas, h, inner, ctx.needs_input_grad[3])
@@ -221,6 +225,7 @@ def _rows(values: Tensor | None) -> list | None:
     """Step by step: plain numbers where all samples share them on a CPU, else B111-1 tensors."""
     if values is None:
         return None
+    # On a GPU reading the numbers would wait for the device.
     if len(values) == 1 and values.device.type == "cpu":
         return values[0].tolist()
     return [column.reshape(-1, 1, 1, 1, 1) for column in values.unbind(1)]
@@ -230,6 +235,7 @@ def _begin(phase: Tensor, d_ZH: Tensor, start: Tensor | None, betas: list | None
     if start is None:
         y = phase.new_zeros((len(phase), *d_ZH.shape, 2))
     else:
+        # steps run on d X: one product less in each
         y = _to_spectrum(start) * d_ZH[..., None]
     return y, torch.zeros_like(y) if betas else None
 
@@ -237,6 +243,7 @@ def _begin(phase: Tensor, d_ZH: Tensor, start: Tensor | None, betas: list | None
 def _leave(y: Tensor, d_ZH: Tensor, phase: Tensor, start: Tensor | None) -> Tensor:
     """chi = irfft[Y / d]; where d = 0 no step has moved it."""
     zero = (d_ZH == 0)[..., None]
+    # where d = 0 there is nothing to divide, and Y is 0
     x = y.div_(torch.where(zero, 1.0, d_ZH[..., None]))
     if start is not None:
         x = torch.where(zero, _to_spectrum(start), x)
@@ -247,7 +254,9 @@ def _parseval(phase: Tensor) -> Tensor:
     """H: what a half spectrum's product counts for in a sum over space."""
     columns, voxels = phase.shape[-1], phase[0].numel()
     twice = torch.full((columns // 2 + 1,), 2.0 / voxels, device=phase.device, dtype=phase.dtype)
+    # k = 0 along X is its own mirror image too
     twice[0] = 1.0 / voxels
+    # the column at Nyquist, of even sizes, is its own mirror image
     if columns % 2 == 0:
         twice[-1] = 1.0 / voxels
     return twice

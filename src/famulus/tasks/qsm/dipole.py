@@ -38,6 +38,7 @@ class Geometry:
         if steps.shape != (3, 3) or not np.isfinite(steps).all():
             raise ValueError(f"expected three finite steps of three mm, received {self.steps_mm}")
         volume = abs(np.linalg.det(steps))
+        # Relative to the lengths of the steps: the voxels of a microscope span little, too.
         if volume < 1e-6 * np.prod(np.linalg.norm(steps, axis=1)) or volume == 0:
             raise ValueError(f"expected steps that span a volume, received {self.steps_mm}")
         if b0.shape != (3,) or not np.isfinite(b0).all() or not b0.any():
@@ -46,6 +47,7 @@ class Geometry:
     @classmethod
     def from_affine(cls, affine_44: np.ndarray, b0: Triple = (0.0, 0.0, 1.0)) -> Self:
         """From a NIfTI affine, whose columns are the steps of X, Y and Z (the tensor reversed)."""
+        # reversed: a NIfTI counts X first, a tensor Z
         rows = np.asarray(affine_44, float)[:3, 2::-1].T
         return cls(tuple(map(tuple, rows.tolist())), tuple(map(float, b0)))
 
@@ -71,11 +73,13 @@ class Geometry:
 
 def fast_sizes(shape: Sizes, factor: float = 1.0) -> Sizes:
     """Smallest sizes of at least `factor` times `shape` that an FFT likes (primes up to 11)."""
+    # a prime size costs several times the time of the next good one
     return tuple(next_fast_len(math.ceil(n * factor)) for n in shape)
 
 
 def _ratio(frequencies: list[Tensor], geometry: Geometry) -> Tensor:
     """1/3 - (k.b0)^2/|k|^2 on a grid of index frequencies, and 0 at k = 0; float64."""
+    # In float64: near the cone d is a small difference, and an inversion divides by it.
     inverse = torch.tensor(np.linalg.inv(np.array(geometry.steps_mm)), dtype=torch.float64)
     b0 = torch.tensor(geometry.b0, dtype=torch.float64)
     along_3 = (b0 / b0.norm()) @ inverse  # k = inverse f
@@ -85,6 +89,7 @@ def _ratio(frequencies: list[Tensor], geometry: Geometry) -> Tensor:
     k2 = sum(
         gram_33[a, b] * (1 if a == b else 2) * f[a] * f[b] for a in range(3) for b in range(a, 3)
     )
+    # d(0) is a convention: no phase tells the mean of a map.
     zero = k2 <= 0
     return (1 / 3 - along2.div_(k2.masked_fill(zero, 1.0))).masked_fill_(zero, 0.0)
 
@@ -99,12 +104,14 @@ def dipole_kernel(shape: Sizes, geometry: Geometry, kind: Kind = "spectral") -> 
     """
     if kind == "image":
         return _point_dipole(shape, geometry)
+    # in the transform's own order: a shifted or a linspace grid turns the kernel
     f = [torch.fft.fftfreq(n, dtype=torch.float64) for n in shape[:2]]
     f.append(torch.fft.rfftfreq(shape[2], dtype=torch.float64))
     kernel = _ratio(f, geometry)
     even = [a for a in range(3) if shape[a] % 2 == 0]
     for axis in even:
         planes = []
+        # +1/2 and -1/2 are one frequency there; either sign alone would make d(k) differ from d(-k)
         for signs in itertools.product((0.5, -0.5), repeat=len(even)):
             g = [v.clone() for v in f]
             for a, half in zip(even, signs, strict=True):
@@ -123,9 +130,9 @@ def frequency(shape: Sizes, geometry: Geometry) -> Tensor:
     signed = [v.reshape([-1 if a == b else 1 for b in range(3)]) for a, v in enumerate(f)]
     k2 = sum(gram_33[a][a] * signed[a].square() for a in range(3))
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        if abs(gram_33[a][b]) > 1e-9 * gram_33[a][a]:
+        if abs(gram_33[a][b]) > 1e-9 * gram_33[a][a]:  # none if axes are orthogonal
             k2 = k2 + 2 * gram_33[a][b] * signed[a] * signed[b]
-    return k2.clamp(min=0).sqrt()
+    return k2.clamp(min=0).sqrt()  # rounding
 
 
 def _point_dipole(shape: Sizes, geometry: Geometry) -> Tensor:
@@ -161,6 +168,7 @@ def apply_kernel(volume_BZYX: Tensor, kernel_ZYH: Tensor) -> Tensor:
     """Periodic convolution, symmetric in its argument: the operator is its own adjoint."""
     sizes = volume_BZYX.shape[-3:]
     spectrum = torch.fft.rfftn(volume_BZYX, dim=_AXES)
+    # real and even, so that the adjoint is the operator itself
     return torch.fft.irfftn(spectrum.mul_(kernel_ZYH), s=sizes, dim=_AXES)
 
 
@@ -185,5 +193,6 @@ def dipole_field(
     """
     shape = tuple(chi_BZYX_ppm.shape[-3:])
     sizes = fast_sizes(shape, pad)
+    # twice the size: in a periodic one the copies' fields reach in
     kernel = dipole_kernel(sizes, geometry, kind).to(chi_BZYX_ppm)
     return cropped(apply_kernel(padded(chi_BZYX_ppm, sizes), kernel), shape)

@@ -24,6 +24,7 @@ def adjoint_gap(operator: Operator, shape: Sizes) -> float:
     """|<Ax, y> - <x, Ay>| / (|Ax| |y|) for numbers drawn once: 0 for a symmetric operator."""
     stream = torch.Generator().manual_seed(0)
     x, y = (torch.randn((1, *shape), generator=stream) for _ in range(2))
+    # sums over a volume in float32 differ by more than an asymmetry
     ax, ay = operator(x).double(), operator(y).double()
     gap = (ax * y).sum() - (x * ay).sum()
     return float(gap.abs() / (ax.norm() * y.double().norm()).clamp(min=1e-12))
@@ -49,9 +50,11 @@ def sphere_error(operator: Operator, shape: Sizes, geometry: Geometry) -> float:
     chi = (r <= extent / 8).float()
     moment = float(chi.sum()) * float(torch.linalg.det(steps).abs())
     exact = moment / (4 * math.pi) * (3 * cos.square() - 1) / r.clamp(min=1e-9).pow(3)
+    # near the surface voxels are steps, far out the periodic copies add theirs
     shell = (r > extent / 5) & (r < extent / 3)
     got = operator(chi[None])[0].double()[shell]
     exact = exact[shell]
+    # d(0) shifts the whole field and is a convention.
     got, exact = got - got.mean(), exact - exact.mean()
     return float((got - exact).norm() / exact.norm().clamp(min=1e-12))
 
@@ -86,8 +89,10 @@ def verdicts(
         f"the field of the target leaves {ours:.2g} of the input unexplained, that of the input"
         f" {theirs:.2g} of the target"
     )
+    # only if the operator itself is right: a turned kernel explains either badly
     turned = theirs < CLEARLY * ours and error < limit
     cause = "input-and-target-swapped" if turned else "operator-wrong"
     remedy = "phase is the input, susceptibility the target" if turned else remedy
+    # Above noise, D D chi is like chi as well: the better of both directions decides.
     passed = ours < min(EXPLAINED, theirs) or ours < CLEARLY * theirs  # noise is not explained
     yield "input and target", passed, text, cause, remedy

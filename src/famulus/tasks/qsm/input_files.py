@@ -26,6 +26,7 @@ AFFINE = "z of the scanner, by the affine"
 B0_KNOWN = ("--b0-dir", "sidecar", AFFINE)
 ASSUMED = "z of the affine: taken for the scanner's, though its code is not 1"
 TURN_RAD = 3.1416  # pi as files round it
+# milliseconds given as seconds, or gauss as tesla, are caught by their size
 TESLA, SECONDS = (0.01, 30.0), (1e-5, 1.0)  # what a field strength and an echo time can be
 RAW_RAD = 100.0  # no tissue phase is larger; scanners store -4096..4095
 
@@ -64,6 +65,7 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
     elif te_s is None:
         te_s = 1 / rad_from_ppm(1.0, b0_t, 1e3)  # 1 rad a ppm: no wraps, sin x = x
     values = volume.values
+    # a factor of 1,300 in the phase would still give a map
     if unit == "rad" and np.abs(values).max() > RAW_RAD:
         raise DataError(
             f"phase {path}: {values.min():.5g} to {values.max():.5g} are no rad but look like raw "
@@ -101,23 +103,24 @@ def read_echoes(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, nifti
     phases = sorted(Path(folder).glob("*part-phase*.nii*"))
     if not phases:
         raise DataError(f"{folder}: expected files named *part-phase*.nii.gz, found none")
-    found = []
+    echoes = []
     for path in phases:
         beside = path.with_name(path.name.replace("part-phase", "part-mag"))
         about = nifti.sidecar(path)
         te_s = _number({}, about, "echo_time", "EchoTime", "seconds", path, SECONDS)
         if about.get("Units", "rad") != "rad":
             raise DataError(f"{path}: expected Units rad in its sidecar, received {about['Units']}")
-        found.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
-    found.sort(key=lambda row: row[0])
-    first = found[0][1]
-    for _, phase, magnitude in found:
+        echoes.append((te_s, nifti.read(path, "phase"), nifti.read(beside, "magnitude")))
+    # By time and not by name: echo-10 would stand before echo-2.
+    echoes.sort(key=lambda row: row[0])
+    first = echoes[0][1]
+    for _, phase, magnitude in echoes:
         nifti.same_grid(first, phase, "phase")
         nifti.same_grid(first, magnitude, "magnitude")
         _finite(phase.values, phase.path, "phase")
         _finite(magnitude.values, magnitude.path, "magnitude")
-    phase, magnitude = (np.stack([row[i].values for row in found]) for i in (1, 2))
-    return phase, magnitude, np.array([row[0] for row in found]), first
+    phase, magnitude = (np.stack([row[i].values for row in echoes]) for i in (1, 2))
+    return phase, magnitude, np.array([row[0] for row in echoes]), first
 
 
 def field_of(folder: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.Volume, dict]:
@@ -197,12 +200,14 @@ def _finite(values: np.ndarray, path: Path, what: str) -> None:
 
 def _mask(path: Any, like: nifti.Volume) -> np.ndarray:
     if path is None:
+        # brain extraction leaves zeros outside
         mask = (like.values != 0).astype(np.float32)
         where = f"phase {like.path} (no --mask: where it is not 0)"
     else:
         volume = nifti.read(Path(str(path)), "mask")
         nifti.same_grid(like, volume, "mask")
         _finite(volume.values, volume.path, "mask")
+        # A mask that was resampled holds shares at its border.
         mask, where = (volume.values > 0.5).astype(np.float32), f"mask {path}"
     if not mask.any():
         raise DataError(f"{where}: is empty")
@@ -243,6 +248,7 @@ def _geometry(
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{where}: B0_dir: {error}") from None
     axes = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    # axes along the scanner's in any order: B0 is along one of them in either case
     straight = np.allclose(np.sort(np.abs(axes), axis=None)[-3:], 1, atol=1e-3)
     if not volume.scanner and not straight:
         raise DataError(

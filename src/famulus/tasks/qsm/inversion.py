@@ -24,6 +24,7 @@ def tkd_filter(d: Tensor, threshold: float) -> Tensor:
     """1/d where |d| > threshold, sign(d)/threshold elsewhere."""
     if not 0 < threshold < 2 / 3:
         raise ValueError(f"expected a threshold between 0 and 2/3, received {threshold}")
+    # 0 stays 0 where d is: nothing is known there
     return d.sign() / d.abs().clamp(min=threshold)
 
 

@@ -21,6 +21,7 @@ def _pair(x: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> tuple[np.ndarra
 def nrmse(x: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
     """100 |x - y| / |y| over the mask, both without their means there."""
     a, b = _pair(x, truth, mask)
+    # a phase does not tell the mean of a map
     a, b = a - a.mean(), b - b.mean()
     return float(100 * np.linalg.norm(a - b) / np.linalg.norm(b))
 
@@ -58,6 +59,7 @@ def _similarity(x, truth, mask, mean, c1: float, c2: float) -> float:
 
 def _box(v: np.ndarray) -> np.ndarray:
     """Mean over 5x5x5 voxels, over fewer at the border."""
+    # by what is there: zeros beyond the border are no voxels
     return uniform_filter(v, 5, mode="constant") / uniform_filter(
         np.ones_like(v), 5, mode="constant"
     )
@@ -95,6 +97,7 @@ def region_slope(
 
     NaN with fewer than two regions there.
     """
+    # a crop may lack some
     there = [r for r in regions if (labels == r).any()]
     if len(there) < 2:
         return float("nan")

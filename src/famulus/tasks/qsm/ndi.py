@@ -29,7 +29,7 @@ from famulus.tasks.qsm.steps import step_filter
 
 Start = Literal["equal", "random", "chebyshev"]
 Form = Literal["free", "total", "noise"]
-D2_MAX = 4 / 9
+D2_MAX = 4 / 9  # along B0, where d = -2/3
 RHO_0 = 50.0  # middle of the range that is learned: 5 .. 500
 RHO_RANGE = (5.0, 500.0)
 ORDER = 2  # of the polynomials in ln rho
@@ -44,6 +44,7 @@ def first_steps(steps: int, start: Start, tau: float) -> Tensor:
         return tau * torch.rand(steps)
     low, high = 1e-9, D2_MAX  # the smallest d^2 that is to be restored, found by bisection
     for _ in range(80):
+        # In the logarithm: what is looked for may lie anywhere above 1e-9.
         middle = math.sqrt(low * high)
         low, high = (middle, high) if _nodes(steps, middle).mean() > tau else (low, middle)
     nodes = _nodes(steps, high)
@@ -82,6 +83,7 @@ class Ndi(nn.Module):
         if form == "free":
             self.tau_N = nn.Parameter(first)
         elif form == "total":
+            # in logarithms: steps below 0 would grow what they should shrink
             self.log_total = nn.Parameter(first.sum().log())
             self.share_N = nn.Parameter((first / first.sum()).clamp(min=1e-6).log())
         else:
@@ -141,6 +143,7 @@ class Ndi(nn.Module):
         """BP: 1, s, s^2 with s = log10(rho / RHO_0)."""
         if rho_B is None:
             raise ValueError("expected rho for steps that follow the noise, received none")
+        # Beyond the range that was learned a polynomial runs away.
         s = (rho_B.clamp(*RHO_RANGE) / RHO_0).log() / math.log(10)
         return torch.stack([s**k for k in range(ORDER + 1)], 1)
 
@@ -158,6 +161,7 @@ class Ndi(nn.Module):
         if weight_BZYX is not None and self.form == "noise":  # learned for a mean square of 1
             inside = (weight_BZYX > 0).flatten(1).sum(1).clamp(min=1)
             mean = weight_BZYX.square().flatten(1).sum(1) / inside
+            # weights below 1 would make every step shorter than it was learned
             weight_BZYX = weight_BZYX / mean.sqrt().clamp(min=1e-30)[:, None, None, None]
         return descend(phase_BZYX_rad, d_ZH, tau, beta, weight_BZYX, precondition=p)
 
@@ -173,6 +177,7 @@ class Ndi(nn.Module):
 
 def _rows(powers_BP: Tensor, rows_PN: Tensor) -> Tensor:
     """powers @ rows, but in full precision wherever it runs."""
+    # a product and a sum: matrix kernels of some devices round to ten bits
     return (powers_BP[:, :, None] * rows_PN.to(powers_BP)[None]).sum(1)
 
 
@@ -186,8 +191,8 @@ class Grid:
     def kernels(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """(d, |k| cycles per mm) ZH."""
         if device not in self._kept:
-            made = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
-            self._kept[device] = tuple(v.to(device) for v in made)
+            kernels = dipole_kernel(self.sizes, self.geometry), frequency(self.sizes, self.geometry)
+            self._kept[device] = tuple(v.to(device) for v in kernels)
         return self._kept[device]
 
     def noise_ratio(self, phase_BZYX: Tensor) -> Tensor:
@@ -209,11 +214,11 @@ class Grid:
         d, _ = self.kernels(phase_BZYX.device)
         phase = padded(phase_BZYX, self.sizes)
         weight = None if weight_BZYX is None else padded(weight_BZYX, self.sizes)
-        made: list[Tensor] = []
+        maps: list[Tensor] = []
         for before, count in pairwise((0, *counts)):
             taus = torch.full((count - before,), tau, device=phase.device)
-            made.append(descend(phase, d, taus, None, weight, made[-1] if made else None))
-        return [cropped(chi, self.shape) for chi in made]
+            maps.append(descend(phase, d, taus, None, weight, maps[-1] if maps else None))
+        return [cropped(chi, self.shape) for chi in maps]
 
 
 def referenced(chi_BZYX: Tensor, mask_BZYX: Tensor) -> Tensor:

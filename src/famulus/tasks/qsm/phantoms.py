@@ -86,6 +86,7 @@ def draw_shapes(sizes: Sizes, seed: int, count: tuple[int, int] = (6, 20)) -> np
         grid = np.stack(np.meshgrid(*axes, indexing="ij"))
         points = turn @ (grid.reshape(3, -1) - centre[:, None])
         inside = shape_inside(kind, points, half).reshape(grid.shape[1:])
+        # blended: a border voxel holds its share of both, as in a scan
         chi[box] += (inside * (value - chi[box])).astype(np.float32)
     return chi
 
@@ -93,6 +94,7 @@ def draw_shapes(sizes: Sizes, seed: int, count: tuple[int, int] = (6, 20)) -> np
 def shapes(sizes: Sizes, seed: int, voxel_mm: float = 1.0) -> Truth:
     """Solids in a full box; magnitude 1 but for a smooth slope, and all of it mask."""
     chi = draw_shapes(sizes, seed)
+    # a stream of its own: another number of solids must not change the slope
     random = np.random.default_rng(stream_seed(seed, 1))
     slope = random.normal(0, 0.3, 3)
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in sizes], indexing="ij")
@@ -147,14 +149,17 @@ def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:
     t1_of = np.bincount(atlas.labels.ravel(), atlas.t1.ravel(), n) / np.maximum(
         np.bincount(atlas.labels.ravel(), minlength=n), 1
     )
+    # about each label's own mean: texture must not move the values of tissue
     chi += random.normal(0, 0.06) * (atlas.t1 - t1_of[atlas.labels])
     mask, labels = atlas.mask.astype(np.float32), atlas.labels
     t1 = atlas.t1
+    # drawn last, after all values: they must not depend on the turn
     if random.random() < 0.5:
         chi, mask, labels, t1 = (a[:, :, ::-1] for a in (chi, mask, labels, t1))
     if voxel_mm > 1:
         labels = _corner(labels, voxel_mm)[tuple([slice(voxel_mm // 2, None, voxel_mm)] * 3)]
         chi, mask, t1 = (_pooled(a, voxel_mm) for a in (chi * mask, mask, t1))
+        # by the share of the mask: what lies outside is no tissue of 0 ppm
         chi = chi / np.maximum(mask, 1e-6)
         mask = (mask >= 0.5).astype(np.float32)
     magnitude = (0.6 + 0.8 * (1 - t1)) * mask
@@ -175,6 +180,7 @@ def _pooled(a: np.ndarray, k: int) -> np.ndarray:
 
 def _truth(chi, mask, magnitude, labels, voxel_mm: float) -> Truth:
     mask = np.ascontiguousarray(mask, np.float32)
+    # the truth too: no inversion can know the mean
     chi = np.where(mask > 0, chi - chi[mask > 0].mean(), 0).astype(np.float32)
     r2star = ((TISSUE_HZ + IRON_HZ_PER_PPM * np.abs(chi)) * mask).astype(np.float32)
     sizes, kernel = _field_kernel(chi.shape, voxel_mm)
@@ -223,6 +229,7 @@ def scan(truth: Truth, how: Scan, seed: int) -> dict[str, np.ndarray]:
     )
     phase = signal.angle()
     clean = how.rad_per_ppm * field
+    # Unwrapped by the truth: noise adds less than half a turn.
     whole = clean + wrap(phase - clean)
     weight = weights(signal.abs()[None], mask[None])[0]
     named = {"phase": phase * mask, "phase_whole": whole * mask, "weight": weight}

@@ -59,6 +59,7 @@ def unwrap(
     part of the mask starts at its best voxel, and its median is moved to within -pi..pi. Outside of
     the mask the result is 0.
     """
+    # float64: turns are added up over thousands of edges
     phase = np.asarray(phase_ZYX_rad, np.float64)
     mask = np.asarray(mask_ZYX, bool)
     if not mask.any():
@@ -81,10 +82,12 @@ def unwrap(
         costs.append(1.01 - (1 - step) * np.clip(least, 0, 1))  # 0.01..1.01: a stored 0 is no edge
     n = int(mask.sum())
     edges = (np.concatenate(costs), (np.concatenate(rows), np.concatenate(columns)))
+    # of costs: the least costly tree is the most reliable one
     tree = minimum_spanning_tree(coo_matrix(edges, (n, n)).tocsr())
     values = phase[mask]
     out = np.empty(n)
     parts, part_of = connected_components(tree, directed=False)
+    # stable: voxels of equal quality in one order everywhere
     order_by_quality = np.argsort(-quality[mask], kind="stable")
     _, first = np.unique(part_of[order_by_quality], return_index=True)
     roots = order_by_quality[first]
@@ -92,6 +95,7 @@ def unwrap(
         order, parent = breadth_first_order(tree, roots[part], directed=False)
         turns = _turns(values, order, parent)
         whole = values[order] + 2 * np.pi * turns
+        # the median and not the root: one bad voxel must not shift a part by turns
         out[order] = whole - 2 * np.pi * np.round(np.median(whole) / (2 * np.pi))
     result = np.zeros(mask.shape)
     result[mask] = out
@@ -106,6 +110,7 @@ def _turns(values: np.ndarray, order: np.ndarray, parent: np.ndarray) -> np.ndar
     up[1:] = place[parent[order[1:]]]
     step = values[order] - values[order][up]
     turns = -np.round(step / (2 * np.pi))
+    # Doubled each time: the tree of a brain is thousands of edges deep.
     while up.any():
         turns = turns + turns[up]
         up = up[up]
@@ -137,12 +142,14 @@ def combine_echoes(
     if len(te) == 1:
         whole = unwrap(phase[0], mask, magnitude[0])
         return whole / rad_from_hz(1.0, te[0]), np.zeros(mask.shape), np.zeros(mask.shape)
+    # the difference has no offset of the coils, and wraps less than either echo
     between = unwrap(_wrapped(phase[1] - phase[0]), mask, magnitude[0] * magnitude[1])
     slope = between / (te[1] - te[0])  # rad a ms
     unwrapped = [phase[0], phase[0] + between]
     for echo in range(2, len(te)):
         predicted = unwrapped[-1] + slope * (te[echo] - te[echo - 1])
         unwrapped.append(predicted + _wrapped(phase[echo] - predicted))
+        # of all so far: noise of the first two would grow with the time it is carried over
         slope, _ = _line(np.stack(unwrapped), magnitude[: echo + 1], te[: echo + 1])
     line = np.stack(unwrapped)
     slope, offset = _line(line, magnitude, te)
@@ -154,7 +161,7 @@ def combine_echoes(
 
 def _line(y_EZYX: np.ndarray, magnitude_EZYX: np.ndarray, te_E: np.ndarray):
     """Slope and offset of the line through each voxel's echoes, weighted by magnitude squared."""
-    w = np.square(magnitude_EZYX.astype(np.float64)) + 1e-12
+    w = np.square(magnitude_EZYX.astype(np.float64)) + 1e-12  # where an echo has no signal
     t = te_E[:, None, None, None]
     total = w.sum(0)
     t_mean, y_mean = (w * t).sum(0) / total, (w * y_EZYX).sum(0) / total

@@ -78,14 +78,14 @@ class Qsm(Task):
         return self._volumes.acquisition.scan(0).rad_per_ppm
 
     def build(self) -> nn.Module:
-        m = self.config.model
+        model = self.config.model
         return Ndi(
-            m.steps,
-            form=m.learn,
-            momentum=m.momentum,
-            start=m.start,
-            tau=m.tau,
-            precondition=m.precondition,
+            model.steps,
+            form=model.learn,
+            momentum=model.momentum,
+            start=model.start,
+            tau=model.tau,
+            precondition=model.precondition,
         )
 
     # -- loss and scores ---------------------------------------------------------------------
@@ -129,6 +129,7 @@ class Qsm(Task):
                 rows += [self._judged(chi[i], batch, i) for i in range(len(chi))]
         if not rows:
             raise DataError("expected at least one held-out map, received none")
+        # a mean over the maps that did not diverge would praise a net for diverging
         names = [n for n in rows[0] if all(np.isfinite(r[n]) or n == "loss" for r in rows)]
         return {n: float(np.mean([r[n] for r in rows])) for n in names} | self._summed_up(model)
 
@@ -146,13 +147,14 @@ class Qsm(Task):
         return row | {"grey_matter_slope": map_scores.region_slope(x, truth, labels, GREY_MATTER)}
 
     def _summed_up(self, model: nn.Module) -> dict[str, float]:
-        a = self.summary(model)
+        what = self.summary(model)
         return {
-            "total_step": a.total,
-            "half_power_d": a.half_power,
-            "tikhonov_alpha": a.tikhonov_alpha,
-            "step_spread": a.spread,
-            "growth": min(a.growth, 1e300),
+            "total_step": what.total,
+            "half_power_d": what.half_power,
+            "tikhonov_alpha": what.tikhonov_alpha,
+            "step_spread": what.spread,
+            # an infinite score could not be stored
+            "growth": min(what.growth, 1e300),
         }
 
     @torch.no_grad()
@@ -177,11 +179,12 @@ class Qsm(Task):
             kernel, _ = self._grid.kernels(chi_BZYX.device)
             return cropped(apply_kernel(padded(chi_BZYX, self._grid.sizes), kernel), v.shape)
 
+        # The sample with least noise: noise is what no map explains.
         quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
         sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
         parts = (sample[n] for n in ("phase", "chi", "mask"))
-        for told in verdicts(operator, v.shape, v.geometry, *parts):
-            yield SelfTest(*told)
+        for verdict in verdicts(operator, v.shape, v.geometry, *parts):
+            yield SelfTest(*verdict)
 
     # -- what nothing learned scores -----------------------------------------------------------
 
@@ -216,9 +219,9 @@ class Qsm(Task):
         """Maps ZYX ppm of the first sample by methods that have learned nothing."""
         phase, mask, rho = batch["phase"][:1], batch["mask"][:1], float(batch["rho"][0])
         weight = None if self.config.data.weights == "none" else batch["weight"][:1]
-        made = baselines.maps(phase, weight, rho, self._grid)
+        maps = baselines.maps(phase, weight, rho, self._grid)
         q = self._rad_per_ppm
-        return {n: _array(referenced(m / q, mask)[0]) for n, m in made.items()}
+        return {n: _array(referenced(m / q, mask)[0]) for n, m in maps.items()}
 
     def _floors_of_filters(self, held_out: SpectrumSource) -> dict[str, Floor]:
         batch = held_out.gather(np.arange(len(held_out)), np.zeros(len(held_out), np.uint64))
@@ -280,8 +283,8 @@ class Qsm(Task):
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             return chi, how | {"Summary": self.summary(model).sentence}
 
-        d = self.config.data
-        invert_file(run, inputs, out, options, d.weights, te_s=d.te_ms * 1e-3)
+        data = self.config.data
+        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -290,17 +293,19 @@ class Qsm(Task):
             raise ConfigError(f"--method: {suggestion(method, METHODS)}")
         if method == "field":
             return field_file(inputs, out, options)
-        given = dict(options)
-        own = {n: positive(n, given.pop(n)) for n in baselines.PARAMETERS[method] if n in given}
+        rest = dict(options)
+        # taken out: what is left must be options of the scan
+        own = {n: positive(n, rest.pop(n)) for n in baselines.PARAMETERS[method] if n in rest}
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
             grid = Grid(found.phase_rad.shape, found.geometry)
             return baselines.invert(method, phase, weight, float(rho[0]), grid, own)
 
+        # sin and cos understand a wrap, a division in k-space does not
         linear = method != "ndi"
-        use = "none" if linear else "magnitude" if "magnitude" in given else "mask"
+        use = "none" if linear else "magnitude" if "magnitude" in rest else "mask"
         try:
-            invert_file(run, inputs, out, given, use, linear=linear)
+            invert_file(run, inputs, out, rest, use, linear=linear)
         except ValueError as error:
             raise ConfigError(f"--method {method}: {error}") from None
 

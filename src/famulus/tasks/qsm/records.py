@@ -54,6 +54,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
             bad[path] = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
     if not sizes:
         raise DataError(f"data.name {folder}: none of {len(paths)} records can be read")
+    # the commonest: a batch holds one size, and one odd file must not decide which
     usual = sizes.most_common(1)[0][0]
     geometry = Geometry.aligned((voxel_mm,) * 3)
     swapped = 0
@@ -72,6 +73,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
                 bad[path], swapped = "field_ppm and chi_ppm are swapped", swapped + 1
             elif match < FOLLOWS:
                 bad[path] = f"its field does not follow its map (correlation {match:.2f})"
+    # most of them: a mistake of whoever wrote the folder, no damage
     if swapped > len(paths) / 2:
         raise DataError(
             f"data.name {folder}: field_ppm and chi_ppm are swapped in {swapped} of {len(paths)} "
@@ -89,6 +91,7 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
 
     def make(index: int) -> Truth:
         path = paths[index]
+        # replaced, not skipped: the number of samples, and with it the order of training, stays
         if path in bad:
             return shapes(usual, stream_seed(seed, index), voxel_mm)
         field, chi = _load(path)
@@ -101,22 +104,24 @@ def open_records(folder: Path, voxel_mm: float, seed: int) -> Records:
 
 def _look(path: Path) -> tuple[int, ...]:
     """Sizes from the headers alone."""
+    # a file may claim any size: it is refused before memory is taken for it
     with zipfile.ZipFile(path) as archive:
-        found = []
+        shapes = []
         for key in KEYS:
             with archive.open(f"{key}.npy") as file:
                 version = np.lib.format.read_magic(file)
                 if version != (1, 0):
                     raise ValueError(f"{key}: not a plain array")
                 shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            # objects are pickles, which run code
             if kind.hasobject or kind.kind != "f":
                 raise ValueError(f"{key}: expected numbers, received {kind}")
             if len(shape) != 3 or min(shape) < 1 or np.prod(shape, dtype=float) > LIMIT_VOXELS:
                 raise ValueError(f"{key}: impossible size {shape}")
-            found.append(shape)
-    if found[0] != found[1]:
-        raise ValueError(f"field of {found[0]} and map of {found[1]} voxels")
-    return found[0]
+            shapes.append(shape)
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"field of {shapes[0]} and map of {shapes[1]} voxels")
+    return shapes[0]
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +129,7 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return tuple(np.ascontiguousarray(archive[key], np.float32) for key in KEYS)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        # NaN, which the scan of all records finds and names.
         nothing = np.full((1, 1, 1), np.nan, np.float32)
         if not path.exists():
             raise DataError(f"{path}: {error}") from None
@@ -132,5 +138,5 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _follows(field: np.ndarray, chi: np.ndarray, geometry: Geometry) -> float:
     """Correlation of a field with the dipole field of a map."""
-    made = dipole_field(torch.from_numpy(chi)[None], geometry)[0].numpy()
-    return float(np.corrcoef(made.ravel(), field.ravel())[0, 1])
+    expected = dipole_field(torch.from_numpy(chi)[None], geometry)[0].numpy()
+    return float(np.corrcoef(expected.ravel(), field.ravel())[0, 1])

@@ -50,6 +50,7 @@ def curves(
     size: tuple[float, float] = (6.4, 3.2),
 ) -> np.ndarray:
     """Lines (or bars of the first, points of the others) by name, drawn by matplotlib."""
+    # Not pyplot: it keeps every figure, and may ask for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -68,4 +69,5 @@ def curves(
         axes.legend(frameon=False, fontsize=8)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
+    # a copy: the canvas takes its buffer back
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

@@ -42,6 +42,7 @@ class Acquisition:
 class VolumeSource(Source):
     """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and `rho` B, `snr` B."""
 
+    # a map is drawn, and its field computed: seconds
     slow = True
 
     def __init__(
@@ -63,14 +64,15 @@ class VolumeSource(Source):
         return len(self.seeds)
 
     def truth(self, index: int) -> Truth:
+        # shared by all sources of a process: cells of a matrix draw the same maps
         key = (self.identity, self.seeds[index])
-        found = _TRUTHS.get(key)
-        if found is None:
-            found = self.make(self.seeds[index])
+        truth = _TRUTHS.get(key)
+        if truth is None:
+            truth = self.make(self.seeds[index])
             _TRUTHS.put(
-                key, found, sum(v.nbytes for v in vars(found).values() if hasattr(v, "nbytes"))
+                key, truth, sum(v.nbytes for v in vars(truth).values() if hasattr(v, "nbytes"))
             )
-        return found
+        return truth
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -83,17 +85,19 @@ class VolumeSource(Source):
     def sample(self, index: int, seed: int) -> dict[str, np.ndarray]:
         truth, how = self.truth(index), self.acquisition.scan(index)
         fixed = stream_seed(self.seeds[index], 2)
-        found = scan(truth, how, seed if self.acquisition.fresh_noise else fixed)
+        scanned = scan(truth, how, seed if self.acquisition.fresh_noise else fixed)
         if self.acquisition.weights != "magnitude":
-            found["weight"] = (
+            scanned["weight"] = (
                 truth.mask if self.acquisition.weights == "mask" else np.ones_like(truth.mask)
             )
+        # a batch has the same keys for all samples
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
-        return {**found, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
+        return {**scanned, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
+        # from the phase alone, as it will be of a person's scan: the true noise is not known there
         batch["rho"] = noise_ratio(batch["phase"], self.geometry)
         return batch
 
@@ -112,6 +116,7 @@ class SpectrumSource(Source):
 
     fingerprint: str
 
+    # after the first time: a few thousand numbers a sample
     slow = False
 
     def __init__(self, volumes: VolumeSource, bands: bool) -> None:
@@ -134,11 +139,12 @@ class SpectrumSource(Source):
         rows: list[tuple[Spectrum, Tensor]] = []
         sizes = fast_sizes(self.volumes.shape)
         for index in range(len(self)):
-            found = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
+            sample = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
             q = self.volumes.acquisition.scan(index).rad_per_ppm
-            phase, chi = (torch.from_numpy(found[n])[None] for n in ("phase_whole", "chi"))
+            # Unwrapped: a spectrum is of a linear field, which has no wraps.
+            phase, chi = (torch.from_numpy(sample[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
-            rho = noise_ratio(torch.from_numpy(found["phase"])[None], self.volumes.geometry)
+            rho = noise_ratio(torch.from_numpy(sample["phase"])[None], self.volumes.geometry)
             rows.append((self.bins.spectrum(*pair), rho))
         columns = {
             "a": torch.cat([s.a_K for s, _ in rows]),

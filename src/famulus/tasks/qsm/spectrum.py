@@ -62,11 +62,14 @@ class Bins:
         """`columns` is X. Exact up to `most` distinct d; with |k|, 96 bins of d by 32 of |k|."""
         d = kernel_ZYH.double().flatten()
         twice = torch.full((kernel_ZYH.shape[-1],), 2.0, dtype=torch.float64)
+        # All columns but the first and, of even sizes, the last stand for their mirror image as
+        # well.
         twice[0] = 1.0
         if columns % 2 == 0:
             twice[-1] = 1.0
         weight = twice.expand(kernel_ZYH.shape).flatten()
         if k_ZYH is None:
+            # Rounded: what differs by float32's noise is one d, or nearly each place had its own.
             unique, index = torch.unique(d.mul(1e7).round().div(1e7), return_inverse=True)
             if len(unique) <= most:
                 return cls(unique, index, weight)
@@ -86,6 +89,7 @@ class Bins:
 
     def spectrum(self, field_BZYX: Tensor, chi_BZYX: Tensor) -> Spectrum:
         """Of each sample: a filter's loss then equals the volume loss to rounding."""
+        # Parseval: a sum over space is one over the spectrum, divided by the voxels
         voxels = field_BZYX[0].numel()
         rows = []
         for field, chi in zip(field_BZYX.double(), chi_BZYX.double(), strict=True):
@@ -131,6 +135,7 @@ def _golden(
 ) -> tuple[float, float]:
     """Minimum of a function with one valley over ln x."""
     ratio = (math.sqrt(5) - 1) / 2
+    # over the logarithm: what suits may lie anywhere in several decades
     a, b = math.log(low), math.log(high)
     c, d = b - ratio * (b - a), a + ratio * (b - a)
     fc, fd = loss(math.exp(c)), loss(math.exp(d))
@@ -160,7 +165,7 @@ def noise_ratio(field_BZYX: Tensor, geometry: Geometry, kernel_ZYH: Tensor | Non
     sizes = fast_sizes(tuple(field_BZYX.shape[-3:]))
     d = dipole_kernel(sizes, geometry) if kernel_ZYH is None else kernel_ZYH
     d2 = d.to(field_BZYX.device).square().flatten()
-    index = d2.mul(BANDS * 9 / 4).int().clamp_(max=BANDS - 1)
+    index = d2.mul(BANDS * 9 / 4).int().clamp_(max=BANDS - 1)  # d^2 is at most 4/9
     count = torch.bincount(index, minlength=BANDS).clamp(min=1)
     x = torch.bincount(index, weights=d2, minlength=BANDS).double() / count
     rows = []
@@ -171,5 +176,6 @@ def noise_ratio(field_BZYX: Tensor, geometry: Geometry, kernel_ZYH: Tensor | Non
         weight = count.double().sqrt() / y.clamp(min=1e-300)  # the spread of a mean power
         a = torch.stack([torch.ones_like(x), x], 1) * weight[:, None]
         noise, slope = torch.linalg.lstsq(a.cpu(), (y * weight)[:, None].cpu()).solution[:, 0]
+        # a line fitted to a noiseless field may cut below 0
         rows.append(slope.clamp(min=1e-12) / noise.clamp(min=float(y.max()) * 1e-6))
     return torch.stack(rows).to(field_BZYX)

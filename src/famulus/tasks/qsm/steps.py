@@ -62,6 +62,7 @@ def step_filter(
 ) -> Tensor:
     """f(d) = (1 - r_N(p d^2)) / d and f(0) = 0: chi = f phi after N steps, W = 1, small phase."""
     gone = 1 - residual_polynomial(p_K * d_K.square(), tau_N, beta_N)
+    # both branches are computed: a division by 0 would put NaN into the gradient
     return torch.where(d_K == 0, 0.0, gone / torch.where(d_K == 0, 1.0, d_K))
 
 
@@ -89,6 +90,7 @@ def amount(
     r = residual_polynomial(x, tau, beta)
     gone = 1 - r
     plain = beta is None and p is None
+    # Near d = 0, but not so near that 1 - r has no digits left.
     total = float(tau.sum()) if plain else float(gone[20] / d[20].square())
     above = (gone >= 0.5).nonzero()
     half = float(d[above[0, 0]]) if len(above) else math.inf

@@ -35,9 +35,11 @@ def curve(score_N: Tensor, target_N: Tensor, weight_N: Tensor | None = None) -> 
     if not score_N.numel() or score_N.isnan().any():
         raise ValueError("expected at least one score and none that is NaN")
     order = score_N.argsort(descending=True)
+    # float64: float32 sums stop counting single pixels at 2^24, and a fragment has more
     score_N, target_N = score_N[order], target_N.flatten()[order].double()
     weight_N = torch.ones_like(target_N) if weight_N is None else weight_N.flatten()[order].double()
     hits, all_ = (weight_N * target_N).cumsum(0), weight_N.cumsum(0)
+    # one point for all pixels of a score: the order of ties is arbitrary, and would be worth AUC
     last = torch.cat([score_N[1:] != score_N[:-1], torch.ones(1, dtype=torch.bool)])
     return ThresholdCurve(score_N[last], hits[last], (all_ - hits)[last])
 
@@ -52,12 +54,14 @@ def auc(c: ThresholdCurve) -> float:
 def average_precision(c: ThresholdCurve) -> float:
     """Sum over thresholds of precision times the gain in recall; NaN without positives."""
     gain = torch.diff(c.hits, prepend=c.hits.new_zeros(1))
+    # only 0 / 0 of pixels without weight is meant: no real sum of weights is as small
     return float((c.hits / (c.hits + c.false).clamp(min=1e-300) * gain).sum() / c.positives)
 
 
 def f_beta(hits: Tensor, false: Tensor, positives: Tensor, beta: float) -> Tensor:
     """(1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP); beta 1 is Dice, 0.5 prefers precision."""
     b2 = beta * beta
+    # as above: 0 where nothing is positive and nothing was called so, instead of NaN
     return (1 + b2) * hits / (hits + false + b2 * positives).clamp(min=1e-300)
 
 
@@ -77,8 +81,8 @@ def at_threshold(
 ) -> float:
     """F-beta of score >= threshold."""
     weight_N = torch.ones_like(score_N, dtype=torch.float64) if weight_N is None else weight_N
-    found, target_N = (score_N >= threshold).double() * weight_N, target_N.double()
-    hits, all_ = (found * target_N).sum(), found.sum()
+    positive_N, target_N = (score_N >= threshold).double() * weight_N, target_N.double()
+    hits, all_ = (positive_N * target_N).sum(), positive_N.sum()
     return float(f_beta(hits, all_ - hits, (weight_N * target_N).sum(), beta))
 
 
@@ -101,11 +105,13 @@ def cross_fitted(
         other = ~judged
         if not target_N[other].any() or not judged.any():
             return float("nan"), float("nan")
+        # F-beta at a map's own best threshold would rise with noise: the threshold was fitted to it
         threshold, _ = best_threshold(curve(score_N[other], target_N[other]), beta)
         chosen.append(threshold)
-        found = score_N[judged] >= threshold
+        positive_N = score_N[judged] >= threshold
         truth = target_N[judged].bool()
-        hits = hits + (found & truth).sum()
-        false = false + (found & ~truth).sum()
+        hits = hits + (positive_N & truth).sum()
+        false = false + (positive_N & ~truth).sum()
         positives = positives + truth.sum()
+    # a sum of both halves' counts, not a mean of two F-betas: a half with little ink says little
     return float(f_beta(hits, false, positives, beta)), sum(chosen) / 2

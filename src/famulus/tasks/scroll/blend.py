@@ -22,6 +22,7 @@ def _hann(t: np.ndarray) -> np.ndarray:
 
 
 def _gaussian(t: np.ndarray) -> np.ndarray:
+    # sd of an eighth of the window, as the usual implementations
     return np.exp(-0.5 * ((t - 0.5) / 0.125) ** 2)
 
 
@@ -46,7 +47,9 @@ def window(name: str, size: int, margin: int = 0) -> np.ndarray:
         raise ValueError(f"window: expected one of {', '.join(WINDOWS)}, received {name!r}")
     if not 0 <= 2 * margin < size:
         raise ValueError(f"margin: expected 0 to {(size - 1) // 2} of {size}, received {margin}")
+    # a Hann window is 0 at its ends: a place that only one window covers would be 0 / 0
     weights = np.full(size, FLOOR)
+    # midpoints of pixels: symmetric, and no weight lands on the zero at the window's end
     t = (np.arange(size - 2 * margin) + 0.5) / (size - 2 * margin)
     weights[margin : size - margin] = np.maximum(WINDOWS[name](t), FLOOR)
     return weights
@@ -63,6 +66,7 @@ def starts(length: int, size: int, stride: int) -> np.ndarray:
         raise ValueError(f"expected a stride of 1 to {size}, received {stride}")
     regular = np.arange(0, length - size + 1, stride)
     last = length - size
+    # flush with the end: a map's last rows would have no window else
     return regular if regular[-1] == last else np.append(regular, last)
 
 
@@ -73,6 +77,7 @@ def partition(length: int, starts_N: np.ndarray, window_P: np.ndarray) -> np.nda
         total[start : start + size] += window_P
     if not (total > 0).all():
         raise ValueError("expected windows that cover the axis with weights > 0")
+    # divided at every place by what is really there: 1 only in the interior is a usual fault
     return np.stack([window_P / total[s : s + size] for s in starts_N])
 
 
@@ -114,6 +119,7 @@ class Canvas:
         last = row == len(self.rows) - 1
         until = self.shape[0] if last else int(self.rows[row + 1])
         count = until - self.top
+        # a copy: the band is moved below, and a view would move with it
         done, first = self.band[:, :count].copy(), self.top
         self.band = np.roll(self.band, -count, axis=1)
         self.band[:, self.size - count :] = 0

@@ -53,9 +53,13 @@ class BlockOrder:
         """(keys int64, seeds uint64) at the positions start .. start + count - 1."""
         at = np.arange(start, start + count, dtype=np.int64)
         b = self.blocks
+        # two numbers of one position need streams of their own: slot and place would be tied else
         slot = (sample_seeds(self.seed, 0x424C, at) % np.uint64(b.count)).astype(np.int64)
+        # slots are renewed in turn, `draws` positions apart: no moment at which all blocks are read
+        # anew
         generation = (at + slot * b.draws) // (b.count * b.draws)
         pairs = zip(slot.tolist(), generation.tolist(), strict=True)
+        # no plain index is as large: keys and indices can't meet
         keys = [stream_seed(self.seed, 0x424B, s, g) | DRAWN for s, g in pairs]
         return np.array(keys, np.int64), sample_seeds(self.seed, 0x504F, at)
 
@@ -107,28 +111,36 @@ class BlockPool:
 
     def block(self, key: int) -> _Block:
         """From memory, else read. Plain indices (of rehearsals) share `count` blocks."""
+        # a rehearsal (a fixed batch, a doctor's look) asks for indices: without it each would read
+        # a block
         key = key if key & DRAWN else key % self.blocks.count
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key]
+            # one lock a block: others go on drawing from theirs while this one is read
             reading = self._reading.setdefault(key, threading.Lock())
         with reading:
+            # another thread may have read it while this one waited
             with self._lock:
                 if key in self._held:
                     return self._held[key]
-            made = self._load(key)
+            block = self._load(key)
+            # only now: a block that is half read is never seen
             with self._lock:
-                self._held[key] = made
+                self._held[key] = block
                 self._reading.pop(key, None)
                 self.read_blocks += 1
                 while len(self._held) > self.blocks.count + SPARE:
                     self._held.popitem(last=False)
-            return made
+            return block
 
     def _corner(self, block: _Block, seed: np.uint64) -> tuple[int, int, int]:
+        # 53 bits are what a float64 holds: all 64 could round up to 1
         uniform = float(seed >> np.uint64(11)) / (1 << 53) * block.cumulative[-1]
+        # the product may round up to the last sum, beyond which nothing lies
         at = min(int(np.searchsorted(block.cumulative, uniform, "right")), len(block.places) - 1)
+        # hashed again: the low bits of the number that chose the place would tie depth to it
         second = int(sample_seeds(1, 0, np.array([seed]))[0])
         y, x = divmod(int(block.places[at]), self.corners.wide)
         return block.start[0] + second % block.deep, y, x
@@ -136,6 +148,7 @@ class BlockPool:
     def _load(self, key: int) -> _Block:
         """The block that `key` stands for: its cell by chance as its corners have, then voxels."""
         side, size, whole = self.blocks.side, self.corners.size, self.volume.shape
+        # 63 bits are in the key: 53 of them, as above
         one, two = (float(stream_seed(key, k) >> 10) / (1 << 53) for k in (1, 2))
         cell = int(np.searchsorted(self._mass, one * self._mass[-1], "right"))
         row, column = divmod(min(cell, len(self._mass) - 1), self._across)
@@ -145,8 +158,11 @@ class BlockPool:
         start = (z, row * side, column * side)
         sizes = [min(s + n - 1, w - a) for s, n, w, a in zip(
             (deep, side, side), size, whole, start, strict=True)]  # fmt: skip
+        # bytes in the machine's order: swapping those of every cube would cost more than its
+        # reading
         voxels = deep_last(np.empty(sizes, self.volume.dtype.newbyteorder("=")))
         self.volume.read(start, voxels)
+        # once a block: looking at every cube would be a pass over each
         if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
             raise DataError(f"the volume holds NaN or infinite voxels in the block at {start}")
         return _Block(start, voxels, deep, places, chance.cumsum())
@@ -158,5 +174,6 @@ class BlockPool:
         begin = np.searchsorted(field_.places, rows + left)
         end = np.searchsorted(field_.places, rows + min(left + side, field_.wide))
         at = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
+        # the sums are cumulative over the fragment
         before = np.where(at > 0, field_.cumulative[at - 1], 0.0)
         return field_.places[at], field_.cumulative[at] - before

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 0.02  # of the loss at the centre
-DRAWS = 200
+DRAWS = 200  # enough for the 5 and 95 % quantiles
 
 
 def ring(size: int) -> np.ndarray:
@@ -37,7 +37,9 @@ class Excess:
 
     def curve(self, picks: np.ndarray | slice = slice(None)) -> np.ndarray:
         """L(r) / L(centre) - 1 over the picked blocks; NaN where nothing was seen."""
+        # distances that no pixel has give 0 / 0, which is the NaN that is meant
         with np.errstate(invalid="ignore", divide="ignore"):
+            # sums first and one ratio: a mean of ratios is ruled by pixels whose loss is near 0
             return self.there_KR[picks].sum(0) / self.centre_KR[picks].sum(0) - 1
 
     def __add__(self, other: "Excess") -> "Excess":
@@ -60,8 +62,10 @@ def paired(
     for loss, place in zip(loss_WPP, places, strict=True):
         total[place] += loss * middle
         seen[place] += middle
+    # only pixels that some window has at its centre can be compared with themselves
     known = (seen > 0) & valid_YX
     centre = np.divide(total, seen, out=np.zeros_like(total), where=seen > 0)
+    # a pixel's neighbours share its ink and its texture: blocks are what is independent
     across = -(-valid_YX.shape[1] // block)
     y, x = np.indices(valid_YX.shape) // block
     which = y * across + x
@@ -113,9 +117,11 @@ def margin(excess: Excess, size: int, tolerance: float = TOLERANCE, seed: int = 
     edge = inner(size)
 
     def smallest(curve_R: np.ndarray) -> int:
+        # the last bad ring, not the first good one: a curve may dip below the limit and rise again
         bad = np.flatnonzero(curve_R[:edge] > tolerance)
         return int(bad[-1]) + 1 if len(bad) else 0
 
+    # blocks are drawn, not pixels: neighbours are no independent witnesses
     rng, count = np.random.default_rng(seed), len(excess.there_KR)
     drawn = [smallest(excess.curve(rng.integers(0, count, count))) for _ in range(DRAWS)]
     low, high = np.quantile(drawn, [0.05, 0.95])

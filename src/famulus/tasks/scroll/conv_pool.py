@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+# glibc's largest dynamic threshold
 LARGE = 32 << 20  # bytes that malloc maps for each use, and unmaps
 PIECE = 8 << 20
 
@@ -26,7 +27,9 @@ POOL: dict[int, Any] = {2: F.max_pool2d, 3: F.max_pool3d}  # by the number of si
 def conv_pool(x: Tensor, conv: nn.Module, pool: nn.Module) -> Tensor:
     """pool(conv(x)) by the faster of two ways: B C S/2. `pool` is max-pooling by 2."""
     per_sample = 4 * conv.out_channels * math.prod(x.shape[2:])  # stride 1 keeps the sizes
+    # on a GPU the allocator keeps its blocks, and pieces would only be more launches
     large = x.device.type == "cpu" and len(x) * per_sample > LARGE
+    # autocast would choose another type inside than the one that is saved for backward
     plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     if not (large and plain and _same_sizes(conv)):
         return pool(conv(x))
@@ -52,6 +55,7 @@ class _InPieces(torch.autograd.Function):
         for piece in x.split(samples):
             out, place = POOL[dims](conv(piece, weight, bias, 1, padding), 2, return_indices=True)
             pooled.append(out)
+            # half of int64's memory
             places.append(place.to(torch.int32))  # flat in the sizes of one channel
         ctx.save_for_backward(x, weight, *places)
         ctx.padding, ctx.samples = padding, samples
@@ -66,6 +70,7 @@ class _InPieces(torch.autograd.Function):
         by_weight = torch.zeros_like(weight)
         by_input: list[Tensor] = []
         pieces = zip(x.split(ctx.samples), grad.split(ctx.samples), places, strict=True)
+        # nothing is asked for where the first layer is frozen and its input is data
         for piece, part, place in pieces if inputs_too or weight_too else ():
             full = part.new_zeros(*part.shape[:2], math.prod(x.shape[2:]))
             full.scatter_(2, place.flatten(2).long(), part.flatten(2))
@@ -80,6 +85,7 @@ class _InPieces(torch.autograd.Function):
         return (
             torch.cat(by_input) if inputs_too else None,
             by_weight if weight_too else None,
+            # the maximum passes each gradient on exactly once: its sum is that of the full map's
             grad.sum((0, *range(2, grad.ndim))) if bias_too else None,
             None,
             None,

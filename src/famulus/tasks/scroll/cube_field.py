@@ -34,9 +34,12 @@ class Field:
 
     def draw(self, seeds_B: np.ndarray) -> np.ndarray:
         """Corners B3 (z, y, x) from one 64 bit seed a cube."""
+        # a float64 holds 53 bits: more of them could round up to 1
         uniform = (seeds_B >> np.uint64(11)).astype(np.float64) / (1 << 53)
         at = np.searchsorted(self.cumulative, uniform * self.cumulative[-1], side="right")
+        # the product may round up to the last sum, beyond which there is no place
         place = self.places[np.minimum(at, len(self.places) - 1)]
+        # hashed again: bits of one number for both would tie depth to place
         second = sample_seeds(1, 0, seeds_B)
         z = (second % np.uint64(self.deep)).astype(np.int64)
         return np.stack([z, place // self.wide, place % self.wide], 1)
@@ -44,6 +47,7 @@ class Field:
     @property
     def effective(self) -> float:
         """(E w)^2 / E w^2 over pixels as they are met, Q = u / w: 1 without weights."""
+        # the effective size of a weighted sample: what a mean over it is worth in equal ones
         w = self.weight_YX[self.weight_YX > 0].astype(np.float64)
         return float(1 / ((1 / w).mean() * w.mean()))
 
@@ -67,9 +71,11 @@ def allowed_corners(region_YX: np.ndarray, size: Sizes, cover: float) -> np.ndar
     _, h, w = size
     if region_YX.shape[0] < h or region_YX.shape[1] < w:
         raise DataError(f"cube {size}: larger than the fragment {region_YX.shape} (y, x)")
+    # an integral image: a window's sum is four look-ups, whatever its size
     total = np.zeros((region_YX.shape[0] + 1, region_YX.shape[1] + 1), np.int64)
     total[1:, 1:] = region_YX.astype(np.int64).cumsum(0).cumsum(1)
     inside = total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
+    # at least one pixel: a share of nearly 0 would allow windows that see nothing of the region
     return inside >= max(1, int(np.ceil(cover * h * w)))
 
 
@@ -121,8 +127,11 @@ def make_field(
             raise DataError(f"{fragment.name}: data.edges: no edge of a label has room for a cube")
         density = (1 - edges) * uniform + edges * centred / centred.sum()
         if weighted:
+            # the weight is of pixels, not of centres: a pixel is met by every window that covers it
             seen, fair = _met(density, size, region_YX.shape), _met(uniform, size, region_YX.shape)
+            # cumulative sums leave rounding of this size where no window reaches
             weight = np.divide(fair, seen, out=np.zeros_like(fair), where=seen > 1e-12)
+            # rounding at the rim again: the exact ratio can't be larger, by the uniform share alone
             weight = np.minimum(weight, 1 / (1 - edges)).astype(np.float32) * region_YX
     y, x = np.nonzero(density)
     return Field(size, deep - size[0] + 1, y * wide + x, density[y, x].cumsum(), weight, wide)
@@ -134,6 +143,7 @@ def _met(density: np.ndarray, size: Sizes, shape: tuple[int, int]) -> np.ndarray
     padded = np.pad(density, ((h - 1, h - 1), (w - 1, w - 1)))
     total = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     met = total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
+    # differences of cumulative sums may round below 0
     return np.maximum(met[: shape[0], : shape[1]], 0)
 
 
@@ -165,6 +175,7 @@ def grid_corners(
             if blocks
             else f"validation: no window of {size} lies in the mask by {cover:.0%}: smaller cubes"
         )
+    # the middle of the depth: where `apply` lays its windows unless told
     return np.stack([np.full(len(y_B), (deep - size[0]) // 2), y_B, x_B], 1)
 
 

@@ -40,14 +40,17 @@ def scale_of(fragment: Fragment, region_YX: np.ndarray, kind: str, cube: Sizes) 
         full = 1.0 if fragment.volume.dtype.kind == "f" else np.iinfo(fragment.volume.dtype).max
         return Scale(0.0, float(full))
     field = make_field(fragment, region_YX, cube)
+    # one stream and no seed of the run: a scale is part of the data, the same for all seeds
     corners = field.draw(sample_seeds(0x5343, 0, np.arange(STATISTICS // CHUNK)))
     out = np.empty(cube, fragment.volume.dtype)
     total = square = 0.0
     for corner in corners:
         fragment.volume.read(tuple(corner), out)
+        # squares of uint16 overflow, and of float32 cancel
         voxels = out.astype(np.float64)
         total, square = total + voxels.mean(), square + (voxels**2).mean()
     mean = total / len(corners)
+    # rounding may leave a negative variance where all voxels are alike
     sd = float(np.sqrt(max(square / len(corners) - mean**2, 0.0)))
     if sd == 0:
         raise DataError(f"{fragment.name}: all voxels looked at have the value {mean:g}")
@@ -84,6 +87,7 @@ class CubeSource(Source):
             raise DataError(f"{fragment.name}: expected at least 1 cube, received {self.draws}")
         self.blocks = None if blocks is None else BlockPool(fragment.volume, field, blocks)
         self.slow = blocks is not None  # threads read blocks ahead
+        # all that changes what is drawn: two caches with one fingerprint would share cubes
         how = (field.size, scale, self.draws, augment, pool, reload, len(field.places))
         how = how if blocks is None else (*how, blocks)
         grid = "" if corners is None else np.ascontiguousarray(corners).tobytes().hex()[:64]
@@ -109,6 +113,7 @@ class CubeSource(Source):
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         corners, size = self.places(indices, seeds), self.field.size
         stored = self.fragment.volume.dtype
+        # torch refuses the other byte order
         image = empty_cubes(len(corners), size, stored.newbyteorder("="))
         for out, corner, index in zip(image, corners, indices, strict=True):
             if self.blocks is not None:
@@ -122,6 +127,7 @@ class CubeSource(Source):
             label, weight = np.empty(shape, np.uint8), np.empty(shape, np.float32)
             for i, (z, y, x) in enumerate(corners):
                 window = (slice(y, y + size[1]), slice(x, x + size[2]))
+                # labels in depth: the middle plane is what a window's answer stands for
                 label[i] = labels[window] if labels.ndim == 2 else labels[z + size[0] // 2][window]
                 weight[i] = self.field.weight_YX[window]
             batch |= {"label": torch.from_numpy(label), "weight": torch.from_numpy(weight)}
@@ -130,12 +136,14 @@ class CubeSource(Source):
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = dict(batch)
         voxels = batch.pop("voxels")
+        # after the move to the device: uint16 is half of float32 on its way
         scaled = voxels.to(torch.float32).sub_(self.scale.mean).div_(self.scale.sd)
         batch["image"] = scaled.contiguous()[:, None]  # depth was innermost
         if "label" in batch:
             batch["label"] = batch["label"].to(torch.float32)
         if self.augment:
             turns = (sample_seeds(2, 0, seeds) % np.uint64(8)).astype(int)
+            # the same turn for all three: a label must stay under its pixels
             for name in ("image", "label", "weight"):
                 if name in batch:
                     batch[name] = turned(batch[name], turns)
@@ -150,6 +158,7 @@ def turned(x: Tensor, turns_B: np.ndarray) -> Tensor:
 
     Where height and width differ, only half turns are made.
     """
+    # a quarter turn of a rectangle has another shape and can't be stacked
     square = x.shape[-1] == x.shape[-2]
     rows = []
     for row, t in zip(x, turns_B.tolist(), strict=True):
@@ -181,6 +190,7 @@ class CubeOrder:
         generation, inside = divmod(position, self.reload) if self.reload else (0, position)
         key, offset = (generation, inside // pool), inside % pool
         held = self._pass
+        # one pass's order is kept: a permutation of a pool for every position would be quadratic
         if held is None or held[0] != key:
             held = (key, permutation(self.seed, stream_seed(*key), pool))
             self._pass = held

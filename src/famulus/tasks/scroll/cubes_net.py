@@ -21,6 +21,7 @@ from famulus.nets.layers import CONV, TRANSPOSED, Reshape, Shape, activation, no
 from famulus.tasks.scroll.conv_pool import conv_pool
 
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+# with a maximum a growing function may change places; silu and gelu fall before they rise
 COMMUTES = ("none", "relu", "leaky_relu")  # with a maximum, values and gradients alike
 
 
@@ -60,6 +61,7 @@ class Stage(nn.Module):
                 CONV[dims](c_out, c_out, 3, 1, 1), *end,
             )  # fmt: skip
         straight = style.skip and style.stage == "block" and not last
+        # a convolution, not the identity: the path must halve and widen as the main one does
         self.skip = halve(c_in, c_out, 2, 2) if straight else None
         self.act = nn.Identity() if last else activation(style.act)
         self.pool = POOL[dims](2) if style.stage == "pool" and not up and not last else None
@@ -168,6 +170,7 @@ class CubeAutoencoder(nn.Module):
         mu = self.mu(hidden)
         if self.log_sigma is None:
             return Reconstruction(self.decode(mu), mu)
+        # float32 under autocast: exp(ln sigma) and its square overflow half precision
         mu, log_sigma = mu.float(), self.log_sigma(hidden).float()
         if noise is None and self.training:
             noise = torch.randn_like(mu)
@@ -188,6 +191,7 @@ def layer_table(net: nn.Module, shape: Shape) -> list[tuple[str, str, int]]:
 
         module.register_forward_hook(hook)
 
+    # a copy on "meta": shapes are known there without memory or time, and hooks don't stay
     twin = copy.deepcopy(net).to("meta").eval()
     for name, module in twin.named_modules():
         if not list(module.children()):

@@ -40,8 +40,8 @@ class ScrollPhantom(Strict):
     crackle: float = Setting(1.0, ge=0, description="of mud cracks in the ink, in sd of papyrus")
 
     def design(self, seed: int | None = None) -> PhantomDesign:
-        given = self.model_dump() | {"shape": tuple(self.shape)}
-        return PhantomDesign(**(given if seed is None else given | {"seed": seed}))
+        fields = self.model_dump() | {"shape": tuple(self.shape)}
+        return PhantomDesign(**(fields if seed is None else fields | {"seed": seed}))
 
 
 class ScrollBlocks(Strict):
@@ -136,6 +136,7 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
 
     Raises DataError or ConfigError naming the field.
     """
+    # a pool never reloaded is sound (an overfit test); a reload without a pool means nothing
     if (d.pool is None) != (d.reload is None) and d.pool is None:
         raise ConfigError("data.reload: needs data.pool: expected both or neither")
     if d.blocks and d.pool:
@@ -144,22 +145,28 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
     train = _fragment(d.name, d, None, d.labels, d.mask)
     mask = regions.box_mask(train.mask, tuple(d.box) if d.box else None)  # type: ignore[arg-type]
     if isinstance(d.validation, float):
+        # cubes nearer than their own side could share voxels with a window that validates
         gap = max(size[1:]) if d.gap is None else d.gap
+        # a block must hold a window, and a quarter keeps both sides of the split in several places
         block = d.block or max(min(mask.shape) // 4, *size[1:])
         split = regions.split_blocks(mask, d.validation, gap, block, d.seed)
         room, train_YX = split.train_YX, mask & split.train_YX
         held = [Held(train, mask & split.held_YX, split.blocks)]
     else:
+        # another fragment validates: nothing of this one must be kept away from it
         room, train_YX = None, mask
         held = [Held(other, other.mask) for other in _others(d)]
     for h in held:
+        # one scale for all: a net that is applied elsewhere sees that scale too
         held_out.alike(train, h.fragment)
     field = make_field(train, train_YX, size, d.edges, d.cover, d.weighted, room)
+    # of the training region only: the validation's grey levels must not be known
     scale = cubes.scale_of(train, train_YX, d.scale, _within(size))
     if inked:
         held_out.both_values("training", train, train_YX)
         for h in held:
             held_out.both_values("validation", h.fragment, h.region_YX)
+    # at most half: a window is judged by pixels, and a strict cover would leave out the rim
     validation = held_out.windows(held, size, scale, min(d.cover, 0.5), d.most, d.seed)
     sources = Splits(
         cubes.CubeSource(
@@ -209,6 +216,7 @@ def _others(d: ScrollData) -> list[Fragment]:
         )
     if PHANTOM in given:
         raise ConfigError(f"data.validation: another {PHANTOM} is named by its seed, an integer")
+    # resolved: a link or a relative path would hide that training validates itself
     places = [located(str(path)).resolve() for path in given]
     for path, place in zip(given, places, strict=True):
         if d.name != PHANTOM and place == located(d.name).resolve():

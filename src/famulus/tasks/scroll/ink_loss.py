@@ -41,13 +41,13 @@ class Terms:
     def values(self, logits: Tensor, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Those with a weight, by name."""
         soft = segmentation.smoothed(target, self.smoothing)
-        made = {
+        losses = {
             "bce": lambda: segmentation.bce(logits, soft, weight),
             "dice": lambda: segmentation.dice(logits, target, weight),
             "focal": lambda: segmentation.focal(logits, soft, weight, self.gamma),
             "tversky": lambda: segmentation.tversky(logits, target, weight, self.alpha, self.beta),
         }
-        return {name: term() for name, term in made.items() if getattr(self, name)}
+        return {name: term() for name, term in losses.items() if getattr(self, name)}
 
     def total(self, values: dict[str, Tensor]) -> Tensor:
         """sum of weight x value."""
@@ -65,6 +65,7 @@ def pooled(logits: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return logits
     blocks = logits.unfold(1, factor, factor).unfold(2, factor, factor).flatten(-2)
+    # in logarithms: a probability of a confident net is 1 in float32, and its logit infinite
     return F.logsigmoid(blocks).logsumexp(-1) - F.logsigmoid(-blocks).logsumexp(-1)
 
 
@@ -84,15 +85,20 @@ def judged(
     half of the windows (`half_N`, bool) at the threshold that the other half chose; the threshold
     returned is the mean of both, NaN or infinite where none can be chosen.
     """
+    # smoothing is of training: with it no net reaches 0 and runs of other smoothings don't compare
     plain = Terms(**{**vars(terms), "smoothing": 0.0})
+    # before the common grid: it is the loss that was trained, comparable within one formulation
     loss = float(plain.total(plain.values(logits, target, weight)))
     logits, target, weight = on_grid(logits, target, weight, factor)
     half = half_N[:, None, None].expand_as(logits)
+    # a coarse pixel that lies mostly outside the mask has no label of its own
     counted = weight > 0.5
     p, hard = logits[counted].sigmoid(), (target[counted] >= 0.5).to(torch.uint8)
+    # one class alone has no AUC and no threshold; chance stands in for both
     both = 0 < int(hard.sum()) < hard.numel()
     f05, threshold = scores.cross_fitted(p, hard, half[counted]) if both else (0.0, 0.5)
     curve = scores.curve(p, hard)
+    # an infinite threshold calls nothing: no threshold at all
     usable = threshold if np.isfinite(threshold) else 0.5
     return {
         "loss": loss,
@@ -112,21 +118,24 @@ def auc_spread(logits: Tensor, target: Tensor, weight: Tensor, group_N: Tensor) 
     A group whose pixels lack one of both values has none; empty where fewer than two have one.
     spread / sqrt(groups) is the standard error of an AUC over all of them.
     """
-    found = []
+    aucs = []
     for group in group_N.unique():
         counted = (weight > 0.5) & (group_N == group)[:, None, None]
         hard = (target[counted] >= 0.5).to(torch.uint8)
         if 0 < int(hard.sum()) < hard.numel():
-            found.append(scores.auc(scores.curve(logits[counted].sigmoid(), hard)))
-    return {"auc spread": float(np.std(found, ddof=1))} if len(found) > 1 else {}
+            aucs.append(scores.auc(scores.curve(logits[counted].sigmoid(), hard)))
+    # n - 1: fragments are few
+    return {"auc spread": float(np.std(aucs, ddof=1))} if len(aucs) > 1 else {}
 
 
 def constants(
     label: Tensor, weight: Tensor, rate: float, terms: Terms
 ) -> tuple[dict[str, float], float]:
     """What the constant `rate` scores on these labels, and the share of them that is ink."""
+    # finite: the rate is held away from 0 and 1 by the region's having both values
     logits = torch.full_like(label, float(np.log(rate / (1 - rate))))
     found = {"bce": float(segmentation.bce(logits, label, weight))}
+    # Dice and focal have no constant that is theirs in closed form: only the entropy's is known
     if terms.entropy_alone:
         found["loss"] = terms.bce * found["bce"]
     return found, float((label[weight > 0.5] >= 0.5).double().mean())

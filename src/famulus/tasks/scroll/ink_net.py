@@ -56,19 +56,24 @@ class InkNet(nn.Module):
             nn.Conv2d(head, 1, 1),
         )
         last = self.head[-1]
+        # nearly 0: the net starts as a constant at the base rate, not with noise that it must
+        # unlearn
         nn.init.normal_(last.weight, std=1e-3)
         nn.init.constant_(last.bias, logit(prior))
-        self.register_buffer("threshold", torch.tensor(0.5))
+        self.register_buffer("threshold", torch.tensor(0.5))  # a buffer: a checkpoint carries it
 
     def forward(self, image: Tensor) -> Tensor:
         grid = (image.shape[-2] // self.coarse, image.shape[-1] // self.coarse)
         maps = []
         for feature in self.encoder(image.squeeze(2) if self.planar else image):
             deep = not self.planar
+            # the greatest finds a thin sheet of ink at any depth, the mean keeps what is thick
             flat = torch.cat([feature.amax(2), feature.mean(2)], 1) if deep else feature
             if flat.shape[-1] > grid[-1]:
                 flat = F.adaptive_avg_pool2d(flat, grid)
             elif flat.shape[-1] < grid[-1]:
+                # align_corners keeps the corners and shifts the rest: grids would not lie above
+                # each other
                 flat = F.interpolate(flat, grid, mode="bilinear", align_corners=False)
             maps.append(flat)
         return self.head(torch.cat(maps, 1))[:, 0]
@@ -79,19 +84,21 @@ class InkNet(nn.Module):
         Raises ValueError naming the first that differs, or if there is none.
         """
         own = dict(self.encoder.state_dict())
-        found = {k.removeprefix("encoder."): v for k, v in weights.items() if k[:8] == "encoder."}
+        theirs = {k.removeprefix("encoder."): v for k, v in weights.items() if k[:8] == "encoder."}
         for name, tensor in own.items():
-            if name not in found or found[name].shape != tensor.shape:
-                got = tuple(found[name].shape) if name in found else "nothing"
+            if name not in theirs or theirs[name].shape != tensor.shape:
+                got = tuple(theirs[name].shape) if name in theirs else "nothing"
                 raise ValueError(
                     f"encoder.{name}: expected shape {tuple(tensor.shape)}, received {got}: "
                     "give model.widths, stage, skip, norm and norm_at as in the pretrained run"
                 )
-        self.encoder.load_state_dict({name: found[name] for name in own})
+        # only its own names: a decoder's weights are left out, and nothing else may be missing
+        self.encoder.load_state_dict({name: theirs[name] for name in own})
         return sorted(own)
 
 
 def logit(p: float) -> float:
     """log(p / (1 - p)), p held between 1e-4 and 1 - 1e-4."""
+    # a fragment nearly without ink would start a bias at minus infinity
     p = min(max(p, 1e-4), 1 - 1e-4)
     return math.log(p / (1 - p))

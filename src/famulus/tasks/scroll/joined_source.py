@@ -42,6 +42,7 @@ class Joined(Source):
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"expected indices from 0 to {len(self) - 1}, received {indices}")
         part_B = np.searchsorted(self.starts, indices, side="right") - 1
+        # stable: samples of a part keep their order
         order_B = np.argsort(part_B, kind="stable")  # part by part
         pieces = []
         for part in np.unique(part_B):
@@ -54,7 +55,7 @@ class Joined(Source):
         return batch | {"fragment": torch.from_numpy(part_B.astype(np.int64))}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        return self.parts[0].finish(batch, seeds)
+        return self.parts[0].finish(batch, seeds)  # one scale for all parts
 
     def to(self, device: torch.device) -> "Joined":
         return Joined(part.to(device) for part in self.parts)

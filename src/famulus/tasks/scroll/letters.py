@@ -49,6 +49,7 @@ def text_lines(
     names = list(LETTERS)
     y = rng.uniform(0.0, 0.4) * letter
     strokes = 0
+    # on a small fragment the first line may miss the frame: one stroke at least, or there is no ink
     while y < tall or not strokes:
         x = rng.uniform(0, 0.6) * letter
         while x < wide or not strokes:
@@ -61,6 +62,8 @@ def text_lines(
                     (corner[0] + size * (u + slant * (1 - v)), corner[1] + size * v)
                     for u, v in stroke
                 ]
+                # drawn whether used or not: the stream, and with it later letters, must not depend
+                # on it
                 chance = rng.random()
                 if present:
                     pens[0].line(points, fill=0)
@@ -70,11 +73,14 @@ def text_lines(
             x += size * rng.uniform(0.95, 1.2)
         y += letter * rng.uniform(1.5, 1.8)
     distance = ndimage.distance_transform_edt(np.asarray(inked))
+    # a quantile of distances: strokes get as wide as the share of ink asks, exactly
     half = np.quantile(distance[mask_YX], prevalence)
     truth = (distance <= half) & mask_YX
+    # all labels may be missing by chance: an empty drawing has no distance
     if not np.asarray(drawn).all():
         distance = ndimage.distance_transform_edt(np.asarray(drawn))
     angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(*SHIFT)
     shift = (far * np.sin(angle), far * np.cos(angle))
+    # a shift of distances, not of pixels: SHIFT is a fraction of a pixel
     labels = ndimage.shift(distance, shift, order=1, mode="nearest") <= half
     return truth.astype(np.uint8), (labels & mask_YX).astype(np.uint8)

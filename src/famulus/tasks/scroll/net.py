@@ -82,7 +82,9 @@ def build(m: ScrollModel, size: tuple[int, int, int], prior: float | None) -> nn
         output=m.output if m.kind in ("autoencoder", "vae") else "none",
     )
     if m.inked:
+        # per-voxel nets have none of their own; `InkNet` brings it
         net.register_buffer("threshold", torch.tensor(0.5))
+        # the last channel's bias is the ink's; joint's first belongs to the reconstruction
         last = net.decoder[-1].main[0]
         with torch.no_grad():
             last.bias[-1] = logit(start)

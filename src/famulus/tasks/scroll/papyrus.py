@@ -29,6 +29,7 @@ TRIED = 4  # of them scanned, until one keeps the greatest per-voxel AUC below `
 SHEETS = 8  # sheets drawn, if no layout on the first ones does
 PEAK = 0.549
 INK_ADDS = 0.045  # to the per-voxel AUC near the face, at the default cue
+# two bytes a voxel, and its making holds several float32 of that size
 MAX_VOXELS = 1 << 31
 
 
@@ -115,13 +116,14 @@ class _Sheet:
 
 def _sheet(design: PhantomDesign, attempt: int) -> _Sheet:
     deep, tall, wide = design.shape
+    # a number of its own for each attempt: a sheet that was refused must not come back
     rng = np.random.default_rng(stream_seed(design.seed, 0x504150 + attempt))
     top = draw.surface(design.shape, rng)
     gap = np.clip(draw.smooth_noise((tall, wide), (40, 40), rng) * 5 + 2, 0, None)
     texture = draw.texture((deep + 16, tall, wide), rng)
     mask = draw.mask(tall, wide, rng)
     bare = draw.sheet_planes(texture, top, gap, deep)
-    del texture
+    del texture  # as large as the volume
     layouts = _layouts(design, mask, bare, rng)
     cracks = draw.cracks(top.shape, rng)
     noise = AIR_SD * 0.9 * draw.scanner_noise(design.shape, rng)
@@ -135,11 +137,13 @@ def _scan(
     """(voxels uint16, papyrus, ink) of a sheet that `truth` was written on."""
     inked = ndimage.gaussian_filter(truth.astype(np.float32), 0.7)
     volume, papyrus, ink = _ink(design, sheet, inked, truth)
+    # float32: float64 would double the largest arrays
     volume = ndimage.gaussian_filter(volume, 0.5, output=np.float32)  # the scanner's point spread
     volume += sheet.noise
     volume[:, ~sheet.mask] = AIR
     papyrus &= sheet.mask
     grey = volume[papyrus]
+    # after ink and noise: published statistics are those of the scan, not of the sheet
     gain = PAPYRUS_SD / grey.std()
     scaled = np.where(papyrus, (volume - grey.mean()) * gain + PAPYRUS_MEAN, volume)
     voxels = np.clip(scaled, 0, 65_535).round().astype(np.uint16)
@@ -164,19 +168,22 @@ def _layouts(
     """(truth, labels) of the `TRIED` among `LAYOUTS` texts that bare papyrus betrays least by
     chance, with room for what ink will add to the planes around the face; best first.
     """
+    # about 96 pixels a side: hundreds of ranks are compared, and chance correlations are slow waves
     step = max(1, min(bare.shape[1:]) // 96)
     ranks = [_ranks(plane[::step, ::step]) for plane in bare]
+    # the face lies at a third of the depth; ink shows within some voxels of it
     near = np.abs(np.arange(len(bare)) - len(bare) * 0.33) <= 5
-    found = []
+    best = []
     for i in range(LAYOUTS):
         truth, labels = text_lines(mask, design.prevalence, design.letter, rng)
         inked, inside = truth[::step, ::step] > 0, mask[::step, ::step]
         rest = inside & ~inked
         by_depth = np.array([rank[inked].mean() - rank[rest].mean() for rank in ranks])  # AUC - .5
         worst = max((by_depth + INK_ADDS * near).max(), -by_depth.min() - INK_ADDS / 2)
-        found.append((float(worst), i, truth, labels))
-        found = sorted(found, key=lambda one: one[:2])[:TRIED]
-    return [(truth, labels) for *_, truth, labels in found]
+        best.append((float(worst), i, truth, labels))
+        # only the best are kept: 64 pairs of maps of a large fragment fill memory
+        best = sorted(best, key=lambda one: one[:2])[:TRIED]
+    return [(truth, labels) for *_, truth, labels in best]
 
 
 def _peak(volume: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
@@ -192,6 +199,7 @@ def _ranks(plane: np.ndarray) -> np.ndarray:
     """Ranks in 0..1: the difference of two groups' means is AUC - 1/2."""
     flat = plane.ravel()
     ranks = np.empty(flat.size, np.float32)
+    # stable: equal grey levels would be ranked as the sort pleases, another way elsewhere
     ranks[flat.argsort(kind="stable")] = np.linspace(0, 1, flat.size, dtype=np.float32)
     return ranks.reshape(plane.shape)
 
@@ -202,6 +210,7 @@ def _ink(
     """(grey levels, papyrus, ink): a coat of 1 to 3 voxels that fills valleys and cracks."""
     top, bare, s = sheet.top, sheet.bare, design.strength
     level = ndimage.gaussian_filter(top, 3)
+    # against its own surroundings: a tilted sheet has no common height
     valley = np.clip(top - level, -1, 1)  # > 0 where the face lies deeper than around it
     coat = np.clip(2 + valley, 1, 3)
     raised = s * design.relief * inked * (1 + valley)
@@ -212,6 +221,7 @@ def _ink(
         depth = z - top + raised
         within = np.clip(depth + 0.5, 0, 1) - np.clip(depth - coat + 0.5, 0, 1)  # share of ink
         above = np.clip(np.clip(depth + 0.5, 0, 1) - np.clip(z - top + 0.5, 0, 1), 0, 1)
+        # the raised part was air before: it takes papyrus' grey, and only its ink share the cue
         volume[z] += above * (MEDIAN - AIR) + within * change
         papyrus[z] = draw.occupancy(z - top, sheet.gap) > 0.5
         ink[z] = (within > 0.5) & (truth > 0)

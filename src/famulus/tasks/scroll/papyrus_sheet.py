@@ -46,6 +46,7 @@ def smooth_noise(
 def surface(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
     """Depth of the sheet's upper face: a third in, +-6 at most, tilted, with fibre relief."""
     deep, tall, wide = shape
+    # shallow volumes can't tilt as far: the face must stay inside
     swing = min(6.0, deep / 6)
     slow = swing / 2.5 * smooth_noise((tall, wide), (36, 36), rng)
     y, x = np.mgrid[-1 : 1 : tall * 1j, -1 : 1 : wide * 1j]
@@ -57,7 +58,7 @@ def surface(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
 def texture(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
     """Fibres in sheet coordinates, sd 1, float32: layers of half a sheet along x, y, x, ..."""
     deep, tall, wide = shape
-    made = np.empty(shape, np.float32)
+    fibres = np.empty(shape, np.float32)
     half = THICKNESS // 2
     for layer, begin in enumerate(range(0, deep, half)):
         end = min(begin + half, deep)
@@ -67,8 +68,8 @@ def texture(shape: Sizes, rng: np.random.Generator) -> np.ndarray:
             block += np.sqrt(share) * smooth_noise(block.shape, (TEXTURE_Z, *sds), rng)
         line = bundles(wide if layer % 2 else tall, rng)
         block += 0.8 * (line[None, None, :] if layer % 2 else line[None, :, None])
-        made[begin:end] = block
-    return made
+        fibres[begin:end] = block
+    return fibres
 
 
 def bundles(length: int, rng: np.random.Generator) -> np.ndarray:
@@ -87,6 +88,7 @@ def mask(tall: int, wide: int, rng: np.random.Generator) -> np.ndarray:
     edge = np.minimum(np.minimum(y, tall - 1 - y), np.minimum(x, wide - 1 - x))
     reach = min(tall, wide) / 32
     ragged = edge > reach * (1 + smooth_noise((tall, wide), (8, 8), rng)).clip(0)
+    # 2.9 sd: about two pixels in a thousand
     return ragged & (smooth_noise((tall, wide), (10, 10), rng) < 2.9)
 
 
@@ -116,8 +118,10 @@ def sheet_planes(texture: np.ndarray, top: np.ndarray, gap: np.ndarray, deep: in
 def cracks(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Mud cracks: cells of about 7 voxels, bright islands and dark seams, mean 0, sd 1."""
     tall, wide = shape
+    # one cell in 7 x 7 pixels; a few at least, as a seam lies between two
     cells = rng.uniform((0, 0), shape, (max(4, tall * wide // 49), 2))
     places = np.stack(np.mgrid[:tall, :wide], -1).reshape(-1, 2)
+    # the two nearest cells: equal distance is where a crack runs
     near = cKDTree(cells).query(places, 2)[0].astype(np.float32)
     seam = np.clip((near[:, 1] - near[:, 0]) / 2.5, 0, 1).reshape(shape)
     return (seam - seam.mean()) / seam.std()

@@ -40,12 +40,14 @@ def split_blocks(
     tall, wide = mask_YX.shape
     block = block or max(1, min(tall, wide) // 4)
     grid = (-(-tall // block), -(-wide // block))
+    # cells cut off at the border hold less: shares are of the mask, not of squares
     inside = np.add.reduceat(
         np.add.reduceat(mask_YX.astype(np.int64), np.arange(0, tall, block), 0),
         np.arange(0, wide, block),
         1,
     )
     held = np.zeros(grid, bool)
+    # by hash, not by position: a corner of a fragment is not like its middle
     for flat in permutation(seed, 0, grid[0] * grid[1]):  # until the share is reached
         if inside[held].sum() >= share * inside.sum():
             break
@@ -53,6 +55,7 @@ def split_blocks(
     corners = (np.argwhere(held) * block).tolist()
     blocks = [(y, x, min(y + block, tall), min(x + block, wide)) for y, x in corners]
     held_YX = np.kron(held, np.ones((block, block), bool))[:tall, :wide]
+    # a square dilation `gap` times: distance in the larger of both axes, as square cubes have it
     near = (
         ndimage.binary_dilation(held_YX, np.ones((3, 3), bool), iterations=gap) if gap else held_YX
     )

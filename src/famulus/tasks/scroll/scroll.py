@@ -52,7 +52,7 @@ from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
 
-NOISE_ROWS = 1024
+NOISE_ROWS = 1024  # validation noise; sample i meets row i mod 1024
 FLOOR_CUBES = 256
 NOISE_BATCH = 4  # cubes of one small gradient
 
@@ -80,16 +80,17 @@ class ScrollTask(Task):
         return self.opened.splits
 
     def build(self) -> nn.Module:
-        m = self.config.model
-        prior = self.opened.prevalence if m.inked else None
+        model = self.config.model
+        prior = self.opened.prevalence if model.inked else None
+        # a wrong shape is the file's fault: said as such, without a traceback
         try:
-            net = build(m, self.config.data.size, prior)
+            net = build(model, self.config.data.size, prior)
             if parent := self.parents.get("pretrained"):
                 if not isinstance(net, InkNet):
-                    raise ValueError(f"pretrained is for kind ink, received {m.kind}")
+                    raise ValueError(f"pretrained is for kind ink, received {model.kind}")
                 net.load_encoder(dict(parent.weights))
                 for parameter in net.encoder.parameters():
-                    parameter.requires_grad_(not m.freeze)
+                    parameter.requires_grad_(not model.freeze)
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
         return net
@@ -100,6 +101,7 @@ class ScrollTask(Task):
 
     def facts(self) -> Facts:
         opened, size = self.opened, self.config.data.size
+        # a table must not draw from the stream that starts the weights
         with torch.random.fork_rng(devices=[]):
             table = layer_table(self.build(), (1, *size))
         shown: dict[str, Any] = {
@@ -120,26 +122,29 @@ class ScrollTask(Task):
     # -- loss and scores ---------------------------------------------------------------------
 
     def _rebuilt(self, out: Reconstruction, image: Tensor, weight: float) -> dict[str, Tensor]:
-        c = self.config.loss
+        loss = self.config.loss
+        # only the first channel: joint's second is ink
         error = out.raw[:, :1] - image
-        recon = (error.square() if c.reconstruction == "l2" else error.abs()).mean()
+        recon = (error.square() if loss.reconstruction == "l2" else error.abs()).mean()
         if out.mu is None:
             return {"recon": recon, "total": recon}
         kl = elbo.gaussian_kl(out.mu, out.log_sigma).sum(1).mean()
+        # per voxel, as recon is: so a weight means the same for cubes of any size
         return {"recon": recon, "kl": kl, "total": recon + weight * kl / image[0].numel()}
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
-        c, m = self.config.loss, self.config.model
-        if not m.inked:
-            return self._rebuilt(model(batch["image"]), batch["image"], c.kl_weight)
+        loss, settings = self.config.loss, self.config.model
+        if not settings.inked:
+            return self._rebuilt(model(batch["image"]), batch["image"], loss.kl_weight)
         logits, out = ink_of(model, batch["image"])
         target, weight = ink.coarse(batch["label"], batch["weight"], logits)
-        parts = c.terms.values(logits.float(), target, weight)
-        total = c.terms.total(parts)
-        if m.kind != "joint":
+        # under autocast logits are half precision, and so would be the sums of their losses
+        parts = loss.terms.values(logits.float(), target, weight)
+        total = loss.terms.total(parts)
+        if settings.kind != "joint":
             return {**parts, "total": total}
-        whole = self._rebuilt(out, batch["image"], c.kl_weight)
-        return {**whole, **parts, "total": whole["total"] + c.ink_weight * total}
+        whole = self._rebuilt(out, batch["image"], loss.kl_weight)
+        return {**whole, **parts, "total": whole["total"] + loss.ink_weight * total}
 
     @torch.no_grad()
     def scores(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
@@ -155,6 +160,8 @@ class ScrollTask(Task):
         for batch in batches:
             image = batch["image"]
             if m.rebuilds:
+                # the same noise for a sample at every validation: a curve would carry its scatter
+                # else
                 fixed = self._noise_for(batch["index"]) if m.kind != "autoencoder" else None
                 parts = self._rebuilt(model(image, fixed), image, c.kl_weight)
                 for name, value in parts.items():
@@ -162,11 +169,15 @@ class ScrollTask(Task):
             if m.inked:
                 logits = ink_of(model, image)[0].float()
                 target, weight = ink.coarse(batch["label"], batch["weight"], logits)
+                # windows lie side by side: every second one, so that both halves see every part of
+                # the region
                 half = batch["index"] % 2 == 0
                 whose = batch.get("fragment", torch.zeros_like(batch["index"]))
                 maps.append(tuple(t.cpu() for t in (logits, target, weight, half, whose)))
             if c.noise_scale:
                 for part in range(0, len(image), NOISE_BATCH):
+                    # small pieces: the noise scale needs gradients of two sizes, and these are the
+                    # small ones
                     piece = {k: v[part : part + NOISE_BATCH] for k, v in batch.items()}
                     noise.add(self._gradient(model, piece), len(piece["image"]))
             seen += len(image)
@@ -179,8 +190,10 @@ class ScrollTask(Task):
             *whole, half, whose = (torch.cat(t) for t in zip(*maps, strict=True))
             found, threshold = ink.judged(*whole, half, c.terms, m.finer)
             found |= ink.auc_spread(*ink.on_grid(*whole, m.finer), whose)
+            # where none can be chosen the model keeps the one it has
             if np.isfinite(threshold):
                 model.threshold.fill_(threshold)
+            # joint: the reconstruction's loss is already there, and ink counts beside it
             loss = found.pop("loss")
             result = {"loss": result.get("loss", 0.0) + (c.ink_weight * loss if result else loss)}
             result |= found | {n: v / seen for n, v in sums.items() if n in ("recon", "kl")}
@@ -198,8 +211,8 @@ class ScrollTask(Task):
         """Of the training loss in eval mode, all parameters in one vector; leaves no trace."""
         trained = [p for p in model.parameters() if p.requires_grad]
         total = self.loss(model, batch, Position(0, 0, 0, 0))["total"]
-        found = torch.autograd.grad(total, trained, allow_unused=True)
-        return torch.cat([g.flatten() for g in found if g is not None])
+        gradients = torch.autograd.grad(total, trained, allow_unused=True)
+        return torch.cat([g.flatten() for g in gradients if g is not None])
 
     def _noise_for(self, index_B: Tensor) -> Tensor:
         if self._noise is None or self._noise.device != index_B.device:
@@ -217,9 +230,9 @@ class ScrollTask(Task):
     # -- what nothing learned scores -----------------------------------------------------------
 
     def floors(self, data: Splits) -> dict[str, Floor]:
-        m, floors = self.config.model, {}
+        settings, floors = self.config.model, {}
         held = _some(data.validation)
-        if m.rebuilds:
+        if settings.rebuilds:
             trained = _some(data.train)["image"].double()
             image = held["image"].double()
             if self.config.loss.reconstruction == "l2":
@@ -230,31 +243,31 @@ class ScrollTask(Task):
                 middle = image.flatten(1).median(1).values[:, None, None, None, None]
                 own = (image - middle).abs().mean()
             floors["best constant"] = Floor("recon", float(best), "best constant")
-            if not m.inked:  # a constant's posterior is the prior: kl 0
+            if not settings.inked:  # a constant's posterior is the prior: kl 0
                 floors["best constant, loss"] = Floor("loss", float(best), "best constant")
             floors["own level"] = Floor("recon", float(own), "each cube's own level")
-        if m.inked:
+        if settings.inked:
             floors |= self._ink_floors(held)
         return floors
 
     def _ink_floors(self, held: Batch) -> dict[str, Floor]:
         """The constant at the training base rate, and the maps of chance and of calling all ink."""
-        m = self.config.model
+        settings = self.config.model
         terms, rate = self.config.loss.terms, self.opened.prevalence or 0.5
 
         def constants(factor: int) -> tuple[dict[str, float], float]:
             target, weight = (ink.coarsened(held[k], factor) for k in ("label", "weight"))
             return ink.constants(target, weight, rate, terms)
 
-        constant, share = constants(m.coarse)
+        constant, share = constants(settings.coarse)
         floors = {
             "best constant": Floor("bce", constant["bce"], "best constant"),
             "chance": Floor("auc", 0.5, "chance"),
             "chance, ap": Floor("ap", share, "chance"),
             "everything": Floor("f05", scores.everything(share), "everything in the mask is ink"),
         }
-        if "loss" in constant and m.kind != "joint":
-            own = constants(m.coarse // m.finer)[0]["loss"]  # of the net's own pixels
+        if "loss" in constant and settings.kind != "joint":
+            own = constants(settings.coarse // settings.finer)[0]["loss"]  # of the net's own pixels
             floors["best constant, loss"] = Floor("loss", own, "best constant")
         return floors
 
@@ -268,12 +281,14 @@ class ScrollTask(Task):
             out = model(image)  # eval mode: the code itself, without noise
             shown, drawn = self._grey(out.raw[:, :1]), self._grey(image)
             middle = [n // 2 for n in image.shape[2:]]
+            # one plane has no slices across the others
             for axis, name in enumerate("zyx" if image.shape[2] > 1 else "z"):
                 a, b = (t.select(2 + axis, middle[axis]) for t in (drawn, shown))
                 rows = {"original": a, "reconstruction": b, "difference x 3": difference(b, a)}
                 rows = {label: strip(row) for label, row in rows.items()}
                 pictures[f"slice-{name}"] = Picture(rows, f"Middle planes across {name}.")
             near = {
+                # nearest: enlarging must not smooth what is judged by eye
                 label: strip(F.interpolate(t.select(2, middle[0])[:3], scale_factor=4))
                 for label, t in (("original", drawn), ("reconstruction", shown))
             }
@@ -302,10 +317,11 @@ class ScrollTask(Task):
         next call.
         Raises ConfigError, DataError.
         """
-        size, m = self.config.data.size, self.config.model
+        size, settings = self.config.data.size, self.config.model
         how, auto = surface_apply.how_of(options, size)
         at = share(options, "threshold") if "threshold" in options else None
         model.eval()
+        # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
         use = surface_apply.Use(
             surface_apply.opened(inputs, self.config.data.phantom, options),
@@ -314,11 +330,11 @@ class ScrollTask(Task):
             self._mapper(model),
             how,
             auto,
-            identity=f"{m.kind} {weights}",
-            period=period_of(m),
+            identity=f"{settings.kind} {weights}",
+            period=period_of(settings),
             device=next(model.parameters()).device,
         )
-        if m.inked:
+        if settings.inked:
             surface_apply.ink_map(use, out, float(model.threshold) if at is None else at)
         else:
             surface_apply.volume(use, out, str(options.get("format", "tif")))
@@ -330,6 +346,7 @@ class ScrollTask(Task):
             if not self.config.model.inked:
                 return model(image).raw[:, 0]
             p = ink_of(model, image)[0].float().sigmoid()
+            # smooth between coarse pixels; a probability is averaged, so it is enlarged as such
             return F.interpolate(p[:, None], image.shape[-2:], mode="bilinear")[:, 0]
 
         return predict
@@ -338,6 +355,7 @@ class ScrollTask(Task):
 def _some(source: Any) -> Batch:
     """Up to `FLOOR_CUBES` samples, as the loop would hand them over."""
     count = min(FLOOR_CUBES, len(source))
+    # evenly over the split: its first cubes would be one corner of a fragment
     indices = np.unique(np.linspace(0, len(source) - 1, count).astype(np.int64))
     seeds = sample_seeds(0, 7, indices)
     return source.finish(source.gather(indices, seeds), seeds)

@@ -34,6 +34,7 @@ def bce(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def focal(logits: Tensor, target: Tensor, weight: Tensor, gamma: float = 2.0) -> Tensor:
     """|target - p|^gamma times the cross-entropy: easy pixels count less; gamma 0 is `bce`."""
     plain = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    # |target - p|, not 1 - p of the class: it also holds for a share as target
     return weighted_mean((target - logits.sigmoid()).abs().pow(gamma) * plain, weight)
 
 
@@ -45,6 +46,7 @@ def tversky(
     hits = (weight * p * target).sum()
     false = (weight * p * (1 - target)).sum()
     missed = (weight * (1 - p) * target).sum()
+    # in the denominator only: a batch without ink costs 1, whatever is answered, not NaN
     return 1 - hits / (hits + alpha * false + beta * missed + TINY)
 
 
@@ -55,6 +57,7 @@ def dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def coarsened(label_BYX: Tensor, factor: int) -> Tensor:
     """Means of `factor` x `factor` pixels: Byx."""
+    # the mean, not a vote: half an inked pixel stays half
     return F.avg_pool2d(label_BYX[:, None], factor)[:, 0] if factor > 1 else label_BYX
 
 

@@ -45,27 +45,27 @@ class ScrollConfig(Strict):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        m, c = self.model, self.loss
-        if m.output == "sigmoid" and self.data.scale != "range":
+        model, loss = self.model, self.loss
+        if model.output == "sigmoid" and self.data.scale != "range":
             raise ValueError(
                 "model.output sigmoid gives 0..1 and z-scored voxels leave that range: expected "
                 "data.scale range, received zscore"
             )
-        if m.inked and not c.terms.any:
+        if model.inked and not loss.terms.any:
             raise ValueError("loss: expected a weight above 0 for bce, dice, focal or tversky")
-        if m.stage == "pool" and (m.skip or m.mid != "none"):
+        if model.stage == "pool" and (model.skip or model.mid != "none"):
             raise Unfit(
                 "model.skip and model.mid are parts of a block: use model.stage block",
                 "option-without-effect",
             )
-        if m.norm_at != "mid" and (m.stage == "pool" or m.norm == "none"):
+        if model.norm_at != "mid" and (model.stage == "pool" or model.norm == "none"):
             raise Unfit(
                 "model.norm_at places the norm of a block: use model.stage block and a model.norm",
                 "option-without-effect",
             )
-        if m.freeze and m.kind != "ink":
+        if model.freeze and model.kind != "ink":
             raise Unfit(
-                f"model.freeze keeps an encoder for kind ink, received {m.kind}",
+                f"model.freeze keeps an encoder for kind ink, received {model.kind}",
                 "option-without-effect",
             )
         return self

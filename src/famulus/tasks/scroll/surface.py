@@ -29,6 +29,7 @@ from famulus.volumes.open import Fragment
 
 Predict = Callable[[Tensor], Tensor]  # B1DHW to B1HW or BDHW, on the device of the net
 RAW, PROGRESS = ".prediction.raw", ".prediction.json"
+# a decoder of pictures refuses much larger ones as a bomb
 MOST_SHOWN = 80_000_000  # pixels of a PNG
 SHOWN_SD = 0.2  # grey levels of a picture for one sd of the voxels
 
@@ -70,10 +71,13 @@ def predict_surface(
     layers, planes = _layers(fragment, size, how, deep)
     canvas = _canvas(fragment, size, how, planes)
     shape = (planes, *canvas.shape)
+    # all that decides the voxels: any other setting begins anew
     key = hashlib.sha256(f"{identity}{asdict(how)}{size}{deep}{fragment.fingerprint}".encode())
     key = key.hexdigest()
     done = _resume(folder, key, shape)
+    # the map may be larger than memory
     out = np.memmap(folder / RAW, np.float32, "r+" if done else "w+", shape=shape)
+    # the first row of windows that reaches below what is written: those above add nothing
     begin = next(i for i, y in enumerate(canvas.rows) if y + size[1] > done or y == canvas.rows[-1])
     canvas.top = int(canvas.rows[begin])
     for row in range(begin, len(canvas.rows)):
@@ -82,6 +86,8 @@ def predict_surface(
         fresh = max(done, first)  # what was written before lacks nothing
         if first + finished.shape[1] > fresh:
             out[:, fresh : first + finished.shape[1]] = finished[:, fresh - first :]
+            # before the note: a note of rows that only the cache holds would survive a crash
+            # without them
             out.flush()
             _note(folder, key, first + finished.shape[1])
         yield row + 1, len(canvas.rows)
@@ -115,6 +121,7 @@ def _layers(fragment: Fragment, size: Sizes, how: How, deep: bool) -> tuple[list
         return [WindowLayer(how.z, 0, np.ones((size[0], 1, 1)))], size[0]
     try:
         begins = blend.starts(whole, size[0], min(how.stride, size[0]))
+        # one margin for all axes, but a shallow window has less to give
         margin = min(how.margin, (size[0] - 1) // 2)
         weights = blend.partition(whole, begins, blend.window(how.window, size[0], margin))
     except ValueError as error:
@@ -156,10 +163,11 @@ def _row(
         voxels = empty_cubes(len(some), size, fragment.volume.dtype.newbyteorder("="))
         for out, (column, layer) in zip(voxels, some, strict=True):
             fragment.volume.read((layer.z, y, int(canvas.columns[column])), out)
+        # to float32 there: the smaller type travels
         image = torch.from_numpy(voxels).to(device).to(torch.float32)
         image = ((image - scale.mean) / scale.sd).contiguous()[:, None]
-        made = flipped(predict, image, how.flips).float().cpu().numpy()
-        for (column, layer), part_PYX in zip(some, made, strict=True):
+        predictions = flipped(predict, image, how.flips).float().cpu().numpy()
+        for (column, layer), part_PYX in zip(some, predictions, strict=True):
             canvas.add(row, column, layer.weights_P11 * part_PYX, layer.first)
 
 
@@ -178,15 +186,18 @@ def _resume(folder: Path, key: str, shape: Sizes) -> int:
     """Rows of the result that an earlier attempt of the same prediction wrote."""
     try:
         noted = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+        # a file of another size is a leftover of a crash while it was made
         whole = (folder / RAW).stat().st_size == 4 * math.prod(shape)
         return int(noted["rows"]) if whole and noted["key"] == key else 0
     except (OSError, ValueError, KeyError, TypeError):
+        # nothing usable: begun anew, which is always right
         return 0
 
 
 def _note(folder: Path, key: str, rows: int) -> None:
     partial = folder / (PROGRESS + ".partial")
     partial.write_text(json.dumps({"key": key, "rows": rows}), encoding="utf-8")
+    # renamed over: a torn note would be read as one without rows
     os.replace(partial, folder / PROGRESS)
 
 
@@ -201,7 +212,9 @@ def overlay(plane_YX: np.ndarray, share_YX: np.ndarray, mask_YX: np.ndarray) -> 
     """A grey plane with the prediction in red, dimmed outside the mask; smaller if it is huge."""
     step = int(np.ceil(np.sqrt(max(1.0, plane_YX.size / MOST_SHOWN))))
     plane, share = plane_YX[::step, ::step].astype(np.float32), share_YX[::step, ::step]
+    # quantiles: one bright grain of sand would darken everything
     low, high = np.quantile(plane, (0.01, 0.99))
+    # a constant plane has no range
     grey = np.clip((plane - low) / max(high - low, 1e-6), 0, 1)
     grey = grey * np.where(mask_YX[::step, ::step], 1, 0.35)
     share = np.clip(share, 0, 1) * 0.7
@@ -212,6 +225,7 @@ def overlay(plane_YX: np.ndarray, share_YX: np.ndarray, mask_YX: np.ndarray) -> 
 def middle_plane(fragment: Fragment, z: int | None = None) -> np.ndarray:
     """The plane in the middle of the volume, or the plane `z`: YX."""
     deep, tall, wide = fragment.volume.shape
+    # it would be held whole, and scaled in float32 beside
     if tall * wide > 1 << 30:
         raise DataError(f"{fragment.name}: {tall} x {wide} is too large for one picture")
     plane = np.empty((1, tall, wide), fragment.volume.dtype.newbyteorder("="))

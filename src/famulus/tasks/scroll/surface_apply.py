@@ -66,11 +66,11 @@ class Use:
                 margin.needs_labels(self.fragment)
             return self, {}
         given = self.fragment, self.size, self.scale, self.predict, self.device, self.how.z
-        found = margin.by_distance(*given, deep=deep)
+        measured = margin.by_distance(*given, deep=deep)
         if not self.auto:
-            return self, found
-        how, why = margin.settled(self.how, found, self.size[1])
-        return replace(self, how=how), found | {"margin chosen": why}
+            return self, measured
+        how, why = margin.settled(self.how, measured, self.size[1])
+        return replace(self, how=how), measured | {"margin chosen": why}
 
     def run(self, predict: surface.Predict, out: Path, *, deep: bool) -> None:
         """Predicts all rows of windows, with a bar of progress."""
@@ -84,6 +84,7 @@ class Use:
 def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
     """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
     name, _, seed = path.name.partition("-")
+    # a path that exists wins: a folder may be called papyrus-3
     if not path.exists() and name == PHANTOM and seed.isdigit():
         if idle := [k for k in ("labels", "mask") if options.get(k)]:
             raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
@@ -105,6 +106,7 @@ def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
     given = {k: v for k, v in options.items() if v is not None and not (auto and k == "margin")}
     least = {"stride": 1, "margin": 0, "flips": 1, "z": 0, "batch": 1}
     found = {k: whole(given, k, 0, n) for k, n in least.items() if k in given}
+    # half a window: every place is at most a quarter of a window from some centre
     found = {"stride": max(1, size[1] // 2), **found}
     return surface.How(window=str(options.get("window", "hann")), **found), auto
 
@@ -121,44 +123,56 @@ def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
         and 0 <= plane < len(fragment.labels)
     ):
         fragment = replace(fragment, labels=fragment.labels[plane])
-    use, found = replace(use, fragment=fragment).settled(deep=False)
+    use, measured = replace(use, fragment=fragment).settled(deep=False)
     use.run(lambda image: use.predict(image)[:, None], out, deep=False)
-    made = surface.finished(out, (1, *fragment.volume.shape[1:]))
-    tifffile.imwrite(out / "prediction.tif", made[0], compression="zlib")
-    surface.png(made[0]).save(out / "prediction.png")
+    prediction = surface.finished(out, (1, *fragment.volume.shape[1:]))
+    # lossless: the map is read as numbers again
+    tifffile.imwrite(out / "prediction.tif", prediction[0], compression="zlib")
+    surface.png(prediction[0]).save(out / "prediction.png")
     grey = surface.middle_plane(fragment, plane)
-    surface.overlay(grey, made[0], fragment.mask).save(out / "overlay.png")
+    surface.overlay(grey, prediction[0], fragment.mask).save(out / "overlay.png")
     report = {"averaged": "probabilities", **vars(use.how), "plane": plane}
-    report |= seams(profiles(made), (1, use.how.stride, use.how.stride), use.period)
+    report |= seams(profiles(prediction), (1, use.how.stride, use.how.stride), use.period)
     if fragment.labels is not None:
-        report |= against_labels(fragment, made[0], threshold)
-    return _closed(out, report | found)
+        report |= against_labels(fragment, prediction[0], threshold)
+    return _closed(out, report | measured)
 
 
 def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
     """`prediction.tif` or `.npy`: the rebuilt voxels, ZYX, in the type and units of the input
     (the planes of one window if `how.z` says which); its middle plane as `prediction.png`.
     """
-    use, found = use.settled(deep=True)
+    use, measured = use.settled(deep=True)
     how, fragment, size = use.how, use.fragment, use.size
     use.run(use.predict, out, deep=True)
     deep = fragment.volume.shape[0] if how.z is None else size[0]
-    made = surface.finished(out, (deep, *fragment.volume.shape[1:]))
+    rebuilt_ZYX = surface.finished(out, (deep, *fragment.volume.shape[1:]))
     dtype = fragment.volume.dtype.newbyteorder("=")
-    _write(out / f"prediction.{kind}", _restored(made, use.scale, dtype), made.shape, dtype)
-    surface.png(0.5 + surface.SHOWN_SD * made[deep // 2]).save(out / "prediction.png")
+    _write(
+        out / f"prediction.{kind}",
+        _restored(rebuilt_ZYX, use.scale, dtype),
+        rebuilt_ZYX.shape,
+        dtype,
+    )
+    surface.png(0.5 + surface.SHOWN_SD * rebuilt_ZYX[deep // 2]).save(out / "prediction.png")
     strides = (min(how.stride, size[0]), how.stride, how.stride)
-    report = {"averaged": "values", **vars(how), **seams(profiles(made), strides, use.period)}
-    report |= rebuilt(fragment, made, use.scale, how.z or 0)
-    return _closed(out, report | found)
+    report = {
+        "averaged": "values",
+        **vars(how),
+        **seams(profiles(rebuilt_ZYX), strides, use.period),
+    }
+    report |= rebuilt(fragment, rebuilt_ZYX, use.scale, how.z or 0)
+    return _closed(out, report | measured)
 
 
 def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:
     """Planes in the units of the input; whole numbers are rounded and held to their range."""
     for plane in made_ZYX:
+        # float64: uint16 times sd in float32 would round to other grey levels
         voxels = plane.astype(np.float64) * scale.sd + scale.mean
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
+            # clipped before the cast: numpy wraps around without a word
             voxels = np.clip(np.round(voxels), limits.min, limits.max)
         yield voxels.astype(dtype)
 
@@ -171,6 +185,7 @@ def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dty
             whole[z] = plane
         whole.flush()
         return
+    # classic TIFF ends at 4 GiB; compression may not help
     big = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > 3 << 30
     with tifffile.TiffWriter(path, bigtiff=big) as file:
         file.write(planes, shape=shape, dtype=dtype, photometric="minisblack", compression="zlib")
@@ -178,5 +193,6 @@ def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dty
 
 def _closed(out: Path, report: dict[str, Any]) -> dict[str, Any]:
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    # last: until here an interrupted call goes on from the partial files
     surface.clear(out)
     return report

@@ -55,11 +55,12 @@ def by_distance(
         return {"margin advice": f"cannot tell: no area of two windows' width with {lacks}"}
 
     def cost(image: Tensor, corners: np.ndarray) -> np.ndarray:
-        made = predict(image).float()
+        predicted = predict(image).float()
         if deep:
-            return (made - image[:, 0]).square().mean(1).cpu().numpy()
+            return (predicted - image[:, 0]).square().mean(1).cpu().numpy()
         known = np.stack([fragment.labels[y : y + side, x : x + side] for y, x in corners])
-        p, known = made.cpu().clamp(1e-6, 1 - 1e-6), torch.from_numpy(known).float()
+        # a confident wrong pixel would cost infinity and be the whole curve
+        p, known = predicted.cpu().clamp(1e-6, 1 - 1e-6), torch.from_numpy(known).float()
         return F.binary_cross_entropy(p, known, reduction="none").numpy()
 
     excess = []
@@ -87,6 +88,7 @@ def settled(how: How, found: dict[str, Any], side: int) -> tuple[How, str]:
     advice = found["margin advice"]
     if "margin advised" not in found or advice.startswith("cannot tell"):
         return how, f"0: {advice}"
+    # what is cut on both sides must leave the stride between them, or there are gaps
     most, wanted = max(0, (side - how.stride) // 2), found["margin advised"]
     why = f"{min(wanted, most)}, measured"
     if wanted > most:
@@ -108,16 +110,18 @@ def _areas(fragment: Fragment, side: int, labelled: bool) -> list[tuple[int, int
     labels if `labelled`; spread evenly over those that there are.
     """
     tall, wide = fragment.mask.shape
-    found = []
+    corners = []
+    # two windows' width: a pixel in the middle is then met at every distance
     for y in range(0, tall - 2 * side + 1, 2 * side):
         for x in range(0, wide - 2 * side + 1, 2 * side):
             place = slice(y, y + 2 * side), slice(x, x + 2 * side)
             inside = fragment.mask[place]
             both = not labelled or len(np.unique(fragment.labels[place][inside])) == 2
             if inside.mean() >= 0.5 and both:
-                found.append((y, x))
-    keep = np.unique(np.linspace(0, len(found) - 1, min(AREAS, len(found))).round().astype(int))
-    return [found[i] for i in keep]
+                corners.append((y, x))
+    # evenly: the first ones would all be of one corner
+    keep = np.unique(np.linspace(0, len(corners) - 1, min(AREAS, len(corners))).round().astype(int))
+    return [corners[i] for i in keep]
 
 
 def _offsets(side: int) -> list[int]:

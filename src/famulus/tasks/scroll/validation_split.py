@@ -34,7 +34,7 @@ def several(given: Sequence[Any]) -> Sequence[Any]:
         raise ValueError("expected at least one seed or path in the list, received none")
     kind = str if isinstance(given[0], str) else int
     for value in given:
-        if type(value) is not kind:
+        if type(value) is not kind:  # not isinstance: True is an int
             raise ValueError(
                 "expected a list of phantoms' seeds (integers) or of paths, "
                 f"received {value!r} in it"
@@ -75,6 +75,7 @@ def _laid(held: Held, size: Sizes, cover: float) -> tuple:
         field = make_field(fragment, region_YX, size, 0.0, cover)
         return field, grid_corners(region_YX, size, fragment.volume.shape[0], blocks=blocks)
     except DataError as error:
+        # already names it
         if str(error).startswith(fragment.name):
             raise
         raise DataError(f"{fragment.name}: {error}") from None
@@ -93,6 +94,7 @@ def share(counts: Sequence[int], most: int | None, seed: int) -> list[np.ndarray
     turn = np.concatenate([np.arange(n) for n in counts])  # of the first ones taken, and so on
     whose = np.repeat(np.arange(len(counts)), counts)
     taken = np.bincount(whose[np.lexsort((whose, turn))[:most]], minlength=len(counts))
+    # ascending: a file is read from front to back
     return [np.sort(order[:n]) for order, n in zip(orders, taken, strict=True)]
 
 
@@ -102,18 +104,18 @@ def both_values(which: str, fragment: Fragment, region_YX: np.ndarray) -> None:
         raise DataError(
             f"{fragment.name}: expected labels (inklabels.png or data.labels), none found"
         )
-    found = float(fragment.labels[..., region_YX].mean())
-    if not 0 < found < 1:
+    share = float(fragment.labels[..., region_YX].mean())
+    if not 0 < share < 1:
         raise DataError(
-            f"{fragment.name}: the {which} region's labels are all {int(found)}: expected both 0 "
+            f"{fragment.name}: the {which} region's labels are all {int(share)}: expected both 0 "
             "and 1; another data.seed, smaller data.block, or another fragment"
         )
 
 
 def alike(train: Fragment, held: Fragment) -> None:
     """Raises DataError if the voxels are of another type: one scale could not fit both."""
-    want, found = (f.volume.dtype.newbyteorder("=") for f in (train, held))
-    if want != found:
+    want, other = (f.volume.dtype.newbyteorder("=") for f in (train, held))  # byte order is no type
+    if want != other:
         raise DataError(
-            f"{held.name}: expected voxels of {want} as in the training fragment, received {found}"
+            f"{held.name}: expected voxels of {want} as in the training fragment, received {other}"
         )

@@ -18,6 +18,7 @@ def of_moments(spread: Tensor, middle: Tensor, sd: float, mean: float) -> Tensor
 
 def of_batch(code_BD: Tensor, sd: float, mean: float) -> Tensor:
     """The price of a batch of codes, in float32: scalar."""
+    # half precision would round a spread near the one asked for, and the price with it
     code_BD = code_BD.float()
     return of_moments(code_BD.std(0, correction=0).mean(), code_BD.mean(), sd, mean)
 
@@ -31,5 +32,6 @@ def sums(code_BD: Tensor) -> dict[str, Tensor]:
 def moments(mean_of: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Mean sd of a unit, and the mean of all, from those sums divided by the samples."""
     middle_D = mean_of["code_D"]
+    # E z^2 - (E z)^2 may round below 0 where a unit is constant
     variance_D = (mean_of["code2_D"] - middle_D.square()).clamp(min=0)
     return variance_D.sqrt().mean(), middle_D.mean()

@@ -40,6 +40,7 @@ class Composites(Source):
                 f"and {pasted}"
             )
         self.base, self.size, self.count, self.pasted, self.seed = base, size, count, pasted, seed
+        # drawing is cheap beside decoding: composites are as slow as their tiles
         self.slow = base.slow
 
     @property
@@ -49,6 +50,7 @@ class Composites(Source):
     @cached_property
     def fingerprint(self) -> str:
         form = ["composites", self.base.fingerprint, self.size, self.count, self.pasted, self.seed]
+        # of the recipe and the tiles: the composites follow, and need not be drawn to be told apart
         return hashlib.sha256(json.dumps(form).encode()).hexdigest()[:16]
 
     @property
@@ -61,6 +63,7 @@ class Composites(Source):
     def images(self) -> np.ndarray:
         """All composites, uint8 BCHW, drawn a thousand at a time."""
         indices = np.arange(self.count)
+        # in parts: the tiles of all layers are held beside the result
         parts = [indices[first : first + CHUNK] for first in range(0, self.count, CHUNK)]
         return np.concatenate([self.gather(part, part)["image"].cpu().numpy() for part in parts])
 
@@ -80,6 +83,8 @@ class Composites(Source):
         """`image` uint8 BCHW. `seeds` are not used: a composite is the same in every epoch."""
         indices = np.asarray(indices, np.int64)
         layers = self.pasted + 1
+        # three streams a layer (which tile, top, left), so that more layers leave the first as they
+        # are
         who = np.stack([self._draw(indices, 3 * k, len(self.base)) for k in range(layers)])
         who = who.astype(np.int64).reshape(-1)
         tiles = self.base.gather(who, np.zeros(len(who), np.uint64))["image"]
@@ -110,6 +115,7 @@ class Composites(Source):
     def to(self, device: torch.device) -> "Composites":
         """The same composites, drawn on `device` if the tiles fit there."""
         base = self.base.to(device)
+        # not moved, as the tiles do not fit there
         if base is self.base:
             return self
         twin = copy.copy(self)

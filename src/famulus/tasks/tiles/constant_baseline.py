@@ -12,8 +12,10 @@ LEVELS = 256
 
 def level_counts(image_B: Tensor) -> Tensor:
     """How often each position shows each level: LP, int64. Add the tables of several batches."""
+    # clamped: an interpolated picture may leave 0..1 by rounding, and its level the table
     levels_BP = (image_B.flatten(1).clamp(0, 1) * (LEVELS - 1)).round().long()
     positions = levels_BP.shape[1]
+    # one count over (level, position): a loop over positions would be one call each
     cell_BP = levels_BP * positions + torch.arange(positions, device=levels_BP.device)
     return torch.bincount(cell_BP.flatten(), minlength=LEVELS * positions).view(LEVELS, positions)
 
@@ -22,6 +24,7 @@ def best_constant(name: str, counts_LP: Tensor) -> Tensor:
     """The image that is best for everyone: P. Median for l1 and laplace, mean for the others."""
     grey_L = torch.linspace(0, 1, LEVELS, dtype=torch.float64)
     if name in ("l1", "laplace"):
+        # twice the count against the total: whole numbers, so a tie is exact
         seen_LP = counts_LP.cumsum(0) * 2
         return grey_L[(seen_LP >= counts_LP.sum(0)).int().argmax(0)]
     return grey_L @ counts_LP.double() / counts_LP.sum(0)
@@ -44,6 +47,7 @@ def error_of_constant(name: str, counts_LP: Tensor, constant_P: Tensor) -> float
 def entropy_of_targets(counts_LP: Tensor) -> float:
     """Cross-entropy of a perfect reconstruction, nats per pixel: 0 only for black and white."""
     grey_L = torch.linspace(0, 1, LEVELS, dtype=torch.float64)
+    # xlogy: 0 ln 0 is 0 for black and white
     h_L = -(torch.xlogy(grey_L, grey_L) + torch.xlogy(1 - grey_L, 1 - grey_L))
     return float(counts_LP.sum(1).double() @ h_L / counts_LP.sum())
 

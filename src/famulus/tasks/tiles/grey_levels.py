@@ -45,8 +45,9 @@ def level_counts(source: Source) -> tuple[Tensor, float]:
 
 def median_histogram(source: Source, histogram: Callable[[Tensor], Tensor]) -> Tensor:
     """The middle of each bin over the split (of its first thousands, if larger): 1CN."""
-    seen = torch.cat([histogram(image) for image in chunks(source, ENOUGH)])
-    return seen.median(0, keepdim=True).values
+    # a median needs all values at once, unlike a mean
+    histograms = torch.cat([histogram(image) for image in chunks(source, ENOUGH)])
+    return histograms.median(0, keepdim=True).values
 
 
 def mean_over(source: Source, error: Callable[[Tensor], Tensor]) -> float:

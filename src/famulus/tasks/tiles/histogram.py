@@ -39,6 +39,7 @@ def _taylor(u: Tensor, terms: int) -> Tensor:
     out = []
     for k in range(terms):
         value = torch.zeros_like(s)
+        # Horner's scheme: no power of s is formed
         for coefficient in polynomial.flip(0).tolist():
             value = value * s + coefficient
         out.append(value)
@@ -81,9 +82,12 @@ class _Expanded(torch.autograd.Function):
         moments = rest_RP.new_zeros(rows * cells, terms)
         powers = torch.ones_like(rest_RP)[..., None].expand(*rest_RP.shape, terms).clone()
         for k in range(1, terms):
+            # out=: K powers of every pixel are the largest tensor here, and are written once
             torch.mul(powers[..., k - 1], rest_RP, out=powers[..., k])
+        # one scatter for all rows: a row is an offset of the cell's number
         moments.index_add_(0, place_RP.flatten(), powers.view(-1, terms))
         ctx.save_for_backward(place_RP, rest_RP, table_JKN)
+        # autocast would run the product in half precision and lose what the table was made for
         with torch.autocast(u_RP.device.type, enabled=False):
             return moments.view(rows, -1) @ table_JKN.flatten(0, 1)
 
@@ -98,6 +102,7 @@ class _Expanded(torch.autograd.Function):
         grad_RP = weights[..., -1] * (terms - 1)
         for k in range(terms - 2, 0, -1):  # Horner: sum over k of k * weight_k * rest^(k-1)
             grad_RP.mul_(rest_RP).add_(weights[..., k], alpha=k)
+        # the input is float64
         return grad_RP.double(), None, None
 
 
@@ -136,6 +141,7 @@ class _WrittenOut(torch.autograd.Function):
         grad_RP = torch.zeros_like(u_RP)
         for row, which, mass, tilt in _WrittenOut._chunks(u_RP, *ctx.recipe):
             # s'(a) - s'(b) = (s(a) - s(b)) (1 - s(a) - s(b)) and 1 - s(a) = s(-a)
+            # sigmoids are computed again: kept for backward they would be P x N numbers
             grad_RP[row] += (grad_RN[row, which, None] * mass * tilt).sum(0)
         return grad_RP, None, None, None
 
@@ -217,5 +223,6 @@ class HistogramLoss(nn.Module):
             )
         # sigma magnifies rounding: half precision would move a pixel by a tenth of a bin
         dtype = torch.promote_types(recon_BCHW.dtype, target_BCHW.dtype)
+        # one call for both: the table is made once
         both = torch.cat([recon_BCHW.to(dtype), target_BCHW.to(dtype)])
         return self.distance(*self.histogram(both).chunk(2))

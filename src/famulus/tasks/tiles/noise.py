@@ -30,6 +30,7 @@ def best_constant_l1(mean: float = 0.5, sd: float = 0.5) -> float:
     P(x > t) above m and P(x < t) below: for phi, Phi of the normal law,
     integral of Phi(u) du = u Phi(u) + phi(u).
     """
+    # clamping keeps order: the median of the clamped is the clamped median
     median = min(max(mean, 0.0), 1.0)
 
     def tail(t: float) -> float:  # integral of P(x < t) up to t, in units of the variable
@@ -46,6 +47,7 @@ def noise_block(
     block: int, split: int, shape: tuple[int, int, int], mean: float, sd: float, seed: int
 ) -> np.ndarray:
     """uint8 (256, Y, X, C): the pictures 256 * block and after."""
+    # a generator of its own: a block is made without those before it
     random = np.random.Generator(np.random.Philox(stream_seed(seed, split, block)))
     c, y, x = shape
     values = random.standard_normal((BLOCK, y, x, c), dtype=np.float32) * sd + mean
@@ -82,6 +84,7 @@ def noise_part(
 
     recipe = json.dumps(["noise", role, count, shape, mean, sd, seed])
     digest = hashlib.sha256(recipe.encode() + make(0)[:count].tobytes()).hexdigest()
+    # padded: names sort as their numbers do
     names = [f"{role}/{i:05d}" for i in range(count)]
     return ArrayPart(f"noise/{role}", digest, names, None, None, load)
 

@@ -32,6 +32,7 @@ def per_sample(name: str, raw: Tensor, target: Tensor) -> Tensor:
     nats for bce. Raises ValueError if the shapes differ or the name is unknown.
     """
     _check(name, raw, target)
+    # under autocast `raw` is half precision: its rounding would be a part of the error
     raw, target = raw.float(), target.float()
     if name in ("l1", "laplace"):
         error = (raw - target).abs()
@@ -56,6 +57,7 @@ def batch_mean(name: str, raw: Tensor, target: Tensor) -> Tensor:
 def optimal_scale(name: str, mean_error: Tensor) -> Tensor:
     """The scale that makes the data likeliest: b = mean |d|, or sigma = sqrt(mean d^2)."""
     scale = mean_error if name == "laplace" else mean_error.sqrt()
+    # without a floor a perfect picture has density infinity, and the loss no lower bound
     return scale.clamp(min=MIN_SCALE)
 
 
@@ -142,6 +144,7 @@ class Term:
 
 
 def _check(name: str, raw: Tensor, target: Tensor) -> None:
+    # unequal shapes would broadcast, and train towards the wrong targets
     if raw.shape != target.shape:
         raise ValueError(
             f"expected a reconstruction of shape {tuple(target.shape)}, received {tuple(raw.shape)}"

@@ -19,11 +19,14 @@ def before_after(source: object, indices: np.ndarray) -> dict[str, np.ndarray]:
     how: Recipe = source.recipe
     stored = originals(source.part, source.kept[source._chosen][indices])
     stored = [with_channels(item, how.channels) for item in stored if not isinstance(item, str)]
+    # beside a picture four times as large the small ones can't be seen
     if not stored or how.size is None or max(max(i.shape[:2]) for i in stored) > 4 * max(how.size):
         return {}
+    # a dict, not a set: keeps the order, and the filter in use is not shown twice
     filters = dict.fromkeys(["nearest", "bilinear", how.filter])
     rows = {"stored": stored}
     for name in filters:
+        # only the filter differs: what is seen is its doing
         recipe = Recipe(how.size, name, how.channels, how.fit)
         rows[f"{name} {how.size[0]}"] = [_last(render(item, recipe)[0]) for item in stored]
     tall = max(image.shape[0] for row in rows.values() for image in row)

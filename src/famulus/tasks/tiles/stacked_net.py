@@ -120,10 +120,12 @@ class StackedAutoencoder(nn.Module):
         """Layers 0..n-1 take part from now on. Raises ValueError outside 1..layers."""
         if not 1 <= n <= self.layers:
             raise ValueError(f"expected 1 to {self.layers} active layers, received {n}")
+        # in place: the buffer's version counts it, see `active_count`
         self.active.fill_(n)
 
     def active_count(self) -> int:
         """The buffer as a number; the device is asked only after the buffer has changed."""
+        # reading a number from a device waits for it; the version counter does not
         version = self.active._version
         if self._seen is None or self._seen[0] is not self.active or self._seen[1] != version:
             self._seen = (self.active, version, int(self.active))

@@ -79,6 +79,7 @@ class Tiles(Task):
     @cached_property
     def _shape(self) -> tuple[int, int, int]:
         first = levels.pictures(self.data().train, np.arange(1))
+        # not (a and b): NaN fails both comparisons and is caught as well
         if not (first.min() >= 0 and first.max() <= 1):
             raise DataError(
                 f"data.name {self.config.data.name}: expected images in 0..1, "
@@ -87,21 +88,26 @@ class Tiles(Task):
         return tuple(first.shape[1:])
 
     def build(self) -> nn.Module:
-        m, shape = self.config.model, self._shape
+        settings, shape = self.config.model, self._shape
         try:
-            if m.kind == "stacked":
-                model = StackedAutoencoder(shape, m.widths[0], m.depth or 25, m.code, m.tied)
-                model.set_active(1 if m.grow else model.layers)
+            if settings.kind == "stacked":
+                model = StackedAutoencoder(
+                    shape, settings.widths[0], settings.depth or 25, settings.code, settings.tied
+                )
+                # a checkpoint that is loaded afterwards brings its own count
+                model.set_active(1 if settings.grow else model.layers)
                 return model
-            if m.kind == "space-to-depth":
-                return SpaceToDepthAutoencoder(shape, m.widths[0], m.depth or 3, m.code)
+            if settings.kind == "space-to-depth":
+                return SpaceToDepthAutoencoder(
+                    shape, settings.widths[0], settings.depth or 3, settings.code
+                )
             return Autoencoder(
                 shape,
-                m.widths,
-                m.code,
-                variational=m.kind == "vae",
+                settings.widths,
+                settings.code,
+                variational=settings.kind == "vae",
                 learned_scale=self._term.scaled and self.config.loss.scale == "learned",
-                **{name: getattr(m, name) for name in CONV_ONLY},
+                **{name: getattr(settings, name) for name in CONV_ONLY},
             )
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
@@ -133,6 +139,7 @@ class Tiles(Task):
             shown["kl"] = "legacy: sigma in the place of log-variance, not a divergence"
         changes = None
         if net.kind == "stacked":
+            # without memory, and without a draw from the stream that starts the weights
             with torch.device("meta"):  # to count, nothing more
                 model = self.build()
             shown |= counts(model)
@@ -158,20 +165,24 @@ class Tiles(Task):
         return self.config.loss.kl_weight / (numbers if self._term.likelihood else 1)
 
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:
-        c, image = self.config.loss, batch["image"]
-        given, target = self._noisy(image)
-        out: Reconstruction = model(given)
+        loss, image = self.config.loss, batch["image"]
+        inputs, target = self._noisy(image)
+        out: Reconstruction = model(inputs)
         recon = self._term.value(self._term.batch_mean(out.raw, target), out.log_scale)
         parts, total = {"recon": recon}, recon
-        if out.mu is not None and c.kl != "none":
-            kl_BD = elbo.KL[c.kl](out.mu, out.log_sigma)
+        if out.mu is not None and loss.kl != "none":
+            kl_BD = elbo.KL[loss.kl](out.mu, out.log_sigma)
+            # the sum over units: the mean would make the weight depend on the code's width
             parts["kl"] = kl_BD.sum() / len(kl_BD)
-            priced = elbo.free_bits(kl_BD, c.free_bits) if c.free_bits else parts["kl"]
-            weight = self._kl_weight(image[0].numel()) * elbo.warmup(at.inputs, c.kl_warmup_inputs)
+            priced = elbo.free_bits(kl_BD, loss.free_bits) if loss.free_bits else parts["kl"]
+            # by inputs, not steps: another batch size warms up alike
+            weight = self._kl_weight(image[0].numel()) * elbo.warmup(
+                at.inputs, loss.kl_warmup_inputs
+            )
             total = total + weight * priced
-        if c.code:
-            parts["code"] = code_price.of_batch(out.code, c.code.sd, c.code.mean)
-            total = total + c.code.weight * parts["code"]
+        if loss.code:
+            parts["code"] = code_price.of_batch(out.code, loss.code.sd, loss.code.mean)
+            total = total + loss.code.weight * parts["code"]
         return parts | {"total": total}
 
     def _noisy(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,6 +191,7 @@ class Tiles(Task):
         if not noise:
             return image, image
         noisy = image + noise.sd * torch.randn_like(image)
+        # one draw for both: input and target carry the same noise
         return noisy, noisy if noise.target else image
 
     @torch.no_grad()
@@ -198,16 +210,19 @@ class Tiles(Task):
                 "l1": l1.double().sum(),
             }
             if out.mu is not None:
+                # kl none: measured all the same, as it is no part of the loss
                 kl_BD = elbo.KL.get(c.kl, elbo.gaussian_kl)(out.mu, out.log_sigma)
                 parts["kl"] = kl_BD.double().sum()
                 parts |= elbo.posterior_sums(out.mu, out.log_sigma)
             if c.code:
                 parts |= code_price.sums(out.code)
+            # on the device: a number fetched a batch would wait for the device each time
             sums = {name: sums[name] + v for name, v in parts.items()} if sums else parts
             seen, numbers = seen + len(image), image[0].numel()
         if not seen:
             raise DataError("expected at least one validation image, received none")
         mean = {name: value / seen for name, value in sums.items()}
+        # of the mean error over all: an optimal scale of each batch would flatter the score
         recon = term.value(mean["error"], out.log_scale)
         result = {"loss": recon, "recon": recon, "l1": mean["l1"]}
         if "kl" in mean:
@@ -219,6 +234,7 @@ class Tiles(Task):
             price = code_price.of_moments(spread, middle, c.code.sd, c.code.mean)
             result["loss"] = result["loss"] + c.code.weight * price
             result |= {"code_sd": spread, "code_mean": middle}
+        # one transfer for all
         values = torch.stack([v.double() for v in result.values()]).tolist()
         found = dict(zip(result, values, strict=True))
         if self.config.model.grow:  # losses at different sizes of the code don't compare
@@ -241,6 +257,7 @@ class Tiles(Task):
             constant_P = constant.best_constant(kind, train)
             return constant.error_of_constant(kind, held_out, constant_P)
 
+        # a logit of 0 is grey .5; a plain output starts near black
         blank = 0.5 if self.config.model.output == "sigmoid" or name == "bce" else 0.0
         if term.histogram is not None:
             start, best = levels.histogram_floors(data, term.histogram, blank)
@@ -249,6 +266,7 @@ class Tiles(Task):
             start = term.of_constant(constant.error_of_constant(name, held_out, blank_P))
             best = term.of_constant(of(name))
         means = "best constant" if term.histogram is None else "best constant histogram"
+        # all parts: the doctor holds the first loss against this
         start += self._kl_at_start(len(train[0])) + self._code_price_at_start()
         floors = {
             "best constant": Floor("loss", best, means),
@@ -265,11 +283,11 @@ class Tiles(Task):
 
     def _kl_at_start(self, numbers: int) -> float:
         """At mu 0, sigma 1: 0, or .359 nats a unit for the legacy formula."""
-        c, m = self.config.loss, self.config.model
-        if m.kind != "vae" or c.kl == "none":
+        loss, model = self.config.loss, self.config.model
+        if model.kind != "vae" or loss.kl == "none":
             return 0.0
-        zero = torch.zeros(1, m.code, dtype=torch.float64)
-        return self._kl_weight(numbers) * float(elbo.KL[c.kl](zero, zero).sum())
+        zero = torch.zeros(1, model.code, dtype=torch.float64)
+        return self._kl_weight(numbers) * float(elbo.KL[loss.kl](zero, zero).sum())
 
     def _code_price_at_start(self) -> float:
         """Of a code near 0, as that of a new net is."""
@@ -315,6 +333,7 @@ class Tiles(Task):
 
         Raises ConfigError for an option that does not fit, DataError naming what could not be read.
         """
+        # an option with a typing error must not be taken for the default
         if unknown := sorted(set(options) - {"sample", "seed"}):
             raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
         count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
@@ -331,6 +350,7 @@ class Tiles(Task):
                 save(out / f"sample-{i:04d}.png", image[None])
             return
         out.mkdir(parents=True, exist_ok=True)
-        device, d = next(model.parameters()).device, self.config.data
-        how = recipe(list(model.shape[1:]), d.filter, model.shape[0], d.fit)
+        device, data = next(model.parameters()).device, self.config.data
+        # as in training: another filter is other data to the net
+        how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
