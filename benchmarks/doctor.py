@@ -21,10 +21,10 @@ from benchmarks.timing import interleaved, ratio
 from famulus.config.experiment import read
 from famulus.diagnosis.probes.probe import FIRST, Probe
 from famulus.feed.feeder import Feeder
-from famulus.launch.cases import code_fingerprint
 from famulus.launch.plan import prepare
 from famulus.launch.session import Session
 from famulus.store.claims import claim
+from famulus.store.provenance import PACKAGE, digest
 from famulus.store.store import Store
 from famulus.tasks import load
 from famulus.training.loop import Loop
@@ -124,6 +124,6 @@ def _cases() -> dict[str, float | str | None]:
     if not path.is_file():
         return {**dict.fromkeys(keys), "why": f"there is no {path}: {do}"}
     found = json.loads(path.read_text(encoding="utf-8"))
-    if found.get("code") != code_fingerprint():
+    if found.get("code") != digest(PACKAGE)[:16]:
         return {**dict.fromkeys(keys), "why": f"{path} is of other code than this: {do}"}
     return {key: found[key] for key in keys}

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import reference_sampler
 from famulus.tasks.codes.pixelcnn import PixelCNN
-from famulus.tasks.codes.sampler import cached_logits, sample
+from famulus.tasks.codes.sampler import sample
 
 BATCH, SIZE, CODES = 8, 512, 2
 
@@ -27,7 +27,9 @@ def measure(quick: bool) -> dict[str, float | str | None]:
     model, passes = prior(40), 10 if quick else 20
     codes = torch.randint(SIZE, (BATCH, 40, 40, CODES))
     with torch.no_grad():
-        difference = (model(codes) - cached_logits(model, codes)).abs().max().item()
+        difference = (
+            (model(codes) - reference_sampler.cached_logits(model, codes)).abs().max().item()
+        )
     places = np.linspace(0, 40 * 40 - 1, passes).astype(int)
     full, cached = [], []
     rounds = 2 if quick else 4

@@ -5,7 +5,6 @@ It is planned, checked by the controls, trained and diagnosed as any other. A re
 cause counts as a finding: what never starts can't waste a night.
 """
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from famulus.launch.board import Board
 from famulus.launch.local import run_cells
 from famulus.launch.plan import Ready, prepare
 from famulus.launch.session import Session
+from famulus.store.provenance import PACKAGE, digest
 from famulus.store.store import Store
 from famulus.tasks import faults
 
@@ -36,7 +36,6 @@ OVERRIDES = ["training.threads=1"]  # small nets lose by sharing, and no time go
 CONTROLS_S = 60.0  # of controls for each case, at most; a few where the machine has nothing else
 NONE = "none"
 OF_COMPARISONS = ("comparison-confounded", "within-the-noise")
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass
@@ -217,14 +216,6 @@ def _checked(cell: Ready, budget_s: float | None) -> Iterator[dict[str, Any]]:
         yield control.event()
 
 
-def code_fingerprint() -> str:
-    """Of the package's source: a result with another one is older or newer than the code."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def totals(outcomes: Sequence[CaseOutcome]) -> dict[str, Any]:
     """Counts over all cases; `healthy_total` are those in which nothing is to be found."""
     faulty, healthy = ([o for o in outcomes if o.healthy is h] for h in (False, True))
@@ -243,7 +234,7 @@ def result(outcomes: Sequence[CaseOutcome]) -> dict[str, Any]:
     """For --json: with the time, and the code that it is a result of."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_fingerprint(),
+        "code": digest(PACKAGE)[:16],  # a result with another one is older or newer
         **totals(outcomes),
         "cases": [o.json() for o in outcomes],
     }

@@ -132,13 +132,7 @@ class FactsEvent(TypedDict, total=False):
 
 
 KINDS: dict[str, type] = {
-    "train": TrainEvent,
-    "val": ValEvent,
-    "floor": FloorEvent,
-    "mark": MarkEvent,
-    "control": ControlEvent,
-    "probe": ProbeEvent,
-    "picture": PictureEvent,
-    "finding": FindingEvent,
-    "facts": FactsEvent,
-}
+    "train": TrainEvent, "val": ValEvent, "floor": FloorEvent, "mark": MarkEvent,
+    "control": ControlEvent, "probe": ProbeEvent, "picture": PictureEvent,
+    "finding": FindingEvent, "facts": FactsEvent,
+}  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from famulus.feed.source import Source, TrainingOrder
+from famulus.feed.source import Source, Splits, TrainingOrder
 
 Change = Callable[[dict[str, Tensor], np.ndarray], dict[str, Tensor]]  # batch, seeds
 
@@ -88,3 +88,18 @@ class Slow(Changed):
 
     def to(self, device: torch.device) -> "Slow":
         return self
+
+
+def on_training(parts: Splits) -> Splits:
+    """Validated on what was learned."""
+    return Splits(parts.train, Changed(parts.train, lambda batch, seeds: batch, "training"))
+
+
+def inverted(parts: Splits) -> Splits:
+    """White on black in training, black on white in validation."""
+    turned = Changed(parts.validation, _inverted, "inverted")
+    return Splits(parts.train, turned)
+
+
+def _inverted(batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
+    return {**batch, "image": 1 - batch["image"]}

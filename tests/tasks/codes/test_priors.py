@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from benchmarks.reference_sampler import cached_logits
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,7 +15,6 @@ from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import (
     TEMPERATURES,
     Sampling,
-    cached_logits,
     draw,
     probabilities,
     sample,

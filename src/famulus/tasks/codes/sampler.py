@@ -184,16 +184,3 @@ def forecast_s(prior: PriorNet, pictures: int, label_B: Tensor | None = None) ->
         return time.monotonic() - start_s  # of a clock too coarse to see it
     except TooSlow as slow:
         return slow.forecast_s
-
-
-@torch.no_grad()
-def cached_logits(prior: PriorNet, codes: Tensor, label_B: Tensor | None = None) -> Tensor:
-    """`forward`'s logits B...HK by way of the cache: the self-test of every prior."""
-    batch = codes.shape[0]
-    codes_BTH = codes.reshape(batch, prior.places, prior.per_place)
-    state = prior.start(batch, label_B, codes.device)
-    rows = []
-    for place in range(prior.places):
-        rows.append(prior.head(prior.advance(state, place), codes_BTH[:, place]))
-        prior.put(state, place, codes_BTH[:, place])
-    return torch.stack(rows, 1).reshape(*codes.shape, prior.size)
