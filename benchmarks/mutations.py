@@ -86,7 +86,8 @@ def _planted_in(source: Path, wanted: Mapping[str, Fault]) -> dict[str, str]:
     survivors = {}
     for name, fault in wanted.items():
         if not passes(*fault.tests):
-            raise ConfigError(f"{name}: expected {fault.tests} to pass without any fault")
+            survivors[name] = "tests do not pass without any fault"
+            continue
         path = source / "famulus" / fault.file
         sound = path.read_text(encoding="utf-8")
         _write(path, fault.planted(sound))
