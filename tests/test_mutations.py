@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from benchmarks.mutations import ROOT, Fault, by_room, chosen
+from benchmarks import mutations
+from benchmarks.mutations import FAILED, PASSED, ROOT, Fault, by_room, chosen
 
 from famulus.config.errors import ConfigError
 
@@ -67,3 +68,31 @@ def test_names_choose():
     assert chosen(False, ()) == FAULTS
     with pytest.raises(ConfigError, match="no-such-fault"):
         chosen(False, ["no-such-fault"])
+
+
+def test_a_fault_is_seen_where_sound_tests_then_fail(tmp_path, monkeypatch):
+    """By how pytest ends on the sound copy and on the faulty one; each is planted alone."""
+    file = tmp_path / "famulus/part.py"
+    file.parent.mkdir()
+    file.write_text("a = 1\nb = 2\n", encoding="utf-8")
+    ends = {  # by test: how it ends without and with the fault
+        "seen": (PASSED, FAILED),
+        "overlooked": (PASSED, PASSED),
+        "collected-nothing": (PASSED, 5),
+        "endless": (PASSED, None),
+        "broken": (FAILED, FAILED),
+    }
+    texts = []
+
+    def exit_code(source, tests):
+        texts.append(file.read_text(encoding="utf-8"))
+        return ends[tests[0]]["b = 3" in texts[-1]]
+
+    monkeypatch.setattr(mutations, "_exit_code", exit_code)
+    monkeypatch.setattr(mutations, "_check_import", lambda source: None)
+    wanted = {name: Fault("what", "part.py", "b = 2", "b = 3", [name]) for name in ends}
+    survivors = mutations._planted_in(tmp_path, wanted)
+    assert list(survivors) == ["overlooked", "collected-nothing", "endless", "broken"]
+    assert survivors["collected-nothing"] == "exit code 5"
+    assert set(texts) == {"a = 1\nb = 2\n", "a = 1\nb = 3\n"}
+    assert file.read_text(encoding="utf-8") == "a = 1\nb = 2\n"
