@@ -24,11 +24,16 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     told = "forecast, legacy: where the runs lie, folder or URL; may be given again"
     parser.add_argument("--store", action="append", default=[], help=told)
+    one = "mutations: a fault by its name; may be given again"
+    parser.add_argument("--fault", action="append", default=[], help=one)
     options = parser.parse_args()
+    if options.fault and options.name != "mutations":
+        parser.error(f"--fault: expected with mutations, received {options.name}")
     if options.store and options.name not in READ_A_STORE:
         parser.error(f"--store: expected with {' or '.join(READ_A_STORE)}, received {options.name}")
     module = importlib.import_module(f"benchmarks.{options.name}")
     more = {"store": options.store} if options.name in READ_A_STORE else {}
+    more |= {"faults": options.fault} if options.fault else {}
     figures = module.measure(options.quick, **more)
     if options.json:
         print(json.dumps(figures, indent=1))

@@ -414,6 +414,21 @@ def test_compare_shows_scores_and_what_differs(trained, family):
     complains(famulus("compare", "tiny", "--score", "val/x", "--store", store.root), 2, "val/x")
 
 
+def test_columns_of_compare_come_and_go(trained):
+    def columns(*words):
+        said = famulus("compare", "tiny", *words, "--store", trained[0] / "runs", "--json")
+        return said.json()["columns"]
+
+    plain = columns()
+    assert "run" not in plain
+    assert columns("-e", "inputs/s") == [name for name in plain if name != "inputs/s"] != plain
+    assert columns("--exclude", "parameters", "-e", "lr") == [
+        name for name in plain if name not in ("parameters", "lr")
+    ]
+    assert "run" in columns("-i", "run")
+    assert "run" in columns("--include", "run", "-e", "lr")
+
+
 def test_journal_writes_pages_that_need_no_net(family, tmp_path):
     store, run, _made, _ = family
     said = famulus("journal", "-o", tmp_path / "pages", "--store", store.root, "--json")

@@ -290,6 +290,8 @@ def test_a_mistake_is_named_with_its_place_in_one_line(old, new, reason):
         ("matrix.sise=[1]", r"matrix\.sise: no such axis, did you mean 'size'"),
         ("matrix.size=5", r"matrix\.size: expected a list"),
         ("expect.7.value=1", "expected an index below 3, received 7"),
+        ("expect.3.value=1", "expected an index below 3, received 3"),
+        ("expect.-1.value=1", "expected an index below 3, received -1"),
         ("training.batch=", "expected a value, received nothing"),
         ("training.batch=010", "leading zero"),
         ("training.batch", "expected key=value"),

@@ -15,7 +15,7 @@ from famulus.config.schema import Strict
 from famulus.config.scores import find
 from famulus.feed.feeder import validation_batches
 from famulus.launch.template import template
-from famulus.tasks.base import Task
+from famulus.tasks.base import Changes, Facts, Task
 
 NAMES = tasks.names()
 REQUIRED = sorted(Task.__abstractmethods__)
@@ -100,6 +100,13 @@ class TestEveryTask:
             model = config_of(name).model_fields[section].annotation
             for key, field in getattr(model, "model_fields", {}).items():
                 assert f"\n  {field.alias or key}: " in written
+
+
+def test_facts_hold_what_a_task_states_and_nothing_else():
+    assert Facts().json() == {}
+    stated = Facts(loss="mean L1", changes=Changes("growth", 100), shown={"codes": 0})
+    growth = {"what": "growth", "until_inputs": 100}
+    assert stated.json() == {"loss": "mean L1", "changes": growth, "codes": 0}
 
 
 def test_an_unknown_task_gets_the_nearest_name():

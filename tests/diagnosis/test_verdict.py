@@ -66,6 +66,16 @@ def test_a_control_with_a_cause_is_a_finding(verdict, severity):
     assert not healthy(found)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_that_agree_the_graver_one_speaks(order):
+    """One finding a cause: its severity and remedy are the graver one's, evidence is of both."""
+    mild = CONTROL | {"verdict": "warning", "name": "mild", "text": "a hint", "remedy": "wait"}
+    events = [mild, CONTROL | {"verdict": "failed"}][::order]
+    (found,) = diagnose(trained(0.2, events=events))
+    assert (found.severity, found.remedy) == ("error", "look at data.name")
+    assert found.evidence.index("with zeros") < found.evidence.index("a hint")
+
+
 def test_the_last_word_of_a_control_counts():
     events = [CONTROL | {"verdict": "failed"}, CONTROL | {"verdict": "ok"}]
     assert diagnose(trained(0.2, events=events)) == []

@@ -75,3 +75,12 @@ def test_too_many_pairs_leave_the_exact_ones(monkeypatch):
     validation = np.stack([train[3], recompressed(train[4])])
     found = find_duplicates(train, validation)
     assert (found.exact, found.near, found.complete) == (1, 0, False)
+
+
+def test_near_copies_are_found_behind_the_first_block():
+    """Blocks hold 16 million pairs: 800 of these validation pictures."""
+    rng = np.random.default_rng(0)
+    train, validation = (rng.integers(20, 200, (n, 1, 8, 8), np.uint8) for n in (20_000, 900))
+    validation[[7, 850]] = train[[5, 3]] + np.uint8(10)
+    found = find_duplicates(train, validation)
+    assert (found.exact, found.near, found.pairs.tolist()) == (0, 2, [[3, 850], [5, 7]])

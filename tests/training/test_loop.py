@@ -208,9 +208,10 @@ def test_nan_rolls_back_with_half_the_rate_and_no_doubled_points(store):
 
 def test_nan_that_comes_back_every_time_ends_in_failure(store):
     poisoned = Toy(poison=lambda step: math.nan if step == 21 else 1.0)
-    outcome, _ = train(store, training(on_nan="rollback"), poisoned)
+    outcome, run = train(store, training(on_nan="rollback"), poisoned)
     assert outcome.status == "failed"
-    assert "roll-backs" in outcome.reason
+    assert "5 roll-backs did not help" in outcome.reason
+    assert [a["ended"] for a in run.attempts()] == ["rollback"] * 5 + ["finished"]
 
 
 def test_a_spike_is_reported_with_its_size(store):

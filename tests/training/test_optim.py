@@ -1,4 +1,7 @@
-"""Every optimizer's state through bytes and back."""
+"""Every optimizer's state through bytes and back, and the counters of patience."""
+
+import json
+import math
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch import nn
 from famulus.config.errors import ConfigError, StoreError
 from famulus.config.schema import Optimizer
 from famulus.training import checkpoint as pack
-from famulus.training.optim import build_optimizer, optimizer_class
+from famulus.training.optim import Patience, build_optimizer, optimizer_class
 
 CPU = torch.device("cpu")
 
@@ -64,3 +67,19 @@ def test_names_and_what_does_not_fit_the_loop():
         optimizer_class("adamm")
     with pytest.raises(ConfigError, match="many times a step"):
         optimizer_class("LBFGS")
+
+
+@pytest.mark.parametrize("direction", ["min", "max", None])
+def test_patience_goes_on_where_it_was_stopped(direction):
+    """Cut anywhere, a counter that is restored answers as one that was never stopped."""
+    values = [3.0, 2.0, 2.5, math.nan, 2.2, 1.9, 1.95, 4.0, 5.0, 4.5, 4.4, 1.0]
+    whole = Patience(direction, 2, score="val/loss")
+    answers = [whole.exhausted(v) for v in values]
+    assert True in answers
+    for cut in range(len(values)):
+        before, after = (Patience(direction, 2, score="val/loss") for _ in range(2))
+        for value in values[:cut]:
+            before.exhausted(value)
+        after.restore(json.loads(json.dumps(before.state())))
+        assert [after.exhausted(v) for v in values[cut:]] == answers[cut:], cut
+        assert after.state() == whole.state()

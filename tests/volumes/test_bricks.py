@@ -164,11 +164,15 @@ def test_a_header_may_not_ask_for_the_moon(written):
         Bricks(opened.folder)
 
 
-def test_nan_and_wrong_planes_are_named_by_number(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_voxels_that_are_no_numbers_are_named_by_their_plane(tmp_path, value):
     array = volume(dtype=np.float32)
-    array[3, 2, 1] = np.nan
-    with pytest.raises(DataError, match="plane 3 holds NaN"):
+    array[3, 2, 1] = value
+    with pytest.raises(DataError, match="plane 3 holds NaN or infinite voxels"):
         write_bricks(tmp_path / "a.bricks", array, array.shape, array.dtype)
+
+
+def test_wrong_planes_are_named_by_number(tmp_path):
     planes = [*volume()[:2], np.zeros((21, 17), np.uint16)]
     with pytest.raises(DataError, match="plane 2: expected"):
         write_bricks(tmp_path / "b.bricks", planes, (7, 21, 18), np.uint16)

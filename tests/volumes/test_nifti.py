@@ -113,6 +113,22 @@ def test_grids_must_agree(tmp_path):
         nifti.same_grid(first, nifti.read(save(tmp_path / "d.nii", volume((5, 6, 8)))), "mask")
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_grids_agree_to_a_tenth_of_a_voxel_at_the_far_corner(tmp_path, axis):
+    """A step that is longer along one axis moves that corner by as many voxels as the axis has."""
+    shape = (2, 5, 40)
+    first = nifti.read(save(tmp_path / "a.nii", volume(shape), np.eye(4)))
+    for apart, agrees in ((0.09, True), (0.11, False)):
+        longer = np.eye(4)
+        longer[axis, axis] += apart / shape[axis]
+        second = nifti.read(save(tmp_path / "b.nii", volume(shape), longer))
+        if agrees:
+            nifti.same_grid(first, second, "mask")
+            continue
+        with pytest.raises(DataError, match=r"lies 0\.11 mm away"):
+            nifti.same_grid(first, second, "mask")
+
+
 def test_a_wrong_name_writes_nothing(tmp_path):
     first = nifti.read(save(tmp_path / "a.nii", volume()))
     for name, says in (("out.txt", "ends in .nii"), ("no/out.nii", "folder that exists")):

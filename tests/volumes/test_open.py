@@ -139,11 +139,12 @@ def test_mask_and_labels_must_fit(folder, name, array, message):
         open_volume(path)
 
 
-def test_nan_in_a_float_volume_and_a_foreign_type(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_and_a_foreign_type(tmp_path, value):
     array = np.zeros(SHAPE, np.float32)
-    array[4, 0, 0] = np.nan
+    array[4, 0, 0] = value
     np.save(tmp_path / "n.npy", array)
-    with pytest.raises(DataError, match="plane 4 holds NaN"):
+    with pytest.raises(DataError, match="plane 4 holds NaN or infinite"):
         open_volume(tmp_path / "n.npy")
     np.save(tmp_path / "d.npy", array.astype(np.float64))
     with pytest.raises(DataError, match="expected voxels of"):

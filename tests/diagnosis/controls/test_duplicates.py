@@ -24,6 +24,14 @@ def test_flat_samples_are_no_copies_of_each_other():
     assert copies(flat[:3], torch.cat([flat[3:], textured])).example is None
 
 
+def test_near_copies_are_found_behind_the_first_block():
+    stream = torch.Generator().manual_seed(0)
+    train, validation = (torch.rand(n, 1, 8, 8, generator=stream) for n in (5, 600))
+    validation[550] = 0.9 * train[2] + 0.01
+    found = copies(train, validation)
+    assert (found.exact, found.near, found.example) == (0, 1, (2, 550))
+
+
 def test_volumes_are_compared_too():
     stream = torch.Generator().manual_seed(0)
     train = torch.rand(20, 1, 8, 8, 8, generator=stream)

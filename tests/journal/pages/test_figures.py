@@ -159,6 +159,33 @@ def test_runs_of_one_cell_are_told_apart_by_their_slugs_where_no_axis_does():
     assert [s["n"] for s in data["series"]] == [f"{r.slug}, replicate 1" for r in runs]
 
 
+@pytest.mark.parametrize(("panel", "shown"), [("a < b & <i>c</i>", None), ("", "val/x<y")])
+def test_a_title_for_papers_is_text(panel, shown):
+    """A reader of XML gets back what was written; a panel without a title names the score."""
+    figure = made([1.0, 2.0])
+    figure.panels, figure.score = [panel], "val/x<y"
+    texts = ElementTree.fromstring(svg_file(figure)).findall("{http://www.w3.org/2000/svg}text")
+    assert [t.text for t in texts if t.get("class") == "h"] == [shown or panel]
+
+
+def test_a_mark_stands_at_the_point_nearest_to_its_step():
+    steps = np.array([10.0, 20.0, 30.0, 40.0])
+    series = Series(steps, 64 * steps, steps / 5, np.ones(4))
+    marks = [
+        {"step": 29, "text": "near"},
+        {"step": 11, "inputs": 700, "what": "own place"},
+        {"step": 90, "text": "behind all"},
+        {"step": 0, "text": "before the first step"},
+    ]
+    run = record({}, marks=marks, series={"val/loss": series})
+    drawn = [(m.at, m.text) for m in figures.marks_of(run, 0, 0, 0)]
+    assert drawn == [
+        ((64 * 30.0, 29.0, 6.0), "near"),
+        ((700.0, 11.0, 2.0), "own place"),
+        ((64 * 40.0, 90.0, 8.0), "behind all"),
+    ]
+
+
 def test_many_marks_are_all_drawn_and_few_have_words():
     frame = figures.Frame(figures.LARGE, 2600.0, (0.0, 1.0), False)
     marks = [figures.Mark(0, 0, 0, (100.0 * n, n, n), f"layer {n}") for n in range(1, 26)]

@@ -54,6 +54,26 @@ def test_dead_codes_are_reset(reset_below):
     assert (len(codes.unique()) > 12) == (reset_below > 0)
 
 
+@pytest.mark.parametrize("decay", [0.9, 0.5])
+def test_a_reset_code_weighs_what_an_average_one_does(decay):
+    """An average that started at 0 is one of (average) / (1 - decay) after its first batch."""
+    book = started(reset_below=0.5, decay=decay)
+    book(100 * torch.ones(1, 4, 5, 6))  # all 30 choose one code: 15 are dead
+    counts_K = book.counts_GK[0] / (1 - decay)
+    assert counts_K.sort().values.tolist() == pytest.approx([30 / 16] * 15 + [30], rel=1e-4)
+
+
+@pytest.mark.parametrize(("chosen", "after"), [(2, 10), (3, 3)])
+def test_a_code_is_dead_below_its_share_of_the_uniform_one(chosen, after):
+    """A quarter of 160 / 16 is 2.5."""
+    book = started(reset_below=0.25, decay=0.0)
+    corners_KD = 10.0 * torch.cartesian_prod(*[torch.arange(2)] * 4)
+    book.codebook_GKD.copy_(corners_KD[None])
+    often = torch.tensor([chosen, 20 - chosen, *[10] * 14])
+    book(corners_KD.repeat_interleave(often, 0).T[None, :, :, None])
+    assert float(book.counts_GK[0, 0]) == pytest.approx(after)
+
+
 def test_padding_moves_nothing():
     z, other = vectors(1), vectors(1)
     mask = torch.ones(8, 5, 6, dtype=torch.bool)

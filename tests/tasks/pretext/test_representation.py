@@ -60,3 +60,14 @@ def test_leaving_oneself_out():
     features, label = random(30, 6), torch.randint(3, (30,))
     assert r.nearest_accuracy(features, label, features, label, 3, k=1) == 1.0  # oneself
     assert r.leave_one_out(features, label, 3, k=1) < 0.8
+
+
+@pytest.mark.parametrize("count", [1024, 1026, 2100])
+def test_nobody_votes_for_itself_in_any_block(count):
+    """Twins of other labels, each other's nearest: all votes are wrong unless one is one's own."""
+    twins = random(count // 2, 8).repeat_interleave(2, 0) + 1e-6 * random(count, 8, seed=1)
+    side = torch.arange(count) % 2
+    assert r.leave_one_out(twins, side, 2, k=1) == 0
+    assert r.leave_one_out(twins, torch.arange(count) // 2, count // 2, k=1) == 1
+    votes = r.nearest_votes(twins, twins, side, 2, k=1)  # who may ask itself, does
+    assert torch.equal(votes.argmax(1), side)

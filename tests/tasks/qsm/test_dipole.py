@@ -15,6 +15,7 @@ from famulus.tasks.qsm.dipole import (
     dipole_field,
     dipole_kernel,
     fast_sizes,
+    frequency,
     full_kernel,
 )
 
@@ -124,6 +125,24 @@ def test_axis_values():
     assert torch.allclose(kernel[1:, 0, 0], torch.tensor(-2 / 3))
     assert torch.allclose(kernel[0, 1:, 0], torch.tensor(1 / 3))
     assert torch.allclose(kernel[0, 0, 1:], torch.tensor(1 / 3))
+
+
+SHEARED = Geometry(((0.1, 0.3, 1.2), (0.2, 0.9, -0.1), (0.8, 0.1, 0.2)), (0.1, -0.3, 0.9))
+
+
+@pytest.mark.parametrize("geometry", [UNIT, oblique(33, (1.0, 0.8, 1.4)), SHEARED])
+def test_kernel_and_frequency_are_those_of_the_wave_vector(geometry):
+    """k of each place: the vector with k . step = cycles a sample, for all three steps."""
+    shape = (5, 7, 9)  # odd: every frequency has one sign
+    kernel, size = dipole_kernel(shape, geometry), frequency(shape, geometry)
+    steps, b0 = np.array(geometry.steps_mm), np.array(geometry.b0)
+    for place in np.ndindex(*kernel.shape):
+        cycles = [np.fft.fftfreq(n)[i] for n, i in zip(shape, place, strict=True)]
+        k = np.linalg.solve(steps, cycles)
+        along = k @ b0 / np.linalg.norm(b0)
+        expected = 1 / 3 - along**2 / (k @ k) if any(place) else 0.0
+        assert float(kernel[place]) == pytest.approx(expected, abs=1e-6)
+        assert float(size[place]) == pytest.approx(np.linalg.norm(k), abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(8, 10, 12), (7, 9, 11), (8, 9, 12)])
