@@ -282,7 +282,7 @@ class Monitor:
         self._findings = diagnose(self.history())
         for finding in self._findings:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
-        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}"[:500])
+        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}")[:500]
         seconds = self._seconds()
         self._writer.finish(
             {
