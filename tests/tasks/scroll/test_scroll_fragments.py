@@ -107,7 +107,7 @@ def test_the_oracle_is_of_all_fragments():
         hits, false = hits + (truth & drawn).sum(), false + (truth & ~drawn).sum()
         missed += (~truth & drawn).sum()
     want = 1.25 * hits / (1.25 * hits + 0.25 * missed + false)
-    facts = t.facts()
+    facts = t.facts().json()
     assert f"f05 {want:.3f} " in facts["oracle"]
     assert facts["validation"] == f"{len(t.data().validation)} windows of 3 fragments"
 

@@ -37,7 +37,7 @@ def test_every_kind_learns_on_planes_with_nets_of_pictures(kind):
     scores = t.scores(net.eval(), validation_batches(t.data().validation, 7, "cpu"))
     assert {f.score for f in t.floors(t.data()).values()} <= set(scores)
     assert set(t.pictures(net, batch)) <= {"slice-z", "zoom", "ink"}
-    assert any("Conv2d" in line for line in t.facts()["layers"])
+    assert any("Conv2d" in line for line in t.facts().json()["layers"])
 
 
 def test_a_plane_goes_through_the_net_of_pictures_bit_for_bit():
