@@ -189,6 +189,26 @@ def test_an_error_in_the_block_is_recorded_and_not_hidden(tmp_path):
     assert monitor.run.done()["step"] == 5
 
 
+@pytest.mark.parametrize("before", ["", "x" * 440])
+def test_what_an_error_says_is_recorded_without_passwords(tmp_path, before):
+    """Also where the text is cut within a password: what hides it is then behind the cut."""
+    model, optimizer, monitor = watched(tmp_path)
+    text = f"{before} no answer of https://me:{'hunter2' * 5}@example.org/data?y=1"
+
+    def fails():
+        with monitor:
+            loop(model, optimizer, monitor, steps=2)
+            raise OSError(text)
+
+    with pytest.raises(OSError, match="hunter2"):
+        fails()
+    reason = monitor.run.done()["reason"]
+    assert reason.startswith("OSError: ")
+    assert "no answer of https://" in reason
+    assert "hunter2" not in reason
+    assert len(reason) <= 500
+
+
 def test_control_c_leaves_an_interrupted_run(tmp_path):
     model, optimizer, monitor = watched(tmp_path)
 

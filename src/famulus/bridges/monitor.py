@@ -279,8 +279,8 @@ class Monitor:
         self._findings = diagnose(self.history())
         for finding in self._findings:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
-        # An error may name a URL with a password.
-        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}"[:500])
+        # An error may name a URL with a password; masked before it is cut, or half of one is left.
+        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}")[:500]
         seconds = self._seconds()
         self._writer.finish(
             {
