@@ -64,7 +64,7 @@ class Trial:
         return spread(self.data.validation, min(HELD, 2 * self.training.batch), self.device)
 
     @cached_property
-    def floors(self) -> Mapping[str, bench.StatedFloor]:
+    def floors(self) -> Mapping[str, bench.Floor]:
         for source in (self.data.train, self.data.validation):
             source.to(self.device)  # what has yet to be computed of it is computed there
         return self.task.floors(self.data)
@@ -167,7 +167,7 @@ class Trial:
             self.streams.step(noise)
         return dict(self.task.scores(model, iter([dict(self.held)])))
 
-    def self_tests(self, model: nn.Module) -> Iterable[bench.StatedTest]:
+    def self_tests(self, model: nn.Module) -> Iterable[bench.SelfTest]:
         self.streams.validation()
         return self.task.self_tests(model, dict(self.frozen))
 

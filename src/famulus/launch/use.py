@@ -17,12 +17,7 @@ from famulus.training import checkpoint as pack
 
 
 def apply(
-    session: Session,
-    run: Run,
-    which: str,
-    inputs: Path,
-    out: Path,
-    options: Mapping[str, Any],
+    session: Session, run: Run, which: str, inputs: Path, out: Path, options: Mapping[str, Any]
 ) -> None:
     """Hands the task its model with the weights of checkpoint `which`, in eval mode."""
     cell = again(session, run)

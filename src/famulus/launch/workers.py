@@ -15,13 +15,7 @@ from famulus.launch.session import Session
 class Helpers:
     """`count` processes beside this one, as a context manager that waits for them."""
 
-    def __init__(
-        self,
-        count: int,
-        file: Path,
-        overrides: Sequence[str],
-        session: Session,
-    ) -> None:
+    def __init__(self, count: int, file: Path, overrides: Sequence[str], session: Session) -> None:
         self.command = [sys.executable, "-m", "famulus.cli", "run", str(file), "--json"]
         self.command += ["--store", session.store.root, "--lease-s", str(session.lease_s)]
         # One page for all of them: this process writes it at the end.

@@ -1,6 +1,6 @@
 """Which run a reference means: an id or a unique prefix of one; `last` is the newest."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from famulus.config.errors import StoreError
@@ -31,20 +31,8 @@ def by_id(runs: Sequence[Run], prefix: str, root: str, experiment: str | None = 
     )
 
 
-def newest(
-    rows: Sequence[Mapping[str, Any]],
-    root: str,
-    experiment: str | None,
-    known: Callable[[], Sequence[str]],
-) -> Mapping[str, Any]:
-    """The row of the index whose newest attempt began last.
-
-    Raises StoreError where there is none; it names the experiments that are `known()`.
-    """
-    if not rows:
-        where = f"experiment {experiment!r}" if experiment else root
-        have = ", ".join(known()[:SHOWN]) or "no experiments"
-        raise StoreError(f"expected a run in {where}, received none: the store has {have}")
+def newest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row of the index whose newest attempt began last."""
     return max(rows, key=lambda row: records.seconds(row["started"]))
 
 

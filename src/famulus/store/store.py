@@ -159,7 +159,12 @@ class Store:
         """
         if ref == "last" or ref.startswith("last:"):
             within = ref.partition(":")[2] or experiment
-            row = refs.newest(self.rows(within), self.root, within, self.experiments)
+            rows = self.rows(within)
+            if not rows:
+                where = f"experiment {within!r}" if within else self.root
+                have = ", ".join(self.experiments()[: refs.SHOWN]) or "no experiments"
+                raise StoreError(f"expected a run in {where}, received none: the store has {have}")
+            row = refs.newest(rows)
             return Run(self.home, row["experiment"], row["slug"], row["id"])
         return refs.by_id(self.runs(experiment), ref, self.root, experiment)
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError
 from famulus.config.schema import Strict
 from famulus.config.scores import Score
+from famulus.diagnosis.controls.bench import Floor as Floor
+from famulus.diagnosis.controls.bench import SelfTest as SelfTest
 from famulus.feed.source import Splits
 
 Batch = dict[str, Tensor]
@@ -29,15 +31,6 @@ class Position:
     inputs: int  # examples seen
     epoch: int  # whole passes over the training split
     seed: int
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What a net that has learned nothing scores, from the actual targets."""
-
-    score: str  # name as in `scores`
-    value: float
-    means: str  # "best constant", "chance", "zero image", "initial loss", ...
 
 
 @dataclass(frozen=True)
@@ -55,17 +48,6 @@ class Parent:
     run: str
     config: Mapping[str, Any]
     weights: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """What must hold of a task's own parts (an operator, an order), tried out."""
-
-    name: str
-    passed: bool
-    text: str  # a sentence with figures
-    cause: str = ""  # name from the list of causes, where it did not pass
-    remedy: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,30 +51,24 @@ class Fit:
         return (self.first - self.last) / max(self.first - best, 1e-12)
 
 
-class StatedFloor(Protocol):
-    """What a net that has learned nothing scores, as a task states it."""
+@dataclass(frozen=True)
+class Floor:
+    """What a net that has learned nothing scores, from the actual targets."""
 
-    @property
-    def score(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-    @property
-    def means(self) -> str: ...
+    score: str  # name as in `scores`
+    value: float
+    means: str  # "best constant", "chance", "zero image", "initial loss", ...
 
 
-class StatedTest(Protocol):
-    """What must hold of a task's own parts, tried out by the task."""
+@dataclass(frozen=True)
+class SelfTest:
+    """What must hold of a task's own parts (an operator, an order), tried out."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def passed(self) -> bool: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def cause(self) -> str: ...
-    @property
-    def remedy(self) -> str: ...
+    name: str
+    passed: bool
+    text: str  # a sentence with figures
+    cause: str = ""  # name from the list of causes, where it did not pass
+    remedy: str = ""
 
 
 class Net(Protocol):
@@ -115,7 +109,7 @@ class Bench(Protocol):
     data: Splits
     frozen: Batch  # a few samples of training, to be learned by heart
     held: Batch  # held-out samples that short trainings are judged by
-    floors: Mapping[str, StatedFloor]
+    floors: Mapping[str, Floor]
     best: float  # the least possible loss where the task states it, else 0
     part: str  # of the loss: the one that is judged
     changes: str  # what joins the net or leaves it during the run; empty: nothing
@@ -146,7 +140,7 @@ class Bench(Protocol):
     def scores(self, model: nn.Module, noise: int | None = None) -> dict[str, float]:
         """The task's of `held`, under the random numbers of validation or of step `noise`."""
 
-    def self_tests(self, model: nn.Module) -> Iterable[StatedTest]:
+    def self_tests(self, model: nn.Module) -> Iterable[SelfTest]:
         """The task's own, with an untrained net."""
 
     def summed_rate(self) -> tuple[float, int]:
