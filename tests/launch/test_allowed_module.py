@@ -83,6 +83,10 @@ def test_a_module_that_is_not_there_or_holds_no_task(mine):
         ("Config = dict", ("lessons.grey.Grey.Config: expected a class derived from", "'dict'")),
         ("Config = None", ("lessons.grey.Grey.Config: expected a class derived from", "None")),
         (
+            "def data(self): return (1, 2)",
+            ("task grey: expected data() to give famulus.api.Splits, received a tuple",),
+        ),
+        (
             "def facts(self): return ['squares']",
             ("facts: expected famulus.api.Facts, received a list",),
         ),

@@ -2,11 +2,11 @@
 
 import torch
 
-from famulus.diagnosis.controls.batch_sizes import sizes
+from famulus.diagnosis.controls.batch_sizes import run, sizes
 from famulus.launch.trial import Trial
 from famulus.training import memory
 from famulus.training.randomness import Streams
-from tests.launch.sound import Sound, ready
+from tests.launch.sound import Sound, ready, rows
 
 
 def test_larger_batches_are_tried_as_far_as_memory_goes(monkeypatch):
@@ -19,3 +19,11 @@ def test_larger_batches_are_tried_as_far_as_memory_goes(monkeypatch):
         one = free[2].memory_mb * 1e6 / own
         monkeypatch.setattr(memory, "available", lambda device: int(2 * one * 1.5 * own))
         assert max(s.batch for s in sizes(trial, 60.0)) == own
+
+
+def test_too_few_samples_for_a_quarter_of_a_batch_are_said_and_not_an_error():
+    trial = Trial(ready(Sound()), torch.device("cpu"))
+    trial.data = Sound(rows(trial.training.batch // 4 - 1, 0)).splits
+    (control,) = run(trial, 60.0)
+    assert control.verdict == "skipped"
+    assert "too few samples" in control.text
