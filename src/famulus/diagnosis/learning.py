@@ -1,0 +1,158 @@
+"""Has a net learned anything of its input? One judge for the doctor, the pages and expectations.
+
+It looks at every score that has a baseline which needs no input (the best constant predictor,
+chance, the zero image), each held against the strongest of them. Rivals (raw-pixel kNN, an
+iterative solver) and bounds (the entropy of the targets) say how good a net is, not whether it
+learned.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from famulus.config.scores import PREFIX, Scores, find, from_json
+from famulus.diagnosis.contract import left
+from famulus.diagnosis.history import History
+
+Kind = Literal["trivial", "rival", "bound", "start"]
+TRIVIAL = re.compile(
+    r"\b(constant|chance|base rate|zero|commonest|majority|unigram|uniform|everything)\b"
+)
+BOUND = re.compile(r"\b(best possible|entropy of the targets)\b")
+START = re.compile(r"\binitial loss\b")
+EQUAL, CLEAR = 0.02, 0.05  # of a baseline's error: no better up to the one, better from the other
+SIGMAS = 3.0  # of a fraction's sampling error, from which it is better than chance
+# a map's score is of its many pixels, whatever the number of maps
+LEAST = 100  # samples that a fraction is taken to be of
+
+
+def kind(means: str) -> Kind:
+    """What a baseline of this name is: one that needs no input, a rival, a bound, or a start."""
+    if BOUND.search(means):
+        return "bound"
+    if START.search(means):
+        return "start"
+    return "trivial" if TRIVIAL.search(means) else "rival"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A score beside the strongest baseline that needs no input.
+
+    gain: share of the baseline's error that is gone (of a fraction: of what it lacks to 1); 0 or
+    less is no better. margin: gains below it are noise.
+    """
+
+    score: str
+    value: float
+    baseline: str
+    level: float
+    gain: float
+    margin: float = CLEAR
+
+    @property
+    def clear(self) -> bool:
+        return self.gain >= self.margin
+
+    @property
+    def none(self) -> bool:
+        """Is the score no better than the baseline?"""
+        return self.gain <= min(EQUAL, self.margin)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """`held_out`: of validation, `trained`: of the training batches last logged."""
+
+    held_out: tuple[Comparison, ...]
+    trained: tuple[Comparison, ...] = ()
+
+    @cached_property
+    def verdict(self) -> bool | None:
+        """True if any score is clearly better than its baseline, False if none is better at all;
+        None where that can't be told."""
+        if any(c.clear for c in self.held_out):
+            return True
+        return False if self.held_out and all(c.none for c in self.held_out) else None
+
+    @cached_property
+    def memorised(self) -> bool:
+        """Are training samples predicted better than by a constant, and held-out ones not?"""
+        return self.verdict is False and any(c.clear for c in self.trained)
+
+    @property
+    def best(self) -> Comparison | None:
+        """The score that is farthest from its baseline."""
+        return max(self.held_out, key=lambda c: c.gain / c.margin, default=None)
+
+
+def learning(
+    scores: Mapping[str, float],
+    floors: Iterable[Mapping[str, Any]],
+    declared: Scores,
+    samples: int | None = None,
+    trained: Mapping[str, float] | None = None,
+) -> Learning:
+    """`scores` with or without `val/`; `floors` as events tell them; `samples`: in validation."""
+    levels: dict[str, list[tuple[float, str]]] = {}
+    for floor in floors:
+        if kind(str(floor.get("means"))) == "trivial" and _finite(floor.get("value")):
+            name = str(floor.get("score")).removeprefix(PREFIX)
+            levels.setdefault(name, []).append((float(floor["value"]), str(floor["means"])))
+    own = {name.removeprefix(PREFIX): value for name, value in scores.items()}
+    batches = dict(trained or {})
+    if "total" in batches:
+        batches["loss"] = batches.pop("total")
+    return Learning(
+        _comparisons(own, levels, declared, samples),
+        _comparisons(batches, levels, declared, None),
+    )
+
+
+def of_history(history: History) -> Learning:
+    """What the last validation and the last log say; of a loop that is not validated, what its
+    last batches leave of a constant's error."""
+    trained = history.train[-1]["values"] if history.train else {}
+    values = history.val[-1]["values"] if history.val else {}
+    samples = history.facts.get("validation_samples")
+    declared = from_json(history.facts.get("scores"))
+    found = learning(values, history.floors, declared, samples, trained)
+    if not found.held_out and (share := left(history)) is not None:
+        batch = Comparison("error", share, "best constant", 1.0, 1 - share)
+        return Learning((batch,), found.trained)
+    return found
+
+
+def _comparisons(
+    scores: Mapping[str, float],
+    levels: Mapping[str, list[tuple[float, str]]],
+    declared: Scores,
+    samples: int | None,
+) -> tuple[Comparison, ...]:
+    comparisons = []
+    for name, baselines in levels.items():
+        value, meant = scores.get(name), find(name, declared)
+        if not _finite(value) or meant is None or meant.better is None:
+            continue
+        higher = meant.better == "higher"
+        # the strongest: whoever beats only the weaker of two constants has learned a constant
+        level, baseline = (max if higher else min)(baselines)
+        if level == 0:  # a share of 0 is no measure
+            continue
+        fraction = higher and 0 < level < 1 and value <= 1
+        gain = (value - level if higher else level - value) / (
+            1 - level if fraction else abs(level)
+        )
+        margin = CLEAR
+        if fraction:
+            error = math.sqrt(level * (1 - level) / max(samples or 0, LEAST))
+            margin = max(EQUAL, SIGMAS * error) / (1 - level)
+        comparisons.append(Comparison(name, float(value), baseline, level, gain, margin))
+    return tuple(comparisons)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
