@@ -40,6 +40,8 @@ def test_plan_and_resolve_once(store):
     assert store.planned("tiles/sizes") == {
         "text": "why: y\n",
         "cells": {"size=4": {}},
+        "overrides": [],
+        "expect": None,
         "resolved": {"precision": "bf16", "threads": 2},
     }
     shown = json.loads(store.files.read("tiles/sizes/cells.json"))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
+from famulus.feed.source import Leak
+
 COARSE, FINE = 0.985, 0.995  # correlations at 8x8 and 16x16
 MAX_PAIRS = 2_000_000_000  # about ten seconds on one core; beyond, exact copies only
 FLAT = 2.0  # standard deviation in grey levels below which a picture has no pattern to compare
@@ -118,8 +120,8 @@ def duplicate_notes(
         f"{validation_names[v]} = {train_names[t]}" for t, v in found.pairs[:examples].tolist()
     )
     many = len(found.pairs) > 0.01 * len(validation_names)
-    return [
+    note = (
         f"validation: of {len(validation_names)} pictures, {found.exact} are also in training and "
         f"{found.near} nearly so (correlation above {FINE}), as {shown}; none was removed"
-        + (": scores may flatter" if many else "")
-    ]
+    )
+    return [Leak(note + ": scores may flatter") if many else note]

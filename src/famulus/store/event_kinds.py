@@ -115,6 +115,7 @@ class FactsEvent(TypedDict, total=False):
     train_samples: int
     validation_samples: int
     data_notes: list[str]
+    leaks: list[str]  # those of them that make validation scores flatter
     budget: int  # inputs in all
     memory_mb: float | None  # forecast
     inherited: Mapping[str, float] | None  # seconds and energy_wh of a child's parent

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from famulus.config import yaml
 from famulus.config.errors import StoreError
-from famulus.store import index, layout, records, refs
+from famulus.store import expectations, index, layout, records, refs
 from famulus.store.files import Files, LocalFiles
 from famulus.store.run import Home, Run
+from famulus.store.secrets import scrubbed
 
 
 class Store:
@@ -78,13 +79,34 @@ class Store:
             todo += [f"{path}/{name}" for name in inner if name not in runs]
         return sorted(names)
 
-    def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
-        """Stores the file as written and its planned cells; what was resolved stays."""
+    def plan(
+        self,
+        experiment: str,
+        text: str,
+        cells: Mapping[str, Any],
+        expect: Sequence[Mapping[str, Any]] | None = None,
+        overrides: Sequence[str] = (),
+    ) -> None:
+        """Stores the file as written, its planned cells and what was set beside it (`overrides`).
+
+        What was resolved stays. `expect`: its expectations, which are dated here; None leaves them
+        to the settings of the runs.
+        """
+        planned = {"cells": dict(cells), "overrides": [scrubbed(o) for o in overrides]}
+        if expect is not None:
+            ids = {cell.get("id") for cell in cells.values() if isinstance(cell, Mapping)}
+            rows = [row for row in self.rows(experiment) if row["id"] in ids and row["scores"]]
+            before = (records.read(self.files, layout.cells(experiment)) or {}).get("expect") or []
+            results = [row["id"] for row in rows]
+            planned["expect"] = expectations.dated(before, expect, results, records.now())
         self.files.write(layout.written(experiment), text.encode())
-        self._write_cells(experiment, cells)
+        self._write_cells(experiment, planned)
 
     def planned(self, experiment: str) -> dict[str, Any] | None:
-        """{"text", "cells", "resolved"}, None if the experiment was never planned."""
+        """{"text", "cells", "overrides", "expect", "resolved"}; None if it was never planned.
+
+        `overrides` and `expect` (see store/expectations.py) are None where 0.1.0 planned it.
+        """
         record = records.read(self.files, layout.cells(experiment))
         if record is None:
             return None
@@ -93,7 +115,8 @@ class Store:
         except FileNotFoundError:
             text = ""
         resolved = {**record.get("resolved", {}), **self._resolved(experiment)}
-        return {"text": text, "cells": record.get("cells", {}), "resolved": resolved}
+        told = {key: record.get(key) for key in ("overrides", "expect")}
+        return {"text": text, "cells": record.get("cells", {}), **told, "resolved": resolved}
 
     def resolve_once(self, experiment: str, key: str, make: Callable[[], Any]) -> Any:
         """The experiment's value of `key`: `make()` of whoever asked first, for all cells.
@@ -108,13 +131,13 @@ class Store:
             if not self.files.create(path, records.encode(record)):
                 record = records.read(self.files, path)
             planned = records.read(self.files, layout.cells(experiment)) or {}
-            self._write_cells(experiment, planned.get("cells", {}))
+            self._write_cells(experiment, {"cells": {}, **planned})
         if not record or "value" not in record:
             raise StoreError(f"expected a value in {self.root}/{path}, received none: remove it")
         return record["value"]
 
-    def _write_cells(self, experiment: str, cells: Mapping[str, Any]) -> None:
-        record = {"cells": dict(cells), "resolved": self._resolved(experiment)}
+    def _write_cells(self, experiment: str, planned: Mapping[str, Any]) -> None:
+        record = {**planned, "resolved": self._resolved(experiment)}
         self.files.write(layout.cells(experiment), records.encode(record))
 
     def _resolved(self, experiment: str) -> dict[str, Any]:

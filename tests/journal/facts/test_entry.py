@@ -43,7 +43,12 @@ def test_findings_are_grouped_over_cells(entry):
 
 
 def test_promises(entry):
-    assert [p.state for p in entry.promises] == ["kept", "not yet", "not yet", "broken"]
+    assert [p.state for p in entry.expectations] == [
+        "met",
+        "not judged yet",
+        "not judged yet",
+        "not met",
+    ]
 
 
 def test_a_resumed_child_is_one_curve_without_doubled_points(entry):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from famulus.journal.facts.expect import check, tolerance
+from famulus.journal.facts.expect import check, expectations, tolerance
 from tests.journal.runs import group
 
 
@@ -23,7 +23,7 @@ SCORE = {"score": "val/loss", "where": {"filter": "nearest", "size": 20}, "value
 ORDER = {"order": "val/loss", "by": "filter", "says": "bilinear < nearest"}
 
 
-@pytest.mark.parametrize(("within", "wanted"), [("10%", "kept"), ("3%", "broken"), (0.01, "kept")])
+@pytest.mark.parametrize(("within", "wanted"), [("10%", "met"), ("3%", "not met"), (0.01, "met")])
 def test_a_score_within_its_tolerance(within, wanted):
     assert state(SCORE | {"within": within}, cells())[0] == wanted
 
@@ -35,60 +35,61 @@ def test_the_tolerance_is_a_share_or_a_number():
 
 def test_the_replicate_mean_is_compared():
     one = [group({"filter": "nearest", "size": 20}, 0.04, 0.064)]  # mean 0.052, each far off
-    assert state(SCORE | {"within": "1%"}, one)[0] == "kept"
+    assert state(SCORE | {"within": "1%"}, one)[0] == "met"
 
 
 def test_the_farthest_of_several_cells_decides():
     said = state({"score": "val/loss", "where": {}, "value": 0.04, "within": "30%"}, cells())
-    assert said == ("broken", "0.0600, the farthest of 4 cells")
+    assert said == ("not met", "0.0600, the farthest of 4 cells")
 
 
 def test_nothing_is_judged_before_it_is_there():
     going = cells(status="running")
-    assert state(SCORE | {"within": "50%"}, going, complete=False)[0] == "not yet"
-    assert state(ORDER, going, complete=False) == ("not yet", "no pair")
-    assert state({"finding": "none"}, going, complete=False) == ("not yet", "none so far")
+    assert state(SCORE | {"within": "50%"}, going, complete=False)[0] == "not judged yet"
+    assert state(ORDER, going, complete=False) == ("not judged yet", "no pair has both scores")
+    assert state({"finding": "none"}, going, complete=False) == ("not judged yet", "none so far")
 
 
-def test_a_failed_cell_breaks_what_was_promised_of_it():
+def test_of_a_failed_cell_nothing_can_be_judged():
     dead = [group({"filter": "nearest", "size": 20}, None, status="failed")]
-    assert state(SCORE | {"within": "50%"}, dead)[0] == "broken"
+    assert state(SCORE | {"within": "50%"}, dead)[0] == "can't be judged"
+    assert state({"finding": "none"}, dead) == ("can't be judged", "nearest, size 20 failed")
 
 
 def test_every_pair_is_counted():
-    assert state(ORDER, cells()) == ("kept", "2 of 2")
-    assert state(ORDER, cells(bilinear=(0.03, 0.07))) == ("broken", "1 of 2")
+    assert state(ORDER, cells()) == ("met", "2 of 2 pairs")
+    assert state(ORDER, cells(bilinear=(0.03, 0.07))) == ("not met", "1 of 2 pairs")
     turned = ORDER | {"says": "nearest > bilinear"}
-    assert state(turned, cells()) == ("kept", "2 of 2")
+    assert state(turned, cells()) == ("met", "2 of 2 pairs")
 
 
 def test_one_bad_pair_breaks_an_unfinished_promise():
     groups = [*cells(bilinear=(0.03, 0.07))[:4], group({"filter": "bilinear", "size": 32}, None)]
-    assert state(ORDER, groups, complete=False)[0] == "broken"
+    assert state(ORDER, groups, complete=False)[0] == "not met"
 
 
 def test_three_values_are_three_pairs():
     groups = [group({"s": s}, v) for s, v in (("a", 1.0), ("b", 2.0), ("c", 1.5))]
     found = check([{"order": "val/loss", "by": "s", "says": "a < b < c"}], groups, ["s"], True)
-    assert (found[0].state, found[0].measured) == ("broken", "2 of 3")
+    assert (found[0].state, found[0].measured) == ("not met", "2 of 3 pairs")
 
 
 def test_the_mean_forgives_a_single_pair():
     uneven = cells(bilinear=(0.01, 0.07))
-    assert state(ORDER | {"in": "mean"}, uneven)[0] == "kept"
-    assert state(ORDER | {"in": "mean", "says": "nearest < bilinear"}, uneven)[0] == "broken"
+    assert state(ORDER | {"in": "mean"}, uneven)[0] == "met"
+    assert state(ORDER | {"in": "mean", "says": "nearest < bilinear"}, uneven)[0] == "not met"
 
 
 def test_numbers_of_an_axis_are_named_as_the_file_names_them():
     groups = [group({"lr": v}, s) for v, s in ((0.0003, 2.0), (0.001, 1.0))]
     promise = {"order": "val/loss", "by": "lr", "says": "0.001 < 0.0003"}
-    assert check([promise], groups, ["lr"], True)[0].state == "kept"
+    assert check([promise], groups, ["lr"], True)[0].state == "met"
 
 
 @pytest.mark.parametrize(
     ("cause", "least", "wanted"),
-    [("none", "warning", "broken"), ("none", "error", "kept"), ("too-high", "info", "kept"),
-     ("posterior-unused", "info", "broken")],
+    [("none", "warning", "not met"), ("none", "error", "met"), ("too-high", "info", "met"),
+     ("posterior-unused", "info", "not met")],
 )  # fmt: skip
 def test_findings(cause, least, wanted):
     groups = [group({"a": 1}, 0.1, findings=[{"cause": "too-high", "severity": "warning"}])]
@@ -98,8 +99,8 @@ def test_findings(cause, least, wanted):
 
 def test_a_cell_that_does_not_exist():
     promise = SCORE | {"where": {"filter": "cubic"}, "within": "10%"}
-    assert state(promise, cells(), complete=False) == ("not yet", "no such cell")
-    assert state(promise, cells()) == ("broken", "no such cell")
+    assert state(promise, cells(), complete=False) == ("not judged yet", "no such cell was run")
+    assert state(promise, cells()) == ("can't be judged", "no such cell was run")
 
 
 def named(*rows):
@@ -115,19 +116,54 @@ BY_NAME = {"order": "val/loss", "by": "name", "says": "white < yellow", "in": "m
 def test_what_follows_from_a_name_is_no_hindrance():
     groups = named(("white", 32, 3, 0.07), ("yellow", 32, 25, 0.13), ("purple", 128, 25, 0.12))
     kept = check([BY_NAME], groups, AXES, True)[0]
-    assert (kept.state, kept.measured) == ("kept", "white 0.0700, yellow 0.130")
+    assert (kept.state, kept.measured) == ("met", "white 0.0700, yellow 0.130")
     turned = check([BY_NAME | {"says": "yellow < white"}], groups, AXES, True)[0]
-    assert turned.state == "broken"
+    assert turned.state == "not met"
 
 
-def test_two_settings_that_always_change_together_are_not_compared():
+@pytest.mark.parametrize("extent", ["mean", "every pair"])
+def test_two_axes_that_always_change_together_are_one(extent):
+    """Else `random < pretext`, each with a start of its own, could never be judged; what moves with
+    the axis in question is said, since either may be the reason."""
     both = [group({"lr": 0.1, "decay": 0}, 0.2), group({"lr": 0.01, "decay": 1}, 0.3)]
-    promise = {"order": "val/loss", "by": "lr", "says": "0.1 < 0.01", "in": "mean"}
+    promise = {"order": "val/loss", "by": "lr", "says": "0.1 < 0.01", "in": extent}
     found = check([promise], both, ["lr", "decay"], True)[0]
-    assert (found.state, found.measured) == ("broken", "no set of cells that can be compared")
+    assert found.state == "met"
+    assert found.measured.endswith("; decay changes with lr")
+    turned = check([promise | {"says": "0.01 < 0.1"}], both, ["lr", "decay"], True)[0]
+    assert turned.state == "not met"
+
+
+@pytest.mark.parametrize("extent", ["mean", "every pair"])
+def test_where_no_two_cells_differ_in_the_axis_alone_nothing_can_be_judged(extent):
+    apart = [group({"lr": 0.1, "size": n}, 0.2) for n in (1, 2)]
+    apart += [group({"lr": 0.01, "size": n}, 0.3) for n in (3, 4)]
+    promise = {"order": "val/loss", "by": "lr", "says": "0.1 < 0.01", "in": extent}
+    found = check([promise], apart, ["lr", "size"], True)[0]
+    assert (found.state, found.measured) == ("can't be judged", "no two cells differ in lr alone")
+
+
+def test_an_expectation_says_when_it_was_written():
+    groups = cells()
+    known = groups[0].records[0].id
+    entry = {"score": "val/loss", "where": dict(groups[0].axes), "value": 0.03, "within": 1.0}
+    before = {"entry": entry, "time": "2026-11-20T10:00:00", "results": []}
+    after, gone = before | {"results": [known]}, before | {"withdrawn": "2026-11-21T10:00:00"}
+    others = before | {"results": ["0" * 12]}  # of another cell: nothing was known of this one
+    early, late, left, elsewhere = (
+        expectations([e], groups, ["filter", "size"], True)[0]
+        for e in (before, after, gone, others)
+    )
+    assert early.when == elsewhere.when == "written 2026-11-20, before the first result"
+    assert late.when == ("written 2026-11-20 after the result: a regression band, not a prediction")
+    assert left.when.endswith("; withdrawn 2026-11-21")
+    assert {e.state for e in (early, late, left, elsewhere)} == {"met"}
+    nothing_yet = [group(dict(groups[0].axes), None, status="running")]
+    waiting = expectations([before], nothing_yet, ["filter", "size"], False)[0]
+    assert waiting.when == "written 2026-11-20"
 
 
 def test_a_name_that_stands_for_several_cells_compares_like_with_like():
     groups = named(("a", 8, 3, 0.1), ("a", 16, 3, 0.2), ("b", 8, 5, 0.15), ("c", 16, 3, 0.1))
     promise = {"order": "val/loss", "by": "name", "says": "a < b"}
-    assert check([promise], groups, AXES, True)[0].measured == "1 of 1"  # at width 8
+    assert check([promise], groups, AXES, True)[0].measured == "1 of 1 pair"  # at width 8

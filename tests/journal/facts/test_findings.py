@@ -18,7 +18,7 @@ def test_a_cause_follows_the_one_that_explains_it():
     )
     second = record(replicate=2, findings=(finding("dead", "error", "absent"),))
     found = findings_of([first, second])
-    assert [f.cause for f in found] == ["dead", "rate", "flat", "slow"]
+    assert [f.cause for f in found] == ["rate", "flat", "dead", "slow"]
 
 
 def test_the_strongest_run_speaks_for_all_and_the_newest_word_of_a_run_counts():

@@ -9,7 +9,7 @@ import pytest
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.headline import _floors, sentences
+from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.ranking import Ranking
 from famulus.store.claims import claim
 from tests.journal import conftest as lab
@@ -72,20 +72,4 @@ def test_a_running_cell_shows_what_is_known_so_far(empty):
     entry = collect(empty, "e")
     attempt.close()
     assert entry.runs.states == {"running": 1, "planned": 1}
-    assert re.search(r"So far a leads .* at 320 k inputs; no cell has finished", said(entry))
-
-
-def test_floors_that_are_missed_are_told_apart():
-    """Nothing learned is the first floor alone; a rival is beaten or not, a bound is neither."""
-    floors = tuple(
-        {"score": "loss", "value": v, "means": m}
-        for m, v in (("zero image", 1.0), ("TKD", 0.4), ("best possible", 0.1))
-    )
-    losses = ((1, 2.0), (0.1, 0.45), (2, 0.41), (3, 0.3))
-    runs = [record({"lr": lr}, loss, floors=floors) for lr, loss in losses]
-    groups = tuple(Group(n, r.axes, (r,)) for n, r in enumerate(runs))
-    found = _floors(Cells(groups, ("lr",), ("lr",)), Ranking())
-    assert ["".join(s) for s in found] == [
-        "lr 1 scored no better than zero image (1.00): nothing was learned there.",
-        "lr 0.1 and 1 other cell scored no better than TKD (0.400).",
-    ]
+    assert re.search(r"So far a leads .* at 320 k samples; no cell has finished", said(entry))

@@ -55,11 +55,11 @@ def test_scores_that_the_file_promises_are_shown_beside_the_leading_one():
         {"score": "val/loss", "value": 1, "within": 0.1},
         {"finding": "none"},
     ]
-    assert scores_of(expect) == {"val/auc", "val/loss"}
-    assert scores_of(None) == set()
+    assert scores_of(expect) == ["val/auc", "val/loss"]
+    assert scores_of([]) == []
     scores = ["val/loss", "val/auc", "val/dice"]
     for promised, hidden in ((scores_of(expect), {"val/dice"}), ((), {"val/auc", "val/dice"})):
-        made = build([group({"lr": 1}, 0.5)], ["lr"], Ranking(), scores, promised=promised)
+        made = build([group({"lr": 1}, 0.5)], ["lr"], Ranking(), scores, expected=promised)
         assert {c.name for c in made.columns if c.name in scores and not c.shown} == hidden
 
 

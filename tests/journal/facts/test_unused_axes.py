@@ -46,14 +46,14 @@ def test_without_the_fact_they_would_be_a_pair():  # proof that the test above c
 
 def test_a_promise_over_filters_leaves_blank_cells_out():
     promise = {"order": "val/loss", "by": "filter", "says": "bilinear < nearest"}
-    assert check([promise], gather(rows()), AXES, True)[0].measured == "1 of 1"
-    assert check([promise], gather(rows(idle=False)), AXES, True)[0].measured == "2 of 2"
+    assert check([promise], gather(rows()), AXES, True)[0].measured == "1 of 1 pair"
+    assert check([promise], gather(rows(idle=False)), AXES, True)[0].measured == "2 of 2 pairs"
 
 
 def test_a_blank_cell_is_found_by_the_files_own_value():
     where = {"set": "mnist", "size": 28, "filter": "bilinear"}
     promise = {"score": "val/loss", "where": where, "value": 0.0305, "within": "1%"}
-    assert check([promise], gather(rows()), AXES, True)[0].state == "kept"
+    assert check([promise], gather(rows()), AXES, True)[0].state == "met"
 
 
 def test_a_seed_axis_numbers_replicates():

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 from famulus.journal.facts.effects import naming
 from famulus.journal.facts.group import Group, axis_names, gather, title, token
+from famulus.journal.facts.numbers import plural
 from famulus.journal.facts.record import Record
+
+
+NO_MATRIX = "run"  # slug of a file's only cell
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,16 @@ class Cells:
         return title(record.axes, self.naming, separator) or record.slug
 
     def label(self, group: Group) -> str:
-        """A cell in a sentence: 'mnist, bilinear, size 20'."""
-        return self.name(group.records[0], ", ") or "the run"
+        """A cell in a sentence: 'mnist, bilinear, size 20'; 'the run' where there is no matrix."""
+        name = self.name(group.records[0], ", ")
+        return "the run" if name == NO_MATRIX else name
+
+    def some(self, groups: Sequence[Group]) -> str:
+        """Several of them in a sentence: 'all 24 cells', 'lr 0.1 and 2 other cells'."""
+        if len(groups) == len(self.own) > 1:
+            return f"all {len(groups)} cells"
+        more = f" and {plural(len(groups) - 1, 'other cell')}" if len(groups) > 1 else ""
+        return self.label(groups[0]) + more
 
 
 def cells_of(records: Sequence[Record]) -> Cells:

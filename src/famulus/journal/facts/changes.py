@@ -8,9 +8,20 @@ from famulus.journal.facts.group import token
 from famulus.journal.facts.numbers import JSON, plain
 from famulus.journal.facts.record import Record
 
-SILENT = ("matrix", "replicates", "cost")  # told elsewhere, or never part of what was computed
+# told elsewhere, never part of what was computed, or the store's own
+SILENT = ("matrix", "replicates", "cost", "origin")
 # where a run is computed and not what: no difference of the experiment
 OPERATIONAL = ("training.device", "training.workers", "training.threads", "training.probes")
+
+
+def as_written(config: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A filled config as a person would write it: references as RUN@STEP, no key of the store's."""
+    return {k: _reference(v) for k, v in config.items() if k != "origin"}
+
+
+def _reference(value: JSON) -> JSON:
+    resolved = isinstance(value, Mapping) and {"run", "step", "sha256"} == set(value)
+    return f"{value['run']}@{value['step']}" if resolved else value  # type: ignore[call-overload, index]  # checked above
 
 
 def flat(config: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
@@ -27,7 +38,8 @@ def flat(config: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
 
 def levels(records: Iterable[Record]) -> dict[str, list[JSON]]:
     """Dotted path -> its distinct values over the runs, in order of appearance."""
-    configs = ({k: v for k, v in r.config.items() if k not in SILENT} for r in records)
+    written = (as_written(r.config) for r in records)
+    configs = ({k: v for k, v in c.items() if k not in SILENT} for c in written)
     return _distinct({p: v for p, v in flat(c).items() if p not in OPERATIONAL} for c in configs)
 
 
@@ -65,7 +77,7 @@ def differences(old: Sequence[Record], new: Sequence[Record]) -> list[str]:
         new = [r for r in new if _cell(r) in shared]
     before, after = levels(old), levels(new)
     if before.pop("expect", None) != after.pop("expect", None):
-        lines.append("expect: the promises were changed")
+        lines.append("expect: the expectations were changed")
     seeds = [{token(v) for v in side.get("training.seed", [])} for side in (before, after)]
     # some seed in common: other replicates, not another seed
     if seeds[0] & seeds[1]:
@@ -109,7 +121,8 @@ def signature(record: Record) -> str:
     """Equal for the cells of one version of a file: what does not come from its matrix."""
     # a matrix writes its values into the settings: what comes from it is no version
     own = {token(v) for v in (record.config.get("matrix") or {}).values()}
-    leaves = flat({k: v for k, v in record.config.items() if k not in (*SILENT, "why", "expect")})
+    silent = (*SILENT, "why", "expect", "name")
+    leaves = flat({k: v for k, v in as_written(record.config).items() if k not in silent})
     free = (*OPERATIONAL, "training.seed")
     fixed = {k: v for k, v in leaves.items() if k not in free and token(v) not in own}
     axes = sorted(k for k in record.config.get("matrix") or {})

@@ -42,22 +42,31 @@ def matched(groups: Groups, axis: str, axes: Sequence[str]) -> list[dict[str, Gr
 def compared(groups: Groups, axis: str, axes: Sequence[str]) -> list[str]:
     """The axes that a comparison over `axis` keeps equal: those that do not follow from it.
 
-    An axis follows if each value of `axis` has one value of it, and not the other way round: a
-    `name` whose cells bring their own width and depth (matrix.include). Two axes that always change
-    together follow from neither; their cells can't be compared.
+    An axis follows if each value of `axis` has one value of it: a `name` whose cells bring their
+    own width and depth (matrix.include). Two that always change together are one to a comparison.
     """
+    return [a for a in axes if a == axis or not _decides(groups, axis, a)]
 
-    def decides(one: str, other: str) -> bool:
-        pairs = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
-        return len({a for a, _ in pairs}) == len(pairs)
 
-    return [a for a in axes if a == axis or decides(a, axis) or not decides(axis, a)]
+def together(groups: Groups, axis: str, axes: Sequence[str]) -> list[str]:
+    """The axes that always change together with `axis`: what differs may be due to either."""
+    varying = [a for a in axes if a != axis and len({token(g.axes.get(a)) for g in groups}) > 1]
+    return [a for a in varying if _decides(groups, axis, a) and _decides(groups, a, axis)]
 
 
 def naming(groups: Groups, axes: Sequence[str]) -> list[str]:
     """The axes that tell cells apart: without those that follow from another, as of a `name`."""
-    kept = [set(compared(groups, axis, axes)) for axis in axes]
-    return [a for a in axes if all(a in names for names in kept)]
+
+    def follows(axis: str, other: str) -> bool:
+        return _decides(groups, other, axis) and not _decides(groups, axis, other)
+
+    return [a for a in axes if not any(follows(a, b) for b in axes)]
+
+
+def _decides(groups: Groups, one: str, other: str) -> bool:
+    """Has each value of `one` one value of `other`?"""
+    pairs = {(token(g.axes.get(one)), token(g.axes.get(other))) for g in groups}
+    return len({a for a, _ in pairs}) == len(pairs)
 
 
 def pairs(groups: Groups, axis: str, axes: Sequence[str], measure: Measure) -> Pairs | None:
@@ -103,16 +112,33 @@ def positive(groups: Groups, score: str) -> bool:
 
 
 def distinguishable(a: Group, b: Group, score: str, groups: Groups) -> bool | None:
-    """Do two groups' means differ beyond 95 % noise (1.96 standard errors)? None: no replicates.
+    """Do two groups' means differ beyond what replicates do, at 95 %? None: no replicates.
 
-    The noise is pooled over `groups`: relative to the means where all scores are positive.
+    The spread is pooled over `groups`, relative to the means where all scores are positive; the two
+    groups' own counts where it is larger: others may be quieter. Its uncertainty is in Student's
+    quantile.
     """
-    relative = positive(groups, score)
-    pooled = pooled_spread(groups, score, relative)
     first, second = a.mean(score, True), b.mean(score, True)
-    if pooled is None or first is None or second is None:
+    if first is None or second is None:
         return None
+    relative = positive(groups, score)
     n, m = len(a.values(score, True)), len(b.values(score, True))
     sizes = (first / math.sqrt(n), second / math.sqrt(m)) if relative else (n**-0.5, m**-0.5)
-    # pooled: two or three replicates of a cell alone tell little of its spread
-    return abs(first - second) > 1.96 * pooled * math.hypot(*sizes)
+    limits = []
+    for some in (groups, (a, b)):
+        spread, freedom = pooled_spread(some, score, relative), degrees(some, score)
+        if spread is not None:
+            limits.append(_student(freedom) * spread * math.hypot(*sizes))
+    return abs(first - second) > max(limits) if limits else None
+
+
+def degrees(groups: Groups, score: str) -> int:
+    """Degrees of freedom of a pooled spread: replicates beyond the first of each group."""
+    return sum(max(len(g.values(score, finished=True)) - 1, 0) for g in groups)
+
+
+def _student(freedom: int) -> float:
+    """Two-sided 95 % quantile: 12.7 for one degree of freedom, 1.96 for very many."""
+    from scipy.special import stdtrit  # slow to import
+
+    return float(stdtrit(freedom, 0.975))

@@ -8,12 +8,13 @@ same entry.
 from dataclasses import dataclass
 from functools import partial
 
+from famulus.journal.facts.baselines import baselines_of
 from famulus.journal.facts.cells import Cells, cells_of
 from famulus.journal.facts.changes import varying
 from famulus.journal.facts.cost import Cost, cost_of
-from famulus.journal.facts.expect import Promise, check, scores_of
+from famulus.journal.facts.expect import expectations, scores_of
+from famulus.journal.facts.expectation import Expectation
 from famulus.journal.facts.findings import CommonFinding, findings_of
-from famulus.journal.facts.floors import floors_of
 from famulus.journal.facts.group import axis_names
 from famulus.journal.facts.history import History, history_of
 from famulus.journal.facts.lineage import Edge, lineage_of
@@ -35,8 +36,8 @@ class Entry:
     ranking: Ranking  # its score leads: in the headline, the table, the curves
     table: Table  # all columns; `select` it before it is shown
     findings: tuple[CommonFinding, ...]
-    floors: tuple[tuple[str, str], ...]  # what is scored without training, and how much
-    promises: tuple[Promise, ...]
+    baselines: tuple[tuple[str, str], ...]  # what is scored without training, and how much
+    expectations: tuple[Expectation, ...]
     edges: tuple[Edge, ...]
     varies: tuple[str, ...]  # dotted settings that differ between cells
     history: History
@@ -47,9 +48,10 @@ def collect(store: Store, experiment: str) -> Entry:
     """The entry of `experiment` as far as it is known now: running and failed cells too."""
     runs = runs_of(store, experiment)
     records, config = runs.records, runs.config
-    expect = config.get("expect") or []
+    current = [e["entry"] for e in runs.expect if not e.get("withdrawn")]
+    expected, axes = scores_of(current), axis_names(records)
     cells, scores = cells_of(records), score_names(records)
-    order, way = ranking(records, scores), partial(better, records=records)
+    order, way = ranking(records, scores, expected=expected), partial(better, records=records)
     return Entry(
         experiment=experiment,
         why=str(config.get("why") or ""),
@@ -57,10 +59,10 @@ def collect(store: Store, experiment: str) -> Entry:
         runs=runs,
         cells=cells,
         ranking=order,
-        table=build(cells.groups, cells.axes, order, scores, scores_of(expect)),
+        table=build(cells.groups, cells.axes, order, scores, expected),
         findings=findings_of(records),
-        floors=floors_of(records),
-        promises=check(expect, cells.groups, axis_names(records), runs.complete, way),
+        baselines=baselines_of(cells),
+        expectations=expectations(runs.expect, cells.groups, axes, runs.complete, way),
         edges=tuple(edge for r in records for edge in lineage_of(r)),
         varies=tuple(path for path in varying(records) if path != "training.seed"),
         history=history_of(runs),

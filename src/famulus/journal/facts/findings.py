@@ -1,5 +1,6 @@
 """What the doctor found in the runs of an experiment, cause by cause."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,19 @@ SEVERITIES = ("info", "warning", "error")
 
 @dataclass(frozen=True)
 class CommonFinding:
-    """One cause, over all runs that showed it; the evidence is the strongest run's."""
+    """One cause, over all runs that showed it; `of` is the run whose evidence is shown."""
 
     cause: str
     severity: str
     evidence: str
-    remedy: str
+    remedies: tuple[tuple[str, tuple[Record, ...]], ...]  # each with the runs that it is for
     runs: tuple[Record, ...]
+    of: Record
     under: str = ""  # the cause that explains this one
+
+    @property
+    def grave(self) -> bool:
+        return self.severity in ("warning", "error")
 
 
 def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
@@ -31,7 +37,12 @@ def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
         for cause, finding in newest.items():
             by_cause.setdefault(cause, []).append((finding, record))
     findings = [_common(cause, pairs) for cause, pairs in by_cause.items()]
-    findings.sort(key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause))
+    explains = {str(e.get("under")) for pairs in by_cause.values() for e, _ in pairs}
+    first = {cause: min(_step(e) for e, _ in pairs) for cause, pairs in by_cause.items()}
+    # as grave and as frequent: what explains another, then what showed first
+    findings.sort(
+        key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause not in explains, first[f.cause])
+    )
     alone = {f.cause for f in findings if not f.under}
     # the cause above it may not have been found in any run: then it stands alone
     roots = [f for f in findings if not f.under or f.under not in alone]
@@ -40,10 +51,20 @@ def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
 
 
 def _common(cause: str, pairs: list[tuple[Event, Record]]) -> CommonFinding:
-    worst = max((finding for finding, _ in pairs), key=lambda f: _rank(f.get("severity")))
-    evidence, remedy, under = (str(worst.get(k) or "") for k in ("evidence", "remedy", "under"))
+    worst, of = max(pairs, key=lambda pair: _rank(pair[0].get("severity")))
+    evidence, under = (str(worst.get(k) or "") for k in ("evidence", "under"))
     severity = str(worst.get("severity") or "info")
-    return CommonFinding(cause, severity, evidence, remedy, tuple(r for _, r in pairs), under)
+    # the shown run's first: cells with other settings may need the opposite
+    remedies: dict[str, list[Record]] = {str(worst.get("remedy") or ""): []}
+    for finding, record in pairs:
+        remedies.setdefault(str(finding.get("remedy") or ""), []).append(record)
+    advice = tuple((text, tuple(runs)) for text, runs in remedies.items() if text)
+    return CommonFinding(cause, severity, evidence, advice, tuple(r for _, r in pairs), of, under)
+
+
+def _step(finding: Event) -> float:
+    step = finding.get("step")
+    return step if isinstance(step, int) else math.inf
 
 
 def _rank(severity: Any) -> int:

@@ -52,6 +52,12 @@ class Group:
         return next((state for state in unfinished if state in states), "finished")
 
     @property
+    def learned(self) -> bool | None:
+        """True if any replicate has learned, False if none has; None where that can't be told."""
+        verdicts = {r.learning.verdict for r in self.records}
+        return True if True in verdicts else None if None in verdicts else False
+
+    @property
     def settled(self) -> bool:
         """Nothing more will come: finished or failed."""
         return all(r.status in ("finished", "failed") for r in self.records)

@@ -1,36 +1,41 @@
 """The first lines of an entry: what happened, as sentences with rounded figures and spreads.
 
-Nothing is ranked that the spread between replicates does not allow.
+What is common to all cells comes first; nothing is ranked that the spread between seeds does not
+allow.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from famulus.journal.facts import forecast
 from famulus.journal.facts.axis_effects import axis_effects
+from famulus.journal.facts.baselines import nothing_learned, rivals
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.effects import pooled_spread
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.expect import Promise
-from famulus.journal.facts.group import Group
+from famulus.journal.facts.expectation import AFTER, BROKEN, MET, OPEN, UNJUDGED, Expectation
+from famulus.journal.facts.findings import CommonFinding
 from famulus.journal.facts.history import History
 from famulus.journal.facts.leader import leader
-from famulus.journal.facts.numbers import figure, plural
-from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.numbers import percent, plural
 from famulus.journal.facts.runs import Runs
-from famulus.journal.facts.sentence import Sentence, Strong
+from famulus.journal.facts.sentence import Sentence, Strong, opening, score_name
 
 AHEAD = 4  # runs under way whose end is told
+CAUSES = 3  # of findings that are named
 
 
 def sentences(entry: Entry) -> list[Sentence]:
-    """State, best cell, effects of the axes, floors, promises, difference from the last run."""
+    """State, leaks, what was not learned, findings, best cell, baselines, effects of the axes,
+    expectations, difference from the last version."""
     runs, cells, ranking = entry.runs, entry.cells, entry.ranking
     if not runs.records:
         return [["Nothing has been run yet."]]
-    lines = [_state(runs, cells), *leader(cells, ranking, len(runs.missing))]
-    lines += [*_ahead(runs, cells, ranking.score), *axis_effects(cells, ranking)]
-    lines += [*_floors(cells, ranking), _promises(entry.promises)]
-    lines += [_stale(entry.history), _changes(entry.history)]
+    lines = [_state(runs, cells), *_leaks(runs), *nothing_learned(cells)]
+    lines += [_findings(entry.findings, cells), *leader(cells, ranking, len(runs.missing))]
+    lines += [*_ahead(runs, cells, ranking.score), *rivals(cells, ranking)]
+    lines += [*axis_effects(cells, ranking), _expectations(entry.expectations)]
+    lines += [_repetitions(runs, ranking.score), _stale(entry.history), _changes(entry.history)]
     return [line for line in lines if line]
 
 
@@ -46,10 +51,12 @@ def _state(runs: Runs, cells: Cells) -> Sentence:
         parts += [f"{plural(sum(states.values()), 'run')} finished, {', '.join(rest)}. "]
     if failed:
         first = failed[0]
-        reason = str(first.done.get("reason") or "no reason was recorded").rstrip(".")
+        reason = (first.reason or "no reason was recorded").rstrip(".")
         parts += [Strong(f"{plural(len(failed), 'run')} failed"), ": "]
-        parts += [f"{cells.name(first, ', ')} ({reason}"]
-        parts += [f" at step {first.step:,}" if first.step else "", ")"]
+        one = len(runs.records) == 1
+        parts += [reason if one else f"{cells.name(first, ', ')} ({reason}"]
+        at = f" at step {first.step:,}"
+        parts += [at if first.step and at.strip() not in reason else "", "" if one else ")"]
         parts += [f" and {len(failed) - 1} more." if len(failed) > 1 else "."]
     return parts
 
@@ -66,55 +73,66 @@ def _ahead(runs: Runs, cells: Cells, score: str) -> list[Sentence]:
     lines: list[Sentence] = []
     for group, record in under_way[:AHEAD]:
         end = forecast.words(forecast.ahead(record, pooled))
-        lines.append([Strong(cells.label(group)), f":{which} {end}."])
+        lines.append([Strong(opening(cells.label(group))), f":{which} {end}."])
     if len(under_way) > AHEAD:
         lines.append([f"{plural(len(under_way) - AHEAD, 'more run')} under way."])
     return lines
 
 
-def _floors(cells: Cells, ranking: Ranking) -> list[Sentence]:
-    """Cells that did no better than what the task can do without training, floor by floor.
-
-    The first floor of a score is what a net that has learned nothing gets; the others are rivals.
-    """
-    score = ranking.score
-    missed: dict[str, list[Group]] = {}  # of each cell the first floor that it misses
-    known: dict[str, tuple[float, bool]] = {}
-    for group in cells.own:
-        mean = group.mean(score)
-        floors = group.records[0].floors_of(score)
-        # nobody gets below that one
-        floors = [f for f in floors if f.get("means") != "best possible"]
-        for n, floor in enumerate(floors):
-            if mean is not None and ranking.beaten(mean, float(floor["value"])):
-                means = str(floor["means"])
-                missed.setdefault(means, []).append(group)
-                known.setdefault(means, (float(floor["value"]), n == 0))
-                break
-    lines: list[Sentence] = []
-    for means, groups in missed.items():
-        value, trivial = known[means]
-        more = f" and {plural(len(groups) - 1, 'other cell')}" if len(groups) > 1 else ""
-        end = ": nothing was learned there." if trivial else "."
-        rest = f"{more} scored no better than {means} ({figure(value)}){end}"
-        lines.append([Strong(cells.label(groups[0])), rest])
-    return lines
+def _leaks(runs: Runs) -> list[Sentence]:
+    """Notes on the data by which validation scores flatter, each once."""
+    notes = dict.fromkeys(note for r in runs.records for note in r.leaks)
+    return [[Strong("Scores flatter"), f": {note}."] for note in notes]
 
 
-def _promises(promises: Sequence[Promise]) -> Sentence:
-    if not promises:
+def _findings(findings: Sequence[CommonFinding], cells: Cells) -> Sentence:
+    """Causes that nothing else explains, with the cells that show them."""
+    roots = [f for f in findings if f.grave and not f.under]
+    parts: Sentence = []
+    for n, finding in enumerate(roots[:CAUSES]):
+        groups = [g for g in cells.groups if any(r in finding.runs for r in g.records)]
+        where = f" in {cells.some(groups)}" if len(cells.groups) > 1 else ""
+        parts += ["; " if n else "", Strong(finding.cause), f" ({finding.severity}){where}"]
+    more = len(roots) - CAUSES
+    return ["Found: ", *parts, f"; {more} more below." if more > 0 else "."] if roots else []
+
+
+def _repetitions(runs: Runs, score: str) -> Sentence:
+    """Whether runs that `famulus rerun` repeated came out the same."""
+    by_id = {r.id: r for r in runs.all}
+    pairs = [(r, by_id[r.repeats]) for r in runs.repetitions if r.repeats in by_id]
+    ended = [(a, b) for a, b in pairs if a.status == b.status == "finished"]
+    known = [(a.scores[score], b.scores[score]) for a, b in ended
+             if score in a.scores and score in b.scores]  # fmt: skip
+    if not known:
         return []
-    states = [p.state for p in promises]
-    kept = states.count("kept")
-    if states.count("not yet") == len(states):
-        return [f"None of {plural(len(states), 'promise')} can be judged yet."]
-    parts: Sentence = [Strong(f"{kept} of {plural(len(states), 'promise')}"), " kept"]
-    broken = [p for p in promises if p.state == "broken"]
+    n, same = plural(len(known), "repetition"), sum(a == b for a, b in known)
+    if same == len(known):
+        return [Strong(n), f" came to the same {score_name(score)}, digit for digit."]
+    far = max(abs(a - b) / max(abs(a), abs(b)) for a, b in known if a != b)
+    return [Strong(n), f": {score_name(score)} differs by up to {percent(far)}."]
+
+
+def _expectations(expectations: Sequence[Expectation]) -> Sentence:
+    present = [e for e in expectations if not e.withdrawn]
+    if not present:
+        return []
+    states = Counter(e.state for e in present)
+    n = plural(len(present), "expectation")
+    if states[OPEN] == len(present):
+        return [f"None of {n} can be judged yet."]
+    parts: Sentence = [Strong(f"{states[MET]} of {n}"), " met"]
+    broken = [e for e in present if e.state == BROKEN]
     if broken:
-        parts += [f"; broken: {broken[0].says} ({broken[0].measured})"]
+        parts += [f"; not met: {broken[0].says} ({broken[0].measured})"]
         parts += [f" and {len(broken) - 1} more" if len(broken) > 1 else ""]
-    waiting = states.count("not yet")
-    return [*parts, f"; {waiting} can't be judged yet." if waiting else "."]
+    for state in (UNJUDGED, OPEN):
+        parts += [f"; {states[state]} {state}" if states[state] else ""]
+    after = sum(e.written == AFTER for e in present)
+    if after:
+        verb = "was" if after == 1 else "were"
+        parts += [f"; {after} of them {verb} written after the result"]
+    return [*parts, "."]
 
 
 def _stale(history: History) -> Sentence:

@@ -1,11 +1,12 @@
-"""Which cell is best, in words: ahead of which other, and whether the noise allows to say so."""
+"""Which cell is best, in words: ahead of which other, and whether the spread allows to say so."""
 
+from famulus.journal.facts.baselines import baselines
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.effects import distinguishable
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import count, figure
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.facts.sentence import Sentence, Strong, score_name
+from famulus.journal.facts.sentence import Sentence, Strong, opening, score_name
 
 
 def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
@@ -17,9 +18,9 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     best = ranked[0]
     value = Strong(best.shown(score, True))
     if len(ranked) == 1:
-        budget = f" after {count(best.records[0].inputs)} inputs" if best.records[0].inputs else ""
+        budget = f" after {count(best.records[0].inputs)} samples" if best.records[0].inputs else ""
         whose = f" of {cells.label(best)}" if len(cells.own) > 1 else ""
-        end = f"{budget}{_baseline(best, score)}."
+        end = f"{budget}{_baselines(cells, ranking)}."
         return [[f"{score_name(score).capitalize()}{whose} is ", value, end]]
     if not ranking.better:
         return [[f"The cells are not ranked: {ranking.because}."]]
@@ -27,37 +28,61 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     # the second only: if the best can't be told from it, no order below means more
     beyond = distinguishable(best, second, score, cells.groups)
     next_one = f"{cells.label(second)} with {second.shown(score, True)}"
+    if best.learned is False:
+        end = f" the {ranking.end} {score_name(score)}: "
+        parts = [Strong(opening(cells.label(best))), " has", end, value, "; none is good."]
+        return [[*parts, _why(ranking)]]
     parts = ["Best is ", Strong(cells.label(best)), f" with a {score_name(score)} of ", value]
     if beyond is None:
-        parts += [f"; next comes {next_one}. One run a cell: the noise is not known."]
+        parts += [f"; next comes {next_one}. Single seed: differences may be noise."]
     elif beyond:
-        parts += [f", ahead of {next_one} by more than the noise between replicates."]
+        parts += [f", ahead of {next_one} by more than the seed-to-seed spread."]
     else:
-        parts += [f"; {next_one} can't be told apart from it by these replicates."]
-    if why := ranking.because:
-        parts += [f" Ranked by {score}, since {why}."]
-    return [parts]
+        parts += [f"; {next_one} is within the seed-to-seed spread of it."]
+    return [[*parts, _beaten(best, cells, ranking), _why(ranking)]]
 
 
-def _baseline(group: Group, score: str) -> str:
-    """'; the best constant scores 0.161', of the first floor of that score."""
-    floors = group.records[0].floors_of(score)
-    return f"; {floors[0]['means']} scores {figure(floors[0]['value'])}" if floors else ""
+def _why(ranking: Ranking) -> str:
+    why = f" Ranked by {ranking.score}, since {ranking.because}." if ranking.because else ""
+    return why + (f" The cells {ranking.lengths}." if ranking.lengths else "")
+
+
+def _baselines(cells: Cells, ranking: Ranking) -> str:
+    """'; baselines: best constant predictor 0.161, raw-pixel kNN 0.09', of that score."""
+    names = [f"{b.name} {b.shown}" for b in baselines(cells, ranking)]
+    if not names:
+        return ""
+    return f"; baseline{'s' if len(names) > 1 else ''}: {', '.join(names)}"
+
+
+def _beaten(best: Group, cells: Cells, ranking: Ranking) -> str:
+    """' lr 0.1 beats best constant predictor (0.161), not TKD (0.08).'"""
+    own = [b for b in baselines(cells, ranking) if best.key in b.values]
+    figures = {b.name: f"{b.name} ({figure(b.values[best.key])})" for b in own}
+    lost = [figures[b.name] for b in own if best in b.missed]
+    won = [figures[b.name] for b in own if best not in b.missed]
+    subject = opening(cells.label(best))
+    if not won:
+        return ""  # told by `rivals`
+    ends = f", not {', '.join(lost)}" if lost else ""
+    return f" {subject} beats {', '.join(won)}{ends}."
 
 
 def _so_far(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     score = ranking.score
-    running = ranking.sorted(cells.own, lambda g: g.mean(score))
+    # a run that failed goes nowhere: its last score is no state of things
+    alive = [g for g in cells.own if g.status != "failed"]
+    running = ranking.sorted(alive, lambda g: g.mean(score))
     if not running:
         return []
     best = running[0]
     at = count(max(r.inputs for r in best.records))
     value = Strong(figure(best.mean(score)))
     if len(cells.own) + missing == 1:
-        return [[f"{score_name(score).capitalize()} is ", value, f" so far, at {at} inputs."]]
+        return [[f"{score_name(score).capitalize()} is ", value, f" so far, at {at} samples."]]
     if not ranking.better:
         return []
     return [
         ["So far ", Strong(cells.label(best)), f" leads with a {score_name(score)} of ",
-         value, f" at {at} inputs; no cell has finished."]
+         value, f" at {at} samples; no cell has finished."]
     ]  # fmt: skip

@@ -1,8 +1,9 @@
 """By which score cells are ranked, which way is better, and why not, where they are not.
 
-The file's own score (`training.keep.best`) leads, then `val/loss`, then what the task declares as
-comparable, in its order. A score ranks only if somebody said which way is better, and if it is the
-same quantity in every cell: a loss with other terms or other weights is another one.
+The file's own score (`training.keep.best`) leads, then those that its expectations are about, then
+`val/loss`, then what the task declares as comparable, in its order. A score ranks only if somebody
+said which way is better, and if it is the same quantity in every cell: a loss with other terms or
+other weights is another one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from famulus.config.scores import PREFIX, Score, find
 from famulus.journal.facts.record import Record
 
 Better = Literal["lower", "higher"]
+LENGTH = 1.02  # ratio of samples seen, up to which two runs are as long: a last batch may differ
 WATCHING = (("keep", "best"), ("stop", "score"), ("schedule", "score"))
 Cell = TypeVar("Cell")
 
@@ -27,6 +29,12 @@ class Ranking:
     score: str = "val/loss"
     better: Better | None = "lower"
     because: str = ""
+    lengths: str = ""  # 'were trained for 512 to 1,024 samples'; '' for equally many
+
+    @property
+    def end(self) -> str:
+        """lowest or highest: the end of the scores that is best."""
+        return "highest" if self.better == "higher" else "lowest"
 
     @property
     def sign(self) -> int:
@@ -48,7 +56,8 @@ class Ranking:
         if self.better is None:
             return f"not ranked: {self.because}"
         words = f"{self.score}: {self.better} is better"
-        return f"{words}; {self.because}" if self.because else words
+        words += f"; {self.because}" if self.because else ""
+        return words + (f"; the rows {self.lengths}" if self.lengths else "")
 
     def beaten(self, value: float, other: float) -> bool:
         """Is `value` no better than `other`? False where nothing is ranked."""
@@ -63,14 +72,22 @@ def score_names(records: Iterable[Record]) -> list[str]:
     return list(dict.fromkeys(s for r in records for s in r.scores))
 
 
-def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -> Ranking:
+def ranking(
+    records: Sequence[Record],
+    scores: Sequence[str],
+    asked: str = "",
+    expected: Sequence[str] = (),
+) -> Ranking:
     """How these runs are ranked, by the score that is `asked` for or by the first that may.
 
-    `scores`: what any of them measured, as val/loss.
+    `scores`: what any of them measured, as val/loss; `expected`: those that the file's expectations
+    are about.
     """
     training = (records[0].config.get("training") or {}) if records else {}
     own = (training.get("keep") or {}).get("best")
-    leading = [s for s in (own, "val/loss") if s and (s in scores or not scores)]
+    finished = [r for r in records if r.scores]
+    whole = [s for s in expected if finished and all(s in r.scores for r in finished)]
+    leading = [s for s in (own, *whole, "val/loss") if s and (s in scores or not scores)]
     candidates = [asked] if asked else [*leading, *_comparable(records, scores)]
     # something must lead the table even where nothing may be ranked
     first = next(iter([*candidates, *scores]), "val/loss")
@@ -79,8 +96,18 @@ def ranking(records: Sequence[Record], scores: Sequence[str], asked: str = "") -
         if reason := _unranked(score, records):
             because = because or reason
         else:
-            return Ranking(score, better(score, records), because)
+            return Ranking(score, better(score, records), because, _lengths(records))
     return Ranking(first, None, because)
+
+
+def _lengths(records: Sequence[Record]) -> str:
+    """Where finished runs saw unequally many samples; forks of runs that are here have no say."""
+    ids = {r.id for r in records}
+    own = [r for r in records if not (r.heir and r.parent["run"] in ids)]
+    seen = sorted(r.inputs for r in own if r.status == "finished" and r.inputs)
+    if not seen or seen[-1] <= LENGTH * seen[0]:
+        return ""
+    return f"were trained for {seen[0]:,} to {seen[-1]:,} samples"
 
 
 def _comparable(records: Sequence[Record], scores: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
+from famulus.diagnosis.learning import Learning, learning
 from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
@@ -144,6 +145,33 @@ class Record:
     def heir(self) -> bool:
         """Does this run go on from another with other settings, on the same curve?"""
         return self.parent.get("kind") in CONTINUED
+
+    @property
+    def repeats(self) -> str:
+        """Id of the run that this one repeats, from the same settings; '' if it repeats none."""
+        origin = self.config.get("origin") or {}
+        return str(origin.get("run") or "") if origin.get("kind") == "rerun" else ""
+
+    @property
+    def leaks(self) -> list[str]:
+        """Notes on the data by which validation scores flatter."""
+        known = self.facts.get("leaks")
+        if known is None:  # 0.1.0 knew them by their words alone
+            notes = self.facts.get("data_notes") or ()
+            return [str(n) for n in notes if str(n).endswith("scores may flatter")]
+        return [str(note) for note in known]
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did, as the run or its newest attempt says; '' unknown."""
+        last = self.attempts[-1] if self.attempts else {}
+        return str(self.done.get("reason") or last.get("reason") or "")
+
+    @cached_property
+    def learning(self) -> Learning:
+        """What its last scores say that it has learned."""
+        samples, batches = self.facts.get("validation_samples"), self.last.get("values")
+        return learning(self.scores, self.floors, self.declared, samples, batches)
 
     @cached_property
     def declared(self) -> Scores:

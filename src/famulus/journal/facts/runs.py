@@ -1,12 +1,13 @@
 """The runs of an experiment beside its plan: those of the present file, older and missing ones."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from famulus.config.errors import FamulusError
 from famulus.journal.facts.curves import Event
+from famulus.journal.facts.overridden import with_overrides
 from famulus.journal.facts.read import read_run
 from famulus.journal.facts.record import Record
 from famulus.store.run import Run
@@ -21,10 +22,13 @@ class Runs:
     records: tuple[Record, ...]
     earlier: tuple[Record, ...]  # of older versions of the file
     missing: tuple[str, ...]  # planned cells without a run
+    repetitions: tuple[Record, ...] = ()  # by `famulus rerun`: of a cell and a seed that are there
+    overrides: tuple[str, ...] = ()  # what was set beside the file as written
+    expect: tuple[Event, ...] = ()  # dated expectations: see store/expectations.py
 
     @property
     def all(self) -> tuple[Record, ...]:
-        return self.records + self.earlier
+        return self.records + self.repetitions + self.earlier
 
     @property
     def noted(self) -> list[Record]:
@@ -53,9 +57,14 @@ def runs_of(store: Store, experiment: str) -> Runs:
     """All that the store has of an experiment: running and failed cells too."""
     plan = store.planned(experiment) or {}
     text, cells = str(plan.get("text") or ""), _cells(plan)
-    records = list(_readable(store.runs(experiment)))
+    every = list(_readable(store.runs(experiment)))
+    # no version of the file and no replicate: the same run once more
+    repetitions = tuple(r for r in every if r.repeats)
+    records = [r for r in every if not r.repeats]
+    more: dict[str, Any] = {"repetitions": repetitions}
     if not cells:
-        return Runs(text, tuple(sorted(records, key=lambda r: (r.started, r.name))), (), ())
+        ordered = sorted(records, key=lambda r: (r.started, r.name))
+        return Runs(text, tuple(with_overrides(ordered, text)), (), (), **more)
     # the id too: a cell of an older version may bear the same name
     current = {r.id: r for r in records if r.slug in cells and cells[r.slug] in ("", r.id)}
     grown = True
@@ -72,7 +81,24 @@ def runs_of(store: Store, experiment: str) -> Runs:
     )
     slugs = {r.slug for r in planned}
     earlier = tuple(r for r in records if r.id not in current)
-    return Runs(text, tuple(planned), earlier, tuple(s for s in cells if s not in slugs))
+    more |= {"overrides": tuple(map(str, plan.get("overrides") or ()))}
+    more |= {"expect": _expectations(plan, planned)}
+    missing = tuple(s for s in cells if s not in slugs)
+    return Runs(text, tuple(with_overrides(planned, text)), earlier, missing, **more)
+
+
+def _expectations(plan: Mapping[str, Any], records: Sequence[Record]) -> tuple[Event, ...]:
+    """The plan's; of 0.1.0, which dated none, those of its runs: each has in its own settings what
+    was expected before its first step."""
+    stored = plan.get("expect")
+    if isinstance(stored, Sequence) and not isinstance(stored, str):
+        return tuple(e for e in stored if isinstance(e, Mapping) and e.get("entry"))
+    newest = max(records, key=lambda r: (r.started, r.id), default=None)
+    entries = newest.config.get("expect") or [] if newest else []
+    return tuple(
+        {"entry": e, "results": [r.id for r in records if e not in (r.config.get("expect") or [])]}
+        for e in entries
+    )
 
 
 def _cells(plan: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import JSON, count
-from famulus.journal.facts.ranking import DEFAULT, Ranking
+from famulus.journal.facts.ranking import DEFAULT, LENGTH, Ranking
 from famulus.journal.facts.record import Record
 
 PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
@@ -48,11 +48,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: `cells` by column name, and the runs behind it."""
+    """One line: `cells` by column name, and the runs behind it.
+
+    `apart`: a fork that was trained for longer or shorter than the plan's runs; not ranked.
+    """
 
     cells: Mapping[str, Cell]
     records: tuple[Record, ...] = ()
     group: int = 0
+    apart: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        """Does it stand for a finished run? Else its scores are those so far."""
+        return settled(self) and not self.apart
 
 
 @dataclass(frozen=True)
@@ -94,11 +103,11 @@ def build(
     axes: Sequence[str],
     ranking: Ranking,
     scores: Sequence[str],
-    promised: Collection[str] = (),
+    expected: Collection[str] = (),
 ) -> Table:
     """All columns that the groups can fill; `select` then narrows them.
 
-    `promised`: scores that the file's `expect` speaks of; they are shown beside the leading one.
+    `expected`: scores that the file's `expect` speaks of; they are shown beside the leading one.
     """
     records = [r for g in groups for r in g.records]
     score = ranking.score
@@ -106,11 +115,12 @@ def build(
     others = [s for s in scores if s != score]
     columns = [Column(a, "axis") for a in axes]
     columns += [Column(main, "score"), *([Column("meter", "meter")] if ranking.better else [])]
-    columns += [Column(s, "score", shown=s in promised) for s in others]
+    columns += [Column(s, "score", shown=s in expected) for s in others]
     columns += [Column(f"best {score}", "score", shown=False)]
     columns += [Column("parameters", "number"), Column("minutes", "number")]
     columns += [Column("inputs/s", "number")]
-    columns += [Column(n, "number", shown=False) for n in ("inputs", "steps", "seed", "wait")]
+    columns += [Column("inputs", "number", shown=_unequal(records))]
+    columns += [Column(n, "number", shown=False) for n in ("steps", "seed", "wait")]
     on_gpu = any(str(r.facts.get("device")).startswith("cuda") for r in records)
     # between steps a process on a CPU holds little of what a step takes: its peak is worth a look
     room = sum(c.shown for c in columns) < WIDEST
@@ -124,11 +134,31 @@ def build(
     named: dict[str, Column] = {}
     for column in columns:
         named.setdefault(column.name, column)  # an axis may be named steps, inputs or seed
-    rows = [_row(g, axes, main, ranking, others) for g in groups]
+    own = [r for g in groups if not g.child_of for r in g.records]
+    rows = [_row(g, axes, main, ranking, others, own) for g in groups]
     return Table(tuple(named.values()), _metered(rows, main, ranking), main, ranking)
 
 
-def _row(group: Group, axes: Sequence[str], main: str, ranking: Ranking, others: list[str]) -> Row:
+def _unequal(records: Sequence[Record]) -> bool:
+    """Did runs that have ended see different numbers of samples?"""
+    return len({r.inputs for r in records if r.status in ("finished", "failed") and r.inputs}) > 1
+
+
+def _other_length(runs: Sequence[Record], own: Sequence[Record]) -> bool:
+    seen = [r.inputs for r in own if r.status == "finished"]
+    return bool(seen) and any(
+        not min(seen) / LENGTH <= r.inputs <= max(seen) * LENGTH for r in runs
+    )
+
+
+def _row(
+    group: Group,
+    axes: Sequence[str],
+    main: str,
+    ranking: Ranking,
+    others: list[str],
+    own: Sequence[Record],
+) -> Row:
     runs, score = group.records, ranking.score
     cells: dict[str, Cell] = {a: group.axes.get(a) for a in axes}
     # one finished replicate settles the cell: those under way would pull its mean
@@ -153,7 +183,7 @@ def _row(group: Group, axes: Sequence[str], main: str, ranking: Ranking, others:
     cells["run"] = ", ".join(r.id for r in runs)
     cells["status"] = _status(group)
     cells |= {a: group.axes.get(a) for a in axes}
-    return Row(cells, runs, group.key)
+    return Row(cells, runs, group.key, bool(group.child_of) and _other_length(runs, own))
 
 
 def _status(group: Group) -> str:
@@ -199,7 +229,7 @@ def settled(row: Row) -> bool:
 
 def _metered(rows: Sequence[Row], score: str, ranking: Ranking) -> tuple[Row, ...]:
     """Rows with the column `meter`: 1, the best of the finished ones, to 21, the worst."""
-    finished = {n: value(row.cells.get(score)) for n, row in enumerate(rows) if settled(row)}
+    finished = {n: value(row.cells.get(score)) for n, row in enumerate(rows) if row.ranked}
     scores = {n: ranking.sign * v for n, v in finished.items() if v is not None}
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     stars = [meter(scores[n], low, high) if n in scores else None for n in range(len(rows))]

@@ -48,17 +48,17 @@ def compare(
         experiment = runs_of(store, refs[0])
         records, cells = experiment.records, cells_of(experiment.records)
         groups, axes, differing = cells.groups, cells.axes, []
-        promised = scores_of(experiment.config.get("expect"))
+        expected = scores_of([e["entry"] for e in experiment.expect if not e.get("withdrawn")])
     else:
         records = tuple(read_run(store.find(ref)) for ref in refs)
         groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
-        differing, promised = varying(records), set()
+        differing, expected = varying(records), []
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
     for column in average:
         groups, axes = average_over(groups, axes, column)
     scores = score_names(records)
-    ranked = ranking(records, scores, _known(score, scores) if score else "")
-    table = build(groups, axes, ranked, scores, promised)
+    ranked = ranking(records, scores, _known(score, scores) if score else "", expected)
+    table = build(groups, axes, ranked, scores, expected)
     if list(average):
         table = with_extremes(table)
     if differing:

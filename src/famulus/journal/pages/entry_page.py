@@ -5,6 +5,7 @@ from markupsafe import Markup
 from famulus.config.yaml import dump
 from famulus.journal.facts import names
 from famulus.journal.facts.cells import Cells
+from famulus.journal.facts.changes import as_written
 from famulus.journal.facts.entry import Entry
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.headline import sentences
@@ -82,7 +83,9 @@ def settings_text(record: Record) -> str:
     """The filled configuration as YAML, then machine, versions and command."""
     extra = {k: v for k in ("command", "machine", "packages") if (v := record.newest.get(k))}
     # told elsewhere on the page, and a matrix is of all cells
-    body = {k: v for k, v in record.config.items() if k not in ("why", "expect", "matrix")}
+    body = {
+        k: v for k, v in as_written(record.config).items() if k not in ("why", "expect", "matrix")
+    }
     if isinstance(extra.get("command"), list):
         extra["command"] = " ".join(map(str, extra["command"]))
     return dump(body | extra)

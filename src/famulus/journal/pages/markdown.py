@@ -3,6 +3,7 @@
 from famulus.journal.facts import names
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.expectation import BROKEN, MET, OPEN, UNJUDGED, Expectation
 from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import count
 from famulus.journal.facts.ranking import Ranking
@@ -12,7 +13,7 @@ from famulus.journal.pages.parts import entry_margin, finding_facts
 from famulus.journal.pages.pictures import chosen, newest, picture_name
 from famulus.journal.pages.render import markdown
 
-STATES = {"kept": "✓ kept", "broken": "✗ broken", "not yet": "… not yet"}
+SIGNS = {MET: "✓", BROKEN: "✗", OPEN: "…", UNJUDGED: "?"}
 LISTED = 500  # runs with a line each
 SPECIAL = "\\`*_[]<>|#"
 
@@ -40,11 +41,8 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
     parts = [f"# {escape(entry.why or entry.experiment)}"]
     parts.append(f"`{entry.experiment}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
     parts.append("\n".join(f"- {_sentence(s)}" for s in sentences(entry)))
-    if entry.promises:
-        lines = [
-            f"- {STATES[p.state]}: {escape(p.says)} — {escape(p.measured)}" for p in entry.promises
-        ]
-        parts += ["## Promises", "\n".join(lines)]
+    if entry.expectations:
+        parts += ["## Expectations", "\n".join(map(_expectation, entry.expectations))]
     if curves:
         parts += ["## Curves", f"![{escape(ranking.score)} over inputs](curves.svg)"]
     if cells.groups:
@@ -59,8 +57,8 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
             where += f", explained by {escape(finding.under)}" if finding.under else ""
             parts.append(f"**{escape(finding.cause)}**, {escape(finding.severity)}{where}")
             parts.append(escape(finding.evidence))
-            if finding.remedy:
-                parts.append(f"To do: {escape(finding.remedy)}")
+            for cell, text in facts["remedies"]:
+                parts.append(f"To do{escape(cell and f', {cell}')}: {escape(text)}")
     if entry.edges:
         lines = [
             f"- `{e.child}` {e.kind.replace('_', ' ')} from `{e.parent}`"
@@ -74,6 +72,11 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
             parts += [f"### {escape(record.name)}", record.notes.strip()]
     parts += _settings(entry)
     return "\n\n".join(parts) + "\n"
+
+
+def _expectation(one: Expectation) -> str:
+    when = f" ({escape(one.when)})" if one.when else ""
+    return f"- {SIGNS[one.state]} {one.state}: {escape(one.says)} — {escape(one.measured)}{when}"
 
 
 def _pictures(cells: Cells, ranking: Ranking) -> list[str]:
@@ -97,8 +100,10 @@ def _settings(entry: Entry) -> list[str]:
         lines = entry.history.changes or ("nothing differs",)
         parts.append(f"Against the last version of this file ({entry.history.since}):")
         parts.append("\n".join(f"- {escape(line)}" for line in lines))
-    if entry.floors:
-        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.floors))
+    if entry.baselines:
+        parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.baselines))
+    if entry.runs.overrides:
+        parts.append("Set beside the file: " + ", ".join(f"`{o}`" for o in entry.runs.overrides))
     if text := entry.runs.text:
         fence = "```"
         # a fence inside the file would end the block

@@ -1,14 +1,19 @@
 """Parts of several pages: the margin of an entry, chips of its state, findings with their cells."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from famulus.journal.facts import names
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
+from famulus.journal.facts.expectation import BROKEN, MET, OPEN
 from famulus.journal.facts.findings import CommonFinding
+from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import duration, plain, plural
+from famulus.journal.facts.record import Record
 
 LINKS = 6  # runs that a finding names
+REMEDIES = 3  # different ones that are told of a finding
 TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
 
 
@@ -30,19 +35,21 @@ def entry_margin(entry: Entry) -> list[str]:
 
 
 def entry_chips(entry: Entry) -> list[tuple[str, str]]:
-    """(tone, text): promises, findings, state, replicates."""
+    """(tone, text): expectations, the first cause found, state, replicates."""
     chips = []
-    if entry.promises:
-        states = [p.state for p in entry.promises]
-        tone = "bad" if "broken" in states else "good" if set(states) == {"kept"} else "soft"
-        promised = plural(len(states), "promise")
-        unjudged = set(states) == {"not yet"}
-        kept = f"{states.count('kept')} of {promised} kept"
-        chips.append((tone, f"{promised} open" if unjudged else kept))
-    grave = [f for f in entry.findings if f.severity in ("warning", "error")]
-    if grave:
+    present = [e for e in entry.expectations if not e.withdrawn]
+    if present:
+        states = [e.state for e in present]
+        tone = "bad" if BROKEN in states else "good" if set(states) == {MET} else "soft"
+        expected = plural(len(states), "expectation")
+        met = f"{states.count(MET)} of {expected} met"
+        chips.append((tone, f"{expected} not judged yet" if set(states) == {OPEN} else met))
+    if grave := [f for f in entry.findings if f.grave]:
         tone = "bad" if any(f.severity == "error" for f in grave) else "warn"
-        chips.append((tone, plural(len(grave), "finding")))
+        more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
+        chips.append((tone, f"{grave[0].cause}{more}"))
+    if any(record.leaks for record in entry.runs.records):
+        chips.append(("warn", "scores flatter"))
     for state, n in entry.runs.states.items():
         if state != "finished":
             chips.append((TONES.get(state, "soft"), f"{n} {state}"))
@@ -63,6 +70,19 @@ def finding_facts(finding: CommonFinding, cells: Cells, prefix: str) -> dict[str
     # one run a cell: replicates mostly show the same
     runs = [next(r for r in g.records if r in finding.runs) for g in groups[:LINKS]]
     links = [(prefix + names.run_page(r), cells.name(r)) for r in runs]
+    several = len(cells.groups) > 1
+    evidence = f"{cells.label(_group_of(finding.of, cells))}: " if several else ""
+    advice = [("" if len(finding.remedies) == 1 else _whose(runs, cells), text)
+              for text, runs in finding.remedies[:REMEDIES]]  # fmt: skip
     return {"cause": finding.cause, "severity": finding.severity, "where": where,
-            "evidence": finding.evidence, "remedy": finding.remedy, "links": links,
+            "evidence": evidence + finding.evidence, "remedies": advice, "links": links,
             "more": max(0, len(groups) - LINKS), "under": finding.under}  # fmt: skip
+
+
+def _group_of(record: Record, cells: Cells) -> Group:
+    return next(g for g in cells.groups if record in g.records)
+
+
+def _whose(runs: Sequence[Record], cells: Cells) -> str:
+    """'lr 0.1 and 1 other cell', for a remedy that is not for all."""
+    return cells.some([g for g in cells.groups if any(r in runs for r in g.records)])

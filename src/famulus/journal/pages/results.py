@@ -15,7 +15,7 @@ from famulus.journal.pages.render import numeric, shown
 def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]:
     """What the template shows of each row; `colour` by the key of a group."""
     # a run under way may yet be better or worse: it is not marked as best
-    scores = [value(r.cells.get(table.score)) for r in table.rows if settled(r)]
+    scores = [value(r.cells.get(table.score)) for r in table.rows if r.ranked]
     known = [v for v in scores if v is not None]
     # the best of one is no news
     top = table.ranking.best(known) if len(known) > 1 else None
@@ -25,7 +25,7 @@ def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]
         for cell, column in zip(cells, table.columns, strict=True):
             cell["tone"] = "soft" if column.kind == "score" and not settled(row) else cell["tone"]
         first, score = row.records[0], value(row.cells.get(table.score))
-        best = top is not None and settled(row) and score == top
+        best = top is not None and row.ranked and score == top
         href = "runs/" + names.run_page(first)
         lines.append({"group": row.group, "colour": colour.get(row.group, 7), "best": best,
                       "href": href, "name": first.name, "cells": cells})  # fmt: skip

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from famulus.config.yaml import dump
 from famulus.journal.facts import forecast, names
+from famulus.journal.facts.changes import as_written
 from famulus.journal.facts.cost import energy
 from famulus.journal.facts.entry import Entry
 from famulus.journal.facts.findings import CommonFinding
@@ -49,7 +50,7 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         packages="\n".join(f"{k} {v}" for k, v in (newest.get("packages") or {}).items()),
         # whole files may have been added: the page must stay one that opens
         code_diff=str((newest.get("code") or {}).get("diff") or "")[:100_000],
-        settings=dump(record.config),
+        settings=dump(as_written(record.config)),
     )
     return text, gallery.files
 
@@ -111,8 +112,9 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
 def _own_finding(finding: CommonFinding, record: Record) -> dict:
     own = [f for f in record.findings if f.get("cause") == finding.cause][-1]
     at = f"step {own['step']:,}" if isinstance(own.get("step"), int) else ""
+    remedies = [("", str(own["remedy"]))] if own.get("remedy") else []
     return {"cause": finding.cause, "severity": str(own.get("severity") or "info"), "where": at,
-            "evidence": str(own.get("evidence") or ""), "remedy": str(own.get("remedy") or ""),
+            "evidence": str(own.get("evidence") or ""), "remedies": remedies,
             "links": [], "more": 0, "under": str(own.get("under") or "")}  # fmt: skip
 
 
