@@ -50,7 +50,8 @@ def test_means_are_told_apart_from_the_95th_percentile_of_their_difference_on(
 ):
     """Of N(0, s) each: s sqrt(1/n + 1/m), s pooled with one degree of freedom lost a group.
 
-    In units of Student's t with what degrees of freedom are left. Around zero the noise is absolute; far above it, relative to each mean, which are near enough.
+    In units of Student's t with what degrees of freedom are left. Around zero the noise is
+    absolute; far above it, relative to each mean, which are near enough.
     """
     s = 1e-4
     limit = stats.t.ppf(0.975, n + m - 2) * s * math.sqrt(1 / n + 1 / m)

@@ -8,7 +8,6 @@ from famulus.journal.facts.group import Group, axis_names, gather, title, token
 from famulus.journal.facts.numbers import plural
 from famulus.journal.facts.record import Record
 
-
 NO_MATRIX = "run"  # slug of a file's only cell
 
 
