@@ -93,5 +93,5 @@ def test_a_name_stands_for_the_settings_that_it_brings():
     assert (
         effects.naming(crossed[:4], ["a", "b"]) == effects.naming(crossed, ["a", "b"]) == ["a", "b"]
     )
-    both = [group({"a": n, "b": n}, 0.1) for n in (1, 2)]  # neither is the other's name
-    assert effects.naming(both, ["a", "b"]) == ["a", "b"]
+    both = [group({"a": n, "b": n}, 0.1) for n in (1, 2)]  # each is the other's name
+    assert effects.naming(both, ["a", "b"]) == ["a"]

@@ -38,7 +38,7 @@ def _pairs(pairs: Pairs, ranking: Ranking) -> Sentence:
         words, ratios, first, second = "higher", [1 / r for r in ratios], second, first
     changes = [r - 1 if words == "higher" else 1 - r for r in ratios]
     wins = sorted(c for c in changes if c > 0)
-    others = sorted(-c for c in changes if c <= 0)
+    others = sorted(-c for c in changes if c < 0)
     parts: Sentence = [f"{pairs.axis}: {score_name(ranking.score)} is {words} with {plain(first)} "]
     parts += [f"than with {plain(second)} in ", Strong(f"{len(wins)} of {len(ratios)}"), " pairs"]
     if wins:

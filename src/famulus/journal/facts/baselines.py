@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from famulus.diagnosis.learning import Kind, kind
+from famulus.diagnosis.learning import Comparison, Kind, kind
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.numbers import figure
+from famulus.journal.facts.numbers import count, figure
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.sentence import Sentence, Strong, opening, score_name
 
-SHOWN = 4  # different values of one baseline that are listed with their cells
+SHOWN = 3  # things of one kind that are listed
+SENTENCES = 3  # on baselines that cells miss
 
 
 def name_of(means: str) -> str:
@@ -60,43 +61,50 @@ def nothing_learned(cells: Cells) -> list[Sentence]:
     if not idle:
         return []
     record = idle[0].records[0]
-    comparison = record.learning.best
-    if comparison is None:
-        return []
-    cell = "" if len(idle) == 1 else f", as of {cells.label(idle[0])}"
-    score = f"{score_name('val/' + comparison.score)} {figure(comparison.value)}{cell}"
-    level = f"{name_of(comparison.baseline)} {figure(comparison.level)}"
-    parts: Sentence = [Strong(opening(cells.some(idle)))]
     several = len(idle) > 1
-    parts.append(f" {'have' if several else 'has'} learned nothing that a held-out score shows: ")
-    parts.append(f"{score}, {level}.")
+    parts: Sentence = [Strong(opening(cells.some(idle)))]
+    parts.append(f" {'have' if several else 'has'} learned nothing that a held-out score shows")
+    parts.append(f" after {count(record.inputs)} samples: " if record.inputs else ": ")
+    whose = f" in {cells.label(idle[0])}" if several else ""
+    shown = [_beside(c, whose if n == 0 else "") for n, c in enumerate(record.learning.held_out)]
+    parts.append(f"{', '.join(shown[:SHOWN])}.")
     if heart := [g for g in idle if any(r.learning.memorised for r in g.records)]:
         whose = "" if len(heart) == len(idle) else f" of {cells.some(heart)}"
-        parts.append(f" The training loss{whose} lies well below: overfitted.")
+        parts.append(f" The training loss{whose} lies below its baseline.")
     return [parts]
 
 
+def _beside(one: Comparison, whose: str) -> str:
+    score, level = score_name(f"val/{one.score}"), figure(one.level)
+    return f"{score} {figure(one.value)}{whose} ({name_of(one.baseline)} {level})"
+
+
 def rivals(cells: Cells, ranking: Ranking) -> list[Sentence]:
-    """Each baseline of the leading score that a cell does not beat, the commonest failure first."""
+    """The baselines of the leading score that cells do not beat, those of most cells first."""
     idle = {g.key for g in cells.own if g.learned is False}
-    lines: list[Sentence] = []
-    for one in sorted(baselines(cells, ranking), key=lambda b: -len(b.missed)):
+    by_cells: dict[tuple[int, ...], list[Baseline]] = {}
+    for one in baselines(cells, ranking):
         # what is said of cells that have learned nothing needs no saying twice
         missed = [g for g in one.missed if one.kind == "rival" or g.key not in idle]
-        if not missed:
-            continue
-        scores = [figure(g.mean(ranking.score, finished=True)) for g in missed]
-        verb = "does" if len(missed) == 1 else "do"
-        ends = f"at best {_best(missed, ranking)}" if len(missed) > 1 else scores[0]
-        parts: Sentence = [Strong(opening(cells.some(missed)))]
-        parts.append(f" {verb} not beat {one.name} ({one.shown}) in {score_name(ranking.score)}: ")
-        lines.append([*parts, ends, _all_the_same(missed, one)])
-    return lines
+        if missed:
+            by_cells.setdefault(tuple(g.key for g in missed), []).append(one)
+    some = sorted(by_cells.items(), key=lambda pair: -len(pair[0]))
+    return [_not_beaten(keys, lines, cells, ranking) for keys, lines in some[:SENTENCES]]
 
 
-def _best(groups: Sequence[Group], ranking: Ranking) -> str:
-    means = [m for g in groups if (m := g.mean(ranking.score, finished=True)) is not None]
-    return figure(ranking.best(means))
+def _not_beaten(
+    keys: Sequence[int], lines: Sequence[Baseline], cells: Cells, ranking: Ranking
+) -> Sentence:
+    missed = [g for g in cells.own if g.key in keys]
+    everywhere = len(missed) == len(cells.own) > 1
+    subject = "No cell beats" if everywhere else opening(cells.some(missed))
+    verb = "" if everywhere else " does not beat" if len(missed) == 1 else " do not beat"
+    names = "; ".join(f"{one.name} ({one.shown})" for one in lines[:SHOWN])
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    means = [m for g in missed if (m := g.mean(ranking.score, finished=True)) is not None]
+    best = f"at best {figure(ranking.best(means))}" if len(missed) > 1 else figure(means[0])
+    end = _all_the_same(missed, lines[0])
+    return [Strong(subject), f"{verb} {names}{more} in {score_name(ranking.score)}: {best}", end]
 
 
 def _all_the_same(missed: Sequence[Group], baseline: Baseline) -> str:

@@ -81,8 +81,11 @@ def _ahead(runs: Runs, cells: Cells, score: str) -> list[Sentence]:
 
 def _leaks(runs: Runs) -> list[Sentence]:
     """Notes on the data by which validation scores flatter, each once."""
-    notes = dict.fromkeys(note for r in runs.records for note in r.leaks)
-    return [[Strong("Scores flatter"), f": {note}."] for note in notes]
+    notes = list(dict.fromkeys(note for r in runs.records for note in r.leaks))
+    # cells that only differ in the size of their pictures have nearly the same
+    more = f"; likewise in {plural(len(notes) - 1, 'other variant')} of the data"
+    words = [note.removesuffix(": scores may flatter") for note in notes[:1]]
+    return [[Strong("Scores may flatter"), f": {w}{more if notes[1:] else ''}."] for w in words]
 
 
 def _findings(findings: Sequence[CommonFinding], cells: Cells) -> Sentence:

@@ -56,16 +56,16 @@ def _baselines(cells: Cells, ranking: Ranking) -> str:
 
 
 def _beaten(best: Group, cells: Cells, ranking: Ranking) -> str:
-    """' lr 0.1 beats best constant predictor (0.161), not TKD (0.08).'"""
+    """' lr 0.1 beats 2 of 3 baselines, the strongest of them TKD (0.08).'"""
     own = [b for b in baselines(cells, ranking) if best.key in b.values]
-    figures = {b.name: f"{b.name} ({figure(b.values[best.key])})" for b in own}
-    lost = [figures[b.name] for b in own if best in b.missed]
-    won = [figures[b.name] for b in own if best not in b.missed]
-    subject = opening(cells.label(best))
+    won = [b for b in own if best not in b.missed]
     if not won:
-        return ""  # told by `rivals`
-    ends = f", not {', '.join(lost)}" if lost else ""
-    return f" {subject} beats {', '.join(won)}{ends}."
+        return ""  # told by `rivals`, as those are that it misses
+    level = ranking.best([b.values[best.key] for b in won])
+    strongest = next(b for b in won if b.values[best.key] == level)
+    name = f"{strongest.name} ({figure(level)})"
+    some = f"{len(won)} of {len(own)} baselines, the strongest of them " if len(own) > 1 else ""
+    return f" {opening(cells.label(best))} beats {some}{name}."
 
 
 def _so_far(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:

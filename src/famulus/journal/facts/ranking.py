@@ -1,6 +1,6 @@
 """By which score cells are ranked, which way is better, and why not, where they are not.
 
-The file's own score (`training.keep.best`) leads, then those that its expectations are about, then
+What the file's expectations are about leads, then its own score (`training.keep.best`), then
 `val/loss`, then what the task declares as comparable, in its order. A score ranks only if somebody
 said which way is better, and if it is the same quantity in every cell: a loss with other terms or
 other weights is another one.
@@ -87,7 +87,8 @@ def ranking(
     own = (training.get("keep") or {}).get("best")
     finished = [r for r in records if r.scores]
     whole = [s for s in expected if finished and all(s in r.scores for r in finished)]
-    leading = [s for s in (own, *whole, "val/loss") if s and (s in scores or not scores)]
+    asked_for = [s for s in whole if not _unranked(s, records)]
+    leading = [s for s in (*asked_for, own, "val/loss") if s and (s in scores or not scores)]
     candidates = [asked] if asked else [*leading, *_comparable(records, scores)]
     # something must lead the table even where nothing may be ranked
     first = next(iter([*candidates, *scores]), "val/loss")
