@@ -16,7 +16,11 @@ SENTENCES = 3  # on baselines that cells miss
 
 def name_of(means: str) -> str:
     """'best constant predictor' for best constant; other baselines as their task names them."""
-    return means.replace("best constant", "best constant predictor")
+    # computed, not measured: what a net starts with if its outputs know nothing
+    words = {"best constant": "best constant predictor", "initial loss": "theoretical initial loss"}
+    for short, long in words.items():
+        means = means.replace(short, long)
+    return means
 
 
 @dataclass(frozen=True)
