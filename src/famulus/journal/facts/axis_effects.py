@@ -33,7 +33,7 @@ def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
 def _pairs(pairs: Pairs, ranking: Ranking) -> Sentence:
     """'lr: validation loss is lower with 0.003 than with 0.001 in 2 of 3 pairs (by 4 to 7 %), and
     higher in the other (by 2 %)': always the better value first."""
-    words, ratios, first, second = "lower", pairs.ratios, pairs.low, pairs.high
+    words, ratios, first, second = "lower", list(pairs.ratios), pairs.low, pairs.high
     if ranking.better == "higher":
         words, ratios, first, second = "higher", [1 / r for r in ratios], second, first
     changes = [r - 1 if words == "higher" else 1 - r for r in ratios]
