@@ -19,6 +19,8 @@ from typing import Any
 
 from famulus.config import yaml
 from famulus.config.scores import as_json
+from famulus.diagnosis.history import from_events
+from famulus.diagnosis.verdict import diagnose
 from famulus.launch import local
 from famulus.store import layout, lineage, records
 from famulus.store.claims import claim
@@ -94,6 +96,7 @@ class Play:
     seconds: float = 60.0
     time: str = ""  # of attempt and end, ISO; else now
     checkpoint: bool = False
+    diagnosed: bool = False  # the doctor's own findings, as after a training, not `findings`
 
 
 def finding(cause: str, severity: str = "error", **fields: Any) -> dict[str, Any]:
@@ -156,7 +159,10 @@ def _perform(attempt: Any, cell: Any, play: Play) -> None:
             attempt.emit({"kind": "val", **at, "values": values})
     for event in play.events:
         attempt.emit({"step": steps, "inputs": steps * batch, **event})
-    for event in play.findings:
+    attempt.flush()
+    history = from_events(attempt.run.config(), attempt.run.curve())
+    verdict = [f.event() for f in diagnose(history)] if play.diagnosed else play.findings
+    for event in verdict:
         attempt.emit({"step": steps, "inputs": steps * batch, **event})
     if play.checkpoint:
         attempt.save_checkpoint(steps, {"model.safetensors": b"w"}, {"step": steps})

@@ -36,7 +36,8 @@ ONLY = {
     "targets-redrawn": ("pretext",), "memorises-the-pool": ("scroll",),
     "sampling-shift": ("scroll",), "one-degree-of-freedom": ("qsm",),
     "posterior-collapse": ("tiles",), "posterior-unused": ("tiles",),
-    "loss-rises-with-growth": ("tiles",), "activation-twice": (OWN,),
+    "loss-rises-with-growth": ("tiles",), "train-eval-gap": ("pretext",),
+    "activation-twice": (OWN,),
     "loss-does-not-fit-output": (OWN,), "output-activation": (OWN,),
     "no-hidden-activation": (OWN,),
 }  # fmt: skip
