@@ -47,6 +47,8 @@ DIGITS: dict[str, Any] = {
 INK: dict[str, Any] = {
     "why": "can a small net see ink?",
     "task": "scroll",
+    "data": {"name": "papyrus", "phantom": {"shape": [16, 64, 64]}, "cube": [16, 32, 32],
+             "validation": [1]},
     "model": {"kind": "ink", "widths": [4, 8], "stage": "block", "head": 4},
     "training": DIGITS["training"] | {"batch": 8},
 }  # fmt: skip
