@@ -102,11 +102,17 @@ class Play:
 
 
 def finding(cause: str, severity: str = "error", **fields: Any) -> dict[str, Any]:
-    blank = {"evidence": f"figures of {cause}", "remedy": f"what helps against {cause}", "under": ""}
+    blank = {
+        "evidence": f"figures of {cause}",
+        "remedy": f"what helps against {cause}",
+        "under": "",
+    }
     return {"kind": "finding", "cause": cause, "severity": severity, **blank, **fields}
 
 
-Plot = Callable[[dict[str, Any]], Play | None]  # axes -> what comes of it; None: interrupted at once
+Plot = Callable[
+    [dict[str, Any]], Play | None
+]  # axes -> what comes of it; None: interrupted at once
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def test_runs_of_a_matrix_and_an_override_show_both(shop):
     assert len({told(row) for row in rows}) == 4
 
 
-# -- errors name the override that caused them -------------------------------------------------------
+# -- errors name the override that caused them -----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_error_of_a_section_names_the_override_that_caused_it(shop, overrides
         assert innocent not in said.err, said.err
 
 
-# -- a check answers each question once --------------------------------------------------------------
+# -- a check answers each question once ------------------------------------------------------------
 
 COUNT = r"(\d[\d,]*|none|no)( more)? (are |is )?(nearly|near)"
 
@@ -105,7 +105,9 @@ def checked(tmp_path_factory):
     for n, picture in enumerate(smooth):
         Image.fromarray(picture.astype(np.uint8)).save(folder / f"{n:02d}.png")
     path = shop.write(data={"name": str(folder), "validation": 0.25, "size": 16}, model__code=4)
-    with pytest.MonkeyPatch.context() as patch:  # the others train for seconds, and ask other things
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # the others train for seconds, and ask other things
         patch.setattr(check, "CHECKS", [c for c in check.CHECKS if c.name == "duplicates"])
         return shop.do("check", path, "--json", "--budget", "30", code=None).json()
 

@@ -3,6 +3,7 @@
 A browser is not asked here; sizes and contrasts are computed from the style sheet.
 """
 
+import io
 import itertools
 import re
 
@@ -20,7 +21,7 @@ from tests.truth.shop import DIGITS, Play, Shop
 RATES = {"matrix": {"lr": [0.001, 0.002, 0.003]}, "training__optimizer__lr": "${matrix.lr}"}
 
 
-# -- axes ------------------------------------------------------------------------------------------------
+# -- axes ------------------------------------------------------------------------------------------
 
 
 def y_labels(svg) -> list[str]:
@@ -80,7 +81,7 @@ def test_speed_and_learning_rate_are_not_both_a_rate(shop):
     assert "rate" not in [*titles, *heads, *listed], titles
 
 
-# -- order, figures and bars -------------------------------------------------------------------------------
+# -- order, figures and bars -----------------------------------------------------------------------
 
 
 def test_the_index_is_newest_first_within_a_day(shop):
@@ -151,7 +152,7 @@ def test_where_more_is_better_the_longest_bar_is_the_best_row_too(shop):
     assert max(bars, key=bars.get) == "0.001"
 
 
-# -- pages of loops without a file ---------------------------------------------------------------------
+# -- pages of loops without a file -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_the_command_writes_its_page_by_name(monitored):
     assert "mine" in said.out
 
 
-# -- the style sheet: contrast, letters, paper ----------------------------------------------------------
+# -- the style sheet: contrast, letters, paper -----------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,9 @@ def test_training_curves_can_be_seen(style, dark):
     share = float(opacity[1]) if opacity else 1.0
     paper = known["paper"]
     for n in range(8):
-        drawn = tuple(share * c + (1 - share) * p for c, p in zip(known[f"c{n}"], paper, strict=True))
+        drawn = tuple(
+            share * c + (1 - share) * p for c, p in zip(known[f"c{n}"], paper, strict=True)
+        )
         assert contrast(drawn, paper) >= 2.5, f"c{n} at {share}: {contrast(drawn, paper):.2f}"
 
 
@@ -280,7 +283,7 @@ def test_on_paper_a_heading_stays_with_its_curves(style):
     assert re.search(r"\.multiples|\[data-chart\]|section|figure|\.bar", named), named
 
 
-# -- a confusion of classes ------------------------------------------------------------------------------
+# -- a confusion of classes ------------------------------------------------------------------------
 
 
 def test_a_confusion_of_two_classes_has_names_and_numbers(tmp_path):
@@ -308,8 +311,9 @@ def test_a_confusion_of_two_classes_has_names_and_numbers(tmp_path):
     counts = [int(x) for x in re.findall(r"\b\d+\b", shown.text.partition("inputs")[2])]
     held = next(e["validation_samples"] for e in run.events() if e["kind"] == "facts")
     told = any(sum(four) == held for four in itertools.combinations(counts, 4))
-    file = shop.root / "journal/two/runs" / str(shown.all("img")[0].attributes["src"])
-    assert told or _is_lettered(Image.open(file)), f"no counts: {shown.text}"
+    drawn = next(e["file"] for e in run.events() if e.get("name") == "confusion")
+    picture = Image.open(io.BytesIO(run.picture(drawn)))
+    assert told or _is_lettered(picture), f"no counts: {shown.text}"
 
 
 def _is_lettered(picture) -> bool:

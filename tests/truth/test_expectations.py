@@ -139,7 +139,7 @@ def test_a_shipped_file_says_which_prediction_it_replaced(name):
     assert words.has(words.CAME, comments), "what came?"
 
 
-# -- what can't be judged ----------------------------------------------------------------------------
+# -- what can't be judged --------------------------------------------------------------------------
 
 
 def order(says: str, where: str = "mean", score: str = "val/loss", by: str = "start") -> dict:

@@ -25,7 +25,7 @@ def named_best(lead: str, values) -> str:
     return min(places, key=places.get) if places else ""
 
 
-# -- losses of different meaning are not ranked ------------------------------------------------------
+# -- losses of different meaning are not ranked ----------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_the_real_thing_ranks_an_autoencoder_and_a_vae_by_l1(tmp_path):
     assert best == [best_of(shop, "val/l1", "kind")]
 
 
-# -- the verdict where people look -------------------------------------------------------------------
+# -- the verdict where people look -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

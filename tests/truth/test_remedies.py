@@ -173,7 +173,7 @@ def test_the_page_of_a_monitored_loop_gives_lines_of_python(tmp_path):
     assert not COMMAND.search(findings), findings
 
 
-# -- rates ---------------------------------------------------------------------------------------------
+# -- rates -----------------------------------------------------------------------------------------
 
 PEAK = 0.03
 
@@ -232,7 +232,7 @@ def test_a_rate_that_is_tiny_already_is_not_advised_to_be_lower(lr):
         assert rate is None or rate > lr, f"{finding.cause}: {finding.remedy}"
 
 
-# -- what is in force already ----------------------------------------------------------------------------
+# -- what is in force already ----------------------------------------------------------------------
 
 
 def test_no_remedy_advises_what_the_run_has():

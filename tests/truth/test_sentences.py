@@ -23,7 +23,7 @@ def happened(shop: Shop, name: str = "tiny") -> str:
     return shop.entry(name).section("what happened")
 
 
-# -- one judge of "has learned" ------------------------------------------------------------------------
+# -- one judge of "has learned" --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_cell_that_the_lead_ranks_first_did_learn(shop):
     assert all("0.003" not in x.partition(":")[0] for x in told)
 
 
-# -- the lead --------------------------------------------------------------------------------------------
+# -- the lead --------------------------------------------------------------------------------------
 
 
 def test_baselines_that_the_question_asks_about_are_in_the_lead(shop):
@@ -142,7 +142,7 @@ def test_the_best_is_that_of_the_score_that_the_file_asks_about(shop, form):
     assert [row["lr"] for row in page.rows if row.best] == ["0.003"]
 
 
-# -- what belongs to single runs -------------------------------------------------------------------------
+# -- what belongs to single runs -------------------------------------------------------------------
 
 
 def test_a_baseline_of_one_cell_is_not_that_of_all(shop):
@@ -215,7 +215,7 @@ def test_the_cause_that_explains_another_comes_first(shop):
     assert not first or first[0].startswith("rate")
 
 
-# -- figures of one moment -------------------------------------------------------------------------------
+# -- figures of one moment -------------------------------------------------------------------------
 
 NUMBER = r"\d[\d.]*(?:e[+-]?\d+)?"
 
@@ -269,7 +269,7 @@ def test_a_jump_far_beyond_the_scatter_is_a_spike():
     assert "loss-spike" in [f.cause for f in diagnose(history_of(wave, [{"loss": 0.5}]))]
 
 
-# -- what ran --------------------------------------------------------------------------------------------
+# -- what ran --------------------------------------------------------------------------------------
 
 
 def test_the_settings_shown_are_those_of_the_plan(shop):
@@ -288,7 +288,7 @@ def test_an_override_of_a_setting_is_shown_beside_the_file(shop):
     assert not words.has(r"batch: 32", file) or words.has(r"training\.batch ?[=:] ?16", file)
 
 
-# -- a failed run ----------------------------------------------------------------------------------------
+# -- a failed run ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +353,7 @@ def test_a_failed_run_took_the_time_until_it_failed(broken, tmp_path):
     assert words.has(r"\b17(\.2)? s\b", text), text
 
 
-# -- minutes, pairs, names -------------------------------------------------------------------------------
+# -- minutes, pairs, names -------------------------------------------------------------------------
 
 
 def test_minutes_of_a_continued_run_are_the_same_in_head_and_table(tmp_path):

@@ -14,7 +14,9 @@ CANNOT = r"\b(can['’]t|cannot) be judged\b(?! yet)"
 STATES = {"can't": CANNOT, "not yet": NOT_YET, "not met": NOT_MET, "met": MET}  # in this order
 AFTER = r"written after (the|its|a|their) (first )?(result|run)s?"
 BEFORE = r"(?<!not )written before (the|its|a|any|their) (first )?(result|run)s?"
-REPLACED = r"predict|(was|had been) expected|foretold"  # a comment in a file: what was predicted ...
+REPLACED = (
+    r"predict|(was|had been) expected|foretold"  # a comment in a file: what was predicted ...
+)
 CAME = r"\b(came|measured|turned out|was found|broke)\b"  # ... and what came
 
 # of the first lines of a page
