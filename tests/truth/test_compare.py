@@ -8,8 +8,8 @@ from famulus.launch import check
 from tests.truth import words
 from tests.truth.shop import Play, Shop
 
-MEASURED = ("val/", "best val/", "meter", "bar", "minutes", "inputs/s", "samples/s", "memory", "run",
-            "Wh", "watts", "status")  # fmt: skip
+MEASURED = ("val/", "best val/", "meter", "bar", "minutes", "time", "inputs/s", "samples/s",
+            "memory", "run", "Wh", "watts", "status")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

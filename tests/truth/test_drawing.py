@@ -35,7 +35,8 @@ def plots(page: Page):
 
 
 NARROW = ((0.36512, 0.36521), (0.9801, 0.9899), (104.21, 104.48), (1.0002, 1.0009),
-          (1234.1, 1236.8), (-0.26243, -0.26218), (99_950.0, 100_040.0), (2.5e-7, 2.9e-7))  # fmt: skip
+          (1234.1, 1236.8), (-0.26243, -0.26218), (99_950.0, 100_040.0), (2.5e-7, 2.9e-7),
+          (0.0, 1.0), (0.001, 30.0))  # fmt: skip
 
 
 @pytest.mark.parametrize(("low", "high"), NARROW)
@@ -249,7 +250,7 @@ def test_training_curves_can_be_seen(style, dark):
 
 
 def test_letters_of_a_plot_are_legible_on_a_telephone(style, three):
-    """Of 390 px the page leaves some 354: letters of the plot, scaled with it, have 8 px or more."""
+    """Of 390 px the page leaves some 354: letters, scaled with the plot, have 8 px or more."""
     svg = plots(three.entry())[0]
     width = float(svg.attributes["viewbox"].split()[2])
     narrow = block(style, r"max-width")

@@ -107,7 +107,8 @@ def test_heads_with_different_losses_are_ranked_by_what_they_answer(tmp_path):
     shop = Shop(tmp_path)
     path = shop.write(
         QUESTION, "q", loss__kind="${matrix.loss}", model__head__kind="${matrix.head}",
-        matrix={"include": [{"head": "mlp", "loss": "bce"}, {"head": "distance", "loss": "margin"}]},
+        matrix={"include": [{"head": "mlp", "loss": "bce"},
+                            {"head": "distance", "loss": "margin"}]},
         data__pretext="unmix", data__sources=3, data__mixed=2,
     )  # fmt: skip
     ends = {"margin": {"loss": 0.01, "accuracy": 0.5}, "bce": {"loss": 0.6, "accuracy": 0.8}}

@@ -56,8 +56,9 @@ def watched(tmp_path_factory):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         settings = PASSWORDS | HARMLESS | {"extra": extra}
         settings["password"] = f"{PASSWORDS['password']}-{extra}"
-        with Monitor(model, optimizer, store=str(shop.root), name="mine", settings=settings,
-                     why="with password=hunter2-battery as always", controls_s=0.0) as monitor:  # fmt: skip
+        why = "with password=hunter2-battery as always"
+        where = {"store": str(shop.root), "name": "mine", "controls_s": 0.0}
+        with Monitor(model, optimizer, settings=settings, why=why, **where) as monitor:
             for _ in range(3):
                 loss = model(torch.ones(4, 2)).square().mean()
                 loss.backward()

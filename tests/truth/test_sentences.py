@@ -174,8 +174,8 @@ def opposite(tmp_path_factory):
 
     def plot(axes):
         evidence, remedy = told[axes["lr"]]
-        return Play({"loss": 0.3}, findings=[
-            finding("plateau", "warning", evidence=f"the loss {evidence}", remedy=remedy)])  # fmt: skip
+        figures = {"evidence": f"the loss {evidence}", "remedy": remedy}
+        return Play({"loss": 0.3}, findings=[finding("plateau", "warning", **figures)])
 
     shop.play(path, plot)
     return shop, told
@@ -186,8 +186,10 @@ def test_evidence_of_one_run_names_that_run(opposite):
     section = shop.entry().section("^findings")
     figures = {rate: evidence.split()[-1] for rate, (evidence, _) in told.items()}
     for rate, figure in figures.items():
-        for line in (x for x in section.splitlines() if figure in x):
-            assert words.has(rf"\b{rate}(?!\d)", line.replace(figure, "")), line
+        lines = section.splitlines()
+        for n in (n for n, line in enumerate(lines) if figure in line):
+            near = " ".join(lines[max(0, n - 2) : n + 1]).replace(figure, "")
+            assert words.has(rf"\b{rate}(?!\d)", near), near
 
 
 def test_cells_with_opposite_settings_have_remedies_of_their_own(opposite):
@@ -234,7 +236,8 @@ def vanishing(ratios: list[float], last: float):
 
 def test_a_ratio_is_that_of_the_figures_beside_it():
     evidence = shown("vanishing-gradient", vanishing([4e-9] * 5, 1.2e-5)).evidence
-    figures = [float(x) for x in re.findall(rf"is ({NUMBER})\b", evidence)]
+    before = evidence.partition("ratio")[0]
+    figures = [v for x in re.findall(rf"(?<![\w.])({NUMBER})", before) if 0 < (v := float(x)) < 1]
     ratio = float(re.search(rf"ratio[^\d]*({NUMBER})", evidence)[1])
     assert len(figures) >= 2, evidence
     assert 0.2 < ratio / (min(figures) / max(figures)) < 5, evidence
@@ -391,8 +394,9 @@ def _took(shop: Shop, run, seconds: float, inherited: float | None = None) -> No
 def mixed(tmp_path_factory):
     """Two axes of two values: one wins in 1 of 2 pairs, the other in 2 of 2."""
     shop = Shop(tmp_path_factory.mktemp("mixed"))
-    path = shop.write(matrix={"lr": [0.001, 0.003], "code": [4, 8]},
-                      training__optimizer__lr="${matrix.lr}", model__code="${matrix.code}")  # fmt: skip
+    axes = {"lr": [0.001, 0.003], "code": [4, 8]}
+    rate = {"training__optimizer__lr": "${matrix.lr}"}
+    path = shop.write(matrix=axes, model__code="${matrix.code}", **rate)
     ends = {(0.001, 4): 0.50, (0.003, 4): 0.465, (0.001, 8): 0.30, (0.003, 8): 0.36}
     shop.play(path, lambda axes: Play({"loss": ends[axes["lr"], axes["code"]]}))
     return shop

@@ -13,11 +13,10 @@ NOT_YET = r"\bnot (judged )?yet\b|\bjudged yet\b|\bopen\b"
 CANNOT = r"\b(can['’]t|cannot) be judged\b(?! yet)"
 STATES = {"can't": CANNOT, "not yet": NOT_YET, "not met": NOT_MET, "met": MET}  # in this order
 AFTER = r"written after (the|its|a|their) (first )?(result|run)s?"
-BEFORE = r"(?<!not )written before (the|its|a|any|their) (first )?(result|run)s?"
-REPLACED = (
-    r"predict|(was|had been) expected|foretold"  # a comment in a file: what was predicted ...
-)
-CAME = r"\b(came|measured|turned out|was found|broke)\b"  # ... and what came
+BEFORE = r"(?<!not )\bbefore (the|its|a|any|their) (first )?(result|run)s?"
+# of comments in a file whose expectation was replaced: what was predicted, and what came
+REPLACED = r"predict|(was|had been) expected|foretold"
+CAME = r"\b(came|measured|turned out|was found|broke)\b"
 
 # of the first lines of a page
 BEST = r"\b(best is|best:|leads|is (the )?best|ranks first)"
