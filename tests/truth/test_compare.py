@@ -91,20 +91,21 @@ COUNT = r"(\d[\d,]*|none|no)( more)? (are |is )?(nearly|near)"
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory):
-    """Checks of pictures of which one of the validation is nearly one of training."""
+    """Checks of pictures of which one in validation is nearly one in training."""
     import numpy as np
     from PIL import Image
 
     shop = Shop(tmp_path_factory.mktemp("checked"))
     folder = shop.folder / "pictures"
     folder.mkdir()
-    drawn = np.random.default_rng(5).integers(0, 200, (40, 16, 16), dtype=np.uint8)
-    smooth = drawn.reshape(40, 8, 2, 8, 2).mean((2, 4)).repeat(2, 1).repeat(2, 2)
-    smooth[39] = smooth[0]
-    smooth[39, :2, :2] += 3
-    for n, picture in enumerate(smooth):
+    drawn = np.random.default_rng(5).integers(8, 248, (40, 4, 4)).repeat(2, 1).repeat(2, 2)
+    # a checkerboard has no part in blocks of 2 x 2: of 6 grey levels it leaves a correlation of
+    # 1 / sqrt(1 + 36 / variance), which is near enough for one answer and not for the other
+    assert 0.9955 < (1 + 36 / drawn[0].var()) ** -0.5 < 0.9968
+    drawn[39] = drawn[0] + 12 * (np.indices((8, 8)).sum(0) % 2) - 6
+    for n, picture in enumerate(drawn):
         Image.fromarray(picture.astype(np.uint8)).save(folder / f"{n:02d}.png")
-    path = shop.write(data={"name": str(folder), "validation": 0.25, "size": 16}, model__code=4)
+    path = shop.write(data={"name": str(folder), "validation": 0.25, "size": 8})
     with (
         pytest.MonkeyPatch.context() as patch
     ):  # the others train for seconds, and ask other things
