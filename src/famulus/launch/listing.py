@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 
-def _fork(row: dict[str, Any]) -> str:
-    """'forked from 1a2b3c with training.optimizer.lr=0.01': its slug is that of its parent."""
+def _name(row: dict[str, Any]) -> str:
+    """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'."""
     if not row.get("parent"):
-        return ""
-    changed = ", ".join(row.get("overrides") or [])
-    return f"forked from {row['parent'][:6]}" + (f" with {changed}" if changed else "")
+        return str(row["slug"])
+    return " + ".join([row["parent"][:6], ", ".join(row.get("overrides") or []) or "no changes"])
 
 
 def _causes(findings: Any) -> str:
@@ -25,7 +24,8 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     if not rows:
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return
-    width = max(len(row["slug"]) for row in rows)
+    names = {row["id"]: _name(row) for row in rows}
+    width = max(map(len, names.values()))
     experiment = None
     for row in rows:
         if row["experiment"] != experiment:
@@ -35,8 +35,7 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         loss = (row.get("scores") or {}).get("val/loss")
         value = f"val/loss {loss:.5g}" if isinstance(loss, int | float) else ""
         notes = [row.get("reason") or row.get("error") or "", _causes(row.get("findings"))]
-        note = "; ".join(n for n in [_fork(row), *notes] if n)
-        line = (
-            f"  {row['id']}  {row['slug']:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
-        )
+        note = "; ".join(n for n in notes if n)
+        name = names[row["id"]]
+        line = f"  {row['id']}  {name:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
         yield line.rstrip()

@@ -109,12 +109,23 @@ def summary(run: Run) -> dict[str, Any]:
         if done:
             row |= {key: done.get(key) for key in COPIED}
             row |= {"finished": True, "updated": done.get("time")}
+            if row["findings"] is None:  # 0.1.0 wrote them as events alone
+                row["findings"] = _grave(run)
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
     # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
     return row
+
+
+def _grave(run: Run) -> list[dict[str, str]]:
+    newest = {str(e.get("cause")): e for e in run.events() if e["kind"] == "finding"}
+    return [
+        {"cause": cause, "severity": str(e["severity"])}
+        for cause, e in newest.items()
+        if e.get("severity") in ("warning", "error") and not e.get("under")
+    ]
 
 
 def _forked(run: Run) -> dict[str, Any]:

@@ -77,11 +77,12 @@ def ranking(
     scores: Sequence[str],
     asked: str = "",
     expected: Sequence[str] = (),
+    forks: bool = False,
 ) -> Ranking:
     """How these runs are ranked, by the score that is `asked` for or by the first that may.
 
     `scores`: what any of them measured, as val/loss; `expected`: those that the file's expectations
-    are about.
+    are about; `forks`: runs that go on from others of these are rows like any other.
     """
     training = (records[0].config.get("training") or {}) if records else {}
     own = (training.get("keep") or {}).get("best")
@@ -97,13 +98,13 @@ def ranking(
         if reason := _unranked(score, records):
             because = because or reason
         else:
-            return Ranking(score, better(score, records), because, _lengths(records))
+            return Ranking(score, better(score, records), because, _lengths(records, forks))
     return Ranking(first, None, because)
 
 
-def _lengths(records: Sequence[Record]) -> str:
+def _lengths(records: Sequence[Record], forks: bool) -> str:
     """Where finished runs saw unequally many samples; forks of runs that are here have no say."""
-    ids = {r.id for r in records}
+    ids = set() if forks else {r.id for r in records}
     own = [r for r in records if not (r.heir and r.parent["run"] in ids)]
     seen = sorted(r.inputs for r in own if r.status == "finished" and r.inputs)
     if not seen or seen[-1] <= LENGTH * seen[0]:

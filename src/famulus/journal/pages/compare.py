@@ -60,7 +60,7 @@ def compare(
     for column in average:
         groups, axes = average_over(groups, axes, column)
     scores = score_names(records)
-    ranked = ranking(records, scores, _known(score, scores) if score else "", expected)
+    ranked = ranking(records, scores, _known(score, scores) if score else "", expected, runs)
     table = build(groups, axes, ranked, scores, expected)
     if list(average):
         table = with_extremes(table)
