@@ -13,7 +13,7 @@ from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.pages import figures
+from famulus.journal.pages import axes, figures
 from famulus.journal.pages.entry_page import entry_figure
 from famulus.journal.pages.panels import colour_axes, layout
 from famulus.journal.pages.standalone import svg_file
@@ -36,37 +36,6 @@ def test_every_nth_point_would_lose_a_spike():  # why min-max
     y[503] = 9.0
     assert y[min_max(y, 50)].max() == 9.0
     assert y[::20].max() == 0.0
-
-
-RANGES = [
-    (0.02, 0.16, True),
-    (0, 1, False),
-    (-3, 7, False),
-    (0.0301, 0.0302, True),
-    (1e-6, 10, True),
-]
-
-
-@pytest.mark.parametrize(("low", "high", "log"), RANGES)
-def test_ticks_are_inside_and_few(low, high, log):
-    found = figures.ticks(low, high, log)
-    assert 2 <= len(found) <= 11
-    assert all(low <= t * (1 + 1e-9) and t <= high * (1 + 1e-9) for t in found)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.05, "0.05"),
-        (0.00032, "3.2e-4"),
-        (0.0005, "0.0005"),
-        (1500, "1.5 k"),
-        (0, "0"),
-        (-3, "-3"),
-    ],
-)
-def test_tick_labels_fit_the_margin(value, text):
-    assert figures.tick_label(value) == text
 
 
 def test_small_multiples_of_the_laboratory(laboratory):
@@ -99,13 +68,13 @@ def test_a_point_is_drawn_at_its_place():
     svg = figures.render_panels(figure)[0][1]
     d = re.search(r'class="v c0" data-s="0" data-g="0" d="M([^"]+)"', svg)[1]
     points = [tuple(map(float, p.split())) for p in d.split("L")]
-    width, tall = figures.LARGE
-    inside = width - figures.LEFT - figures.RIGHT
-    want = [figures.LEFT + inside * k / 3 for k in (1, 2, 3)]
+    width, tall = axes.LARGE
+    inside = width - axes.LEFT - axes.RIGHT
+    want = [axes.LEFT + inside * k / 3 for k in (1, 2, 3)]
     assert [x for x, _ in points] == pytest.approx(want, abs=0.06)
     low, high = figures.y_range(figure, 0)
-    height = tall - figures.TOP - figures.BOTTOM
-    tops = [figures.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
+    height = tall - axes.TOP - axes.BOTTOM
+    tops = [axes.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
     assert [y for _, y in points] == pytest.approx(tops, abs=0.06)
 
 
@@ -187,7 +156,7 @@ def test_a_mark_stands_at_the_point_nearest_to_its_step():
 
 
 def test_many_marks_are_all_drawn_and_few_have_words():
-    frame = figures.Frame(figures.LARGE, 2600.0, (0.0, 1.0), False)
+    frame = axes.Frame(axes.LARGE, 2600.0, (0.0, 1.0), False)
     marks = [figures.Mark(0, 0, 0, (100.0 * n, n, n), f"layer {n}") for n in range(1, 26)]
     drawn = figures._marks(marks, frame, [])
     assert len(drawn) == 25
@@ -214,3 +183,49 @@ def test_a_run_under_way_has_the_band_of_its_forecast(monkeypatch):
     assert band["low"][-1] < band["high"][-1] < series.value[-1]
     assert 'class="b c0"' in figures.render_panels(made)[0][1]
     assert not figures.run_figure(record(status="finished", **known), "val/loss").bands
+
+
+def test_a_resumed_attempt_is_marked_where_it_took_the_curve_up():
+    steps = np.array([10.0, 20.0, 30.0, 40.0])
+    series = {"val/loss": Series(steps, 64 * steps, steps / 5, np.ones(4))}
+    attempts = [
+        {"start_from": None, "ended": "interrupted"},
+        {"start_from": 20, "ended": "rollback"},
+        {"start_from": 30, "ended": "finished"},
+    ]
+    drawn = figures.marks_of(record({}, attempts=attempts, series=series), 0, 0, 0)
+    assert [(m.at[1], m.text) for m in drawn] == [
+        (20.0, "resumed, attempt 2"),
+        (30.0, "rolled back, attempt 3"),
+    ]
+    assert not figures.marks_of(record({}, attempts=attempts[:1], series=series), 0, 0, 0)
+
+
+def test_panels_of_a_log_line_have_names_of_the_field():
+    at = np.array([1.0, 2.0])
+    keys = ("lr", "rate", "wait", "grad_norm", "train/total")
+    run = record({}, series={key: Series(at, at, at, at) for key in keys})
+    panels = figures.run_figure(run, "val/loss").panels
+    assert panels[0] == "loss"  # first, also of a loop that never validates
+    assert {"learning rate", "throughput (samples/s)"} < set(panels)
+    assert not {"rate", "lr"} & set(panels)
+
+
+def test_a_curve_of_rounding_is_drawn_as_constant():
+    """0.6931471 and 0.6931472: an axis between them would need eight digits."""
+    for values in ([0.6931471, 0.6931472], [-0.6931471, -0.6931472]):
+        low, high = figures.y_range(made(values), 0)
+        assert high - low > 0.1 * abs(values[0])
+    low, high = figures.y_range(made([0.6931, 0.6941]), 0)
+    assert high - low < 0.0012
+
+
+def test_words_of_a_mark_end_inside_the_panel():
+    frame = axes.Frame(axes.SMALL, 100.0, (0.0, 1.0), False)
+    for at in (1.0, 45.0, 55.0, 99.0):
+        (drawn,) = figures._marks([figures.Mark(0, 0, 0, (at, 1.0, 1.0), "w" * 90)], frame, [])
+        x = float(re.search(r"translate\(([\d.]+)", drawn)[1])
+        side, words = re.search(r'<text class="(e?)"[^>]*>(.*?)</text>', drawn).groups()
+        end = x + (-1 if side else 1) * len(words) * 0.5 * axes.FONT  # half an em a letter at least
+        assert 0 <= end <= frame.size[0]
+        assert len(words) > 20

@@ -17,8 +17,9 @@ from famulus.journal.facts.record import Record
 from famulus.journal.facts.runs import runs_of
 from famulus.journal.facts.selection import average_over, select, with_extremes
 from famulus.journal.facts.selection import sort as sort_rows
-from famulus.journal.facts.table import build
-from famulus.journal.pages.render import render, rows
+from famulus.journal.facts.table import Table, build
+from famulus.journal.pages.render import HEADINGS, UNITS, render, rows
+from famulus.journal.pages.results import legend
 from famulus.store.store import Store
 
 
@@ -59,6 +60,7 @@ def compare(
     scores = score_names(records)
     ranked = ranking(records, scores, _known(score, scores) if score else "")
     table = build(groups, axes, ranked, scores, promised)
+    include, exclude, sort = ([_key(w, table) for w in words] for words in (include, exclude, sort))
     if list(average):
         table = with_extremes(table)
     if differing:
@@ -74,9 +76,19 @@ def compare(
         return json.dumps(body, indent=1, default=str) + "\n"
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
-        text += f"\n{ranked.legend}\n"
+        text += f"\n{legend(ranked) if 'meter' in table.names else ranked.legend}\n"
     text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
+
+
+def _key(word: str, table: Table) -> str:
+    """A heading that people see as the column's own name: '-bar' is '-meter'."""
+    own = {heading: key for key, heading in HEADINGS.items()}
+    own |= dict.fromkeys(UNITS.values(), "minutes")
+    bare = word.strip("-")
+    # an axis may be called so
+    known = bare in table.names or bare not in own
+    return word if known else word.replace(bare, own[bare])
 
 
 def _known(score: str, scores: list[str]) -> str:

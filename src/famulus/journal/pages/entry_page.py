@@ -14,9 +14,9 @@ from famulus.journal.facts.selection import select
 from famulus.journal.pages import figures, lineage
 from famulus.journal.pages.html import json_block, notes_html, page
 from famulus.journal.pages.panels import Layout, layout
-from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts
+from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts, origin_of
 from famulus.journal.pages.pictures import Gallery, chosen, gallery_of
-from famulus.journal.pages.render import numeric
+from famulus.journal.pages.render import for_people, numeric
 from famulus.journal.pages.results import caption, result_rows
 
 
@@ -46,18 +46,19 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
     plan = layout(cells, entry.ranking)
     gallery = Gallery("pictures/", {})
     front, rest = chosen(cells, entry.ranking)
-    visible = select(table)
+    visible = for_people(select(table))
     text = page(
         "entry.html.j2",
         names.home(entry.experiment),
         title=entry.experiment,
         entry=entry,
+        origin=origin_of(entry),
         margin=entry_margin(entry),
         chips=entry_chips(entry),
         sentences=sentences(entry),
         chart=_entry_chart(cells, entry.ranking.score, plan),
         rows=result_rows(visible, plan.colour),
-        head=[{"name": c.name, "right": numeric(c, table)} for c in visible.columns],
+        head=[{"name": c.name, "right": numeric(c, visible)} for c in visible.columns],
         below=caption(cells, entry.ranking),
         pictures=gallery_of(front, cells, plan.colour, gallery),
         more_pictures=gallery_of(rest, cells, plan.colour, gallery),

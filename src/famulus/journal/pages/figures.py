@@ -1,32 +1,59 @@
 """Curves as inline SVG: a good picture without a script, and data that a script can redraw.
 
-Each panel is drawn for inputs on the x axis. `figure_data` holds the decimated points of all series
-for script.js, which redraws the same geometry over steps or seconds, linear or log.
+Each panel is drawn for samples on the x axis. `figure_data` holds the decimated points of all
+series for script.js, which redraws the same geometry over steps or seconds, linear or log, and as
+wide as the page lets it, so that letters keep their size.
 
-Units: x in inputs, steps or seconds; y in the score's unit; SVG in its own pixels.
+Units: x in samples, steps or seconds; y in the score's unit; SVG in its own pixels.
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from famulus.journal.facts.curves import Series
+from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.numbers import count
 from famulus.journal.facts.record import Record
+from famulus.journal.pages.axes import (
+    BOTTOM,
+    DIGIT,
+    FONT,
+    LARGE,
+    LEFT,
+    RIGHT,
+    SMALL,
+    TOP,
+    Frame,
+    left_margin,
+    path,
+    tick_labels,
+    ticks,
+    x_axis,
+    y_axis,
+)
 from famulus.journal.pages.panels import Layout
 
-SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 20
 POINTS = 12_000  # of a page, shared by its series
 WORDED, MARKS = 4, 200  # marks with words beside them, and marks drawn at all, in a panel
+# of what a log line holds beside the loss
+TITLES = {
+    "lr": "learning rate",
+    "rate": "throughput (samples/s)",
+    "wait": "fraction of time waiting for data",
+    "grad_norm": "gradient norm, before clipping",
+}
 CLIP = 0.985  # share of values below the top when outliers are clipped
+FLAT = 1e-5  # of its size: what varies less is drawn as constant
+LETTER = 6.2  # pixels of a letter of words
+
+
+Band: TypeAlias = tuple[int, int, dict[str, list[float]]]  # panel, colour, `forecast.band`
 
 
 @dataclass
@@ -61,7 +88,7 @@ class Figure:
     traces: list[Trace] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     floors: dict[int, list[tuple[float, str]]] = field(default_factory=dict)  # panel -> value, name
-    bands: list[tuple[int, int, dict]] = field(default_factory=list)  # panel, colour, forecast
+    bands: list[Band] = field(default_factory=list)
     score: str = ""
 
     own: bool = False  # each panel has its own y axis
@@ -136,10 +163,11 @@ def decimated(series: Series, kind: str, n: int) -> Series:
 
 
 def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
-    """A run's marks; a mark without a time of its own gets that of the nearest point."""
+    """A run's marks, resumed attempts among them; one without a time of its own gets that of the
+    nearest point."""
     base = next((s for s in record.series.values() if len(s)), None)
     marks = []
-    for mark in record.marks:
+    for mark in (*record.marks, *_resumed(record)):
         step, inputs = float(mark.get("step") or 0), mark.get("inputs")
         if base is None or step <= 0:
             continue
@@ -148,6 +176,16 @@ def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
         text = str(mark.get("text") or mark.get("what") or "")
         at = (inputs, step, float(base.seconds[near]))
         marks.append(Mark(panel, group, colour, at, text))
+    return marks
+
+
+def _resumed(record: Record) -> list[Event]:
+    """A mark where each later attempt took the curve up again."""
+    marks: list[Event] = []
+    for n, (before, attempt) in enumerate(pairwise(record.attempts), start=2):
+        how = "rolled back" if before.get("ended") == "rollback" else "resumed"
+        if isinstance(attempt.get("start_from"), int):
+            marks.append({"step": attempt["start_from"], "text": f"{how}, attempt {n}"})
     return marks
 
 
@@ -165,103 +203,32 @@ def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
     floors = [v for f in made.floors.values() for v, _ in f if (v > 0 or not log)]
     floors = [] if made.own else floors
     low, top = min([low, *floors]), max([top, *floors])
+    # rounding of a constant is no curve, and its ticks would need all digits
+    flat = top - low <= FLAT * max(abs(low), abs(top))
     if log:
-        # a constant curve still needs a range
-        return (low / 1.08, top * 1.08) if top > low else (low / 2, low * 2)
-    pad = (top - low) * 0.05 or abs(low) * 0.1 or 1.0
+        return (low / 2, low * 2) if flat else (low / 1.08, top * 1.08)
+    pad = (abs(low) * 0.1 or 1.0) if flat else (top - low) * 0.05
     return (low - pad if low < 0 or low - pad > 0 else 0.0), top + pad
 
 
-def ticks(low: float, high: float, log: bool) -> list[float]:
-    """Two to six round values inside the range."""
-    if log:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        # the coarsest that gives three: decades if there are enough
-        for steps in ((1,), (1, 3), (1, 2, 5)):
-            values = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-            values = [t for t in values if low <= t <= high]
-            if len(values) >= 3:
-                return values[:: max(1, len(values) // 5)]
-        if len(values) == 2:
-            return values
-    raw = (high - low) / 4
-    size = 10.0 ** math.floor(math.log10(raw))
-    unit = next(size * m for m in (1, 2, 5, 10) if raw <= size * m)
-    start = math.ceil(low / unit)
-    # a tick at the very end must not be lost to rounding
-    return [k * unit for k in range(start, math.floor(high / unit + 1e-9) + 1)]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """From values to a panel's pixels."""
-
-    size: tuple[int, int]
-    end: float  # last value of the x axis
-    span: tuple[float, float]  # of the y axis
-    log: bool
-
-    @property
-    def right(self) -> int:
-        return self.size[0] - RIGHT
-
-    @property
-    def base(self) -> int:
-        return self.size[1] - BOTTOM
-
-    def x(self, value: float) -> float:
-        return LEFT + (self.right - LEFT) * value / (self.end or 1.0)
-
-    def y(self, value: float) -> float:
-        """Kept near the panel, so that a clipped outlier can't make a huge number."""
-        low, high = (math.log(v) for v in self.span) if self.log else self.span
-        # a value of 0 on a log axis lies at its bottom
-        at = math.log(max(value, 1e-300)) if self.log else value
-        share = min(1.5, max(-0.5, (at - low) / (high - low)))
-        return TOP + (self.base - TOP) * (1 - share)
-
-
-def path(xs: Iterable[float], ys: Iterable[float]) -> str:
-    """SVG path data with one decimal."""
-    # one decimal: a tenth of a pixel can't be seen, and a page has thousands of points
-    points = [f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True)]
-    return "M" + "L".join(points) if points else ""
-
-
-def tick_label(value: float) -> str:
-    """At most some six characters, so that it fits the margin: 0.05, 3e-4, 1.5 k."""
-    if abs(value) >= 1000:
-        return count(value)
-    text = f"{float(f'{value:.2g}' if abs(value) < 100 else f'{value:.4g}'):g}"
-    return text if len(text) <= 6 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
-
-
-def panel_svg(made: Figure, n: int, key: str, end: float) -> str:
+def panel_svg(made: Figure, n: int, key: str, end: float, left: int) -> str:
     """Panel `n` as an SVG element; `key` makes its clip path's id unique on the page."""
-    (width, height), log = made.size, made.log(n)
-    frame = Frame(made.size, end, y_range(made, n), log)
-    right, base, grid = frame.right, frame.base, []
-    for value in ticks(*frame.span, log):
-        y = frame.y(value)
-        grid.append(f'<path class="g" d="M{LEFT} {y:.1f}H{right}"/>')
-        grid.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" class="e">{tick_label(value)}</text>')
-    lines = [_band(band, colour, frame) for panel, colour, band in made.bands if panel == n]
+    frame = Frame(made.size, end, y_range(made, n), made.log(n), left)
+    width, height = made.size
+    lines = [_band(band, k, frame) for k, band in enumerate(made.bands) if band[0] == n]
     lines += [_line(t, k, frame) for k, t in enumerate(made.traces) if t.panel == n]
-    clip = f'<clipPath id="{key}"><rect x="{LEFT}" y="0" width="{width - LEFT}" '
-    clip += f'height="{base + 1}"/></clipPath>'
+    clip = f'<clipPath id="{key}"><rect x="{left}" y="0" width="{width - left}" '
+    clip += f'height="{frame.base + 1}"/></clipPath>'
     floors = made.floors.get(n, [])
     notes = [_floor(v, name, frame) for v, name in floors]
     heights = [frame.y(v) for v, _ in floors]
     notes += _marks([m for m in made.marks if m.panel == n], frame, heights)
-    axis = f'<path class="a" d="M{LEFT} {base}H{right}"/>'
-    axis += f'<text class="x0" x="{LEFT}" y="{height - 6}">0</text>'
-    axis += f'<text class="x1 e" x="{right}" y="{height - 6}">{count(end)} inputs</text>'
     name = escape(made.panels[n] or made.score)
     return (
         f'<svg class="plot" viewBox="0 0 {width} {height}" data-p="{n}" role="img" tabindex="0" '
         f'aria-label="{name}: {escape(made.score)} over training">'
-        f'{clip}<g class="y">{"".join(grid)}</g><g clip-path="url(#{key})">{"".join(lines)}</g>'
-        f'<g class="n">{"".join(notes)}</g>{axis}</svg>'
+        f'{clip}{y_axis(frame)}<g clip-path="url(#{key})">{"".join(lines)}</g>'
+        f'<g class="n">{"".join(notes)}</g>{x_axis(frame, "samples")}</svg>'
     )
 
 
@@ -278,9 +245,11 @@ def _line(trace: Trace, number: int, frame: Frame) -> str:
 
 def _floor(value: float, name: str, frame: Frame) -> str:
     y = frame.y(value)
+    # above its line, unless that is the top one
+    words = y - 3 if y - 3 > FONT else y + FONT
     return (
-        f'<path class="f" data-y="{value!r}" d="M{LEFT} {y:.1f}H{frame.right}"/>'
-        f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{y - 3:.1f}">'
+        f'<path class="f" data-y="{value!r}" d="M{frame.left} {y:.1f}H{frame.right}"/>'
+        f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{words:.1f}">'
         f"{escape(name)}</text>"
     )
 
@@ -290,44 +259,48 @@ def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
 
     The others keep theirs as a tooltip: a net that grows has dozens.
     """
-    found, top = [], TOP + 8.0
+    lines, top = [], TOP + 9.0
     for y in sorted(floors):  # their words stand just above their lines
-        top = y + 11 if abs(y - top) < 14 else top
+        top = y + FONT + 1 if abs(y - top) < FONT + 5 else top
     worded = {*range(WORDED), len(marks) - 1} if len(marks) > WORDED + 1 else {*range(len(marks))}
     for row, mark in enumerate(marks[:MARKS]):
         x = frame.x(mark.at[0])
-        side, dx = ("", 3) if x < frame.size[0] * 0.6 else ("e", -3)
+        room = frame.right - x, x - frame.left
+        side, dx = ("", 3) if room[0] >= room[1] else ("e", -3)
         at = " ".join(f"{v:.6g}" for v in mark.at)
-        short = mark.text if len(mark.text) <= 34 else mark.text[:33] + "…"
+        most = max(4, int(max(room) / LETTER))
+        short = mark.text if len(mark.text) <= most else mark.text[: most - 1] + "…"
         short = short if row in worded else ""
-        found.append(
+        lines.append(
             f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
             f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{frame.base}"/>'
-            f'<text class="{side}" x="{dx}" y="{top + 10 * (row % 5):.1f}">'
+            f'<text class="{side}" x="{dx}" y="{top + (FONT + 1) * (row % 5):.1f}">'
             f"{escape(short)}</text></g>"
         )
-    return found
+    return lines
 
 
-def _band(band: dict, colour: int, frame: Frame) -> str:
-    """A forecast: `inputs`, `low`, `high` lists; drawn over inputs only."""
-    xs, low, high = (list(band.get(k) or []) for k in ("inputs", "low", "high"))
-    if not xs or not len(xs) == len(low) == len(high):
-        return ""
+def _band(band: Band, number: int, frame: Frame) -> str:
+    """A forecast, drawn over samples only."""
+    _, colour, ahead = band
+    xs, low, high = (ahead[k] for k in ("inputs", "low", "high"))
     d = path(map(frame.x, [*xs, *xs[::-1]]), map(frame.y, [*low, *high[::-1]]))
-    return f'<path class="b c{colour}" d="{d}Z"/>'
+    return f'<path class="b c{colour}" data-b="{number}" d="{d}Z"/>'
 
 
 def render_panels(made: Figure, prefix: str = "p") -> list[tuple[str, str]]:
     """(title, SVG) of each panel, all with the same axes."""
-    end = x_end(made)
-    return [(title, panel_svg(made, n, f"{prefix}{n}", end)) for n, title in enumerate(made.panels)]
+    end, panels = x_end(made), range(len(made.panels))
+    spans = [(*y_range(made, n), made.log(n)) for n in panels]
+    # one margin for all: panels beside each other line up
+    left = left_margin(label for span in spans for label in tick_labels(ticks(*span)))
+    return [(made.panels[n], panel_svg(made, n, f"{prefix}{n}", end, left)) for n in panels]
 
 
 def x_end(made: Figure) -> float:
     """Last input of any trace or forecast."""
     ends = [float(t.series.inputs[-1]) for t in made.traces]
-    ends += [float(max(b.get("inputs") or [0])) for _, _, b in made.bands]
+    ends += [float(max(b["inputs"])) for _, _, b in made.bands]
     return max(ends, default=1.0)
 
 
@@ -337,7 +310,7 @@ def figure_data(made: Figure) -> dict[str, Any]:
     for t in made.traces:
         s = t.series
         one = {"p": t.panel, "g": t.group, "c": t.colour, "k": t.kind[0], "n": t.label}
-        one |= {"u": t.link, "x": _ints(s.inputs), "y": [float(f"{v:.4g}") for v in s.value]}
+        one |= {"u": t.link, "x": _ints(s.inputs), "y": [float(f"{v:.6g}") for v in s.value]}
         ratio = s.inputs[-1] / s.step[-1] if s.step[-1] else 0
         # most runs have one batch size: half of the numbers need not be written
         exact = ratio and np.array_equal(s.step * ratio, s.inputs)
@@ -346,10 +319,14 @@ def figure_data(made: Figure) -> dict[str, Any]:
         series.append(one)
     width, height = made.size
     box = {"w": width, "h": height, "l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "q": CLIP}
+    box |= {"flat": FLAT, "font": FONT, "digit": DIGIT, "letter": LETTER}
     floors = sorted({v for f in made.floors.values() for v, _ in f})
     logs = [made.log(n) for n in range(len(made.panels))]
-    found = {"score": made.score, "own": made.own, "log": logs, "box": box}
-    return found | {"floors": floors, "series": series}
+    bands = [
+        {"p": p, "x": b["inputs"], "low": b["low"], "high": b["high"]} for p, _, b in made.bands
+    ]
+    data = {"score": made.score, "own": made.own, "log": logs, "box": box, "bands": bands}
+    return data | {"floors": floors, "series": series}
 
 
 def _ints(values: np.ndarray) -> list[int]:
@@ -359,11 +336,15 @@ def _ints(values: np.ndarray) -> list[int]:
 def run_figure(record: Record, score: str, most: int = 600) -> Figure:
     """All that one run measured, a panel a quantity: scores first, parts of the loss, then LR."""
     panels: dict[str, list[tuple[str, Series]]] = {}
-    names = sorted(record.series, key=lambda k: (k != score, not k.startswith("val/"), k))
+    kinds = ("val/", "train/")  # a loop that never validates has its loss before what is beside it
+    order = {
+        k: next((n for n, kind in enumerate(kinds) if k.startswith(kind)), 2) for k in record.series
+    }
+    names = sorted(record.series, key=lambda k: (k != score, order[k], k))
     for key in names:
         kind, _, name = key.rpartition("/")
         name = "loss" if key == "train/total" else name
-        where = f"{name or key}" if kind in ("train", "val") else key
+        where = f"{name or key}" if kind in ("train", "val") else TITLES.get(key, key)
         panels.setdefault(where, []).append((kind or "val", record.series[key]))
     made = Figure(list(panels), score="value", own=True)
     for n, (name, found) in enumerate(panels.items()):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import figure, percent
-from famulus.journal.pages.figures import path
+from famulus.journal.pages.axes import path
 
 WIDTH, HEIGHT = 72, 12  # of a bar
 SPARK = 48  # width of a curve

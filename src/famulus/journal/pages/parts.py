@@ -7,9 +7,34 @@ from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
 from famulus.journal.facts.findings import CommonFinding
 from famulus.journal.facts.numbers import duration, plain, plural
+from famulus.journal.facts.record import Record
 
+MONITORED = "own-loop"  # what run.yaml of a monitored loop has as its task
 LINKS = 6  # runs that a finding names
 TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
+
+
+def minute(time: str) -> str:
+    """'2026-11-20 09:05' of a time of the store."""
+    return time[:16].replace("T", " ")
+
+
+def elapsed(record: Record) -> str:
+    """What a run took; of a fork its own time, and that on its curve; '' where nothing is known."""
+    if not record.seconds:
+        return ""
+    own = duration(record.own_seconds)
+    if not record.inherited_seconds:
+        return own
+    return f"{own} of its own, {duration(record.seconds)} with its parent's"
+
+
+def origin_of(entry: Entry) -> str:
+    """What an experiment came from: its file, or a training loop that a monitor watched."""
+    if entry.runs.text:
+        return f"{entry.experiment}.yaml"
+    monitored = entry.task == MONITORED
+    return f"{entry.experiment}, a monitored training loop" if monitored else entry.experiment
 
 
 def entry_margin(entry: Entry) -> list[str]:
@@ -25,7 +50,7 @@ def entry_margin(entry: Entry) -> list[str]:
     if cost.price:
         amount, currency = cost.price
         lines.append(f"{currency} {amount:.2f}")
-    lines.append(f"task {entry.task}" if entry.task else "")
+    lines.append(f"task {entry.task}" if entry.task and entry.task != MONITORED else "")
     return [line for line in lines if line]
 
 
