@@ -77,7 +77,7 @@ def _entry(entry: Entry) -> dict:
 def _runs(entries: Sequence[Entry]) -> list[list[dict]]:
     """Rows of the table of all runs, the newest first."""
     runs = [(record, entry) for entry in entries for record in entry.runs.all]
-    runs.sort(key=lambda pair: pair[0].started, reverse=True)
+    runs.sort(key=lambda pair: (pair[0].started, pair[0].id), reverse=True)
     return [_row(record, entry) for record, entry in runs[:MOST_RUNS]]
 
 

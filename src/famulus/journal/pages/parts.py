@@ -43,7 +43,8 @@ def entry_margin(entry: Entry) -> list[str]:
     total, done = sum(states.values()), states.get("finished", 0)
     lines = [history.date]
     if entry.runs.complete and history.ended:
-        lines.append(f"finished {history.ended[11:16]}")
+        word = "finished" if set(states) == {"finished"} else "ended"
+        lines.append(f"{word} {history.ended[11:16]}")
     lines.append(f"{plural(total, 'run')}, {done} done" if total else "")
     lines.append(duration(cost.seconds) if cost.seconds else "")
     lines.append(cost.energy)

@@ -89,7 +89,7 @@ def _run_chips(entry: Entry, record: Record) -> list[tuple[str, str]]:
     chips += [("warn", "other code than the newest run")] if record.id in stale else []
     chips += [("soft", "earlier version of the file")] if record in earlier else []
     if record.heir:
-        chips.append(("soft", f"goes on from {record.parent['run'][:6]}"))
+        chips.append(("soft", f"forked from {record.parent['run'][:6]}"))
     return chips
 
 
@@ -117,7 +117,10 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
         at = f" at step {best['step']:,}" if isinstance(best.get("step"), int) else ""
         lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
     for floor in record.floors:
-        lines.append((f"{floor.get('means')} ({floor.get('score')})", figure(floor["value"], 4)))
+        means = str(floor.get("means"))
+        # no measured one: it follows from the loss alone
+        means = "expected before the first step" if means == "initial loss" else means
+        lines.append((f"{means} ({floor.get('score')})", figure(floor["value"], 4)))
     if advice := record.facts.get("advice"):
         lines.append(("advice", plain(advice)))
     return lines
