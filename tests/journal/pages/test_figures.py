@@ -203,7 +203,7 @@ def test_a_resumed_attempt_is_marked_where_it_took_the_curve_up():
 
 def test_panels_of_a_log_line_have_names_of_the_field():
     at = np.array([1.0, 2.0])
-    keys = ("lr", "rate", "wait", "grad_norm", "train/total")
+    keys = ("lr", "rate", "wait", "grad_norm", "train/kl", "train/total")
     run = record({}, series={key: Series(at, at, at, at) for key in keys})
     panels = figures.run_figure(run, "val/loss").panels
     assert panels[0] == "loss"  # first, also of a loop that never validates
@@ -229,3 +229,15 @@ def test_words_of_a_mark_end_inside_the_panel():
         end = x + (-1 if side else 1) * len(words) * 0.5 * axes.FONT  # half an em a letter at least
         assert 0 <= end <= frame.size[0]
         assert len(words) > 20
+
+
+def test_words_of_floors_never_lie_on_each_other():
+    """Cells of one page have nearly the same baseline: its name stands once."""
+    near = {
+        0: [(1.94, "best constant"), (1.95, "best constant"), (1.945, "median"), (1.2, "chance")]
+    }
+    svg = figures.render_panels(made([1.0, 2.0], floors=near))[0][1]
+    words = re.findall(r'<text class="e f"[^>]*y="([\d.]+)">([^<]*)<', svg)
+    assert [name for _, name in words] == ["best constant, median", "chance"]
+    assert abs(float(words[0][0]) - float(words[1][0])) > axes.FONT
+    assert svg.count('<path class="f"') == 4

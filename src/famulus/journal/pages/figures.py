@@ -220,7 +220,7 @@ def panel_svg(made: Figure, n: int, key: str, end: float, left: int) -> str:
     clip = f'<clipPath id="{key}"><rect x="{left}" y="0" width="{width - left}" '
     clip += f'height="{frame.base + 1}"/></clipPath>'
     floors = made.floors.get(n, [])
-    notes = [_floor(v, name, frame) for v, name in floors]
+    notes = _floors(floors, frame)
     heights = [frame.y(v) for v, _ in floors]
     notes += _marks([m for m in made.marks if m.panel == n], frame, heights)
     name = escape(made.panels[n] or made.score)
@@ -243,15 +243,26 @@ def _line(trace: Trace, number: int, frame: Frame) -> str:
     )
 
 
-def _floor(value: float, name: str, frame: Frame) -> str:
-    y = frame.y(value)
-    # above its line, unless that is the top one
-    words = y - 3 if y - 3 > FONT else y + FONT
-    return (
-        f'<path class="f" data-y="{value!r}" d="M{frame.left} {y:.1f}H{frame.right}"/>'
-        f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{words:.1f}">'
-        f"{escape(name)}</text>"
-    )
+def _floors(floors: list[tuple[float, str]], frame: Frame) -> list[str]:
+    """Dashed lines; words above each, and for those too near to each other above the top one."""
+    drawn: list[str] = []
+    named: list[tuple[float, float, list[str]]] = []  # y, value, names
+    for value, name in sorted(floors, key=lambda floor: frame.y(floor[0])):
+        y = frame.y(value)
+        drawn.append(
+            f'<path class="f" data-y="{value!r}" d="M{frame.left} {y:.1f}H{frame.right}"/>'
+        )
+        if named and y - named[-1][0] < FONT + 1:
+            named[-1][2].append(name)
+        else:
+            named.append((y, value, [name]))
+    for y, value, names in named:
+        # above its line, unless that is the top one
+        at = y - 3 if y - 3 > FONT else y + FONT
+        words = escape(", ".join(dict.fromkeys(names)))
+        text = f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{at:.1f}">{words}</text>'
+        drawn.append(text)
+    return drawn
 
 
 def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
@@ -336,12 +347,15 @@ def _ints(values: np.ndarray) -> list[int]:
 def run_figure(record: Record, score: str, most: int = 600) -> Figure:
     """All that one run measured, a panel a quantity: scores first, parts of the loss, then LR."""
     panels: dict[str, list[tuple[str, Series]]] = {}
-    kinds = ("val/", "train/")  # a loop that never validates has its loss before what is beside it
-    order = {
-        k: next((n for n, kind in enumerate(kinds) if k.startswith(kind)), 2) for k in record.series
-    }
-    names = sorted(record.series, key=lambda k: (k != score, order[k], k))
-    for key in names:
+    # what trains towards the score stands first also where nothing was validated
+    first = (score, "train/total") if score == "val/loss" else (score,)
+    kinds = ("val/", "train/")  # of what is beside it
+
+    def place(key: str) -> tuple[bool, int, str]:
+        kind = next((n for n, kind in enumerate(kinds) if key.startswith(kind)), len(kinds))
+        return key not in first, kind, key
+
+    for key in sorted(record.series, key=place):
         kind, _, name = key.rpartition("/")
         name = "loss" if key == "train/total" else name
         where = f"{name or key}" if kind in ("train", "val") else TITLES.get(key, key)
