@@ -16,6 +16,7 @@ from famulus.journal.pages.html import json_block, notes_html, page
 from famulus.journal.pages.panels import Layout, layout
 from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts, origin_of
 from famulus.journal.pages.pictures import Gallery, chosen, gallery_of
+from famulus.journal.pages.plot import figure_data, render_panels
 from famulus.journal.pages.render import for_people, numeric
 from famulus.journal.pages.results import caption, result_rows
 
@@ -23,10 +24,10 @@ from famulus.journal.pages.results import caption, result_rows
 def chart(made: figures.Figure, plan: Layout | None, caption: str, below: str = "") -> dict | None:
     if not made.traces:
         return None
-    panels = [(t, Markup(svg)) for t, svg in figures.render_panels(made)]
+    panels = [(t, Markup(svg)) for t, svg in render_panels(made)]
     legend = plan.legend if plan else []
     return {"panels": panels, "legend": legend, "caption": caption, "below": below,
-            "data": json_block(figures.figure_data(made))}  # fmt: skip
+            "data": json_block(figure_data(made))}  # fmt: skip
 
 
 def entry_figure(cells: Cells, score: str, plan: Layout) -> figures.Figure:

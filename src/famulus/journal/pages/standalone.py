@@ -2,7 +2,8 @@
 
 from html import escape
 
-from famulus.journal.pages.figures import Figure, render_panels
+from famulus.journal.pages.figures import Figure
+from famulus.journal.pages.plot import render_panels
 
 ACROSS, GAP, TITLE = 3, 16, 18
 # its own: a file that is opened alone has no page's style
