@@ -87,7 +87,7 @@ def test_the_page_calls_the_higher_one_best(trained):
     assert re.search(r'class="best">.{0,600}0\.01<', page, re.S)
     assert page.count('class="best"') == 1
     meters = {row["lr"]: row["meter"] for row in table["rows"]}
-    assert meters == {0.000001: 21, 0.01: 1}
+    assert meters == {0.000001: 1, 0.01: 21}
 
 
 def test_a_direction_that_contradicts_is_refused_with_its_place(tmp_path):

@@ -110,7 +110,8 @@ def test_it_is_compared_as_it_was(root):
     found = famulus("compare", "finished", "--store", root, "--json").json()
     known = EXPECTED["compare"]
     assert found["columns"] == known["columns"]
-    assert found["rows"] == known["rows"]
+    # 21 was the worst row then, and is the best since
+    assert found["rows"] == [row | {"meter": 22 - row["meter"]} for row in known["rows"]]
     sides = famulus("compare", "809822d0e982", "7e4b8df8cf94", "--store", root)
     assert sides.code == 0, sides.err
 

@@ -83,6 +83,7 @@ class PictureEvent(Event):
     file: str
     labels: list[str]
     caption: str
+    confusion: NotRequired[Mapping[str, Any]]  # names of K classes, counts K x K: true, answered
 
 
 class FindingEvent(TypedDict):

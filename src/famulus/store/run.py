@@ -86,14 +86,16 @@ class Run:
     # attempts
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Oldest first: n, time, process, start_from, origin, ended (why, or None)."""
+        """Oldest first: n, time, process, start_from, origin, ended (why, or None), end (its
+        record, with the time)."""
         names = self.files.list(layout.attempts(self.path))
         attempts = []
         for n in sorted(int(s) for name in names if (s := name.removesuffix(".json")).isdigit()):
             data = self._json(layout.attempt(self.path, n)) or {}
             # Asked of the listing: a service bills a request for a file that is not there as well.
             end = self._json(layout.ended(self.path, n)) if f"{n}.end" in names else None
-            attempts.append({**data, "n": n, "ended": end["reason"] if end else None})
+            ended = end["reason"] if end else None
+            attempts.append({**data, "n": n, "ended": ended, "end": end or {}})
         return attempts
 
     def status(self) -> str:

@@ -5,7 +5,7 @@ one class. No optimizer, no loop, no logging, no device code.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -34,11 +34,23 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """How often samples of a class (row) got each answer (column), K x K for K names."""
+
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
 class Picture:
-    """Labelled rows of equal shape: uint8 (H, W, 3) each. Nothing is stretched for display."""
+    """Labelled rows of equal shape: uint8 (H, W, 3) each. Nothing is stretched for display.
+
+    Of a confusion pages show names and counts as a table instead, which grey blocks don't tell.
+    """
 
     rows: Mapping[str, np.ndarray]
     caption: str = ""
+    confusion: Confusion | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ The unit of position is inputs (examples seen): order, noise and learning rate a
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -312,8 +312,9 @@ class Loop:
         for name, picture in pictures.items():
             # Padded, so that names sort as steps do.
             file = self.attempt.save_picture(f"{name}-{self.progress.step:08d}.png", png(picture))
-            labels = list(picture.rows)
-            self._emit("picture", name=name, file=file, labels=labels, caption=picture.caption)
+            facts = {"file": file, "labels": list(picture.rows), "caption": picture.caption}
+            counted = {"confusion": asdict(picture.confusion)} if picture.confusion else {}
+            self._emit("picture", name=name, **facts, **counted)
 
     @contextlib.contextmanager
     def _judging(self) -> Iterator[nn.Module]:

@@ -49,7 +49,7 @@ def test_the_best_of_a_score_that_rises_is_the_highest():
     )
     table = build([Group(n, r.axes, (r,)) for n, r in enumerate(runs)], ["lr"],
                   ranking(runs, ["val/accuracy"]), ["val/accuracy"])  # fmt: skip
-    assert [r.cells["meter"] for r in table.rows] == [21, 1]
+    assert [r.cells["meter"] for r in table.rows] == [1, 21]
     assert table.ranking.legend == "val/accuracy: higher is better"
 
 

@@ -25,8 +25,9 @@ def table():
     return build(groups, AXES, Ranking(), ["val/loss"])
 
 
-def test_the_meter_gives_all_36_rows(table):
-    assert [r.cells["meter"] for r in table.rows] == [stars for _, _, stars in read()]
+def test_the_meter_gives_all_36_rows_turned(table):
+    """The notebook's has 1 star for the best and 21 for the worst row; ours is its mirror."""
+    assert [r.cells["meter"] for r in table.rows] == [22 - stars for _, _, stars in read()]
 
 
 def test_a_meter_without_the_first_star_is_seen():  # proof that the test can fail
@@ -36,8 +37,15 @@ def test_a_meter_without_the_first_star_is_seen():  # proof that the test can fa
     assert broken != [stars for _, _, stars in read()]
 
 
-def test_a_meter_of_equal_values_is_one_star():
-    assert meter(0.3, 0.3, 0.3) == 1
+def test_the_longest_bar_is_the_best_whichever_way_is_better():
+    groups = [group({"a": n}, n / 4, key=n) for n in (1, 2, 3)]
+    for way, bars in (("lower", [21, 11, 1]), ("higher", [1, 11, 21])):
+        made = build(groups, ["a"], Ranking("val/loss", way), ["val/loss"])
+        assert [r.cells["meter"] for r in made.rows] == bars
+
+
+def test_equal_values_are_all_best():
+    assert meter(0.3, 0.3, 0.3) == 21
 
 
 def test_an_axis_may_have_the_name_of_a_column():
@@ -98,7 +106,7 @@ def test_replicates_give_mean_and_spread():
 def test_an_unfinished_cell_does_not_stretch_the_meter():
     groups = [group({"a": 1}, 0.1), group({"a": 2}, 0.2), group({"a": 3}, 9.0, status="failed")]
     table = build(groups, ["a"], Ranking(), ["val/loss"])
-    assert [r.cells["meter"] for r in table.rows] == [1, 21, None]
+    assert [r.cells["meter"] for r in table.rows] == [21, 1, None]
 
 
 def test_markdown_and_latex_escape_what_would_break_them():

@@ -33,7 +33,7 @@ def test_an_experiment_is_its_table(laboratory):
     assert "val/psnr" in lines[0]
     assert "minutes" not in lines[0]
     assert len(lines) == 2 + 37 + 2
-    assert lines[-1] == "val/loss: lower is better"
+    assert lines[-1] == "val/loss: lower is better; the longest bar is the best"
     assert lines[2].split()[:3] == ["mnist", "bilinear", "20"]
 
 

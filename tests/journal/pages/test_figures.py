@@ -13,7 +13,7 @@ from famulus.journal.facts.curves import Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.entry import collect
 from famulus.journal.facts.ranking import Ranking
-from famulus.journal.pages import figures
+from famulus.journal.pages import axes, figures, plot
 from famulus.journal.pages.entry_page import entry_figure
 from famulus.journal.pages.panels import colour_axes, layout
 from famulus.journal.pages.standalone import svg_file
@@ -36,37 +36,6 @@ def test_every_nth_point_would_lose_a_spike():  # why min-max
     y[503] = 9.0
     assert y[min_max(y, 50)].max() == 9.0
     assert y[::20].max() == 0.0
-
-
-RANGES = [
-    (0.02, 0.16, True),
-    (0, 1, False),
-    (-3, 7, False),
-    (0.0301, 0.0302, True),
-    (1e-6, 10, True),
-]
-
-
-@pytest.mark.parametrize(("low", "high", "log"), RANGES)
-def test_ticks_are_inside_and_few(low, high, log):
-    found = figures.ticks(low, high, log)
-    assert 2 <= len(found) <= 11
-    assert all(low <= t * (1 + 1e-9) and t <= high * (1 + 1e-9) for t in found)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.05, "0.05"),
-        (0.00032, "3.2e-4"),
-        (0.0005, "0.0005"),
-        (1500, "1.5 k"),
-        (0, "0"),
-        (-3, "-3"),
-    ],
-)
-def test_tick_labels_fit_the_margin(value, text):
-    assert figures.tick_label(value) == text
 
 
 def test_small_multiples_of_the_laboratory(laboratory):
@@ -96,31 +65,31 @@ def made(values, **more):
 
 def test_a_point_is_drawn_at_its_place():
     figure = made([1.0, 2.0, 3.0])
-    svg = figures.render_panels(figure)[0][1]
+    svg = plot.render_panels(figure)[0][1]
     d = re.search(r'class="v c0" data-s="0" data-g="0" d="M([^"]+)"', svg)[1]
     points = [tuple(map(float, p.split())) for p in d.split("L")]
-    width, tall = figures.LARGE
-    inside = width - figures.LEFT - figures.RIGHT
-    want = [figures.LEFT + inside * k / 3 for k in (1, 2, 3)]
+    width, tall = axes.LARGE
+    inside = width - axes.LEFT - axes.RIGHT
+    want = [axes.LEFT + inside * k / 3 for k in (1, 2, 3)]
     assert [x for x, _ in points] == pytest.approx(want, abs=0.06)
-    low, high = figures.y_range(figure, 0)
-    height = tall - figures.TOP - figures.BOTTOM
-    tops = [figures.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
+    low, high = plot.y_range(figure, 0)
+    height = tall - axes.TOP - axes.BOTTOM
+    tops = [axes.TOP + height * (high - v) / (high - low) for v in (1, 2, 3)]
     assert [y for _, y in points] == pytest.approx(tops, abs=0.06)
 
 
 def test_outliers_are_clipped_unless_asked_for():
     values = [1.0] * 300 + [1000.0]
-    clipped = figures.y_range(made(values), 0)
+    clipped = plot.y_range(made(values), 0)
     assert clipped[1] <= 2
-    assert figures.y_range(made(values), 0, clip=False)[1] >= 1000
+    assert plot.y_range(made(values), 0, clip=False)[1] >= 1000
 
 
 def test_a_floor_is_inside_the_range_and_hostile_words_are_escaped():
     figure = made([1.0, 2.0], floors={0: [(5.0, "<b>zero</b>")]})
     figure.marks.append(figures.Mark(0, 0, 0, (100.0, 10.0, 2.0), "<script>x</script>"))
-    svg = figures.render_panels(figure)[0][1]
-    assert figures.y_range(figure, 0)[1] > 5
+    svg = plot.render_panels(figure)[0][1]
+    assert plot.y_range(figure, 0)[1] > 5
     ElementTree.fromstring(svg)
     assert "<script" not in svg
     assert "<b>" not in svg
@@ -128,13 +97,13 @@ def test_a_floor_is_inside_the_range_and_hostile_words_are_escaped():
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [-1.0, -2.0], [1e-9, 1e9], [3.0]])
 def test_strange_values_make_a_chart(values):
-    svg = figures.render_panels(made(values))[0][1]
+    svg = plot.render_panels(made(values))[0][1]
     ElementTree.fromstring(svg)
     assert "nan" not in svg.lower()
 
 
 def test_data_hold_the_same_curve():
-    data = figures.figure_data(made([1.0, 2.0, 3.0]))["series"][0]
+    data = plot.figure_data(made([1.0, 2.0, 3.0]))["series"][0]
     assert (data["x"], data["y"], data["r"]) == ([100, 200, 300], [1.0, 2.0, 3.0], 10.0)
 
 
@@ -155,7 +124,7 @@ def test_runs_of_one_cell_are_told_apart_by_their_slugs_where_no_axis_does():
     runs = [record({}, 0.5, slug=slug, id=slug, series=curve) for slug in ("filter=a", "filter=b")]
     cells = cells_of(runs)
     assert len(cells.groups) == 1
-    data = figures.figure_data(entry_figure(cells, "val/loss", layout(cells, Ranking())))
+    data = plot.figure_data(entry_figure(cells, "val/loss", layout(cells, Ranking())))
     assert [s["n"] for s in data["series"]] == [f"{r.slug}, replicate 1" for r in runs]
 
 
@@ -187,14 +156,14 @@ def test_a_mark_stands_at_the_point_nearest_to_its_step():
 
 
 def test_many_marks_are_all_drawn_and_few_have_words():
-    frame = figures.Frame(figures.LARGE, 2600.0, (0.0, 1.0), False)
+    frame = axes.Frame(axes.LARGE, 2600.0, (0.0, 1.0), False)
     marks = [figures.Mark(0, 0, 0, (100.0 * n, n, n), f"layer {n}") for n in range(1, 26)]
-    drawn = figures._marks(marks, frame, [])
+    drawn = plot._marks(marks, frame, [])
     assert len(drawn) == 25
     worded = [n for n, text in enumerate(drawn, 1) if f">layer {n}</text>" in text]
     assert worded == [1, 2, 3, 4, 25]
     assert all(f"<title>layer {n}</title>" in text for n, text in enumerate(drawn, 1))
-    few = figures._marks(marks[:5], frame, [])
+    few = plot._marks(marks[:5], frame, [])
     assert all(f">layer {n}</text>" in text for n, text in enumerate(few, 1))
 
 
@@ -212,5 +181,63 @@ def test_a_run_under_way_has_the_band_of_its_forecast(monkeypatch):
     assert (band["inputs"][0], band["inputs"][-1]) == (80_000, 1_000_000)
     assert band["low"][0] == band["high"][0] == series.value[-1]
     assert band["low"][-1] < band["high"][-1] < series.value[-1]
-    assert 'class="b c0"' in figures.render_panels(made)[0][1]
+    assert 'class="b c0"' in plot.render_panels(made)[0][1]
     assert not figures.run_figure(record(status="finished", **known), "val/loss").bands
+
+
+def test_a_resumed_attempt_is_marked_where_it_took_the_curve_up():
+    steps = np.array([10.0, 20.0, 30.0, 40.0])
+    series = {"val/loss": Series(steps, 64 * steps, steps / 5, np.ones(4))}
+    attempts = [
+        {"start_from": None, "ended": "interrupted"},
+        {"start_from": 20, "ended": "rollback"},
+        {"start_from": 30, "ended": "finished"},
+    ]
+    drawn = figures.marks_of(record({}, attempts=attempts, series=series), 0, 0, 0)
+    assert [(m.at[1], m.text) for m in drawn] == [
+        (20.0, "resumed, attempt 2"),
+        (30.0, "rolled back, attempt 3"),
+    ]
+    assert not figures.marks_of(record({}, attempts=attempts[:1], series=series), 0, 0, 0)
+
+
+def test_panels_of_a_log_line_have_names_of_the_field():
+    at = np.array([1.0, 2.0])
+    keys = ("lr", "rate", "wait", "grad_norm", "train/kl", "train/total")
+    run = record({}, series={key: Series(at, at, at, at) for key in keys})
+    panels = figures.run_figure(run, "val/loss").panels
+    assert panels[0] == "loss"  # first, also of a loop that never validates
+    assert {"learning rate", "throughput (samples/s)"} < set(panels)
+    assert not {"rate", "lr"} & set(panels)
+
+
+def test_a_curve_of_rounding_is_drawn_as_constant():
+    """0.6931471 and 0.6931472: an axis between them would need eight digits."""
+    for values in ([0.6931471, 0.6931472], [-0.6931471, -0.6931472]):
+        low, high = plot.y_range(made(values), 0)
+        assert high - low > 0.1 * abs(values[0])
+    low, high = plot.y_range(made([0.6931, 0.6941]), 0)
+    assert high - low < 0.0012
+
+
+def test_words_of_a_mark_end_inside_the_panel():
+    frame = axes.Frame(axes.SMALL, 100.0, (0.0, 1.0), False)
+    for at in (1.0, 45.0, 55.0, 99.0):
+        (drawn,) = plot._marks([figures.Mark(0, 0, 0, (at, 1.0, 1.0), "w" * 90)], frame, [])
+        x = float(re.search(r"translate\(([\d.]+)", drawn)[1])
+        side, words = re.search(r'<text class="(e?)"[^>]*>(.*?)</text>', drawn).groups()
+        end = x + (-1 if side else 1) * len(words) * 0.5 * axes.FONT  # half an em a letter at least
+        assert 0 <= end <= frame.size[0]
+        assert len(words) > 20
+
+
+def test_words_of_floors_never_lie_on_each_other():
+    """Cells of one page have nearly the same baseline: its name stands once."""
+    near = {
+        0: [(1.94, "best constant"), (1.95, "best constant"), (1.945, "median"), (1.2, "chance")]
+    }
+    svg = plot.render_panels(made([1.0, 2.0], floors=near))[0][1]
+    words = re.findall(r'<text class="e f"[^>]*y="([\d.]+)">([^<]*)<', svg)
+    assert [name for _, name in words] == ["best constant, median", "chance"]
+    assert abs(float(words[0][0]) - float(words[1][0])) > axes.FONT
+    assert svg.count('<path class="f"') == 4

@@ -87,3 +87,32 @@ def test_the_table_is_dark_where_answers_are():
     assert picture[0, 0, 5, 5] < 0.15
     assert picture[0, 0, 5, 15] > 0.85
     assert picture[0, 0, 15, 5] == 1.0
+
+
+def test_a_table_of_many_classes_keeps_those_of_most_mistakes_and_all_samples():
+    examiner = Examiner(30)
+    generator = torch.Generator().manual_seed(3)
+    examiner.confusion = torch.randint(0, 3, (30, 30), generator=generator)
+    examiner.confusion[7, 21] = 500
+    examiner.confusion.diagonal().add_(100)  # right answers bring no class to the front
+    names = [f"class {n}" for n in range(30)]
+    table = examiner.table(names, most=4)
+    counts = examiner.confusion.tolist()
+    assert len(table.names) == len(table.counts) == 5
+    assert {"class 7", "class 21"} < set(table.names)
+    assert table.names[-1] == "26 others"
+    assert sum(map(sum, table.counts)) == sum(map(sum, counts))
+    kept = [names.index(name) for name in table.names[:-1]]
+    assert kept == sorted(kept)
+    rest = [n for n in range(30) if n not in kept]
+    for row, a in zip(table.counts, kept, strict=False):
+        assert row[:-1] == [counts[a][b] for b in kept]
+        assert row[-1] == sum(counts[a][b] for b in rest)
+    assert table.counts[-1][:-1] == [sum(counts[a][b] for a in rest) for b in kept]
+
+
+def test_a_table_of_few_classes_is_the_confusion_itself():
+    examiner = Examiner(2)
+    examiner.confusion = torch.tensor([[44, 84], [1, 127]])
+    table = examiner.table(["horse", "human"])
+    assert (table.names, table.counts) == (["horse", "human"], [[44, 84], [1, 127]])

@@ -137,7 +137,7 @@ def test_pictures_name_files_and_show_the_table():
     assert {"most-wrong", "least-sure", "most-sure", "confusion"} <= set(pictures)
     assert "validation/" in pictures["most-wrong"].caption
     assert "answered" in pictures["most-wrong"].caption
-    table = pictures["confusion"].rows["share of the row"]
+    table = pictures["confusion"].rows["fraction of the row"]
     assert table.shape == (120, 120, 3)
     examiner = task.examine(net)
     assert examiner.true_counts == list(task.data().validation.counts.values())

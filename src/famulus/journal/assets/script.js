@@ -1,25 +1,39 @@
-// Redraws the curves over another axis, reads values under the pointer, sorts and filters tables.
-// Everything it needs is in the page; without it the page shows the same curves over inputs.
+// Redraws the curves over another axis and as wide as the page lets them (letters keep their size),
+// reads values under the pointer, sorts and filters tables. Everything it needs is in the page;
+// without it the page shows the same curves over samples. Axes are those of pages/axes.py.
 (() => {
   "use strict";
   const all = (s, e = document) => [...e.querySelectorAll(s)];
   document.documentElement.classList.add("scripted");
 
-  const count = (n) => {
+  const count = (n, digits = 3) => {
     for (const [u, s] of [["G", 1e9], ["M", 1e6], ["k", 1e3]])
-      if (Math.abs(n) >= s) return +(n / s).toPrecision(3) + " " + u;
-    return String(+n.toPrecision(3));
+      if (Math.abs(n) >= s) return +(n / s).toPrecision(digits) + " " + u;
+    return String(+n.toPrecision(digits));
   };
-  const clock = (s) => s >= 3600 ? Math.floor(s / 3600) + " h " + Math.round(s % 3600 / 60) + " min"
-    : s >= 60 ? +(s / 60).toPrecision(2) + " min" : +s.toPrecision(2) + " s";
+  const UNITS = [["ms", 1e-3, 1], ["s", 1, 120], ["min", 60, 7200], ["h", 3600, 172800], ["d", 86400, Infinity]];
+  const unitOf = (seconds) => UNITS.find((u) => seconds < u[2]);
+  const clock = (s) => { const [name, size] = unitOf(s); return +(s / size).toPrecision(3) + " " + name; };
   const value = (v) => {
     if (v === 0) return "0";
     const a = Math.abs(v);
     if (a >= 1e-4 && a < 1e6) return a >= 1000 ? count(v) : String(+v.toPrecision(4));
     return v.toExponential(2);
   };
-  const tickText = (v) => Math.abs(v) >= 1000 ? count(v)
-    : String(+v.toPrecision(2)).length <= 6 ? String(+v.toPrecision(2)) : v.toExponential(1).replace(".0e", "e");
+  const tickLabel = (v, digits) => {
+    const r = +v.toPrecision(digits), text = String(+r.toPrecision(12));
+    if (Math.abs(r) >= 1000) return count(r, digits);
+    if (r === 0 || Math.abs(r) >= .001 || (text.length <= 6 && !text.includes("e"))) return text;
+    const [m, e] = r.toExponential(digits - 1).split("e");
+    return +m + "e" + +e;
+  };
+  // as many digits as tell the ticks apart and put each where it stands
+  const tickLabels = (values) => {
+    let gap = Infinity, digits = 2;
+    values.forEach((v, k) => { if (k) gap = Math.min(gap, v - values[k - 1]); });
+    while (digits < 15 && values.some((v) => Math.abs(+v.toPrecision(digits) - v) > .01 * gap)) digits++;
+    return values.map((v) => tickLabel(v, digits));
+  };
 
   const NS = "http://www.w3.org/2000/svg";
   const node = (name, attributes, text) => {
@@ -42,15 +56,15 @@
       if (found.length >= 2) return found;
     }
     const raw = (high - low) / 4, size = 10 ** Math.floor(Math.log10(raw));
-    const unit = [1, 2, 5, 10].map((m) => m * size).find((u) => raw <= u), found = [];
-    for (let k = Math.ceil(low / unit); k * unit <= high + 1e-9 * unit; k++) found.push(k * unit);
+    const unit = [1, 2, 2.5, 5, 10].map((m) => m * size).find((u) => raw <= u), found = [];
+    for (let k = Math.ceil(low / unit - 1e-9); k * unit <= high + 1e-9 * unit; k++) found.push(k * unit);
     return found;
   }
 
   function chart(figure) {
     const data = JSON.parse(figure.querySelector("script.data").textContent);
     const { box } = data, plots = all("svg.plot", figure), hidden = new Set();
-    const state = { x: "inputs", y: "auto", clip: true };
+    const state = { x: "samples", y: "auto", clip: true };
     const series = data.series.map((s, i) => ({
       ...s, i, path: figure.querySelector(`[data-s="${i}"]`),
       st: s.st || s.x.map((x) => Math.round(x / s.r)),
@@ -58,7 +72,10 @@
     const xs = (s) => state.x === "steps" ? s.st : state.x === "time" ? s.s : s.x;
     const shown = (s) => !hidden.has(s.c) && !(s.path && s.path.classList.contains("out"));
     const isLog = (p) => state.y === "auto" ? data.log[p] : state.y === "log";
-    const span = { x: [0, 1], y: [] };
+    const span = { x: [0, 1], y: [], left: box.l };
+    // the height that belongs to a width: one plot alone grows with it
+    const tall = () => plots.length > 1 ? box.high : Math.round(Math.min(box.high, Math.max(190, box.w * .42)));
+    box.high = box.h;
 
     function range(of, log, floors) {
       let v = [];
@@ -70,43 +87,79 @@
       let low = v[0], top = v[v.length - 1];
       if (state.clip) top = v[k] + (q - k) * ((v[k + 1] ?? v[k]) - v[k]);
       for (const f of floors) if (!log || f > 0) { low = Math.min(low, f); top = Math.max(top, f); }
-      if (log) return top > low ? [low / 1.08, top * 1.08] : [low / 2, low * 2];
-      const pad = (top - low) * .05 || Math.abs(low) * .1 || 1;
+      const flat = top - low <= box.flat * Math.max(Math.abs(low), Math.abs(top));
+      if (log) return flat ? [low / 2, low * 2] : [low / 1.08, top * 1.08];
+      const pad = flat ? Math.abs(low) * .1 || 1 : (top - low) * .05;
       return [low < 0 || low - pad > 0 ? low - pad : 0, top + pad];
     }
-    const px = (x) => box.l + (box.w - box.l - box.r) * x / span.x[1];
+    const px = (x) => span.left + (box.w - span.left - box.r) * x / span.x[1];
     function py(y, p) {
       const log = isLog(p), f = log ? (v) => Math.log(Math.max(v, 1e-300)) : (v) => v;
       const [a, b] = span.y[p].map(f), share = Math.min(1.5, Math.max(-.5, (f(y) - a) / (b - a)));
       return box.t + (box.h - box.t - box.b) * (1 - share);
     }
 
+    const cut = (text, most) => text.length <= most ? text : text.slice(0, most - 1) + "…";
+    function across(svg, right, base) {
+      const [name, size] = state.x === "time" ? unitOf(span.x[1]) : ["", 1];
+      const at = ticks(0, span.x[1] / size, false), labels = tickLabels(at), marks = svg.querySelector(".x");
+      marks.replaceChildren();
+      at.forEach((t, k) => {
+        const x = px(t * size), end = x > right - 12;
+        marks.append(node("path", { class: "a", d: `M${x} ${base}v4` }),
+          node("text", { class: end ? "e" : "c", x: end ? box.w - 1 : x, y: base + 15 }, labels[k]));
+      });
+      svg.querySelector(".line").setAttribute("d", `M${span.left} ${base}H${right}`);
+      const words = svg.querySelector(".name");
+      words.setAttribute("x", right);
+      words.setAttribute("y", base + 29);
+      words.textContent = state.x === "time" ? `time (${name})` : state.x;
+    }
+
     function draw() {
       const live = series.filter(shown), use = live.length ? live : series;
-      span.x = [0, Math.max(...use.map((s) => xs(s)[s.x.length - 1])) || 1];
-      plots.forEach((svg, p) => {
+      const ends = state.x === "samples" ? data.bands.map((b) => b.x[b.x.length - 1]) : [];
+      span.x = [0, Math.max(...use.map((s) => xs(s)[s.x.length - 1]), ...ends) || 1];
+      const rulers = plots.map((_, p) => {
         const log = isLog(p), own = data.own ? use.filter((s) => s.p === p) : use;
         span.y[p] = range(own, log, data.own ? [] : data.floors);
-        const grid = svg.querySelector(".y");
+        const at = ticks(...span.y[p], log);
+        return [at, tickLabels(at)];
+      });
+      span.left = Math.max(box.l, ...rulers.flatMap(([, labels]) => labels.map((t) => box.digit * t.length + 8)));
+      const right = box.w - box.r, base = box.h - box.b;
+      plots.forEach((svg, p) => {
+        svg.setAttribute("viewBox", `0 0 ${box.w} ${box.h}`);
+        const frame = svg.querySelector("clipPath rect");
+        for (const [k, v] of [["x", span.left], ["width", box.w - span.left], ["height", base + 1]]) frame.setAttribute(k, v);
+        const grid = svg.querySelector(".y"), [at, labels] = rulers[p];
         grid.replaceChildren();
-        for (const t of ticks(...span.y[p], log)) {
+        at.forEach((t, k) => {
           const y = py(t, p);
-          grid.append(node("path", { class: "g", d: `M${box.l} ${y}H${box.w - box.r}` }),
-            node("text", { class: "e", x: box.l - 5, y: y + 3 }, tickText(t)));
-        }
-        svg.querySelector(".x1").textContent = state.x === "time" ? clock(span.x[1])
-          : count(span.x[1]) + " " + state.x;
+          grid.append(node("path", { class: "g", d: `M${span.left} ${y}H${right}` }),
+            node("text", { class: "e", x: span.left - 5, y: y + 4 }, labels[k]));
+        });
+        across(svg, right, base);
         for (const m of all(".m", svg)) {
-          const at = m.dataset.at.split(" ").map(Number);
-          const x = px(at[["inputs", "steps", "time"].indexOf(state.x)]);
+          const x = px(+m.dataset.at.split(" ")[["samples", "steps", "time"].indexOf(state.x)]);
           m.setAttribute("transform", `translate(${x} 0)`);
+          m.querySelector("path").setAttribute("d", `M0 ${box.t}V${base}`);
+          const words = m.querySelector("text"), room = Math.max(right - x, x - span.left);
+          words.setAttribute("class", room > right - x ? "e" : "");
+          words.setAttribute("x", room > right - x ? -3 : 3);
+          if (words.textContent) words.textContent = cut(m.querySelector("title").textContent, Math.max(4, Math.floor(room / box.letter)));
         }
         for (const f of all("[data-y]", svg)) {
           const y = py(+f.dataset.y, p);
-          if (f.tagName === "path") f.setAttribute("d", `M${box.l} ${y}H${box.w - box.r}`);
-          else f.setAttribute("y", y - 3);
+          if (f.tagName === "path") f.setAttribute("d", `M${span.left} ${y}H${right}`);
+          else { f.setAttribute("x", right); f.setAttribute("y", y - 3 > box.font ? y - 3 : y + box.font); }
         }
-        for (const b of all(".b", svg)) b.classList.toggle("off", state.x !== "inputs" || state.y !== "auto" || !state.clip);
+      });
+      // a forecast knows samples only
+      data.bands.forEach((b, k) => {
+        const area = figure.querySelector(`[data-b="${k}"]`), at = (y, n) => px(b.x[n]).toFixed(1) + " " + py(y, b.p).toFixed(1);
+        area.classList.toggle("off", state.x !== "samples");
+        area.setAttribute("d", "M" + [...b.low.map(at), ...b.high.map(at).reverse()].join("L") + "Z");
       });
       for (const s of series) {
         if (!s.path) continue;
@@ -147,7 +200,7 @@
       svg.addEventListener("pointermove", (e) => {
         const r = svg.getBoundingClientRect(), f = box.w / r.width;
         const mx = (e.clientX - r.left) * f, my = (e.clientY - r.top) * f;
-        const x = (mx - box.l) / (box.w - box.l - box.r) * span.x[1];
+        const x = (mx - span.left) / (box.w - span.left - box.r) * span.x[1];
         let best = null;
         for (const s of series) {
           if (s.p !== p || !shown(s)) continue;
@@ -190,6 +243,16 @@
       r.addEventListener("pointerenter", () => light(r.dataset.g));
       r.addEventListener("pointerleave", () => light(null));
     });
+    // letters keep their size: the plot is drawn as wide as it is shown
+    const fit = () => {
+      const width = Math.round(plots[0] ? plots[0].getBoundingClientRect().width : 0);
+      if (width < 120 || Math.abs(width - box.w) < 2) return;
+      box.w = width;
+      box.h = tall();
+      draw();
+    };
+    fit();
+    new ResizeObserver(fit).observe(figure);
     document.addEventListener("rows", (e) => {
       for (const s of series) if (s.path) s.path.classList.toggle("out", e.detail.has(String(s.g)));
       draw();
@@ -237,4 +300,6 @@
 
   all("[data-chart]").forEach(chart);
   all("[data-sheet]").forEach(sheet);
+  // paper can't be unfolded
+  addEventListener("beforeprint", () => all("details").forEach((d) => { d.open = true; }));
 })();

@@ -62,38 +62,57 @@ def pm(mean: float, spread: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as per cent: whole above 2 %, one decimal below."""
+    """A share as per cent: whole above 2 %, one decimal below; what is not 0 never reads as 0."""
     value = 100 * share
+    if 0 < abs(value) < 0.05:
+        return "< 0.1 %" if value > 0 else f"> {MINUS}0.1 %"
     return f"{value:.0f} %" if abs(value) >= 2 or value == 0 else f"{value:.1f} %"
 
 
 def percent_range(low: float, high: float) -> str:
     """'22–38 %'."""
     a, b = percent(low), percent(high)
-    return a if a == b else f"{a[:-2]}–{b}"
+    return a if a == b else f"{a.removesuffix(' %')}–{b}"
 
 
-def count(n: float) -> str:
+def count(n: float, digits: int = 3) -> str:
     """1,000,000 as '1 M', 512,000 as '512 k', 640 as '640'."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(n) >= size:
-            return f"{float(f'{n / size:.3g}'):g} {unit}"
+            return f"{float(f'{n / size:.{digits}g}'):.12g} {unit}"
     return f"{n:g}"
 
 
+# name, seconds and until how many seconds a person counts in it
+UNITS = (("ms", 1e-3, 1.0), ("s", 1.0, 120.0), ("min", 60.0, 7200.0), ("h", 3600.0, 172_800.0),
+         ("d", 86_400.0, math.inf))  # fmt: skip
+
+
+def time_unit(seconds: float) -> tuple[str, float]:
+    """Name and length in seconds of the unit in which an axis or a column up to `seconds` reads."""
+    return next((name, size) for name, size, end in UNITS if seconds < end)
+
+
 def duration(seconds: float | None) -> str:
-    """'1 h 52 min', '4.2 min', '38 s'."""
+    """'1 h 52 min', '4.2 min', '38 s', '40 ms'; below a millisecond '< 1 ms'."""
     if seconds is None:
         return ""
-    if seconds >= 86400:
-        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
-    if seconds >= 3600:
-        # rounded first: 59.6 minutes must not be written as 60 min
+    # each limit is that of the rounded figure: 59.97 s must not be written as 60 s
+    if seconds >= 86400 - 30:
+        hours = round(seconds / 3600)
+        return f"{hours // 24} d {hours % 24} h"
+    if seconds >= 3600 - 30:
         minutes = round(seconds / 60)
         return f"{minutes // 60} h {minutes % 60} min"
-    if seconds >= 600:
+    if seconds >= 600 - 3:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.3g} s"
+    if seconds >= 60 - 0.05:
+        return f"{seconds / 60:.1f} min"
+    if seconds >= 1 - 0.0005:
+        return f"{seconds:.3g} s"
+    if 0 < seconds < 0.001:
+        return "< 1 ms"
+    return f"{seconds * 1000:.3g} ms" if seconds else "0 s"
 
 
 def plain(value: JSON) -> str:

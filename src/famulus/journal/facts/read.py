@@ -1,6 +1,7 @@
 """A run of the store as a `Record`: each file is read once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from famulus.journal.facts.curves import Event, marks_of, series_of
@@ -60,4 +61,16 @@ def _picture(event: Event) -> PictureFile:
     step, inputs = (int(event.get(k) or 0) for k in ("step", "inputs"))
     labels = tuple(str(x) for x in event.get("labels") or ())
     name, caption = str(event.get("name", "")), str(event.get("caption") or "")
-    return PictureFile(name, str(event["file"]), step, inputs, labels, caption)
+    known = PictureFile(name, str(event["file"]), step, inputs, labels, caption)
+    return replace(known, **_confusion(event.get("confusion")))
+
+
+def _confusion(facts: Any) -> dict[str, Any]:
+    """`classes` and `counts`; {} of what is no square table of counts with a name each."""
+    try:
+        classes = tuple(str(name) for name in facts["names"])
+        counts = tuple(tuple(int(n) for n in row) for row in facts["counts"])
+    except (TypeError, KeyError, ValueError):
+        return {}
+    square = {len(row) for row in counts} == {len(classes)} == {len(counts)}
+    return {"classes": classes, "counts": counts} if square else {}

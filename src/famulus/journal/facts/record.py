@@ -12,7 +12,11 @@ from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
 from famulus.journal.facts.unused_axes import setting
+from famulus.store import records
 from famulus.store.run import CONTINUED, Run
+
+# of an attempt, which are no reason by themselves
+ENDS = {"error": "an error of which the store has no text", "interrupted": "", "rollback": ""}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class PictureFile:
     inputs: int
     labels: tuple[str, ...]
     caption: str
+    classes: tuple[str, ...] = ()  # of a confusion
+    counts: tuple[tuple[int, ...], ...] = ()  # true, answered
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +82,31 @@ class Record:
     @property
     def seconds(self) -> float | None:
         known = finite(self.done.get("seconds"))
-        return (self._newest("seconds") or None) if known is None else known
+        if known is not None:
+            return known
+        return max(self._newest("seconds"), self._until_error) or None
+
+    @property
+    def _until_error(self) -> float:
+        """Seconds until an error ended a run whose totals nobody wrote: logs end before it."""
+        last = self.attempts[-1] if self.attempts else {}
+        begun, ended = last.get("time"), (last.get("end") or {}).get("time")
+        if last.get("ended") != "error" or not begun or not ended:
+            return 0.0
+        start = last.get("start_from") or 0
+        before = (s.seconds[s.step <= start] for s in self.series.values())
+        resumed_at = max((float(s[-1]) for s in before if len(s)), default=0.0)
+        return resumed_at + max(records.seconds(ended) - records.seconds(begun), 0.0)
 
     @property
     def own_seconds(self) -> float:
         """Without the time of the run that this one goes on from; 0 where nothing is known."""
-        return max((self.seconds or 0.0) - self._inherited("seconds"), 0.0)
+        return max((self.seconds or 0.0) - self.inherited_seconds, 0.0)
+
+    @property
+    def inherited_seconds(self) -> float:
+        """Of the run that this one goes on from, which `seconds` counts too."""
+        return self._inherited("seconds")
 
     @property
     def own_energy_wh(self) -> float:
@@ -134,7 +159,23 @@ class Record:
 
     @property
     def ended(self) -> str:
-        return str(self.done.get("time") or "")
+        """When it was over, as far as anything says so; '' of a run under way."""
+        last = self.attempts[-1] if self.attempts else {}
+        return str(self.done.get("time") or (last.get("end") or {}).get("time") or "")
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, stopped early or was interrupted, with the exception's type and line."""
+        last = self.attempts[-1] if self.attempts else {}
+        end = {} if self.done else last.get("end") or {}
+        words = str(self.done.get("reason") or end.get("reason") or "")
+        words = ENDS.get(words, words)
+        error = self.done.get("error") or end.get("error")
+        if not isinstance(error, Mapping):
+            return words
+        kind, at = (str(error.get(k) or "") for k in ("type", "at"))
+        words = words if kind in words else ": ".join(w for w in (kind, words) if w)
+        return f"{words} (at {at})" if at else words
 
     @property
     def started(self) -> str:
@@ -160,12 +201,6 @@ class Record:
             notes = self.facts.get("data_notes") or ()
             return [str(n) for n in notes if str(n).endswith("scores may flatter")]
         return [str(note) for note in known]
-
-    @property
-    def reason(self) -> str:
-        """Why it ended as it did, as the run or its newest attempt says; '' unknown."""
-        last = self.attempts[-1] if self.attempts else {}
-        return str(self.done.get("reason") or last.get("reason") or "")
 
     @cached_property
     def learning(self) -> Learning:

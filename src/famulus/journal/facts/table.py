@@ -19,8 +19,7 @@ from famulus.journal.facts.record import Record
 
 PER_INPUTS = "Wh/1,000 inputs"  # the energy of the device that trained
 WIDEST = 11  # columns that a page has room for
-# as in the journals, so that old tables and new ones read alike
-METER = 20  # stars beyond the first
+METER = 21  # steps of the bar, as in the notebooks, so that old tables compare with new ones
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,14 @@ class Table:
         return [c.name for c in self.columns]
 
 
-def meter(value: float, low: float, high: float) -> int:
-    """Stars of the journals' meter: int((v - min) / (max - min) * 20 + 1), 1 if min = max."""
+def meter(badness: float, low: float, high: float) -> int:
+    """Steps of the bar, 21 for the best (lowest) to 1 for the worst; 21 if min = max.
+
+    The span and the 21 steps are those of the notebooks' meter, int((v - min) / (max - min) * 20
+    + 1), turned: there the longest one was the worst.
+    """
     # a single score has no span
-    return int((value - low) / (high - low) * METER + 1) if high > low else 1
+    return METER - int((badness - low) / (high - low) * (METER - 1)) if high > low else METER
 
 
 def measured(values: Iterable[float]) -> Measured | None:
@@ -228,11 +231,11 @@ def settled(row: Row) -> bool:
 
 
 def _metered(rows: Sequence[Row], score: str, ranking: Ranking) -> tuple[Row, ...]:
-    """Rows with the column `meter`: 1, the best of the finished ones, to 21, the worst."""
+    """Rows with the column `meter`: 21, the best of the finished ones, to 1, the worst."""
     finished = {n: value(row.cells.get(score)) for n, row in enumerate(rows) if row.ranked}
     scores = {n: ranking.sign * v for n, v in finished.items() if v is not None}
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
-    stars = [meter(scores[n], low, high) if n in scores else None for n in range(len(rows))]
+    bars = [meter(scores[n], low, high) if n in scores else None for n in range(len(rows))]
     return tuple(
-        replace(row, cells={**row.cells, "meter": n}) for row, n in zip(rows, stars, strict=True)
+        replace(row, cells={**row.cells, "meter": n}) for row, n in zip(rows, bars, strict=True)
     )

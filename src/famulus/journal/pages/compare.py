@@ -17,8 +17,9 @@ from famulus.journal.facts.record import Record
 from famulus.journal.facts.runs import runs_of
 from famulus.journal.facts.selection import average_over, select, with_extremes
 from famulus.journal.facts.selection import sort as sort_rows
-from famulus.journal.facts.table import build
-from famulus.journal.pages.render import render, rows
+from famulus.journal.facts.table import Table, build
+from famulus.journal.pages.render import HEADINGS, UNITS, render, rows
+from famulus.journal.pages.results import legend
 from famulus.store.store import Store
 
 COLUMNS = 6  # of settings that differ; the list below the table has all
@@ -62,6 +63,7 @@ def compare(
     scores = score_names(records)
     ranked = ranking(records, scores, _known(score, scores) if score else "", expected, runs)
     table = build(groups, axes, ranked, scores, expected)
+    include, exclude, sort = ([_key(w, table) for w in words] for words in (include, exclude, sort))
     if list(average):
         table = with_extremes(table)
     if differing:
@@ -77,7 +79,7 @@ def compare(
         return json.dumps(body, indent=1, default=str) + "\n"
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
-        text += f"\n{ranked.legend}\n"
+        text += f"\n{legend(ranked) if 'meter' in table.names else ranked.legend}\n"
     text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
 
@@ -90,6 +92,16 @@ def _apart(records: Sequence[Record], differing: Sequence[str]) -> Iterator[Reco
     for n, record in enumerate(records):
         own = {p: values[n] for p, values in list(new.items())[:COLUMNS]}
         yield replace(record, axes={**record.axes, **own})
+
+
+def _key(word: str, table: Table) -> str:
+    """A heading that people see as the column's own name: '-bar' is '-meter'."""
+    own = {heading: key for key, heading in HEADINGS.items()}
+    own |= dict.fromkeys(UNITS.values(), "minutes")
+    bare = word.strip("-")
+    # an axis may be called so
+    known = bare in table.names or bare not in own
+    return word if known else word.replace(bare, own[bare])
 
 
 def _known(score: str, scores: list[str]) -> str:

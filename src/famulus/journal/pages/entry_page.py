@@ -15,19 +15,20 @@ from famulus.journal.facts.selection import select
 from famulus.journal.pages import figures, lineage
 from famulus.journal.pages.html import json_block, notes_html, page
 from famulus.journal.pages.panels import Layout, layout
-from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts
+from famulus.journal.pages.parts import entry_chips, entry_margin, finding_facts, origin_of
 from famulus.journal.pages.pictures import Gallery, chosen, gallery_of
-from famulus.journal.pages.render import numeric
+from famulus.journal.pages.plot import figure_data, render_panels
+from famulus.journal.pages.render import for_people, numeric
 from famulus.journal.pages.results import caption, result_rows
 
 
 def chart(made: figures.Figure, plan: Layout | None, caption: str, below: str = "") -> dict | None:
     if not made.traces:
         return None
-    panels = [(t, Markup(svg)) for t, svg in figures.render_panels(made)]
+    panels = [(t, Markup(svg)) for t, svg in render_panels(made)]
     legend = plan.legend if plan else []
     return {"panels": panels, "legend": legend, "caption": caption, "below": below,
-            "data": json_block(figures.figure_data(made))}  # fmt: skip
+            "data": json_block(figure_data(made))}  # fmt: skip
 
 
 def entry_figure(cells: Cells, score: str, plan: Layout) -> figures.Figure:
@@ -47,12 +48,13 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
     plan = layout(cells, entry.ranking)
     gallery = Gallery("pictures/", {})
     front, rest = chosen(cells, entry.ranking)
-    visible = select(table)
+    visible = for_people(select(table))
     text = page(
         "entry.html.j2",
         names.home(entry.experiment),
         title=entry.experiment,
         entry=entry,
+        origin=origin_of(entry),
         margin=entry_margin(entry),
         chips=entry_chips(entry),
         sentences=sentences(entry),
@@ -60,7 +62,7 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
         withdrawn=[e for e in entry.expectations if e.withdrawn],
         chart=_entry_chart(cells, entry.ranking.score, plan),
         rows=result_rows(visible, plan.colour),
-        head=[{"name": c.name, "right": numeric(c, table)} for c in visible.columns],
+        head=[{"name": c.name, "right": numeric(c, visible)} for c in visible.columns],
         below=caption(cells, entry.ranking),
         pictures=gallery_of(front, cells, plan.colour, gallery),
         more_pictures=gallery_of(rest, cells, plan.colour, gallery),

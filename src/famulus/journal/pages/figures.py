@@ -1,32 +1,32 @@
-"""Curves as inline SVG: a good picture without a script, and data that a script can redraw.
+"""What the curves of a page show: traces, marks, baselines and forecasts, panel by panel.
 
-Each panel is drawn for inputs on the x axis. `figure_data` holds the decimated points of all series
-for script.js, which redraws the same geometry over steps or seconds, linear or log.
-
-Units: x in inputs, steps or seconds; y in the score's unit; SVG in its own pixels.
+`plot.py` draws them. Units: x in samples, steps or seconds; y in the score's unit.
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
-from typing import Any
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
-from famulus.journal.facts.curves import Series
+from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.numbers import count
 from famulus.journal.facts.record import Record
+from famulus.journal.pages.axes import LARGE, SMALL
 from famulus.journal.pages.panels import Layout
 
-SMALL, LARGE = (320, 176), (720, 270)  # width and height: of one of several panels, of a single one
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 20
 POINTS = 12_000  # of a page, shared by its series
-WORDED, MARKS = 4, 200  # marks with words beside them, and marks drawn at all, in a panel
-CLIP = 0.985  # share of values below the top when outliers are clipped
+# of what a log line holds beside the loss
+TITLES = {
+    "lr": "learning rate",
+    "rate": "throughput (samples/s)",
+    "wait": "fraction of time waiting for data",
+    "grad_norm": "gradient norm, before clipping",
+}
+Band: TypeAlias = tuple[int, int, dict[str, list[float]]]  # panel, colour, `forecast.band`
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Figure:
     traces: list[Trace] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     floors: dict[int, list[tuple[float, str]]] = field(default_factory=dict)  # panel -> value, name
-    bands: list[tuple[int, int, dict]] = field(default_factory=list)  # panel, colour, forecast
+    bands: list[Band] = field(default_factory=list)
     score: str = ""
 
     own: bool = False  # each panel has its own y axis
@@ -136,10 +136,11 @@ def decimated(series: Series, kind: str, n: int) -> Series:
 
 
 def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
-    """A run's marks; a mark without a time of its own gets that of the nearest point."""
+    """A run's marks, resumed attempts among them; one without a time of its own gets that of the
+    nearest point."""
     base = next((s for s in record.series.values() if len(s)), None)
     marks = []
-    for mark in record.marks:
+    for mark in (*record.marks, *_resumed(record)):
         step, inputs = float(mark.get("step") or 0), mark.get("inputs")
         if base is None or step <= 0:
             continue
@@ -151,219 +152,31 @@ def marks_of(record: Record, panel: int, group: int, colour: int) -> list[Mark]:
     return marks
 
 
-def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
-    """Lowest and highest value shown; shared floors are always inside. Always low < high."""
-    log, values = made.log(panel), [t.series.value for t in made.seen(panel)]
-    every = np.concatenate(values) if values else np.array([0.0, 1.0])
-    # the logarithm of what is clipped away anyway
-    every = every[every > 0] if log else every
-    if not len(every):
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    # the first values of a run are far above all others and would flatten the rest
-    top = float(np.quantile(every, CLIP)) if clip else float(every.max())
-    low = float(every.min())
-    floors = [v for f in made.floors.values() for v, _ in f if (v > 0 or not log)]
-    floors = [] if made.own else floors
-    low, top = min([low, *floors]), max([top, *floors])
-    if log:
-        # a constant curve still needs a range
-        return (low / 1.08, top * 1.08) if top > low else (low / 2, low * 2)
-    pad = (top - low) * 0.05 or abs(low) * 0.1 or 1.0
-    return (low - pad if low < 0 or low - pad > 0 else 0.0), top + pad
-
-
-def ticks(low: float, high: float, log: bool) -> list[float]:
-    """Two to six round values inside the range."""
-    if log:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        # the coarsest that gives three: decades if there are enough
-        for steps in ((1,), (1, 3), (1, 2, 5)):
-            values = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-            values = [t for t in values if low <= t <= high]
-            if len(values) >= 3:
-                return values[:: max(1, len(values) // 5)]
-        if len(values) == 2:
-            return values
-    raw = (high - low) / 4
-    size = 10.0 ** math.floor(math.log10(raw))
-    unit = next(size * m for m in (1, 2, 5, 10) if raw <= size * m)
-    start = math.ceil(low / unit)
-    # a tick at the very end must not be lost to rounding
-    return [k * unit for k in range(start, math.floor(high / unit + 1e-9) + 1)]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """From values to a panel's pixels."""
-
-    size: tuple[int, int]
-    end: float  # last value of the x axis
-    span: tuple[float, float]  # of the y axis
-    log: bool
-
-    @property
-    def right(self) -> int:
-        return self.size[0] - RIGHT
-
-    @property
-    def base(self) -> int:
-        return self.size[1] - BOTTOM
-
-    def x(self, value: float) -> float:
-        return LEFT + (self.right - LEFT) * value / (self.end or 1.0)
-
-    def y(self, value: float) -> float:
-        """Kept near the panel, so that a clipped outlier can't make a huge number."""
-        low, high = (math.log(v) for v in self.span) if self.log else self.span
-        # a value of 0 on a log axis lies at its bottom
-        at = math.log(max(value, 1e-300)) if self.log else value
-        share = min(1.5, max(-0.5, (at - low) / (high - low)))
-        return TOP + (self.base - TOP) * (1 - share)
-
-
-def path(xs: Iterable[float], ys: Iterable[float]) -> str:
-    """SVG path data with one decimal."""
-    # one decimal: a tenth of a pixel can't be seen, and a page has thousands of points
-    points = [f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True)]
-    return "M" + "L".join(points) if points else ""
-
-
-def tick_label(value: float) -> str:
-    """At most some six characters, so that it fits the margin: 0.05, 3e-4, 1.5 k."""
-    if abs(value) >= 1000:
-        return count(value)
-    text = f"{float(f'{value:.2g}' if abs(value) < 100 else f'{value:.4g}'):g}"
-    return text if len(text) <= 6 else f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
-
-
-def panel_svg(made: Figure, n: int, key: str, end: float) -> str:
-    """Panel `n` as an SVG element; `key` makes its clip path's id unique on the page."""
-    (width, height), log = made.size, made.log(n)
-    frame = Frame(made.size, end, y_range(made, n), log)
-    right, base, grid = frame.right, frame.base, []
-    for value in ticks(*frame.span, log):
-        y = frame.y(value)
-        grid.append(f'<path class="g" d="M{LEFT} {y:.1f}H{right}"/>')
-        grid.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" class="e">{tick_label(value)}</text>')
-    lines = [_band(band, colour, frame) for panel, colour, band in made.bands if panel == n]
-    lines += [_line(t, k, frame) for k, t in enumerate(made.traces) if t.panel == n]
-    clip = f'<clipPath id="{key}"><rect x="{LEFT}" y="0" width="{width - LEFT}" '
-    clip += f'height="{base + 1}"/></clipPath>'
-    floors = made.floors.get(n, [])
-    notes = [_floor(v, name, frame) for v, name in floors]
-    heights = [frame.y(v) for v, _ in floors]
-    notes += _marks([m for m in made.marks if m.panel == n], frame, heights)
-    axis = f'<path class="a" d="M{LEFT} {base}H{right}"/>'
-    axis += f'<text class="x0" x="{LEFT}" y="{height - 6}">0</text>'
-    axis += f'<text class="x1 e" x="{right}" y="{height - 6}">{count(end)} inputs</text>'
-    name = escape(made.panels[n] or made.score)
-    return (
-        f'<svg class="plot" viewBox="0 0 {width} {height}" data-p="{n}" role="img" tabindex="0" '
-        f'aria-label="{name}: {escape(made.score)} over training">'
-        f'{clip}<g class="y">{"".join(grid)}</g><g clip-path="url(#{key})">{"".join(lines)}</g>'
-        f'<g class="n">{"".join(notes)}</g>{axis}</svg>'
-    )
-
-
-def _line(trace: Trace, number: int, frame: Frame) -> str:
-    """One curve; a single point is a dot."""
-    s = trace.series
-    d = path(map(frame.x, s.inputs), map(frame.y, s.value))
-    dot = len(s) == 1
-    return (
-        f'<path class="{trace.kind[0]} c{trace.colour}{" o" if dot else ""}" data-s="{number}" '
-        f'data-g="{trace.group}" d="{d}{"h.01" if dot else ""}"/>'
-    )
-
-
-def _floor(value: float, name: str, frame: Frame) -> str:
-    y = frame.y(value)
-    return (
-        f'<path class="f" data-y="{value!r}" d="M{LEFT} {y:.1f}H{frame.right}"/>'
-        f'<text class="e f" data-y="{value!r}" x="{frame.right}" y="{y - 3:.1f}">'
-        f"{escape(name)}</text>"
-    )
-
-
-def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
-    """Dotted uprights; words beside the first few, one below the other, and beside the last.
-
-    The others keep theirs as a tooltip: a net that grows has dozens.
-    """
-    found, top = [], TOP + 8.0
-    for y in sorted(floors):  # their words stand just above their lines
-        top = y + 11 if abs(y - top) < 14 else top
-    worded = {*range(WORDED), len(marks) - 1} if len(marks) > WORDED + 1 else {*range(len(marks))}
-    for row, mark in enumerate(marks[:MARKS]):
-        x = frame.x(mark.at[0])
-        side, dx = ("", 3) if x < frame.size[0] * 0.6 else ("e", -3)
-        at = " ".join(f"{v:.6g}" for v in mark.at)
-        short = mark.text if len(mark.text) <= 34 else mark.text[:33] + "…"
-        short = short if row in worded else ""
-        found.append(
-            f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
-            f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{frame.base}"/>'
-            f'<text class="{side}" x="{dx}" y="{top + 10 * (row % 5):.1f}">'
-            f"{escape(short)}</text></g>"
-        )
-    return found
-
-
-def _band(band: dict, colour: int, frame: Frame) -> str:
-    """A forecast: `inputs`, `low`, `high` lists; drawn over inputs only."""
-    xs, low, high = (list(band.get(k) or []) for k in ("inputs", "low", "high"))
-    if not xs or not len(xs) == len(low) == len(high):
-        return ""
-    d = path(map(frame.x, [*xs, *xs[::-1]]), map(frame.y, [*low, *high[::-1]]))
-    return f'<path class="b c{colour}" d="{d}Z"/>'
-
-
-def render_panels(made: Figure, prefix: str = "p") -> list[tuple[str, str]]:
-    """(title, SVG) of each panel, all with the same axes."""
-    end = x_end(made)
-    return [(title, panel_svg(made, n, f"{prefix}{n}", end)) for n, title in enumerate(made.panels)]
-
-
-def x_end(made: Figure) -> float:
-    """Last input of any trace or forecast."""
-    ends = [float(t.series.inputs[-1]) for t in made.traces]
-    ends += [float(max(b.get("inputs") or [0])) for _, _, b in made.bands]
-    return max(ends, default=1.0)
-
-
-def figure_data(made: Figure) -> dict[str, Any]:
-    """What script.js needs: points by column, steps as a ratio of inputs where that is exact."""
-    series = []
-    for t in made.traces:
-        s = t.series
-        one = {"p": t.panel, "g": t.group, "c": t.colour, "k": t.kind[0], "n": t.label}
-        one |= {"u": t.link, "x": _ints(s.inputs), "y": [float(f"{v:.4g}") for v in s.value]}
-        ratio = s.inputs[-1] / s.step[-1] if s.step[-1] else 0
-        # most runs have one batch size: half of the numbers need not be written
-        exact = ratio and np.array_equal(s.step * ratio, s.inputs)
-        one |= {"r": float(ratio)} if exact else {"st": _ints(s.step)}
-        one["s"] = [float(f"{v:.5g}") for v in s.seconds]
-        series.append(one)
-    width, height = made.size
-    box = {"w": width, "h": height, "l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "q": CLIP}
-    floors = sorted({v for f in made.floors.values() for v, _ in f})
-    logs = [made.log(n) for n in range(len(made.panels))]
-    found = {"score": made.score, "own": made.own, "log": logs, "box": box}
-    return found | {"floors": floors, "series": series}
-
-
-def _ints(values: np.ndarray) -> list[int]:
-    return [int(v) for v in values]
+def _resumed(record: Record) -> list[Event]:
+    """A mark where each later attempt took the curve up again."""
+    marks: list[Event] = []
+    for n, (before, attempt) in enumerate(pairwise(record.attempts), start=2):
+        how = "rolled back" if before.get("ended") == "rollback" else "resumed"
+        if isinstance(attempt.get("start_from"), int):
+            marks.append({"step": attempt["start_from"], "text": f"{how}, attempt {n}"})
+    return marks
 
 
 def run_figure(record: Record, score: str, most: int = 600) -> Figure:
     """All that one run measured, a panel a quantity: scores first, parts of the loss, then LR."""
     panels: dict[str, list[tuple[str, Series]]] = {}
-    names = sorted(record.series, key=lambda k: (k != score, not k.startswith("val/"), k))
-    for key in names:
+    # what trains towards the score stands first also where nothing was validated
+    first = (score, "train/total") if score == "val/loss" else (score,)
+    kinds = ("val/", "train/")  # of what is beside it
+
+    def place(key: str) -> tuple[bool, int, str]:
+        kind = next((n for n, kind in enumerate(kinds) if key.startswith(kind)), len(kinds))
+        return key not in first, kind, key
+
+    for key in sorted(record.series, key=place):
         kind, _, name = key.rpartition("/")
         name = "loss" if key == "train/total" else name
-        where = f"{name or key}" if kind in ("train", "val") else key
+        where = f"{name or key}" if kind in ("train", "val") else TITLES.get(key, key)
         panels.setdefault(where, []).append((kind or "val", record.series[key]))
     made = Figure(list(panels), score="value", own=True)
     for n, (name, found) in enumerate(panels.items()):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import figure, percent
-from famulus.journal.pages.figures import path
+from famulus.journal.pages.axes import path, tick_label
 
 WIDTH, HEIGHT = 72, 12  # of a bar
 SPARK = 48  # width of a curve
@@ -102,7 +102,7 @@ def _known(value: float) -> float | None:
 
 
 def _power(exponent: int) -> str:
-    return f"{10.0**exponent:g}"
+    return tick_label(10.0**exponent)
 
 
 def _shares(layers: LayerHistory, n: int) -> list[tuple[str, str]]:

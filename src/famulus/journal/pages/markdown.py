@@ -7,11 +7,13 @@ from famulus.journal.facts.expectation import BROKEN, MET, OPEN, UNJUDGED, Expec
 from famulus.journal.facts.headline import sentences
 from famulus.journal.facts.numbers import count
 from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.record import PictureFile
 from famulus.journal.facts.selection import select
 from famulus.journal.facts.sentence import Strong
-from famulus.journal.pages.parts import entry_margin, finding_facts
-from famulus.journal.pages.pictures import chosen, newest, picture_name
+from famulus.journal.pages.parts import entry_margin, finding_facts, origin_of
+from famulus.journal.pages.pictures import chosen, confusion, newest, picture_name
 from famulus.journal.pages.render import markdown
+from famulus.journal.pages.results import caption
 
 SIGNS = {MET: "✓", BROKEN: "✗", OPEN: "…", UNJUDGED: "?"}
 LISTED = 500  # runs with a line each
@@ -39,7 +41,7 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
     """The whole entry; `curves`: curves.svg lies beside it."""
     cells, ranking = entry.cells, entry.ranking
     parts = [f"# {escape(entry.why or entry.experiment)}"]
-    parts.append(f"`{entry.experiment}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
+    parts.append(f"`{origin_of(entry)}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
     parts.append("\n".join(f"- {_sentence(s)}" for s in sentences(entry)))
     if entry.expectations:
         kept = [e for e in entry.expectations if not e.withdrawn]
@@ -50,7 +52,7 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
         parts += ["## Curves", f"![{escape(ranking.score)} over inputs](curves.svg)"]
     if cells.groups:
         parts += ["## Results", markdown(select(entry.table)).rstrip()]
-        parts += [escape(ranking.legend)] * (len(cells.own) > 1)
+        parts += [escape(below)] if (below := caption(cells, ranking)) else []
     parts += _pictures(cells, ranking)
     if entry.findings:
         parts.append("## Findings")
@@ -94,10 +96,23 @@ def _pictures(cells: Cells, ranking: Ranking) -> list[str]:
         for record, picture in newest(group):
             name = cells.name(record)
             rows = ", ".join(picture.labels)
-            at = f"{picture.name} at {count(picture.inputs)} inputs: {rows}"
+            at = f"{picture.name} at {count(picture.inputs)} samples: {rows}"
+            if picture.counts:
+                lines += [f"{escape(name)}, {escape(at)}", _confusion(picture)]
+                continue
             path = f"pictures/{picture_name(record, picture)}"
             lines.append(f"{escape(name)}, {escape(at)}\n\n![{escape(name)}]({path})")
     return ["## Pictures", *lines] if lines else []
+
+
+def _confusion(picture: PictureFile) -> str:
+    """A pipe table of counts with the classes' names, true by answered."""
+    lines = ["| true \\\\ answered | " + " | ".join(map(escape, picture.classes)) + " |"]
+    lines.append("|:---" + "|---:" * len(picture.classes) + "|")
+    for row in confusion(picture):
+        cells = [f"{c['n']} ({c['share']})" if c["share"] else c["n"] for c in row["cells"]]
+        lines.append(f"| {escape(row['name'])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + f"\n\n{escape(picture.caption)}"
 
 
 def _settings(entry: Entry) -> list[str]:

@@ -12,9 +12,33 @@ from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import duration, plain, plural
 from famulus.journal.facts.record import Record
 
+MONITORED = "own-loop"  # what run.yaml of a monitored loop has as its task
 LINKS = 6  # runs that a finding names
 REMEDIES = 3  # different ones that are told of a finding
 TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
+
+
+def minute(time: str) -> str:
+    """'2026-11-20 09:05' of a time of the store."""
+    return time[:16].replace("T", " ")
+
+
+def elapsed(record: Record) -> str:
+    """What a run took; of a fork its own time, and that on its curve; '' where nothing is known."""
+    if not record.seconds:
+        return ""
+    own = duration(record.own_seconds)
+    if not record.inherited_seconds:
+        return own
+    return f"{own} of its own, {duration(record.seconds)} with its parent's"
+
+
+def origin_of(entry: Entry) -> str:
+    """What an experiment came from: its file, or a training loop that a monitor watched."""
+    if entry.runs.text:
+        return f"{entry.experiment}.yaml"
+    monitored = entry.task == MONITORED
+    return f"{entry.experiment}, a monitored training loop" if monitored else entry.experiment
 
 
 def entry_margin(entry: Entry) -> list[str]:
@@ -23,14 +47,15 @@ def entry_margin(entry: Entry) -> list[str]:
     total, done = sum(states.values()), states.get("finished", 0)
     lines = [history.date]
     if entry.runs.complete and history.ended:
-        lines.append(f"finished {history.ended[11:16]}")
+        word = "finished" if set(states) == {"finished"} else "ended"
+        lines.append(f"{word} {history.ended[11:16]}")
     lines.append(f"{plural(total, 'run')}, {done} done" if total else "")
     lines.append(duration(cost.seconds) if cost.seconds else "")
     lines.append(cost.energy)
     if cost.price:
         amount, currency = cost.price
         lines.append(f"{currency} {amount:.2f}")
-    lines.append(f"task {entry.task}" if entry.task else "")
+    lines.append(f"task {entry.task}" if entry.task and entry.task != MONITORED else "")
     return [line for line in lines if line]
 
 

@@ -1,6 +1,7 @@
 """Pictures on the pages: which ones, how large, and how they travel with a page."""
 
 import base64
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from famulus.config.errors import StoreError
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.group import Group, token
 from famulus.journal.facts.names import file_name
-from famulus.journal.facts.numbers import count
+from famulus.journal.facts.numbers import count, percent
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.record import PictureFile, Record
 
 EMBEDDED = 600_000  # bytes of PNG inside one page; what goes beyond lies beside it
 LARGEST = 16_000_000  # bytes of a picture that is shown at all
+SHADES = 5  # of a confusion's cells
 IN_FRONT = 4  # cells whose pictures are open on an entry's page
 Shown = dict[str, Any]  # a picture, as the template needs it
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -60,11 +62,26 @@ class Gallery:
         if len(data) <= self.left:
             self.left -= len(data)
             src = "data:image/png;base64," + base64.b64encode(data).decode()
-        when = f"{picture.name}, {count(picture.inputs)} inputs"
+        when = f"{picture.name}, {count(picture.inputs)} samples"
         rows = ", ".join(picture.labels)
         return {"title": heading, "when": when, "labels": picture.labels, "src": src,
                 "alt": f"{heading}: {rows}", "width": size[0], "height": size[1],
-                "caption": picture.caption, "colour": colour}  # fmt: skip
+                "caption": picture.caption, "colour": colour,
+                "classes": picture.classes, "confusion": confusion(picture)}  # fmt: skip
+
+
+def confusion(picture: PictureFile) -> list[dict[str, Any]]:
+    """Rows of a confusion: the class and its cells (count, percent of the row, shade 0 to 5)."""
+    rows = []
+    for name, counts in zip(picture.classes, picture.counts, strict=True):
+        total = sum(counts)
+        shares = [n / total if total else 0.0 for n in counts]
+        cells = [
+            {"n": f"{n:,}", "share": percent(s) if n else "", "shade": math.ceil(s * SHADES)}
+            for n, s in zip(counts, shares, strict=True)
+        ]
+        rows.append({"name": name, "cells": cells})
+    return rows
 
 
 def picture_name(record: Record, picture: PictureFile) -> str:

@@ -1,15 +1,53 @@
 """A results table as text, Markdown, CSV, JSON or LaTeX.
 
-Text, Markdown and LaTeX round by the spread; CSV and JSON give every digit.
+Text, Markdown and LaTeX round by the spread and have headings and units for people; CSV and JSON
+give every digit under the columns' own names.
 """
 
 import csv
 import io
 import json
+from dataclasses import replace
 
 from famulus.config.errors import ConfigError
-from famulus.journal.facts.numbers import figure, plain, pm
-from famulus.journal.facts.table import Cell, Column, Measured, Table
+from famulus.journal.facts.numbers import figure, number, plain, pm, time_unit
+from famulus.journal.facts.table import PER_INPUTS, Cell, Column, Measured, Table
+
+HEADINGS = {
+    "meter": "bar",
+    "inputs": "samples",
+    "inputs/s": "samples/s",
+    PER_INPUTS: "Wh/1,000 samples",
+}
+UNITS = {"ms": "milliseconds", "s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+
+
+def for_people(table: Table) -> Table:
+    """The same with headings for people, and times in the unit that fits the longest of them."""
+    minutes = [m for r in table.rows if number(m := r.cells.get("minutes"))]
+    # a fraction of a second in a column reads better than milliseconds
+    unit, size = time_unit(max([1.0, *(60 * m for m in minutes)]))
+    headings = HEADINGS | {"minutes": UNITS[unit]}
+    named = {c.name: _heading(c, headings) for c in table.columns}
+    # an axis may have that name, and a row can't have it twice
+    named = {n: h if h == n or h not in table.names else n for n, h in named.items()}
+    timed = any(c.name == "minutes" and c.kind == "number" for c in table.columns)
+    rows = []
+    for row in table.rows:
+        cells = {named.get(n, n): cell for n, cell in row.cells.items()}
+        if timed and number(m := row.cells.get("minutes")):
+            cells[named["minutes"]] = m if named["minutes"] == "minutes" else m * 60 / size
+        rows.append(replace(row, cells=cells))
+    columns = tuple(replace(c, name=named[c.name]) for c in table.columns)
+    score = named.get(table.score, table.score)
+    return replace(table, columns=columns, rows=tuple(rows), score=score)
+
+
+def _heading(column: Column, headings: dict[str, str]) -> str:
+    # a budget stands behind a score's name: val/loss (1 M inputs)
+    if column.kind == "score":
+        return column.name.replace(" inputs)", " samples)")
+    return headings.get(column.name, column.name) if column.kind != "axis" else column.name
 
 
 def shown(cell: Cell, column: Column) -> str:
@@ -26,7 +64,7 @@ def shown(cell: Cell, column: Column) -> str:
     return plain(cell)
 
 
-WHOLE = ("parameters", "inputs", "steps", "inputs/s")
+WHOLE = ("parameters", "samples", "steps", "samples/s")
 
 
 def numeric(column: Column, table: Table) -> bool:
@@ -41,6 +79,7 @@ def numeric(column: Column, table: Table) -> bool:
 
 def text(table: Table) -> str:
     """Columns aligned by spaces."""
+    table = for_people(table)
     grid = [[shown(r.cells.get(c.name), c) for c in table.columns] for r in table.rows]
     widths = [max(map(len, (c.name, *(g[n] for g in grid)))) for n, c in enumerate(table.columns)]
     right = [numeric(c, table) for c in table.columns]
@@ -57,6 +96,7 @@ def text(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A pipe table; pipes and line ends inside cells are escaped."""
+    table = for_people(table)
 
     def cell(value: str) -> str:
         # a line end would end the row
@@ -128,7 +168,8 @@ LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textascii
 
 
 def latex(table: Table) -> str:
-    """A booktabs table; the meter is left out, as no printed table needs it."""
+    """A booktabs table; the bar is left out, as no printed table needs it."""
+    table = for_people(table)
     columns = [c for c in table.columns if c.kind != "meter"]
 
     def escape(value: str) -> str:

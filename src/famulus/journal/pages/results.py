@@ -1,4 +1,4 @@
-"""The results table of an entry's page: rows with colours, links and a meter, and its caption."""
+"""The results table of an entry's page: rows with colours, links and a bar, and its caption."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,8 @@ from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.table import Cell, Column, Measured, Table, settled, value
 from famulus.journal.pages.parts import TONES
 from famulus.journal.pages.render import numeric, shown
+
+FORKED = "samples and time of a fork count those of the run that it was forked from"
 
 
 def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]:
@@ -45,10 +47,19 @@ def _cell(cell: Cell, column: Column, table: Table) -> dict[str, Any]:
             "v": repr(number) if number is not None else words or None}  # fmt: skip
 
 
+def legend(ranking: Ranking) -> str:
+    """How cells are ranked and which way their bars go, or why they are not ranked."""
+    return ranking.legend + ("; the longest bar is the best" if ranking.better else "")
+
+
 def caption(cells: Cells, ranking: Ranking) -> str:
-    """How the cells are ranked, and over how many replicates they are means."""
-    legend = f" · {ranking.legend}" if len(cells.own) > 1 else ""
+    """How the cells are ranked, over how many replicates they are means, whose time is told."""
+    parts = []
     if max(cells.replicates, default=0) > 1:
         n = plain(min(cells.replicates)) if len(cells.replicates) == 1 else "several"
-        return f" · mean ± standard deviation of {n} replicates{legend}"
-    return legend
+        parts.append(f"mean ± standard deviation of {n} replicates")
+    if len(cells.groups) > 1:
+        parts.append(legend(ranking))
+    if any(r.inherited_seconds for g in cells.groups for r in g.records):
+        parts.append(FORKED)
+    return " · ".join(parts)

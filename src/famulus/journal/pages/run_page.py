@@ -8,10 +8,11 @@ from famulus.config.yaml import dump
 from famulus.journal.facts import forecast, names
 from famulus.journal.facts.changes import as_written
 from famulus.journal.facts.cost import energy
+from famulus.journal.facts.curves import Event
 from famulus.journal.facts.entry import Entry
 from famulus.journal.facts.findings import CommonFinding
 from famulus.journal.facts.lineage import Edge, lineage_of
-from famulus.journal.facts.numbers import count, duration, figure, plain
+from famulus.journal.facts.numbers import count, figure, plain
 from famulus.journal.facts.ranking import ranking
 from famulus.journal.facts.record import Record
 from famulus.journal.pages import lineage
@@ -19,7 +20,7 @@ from famulus.journal.pages.entry_page import chart
 from famulus.journal.pages.figures import run_figure
 from famulus.journal.pages.html import notes_html, page
 from famulus.journal.pages.layers_page import rows as layer_rows
-from famulus.journal.pages.parts import TONES
+from famulus.journal.pages.parts import TONES, elapsed, minute
 from famulus.journal.pages.pictures import Gallery, over_time
 
 
@@ -37,6 +38,7 @@ def run_page(entry: Entry, record: Record) -> tuple[str, dict[str, bytes]]:
         margin=_run_margin(record),
         chips=_run_chips(entry, record),
         reason=_reason(record),
+        data_notes=_data_notes(record),
         ahead=_ahead(record),
         scores=_run_scores(record),
         chart=chart(run_figure(record, score), None, "thick: validation, thin: training"),
@@ -64,12 +66,14 @@ def _ahead(record: Record) -> str:
 
 
 def _run_margin(record: Record) -> list[str]:
-    lines = [record.id, record.started[:16].replace("T", " ")]
-    lines.append(f"{count(record.inputs)} inputs, {record.step:,} steps" if record.step else "")
-    lines.append(duration(record.own_seconds) if record.own_seconds else "")
+    lines = [record.id, minute(record.started)]
+    if record.ended and record.status != "running":
+        lines.append(f"{record.status} {minute(record.ended)}")
+    lines.append(f"{count(record.inputs)} samples, {record.step:,} steps" if record.step else "")
+    lines.append(elapsed(record))
     power = f"{figure(record.watts)} W" if record.watts else ""
     lines.append(energy([record]) or power)
-    lines.append(f"{figure(record.rate)} inputs/s" if record.rate else "")
+    lines.append(f"{figure(record.rate)} samples/s" if record.rate else "")
     lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
     device = record.facts.get("device")
     precision = record.facts.get("precision")
@@ -84,16 +88,27 @@ def _run_chips(entry: Entry, record: Record) -> list[tuple[str, str]]:
     chips += [("soft", "stopped early")] if record.done.get("status") == "stopped" else []
     chips += [("soft", f"{len(record.attempts)} attempts")] if len(record.attempts) > 1 else []
     chips += [("warn", "other code than the newest run")] if record.id in stale else []
+    if record.repeats:
+        chips.append(("soft", f"repetition of {record.repeats[:6]}"))
     chips += [("soft", "earlier version of the file")] if record in earlier else []
     if record.heir:
-        chips.append(("soft", f"goes on from {record.parent['run'][:6]}"))
+        chips.append(("soft", f"forked from {record.parent['run'][:6]}"))
     return chips
 
 
 def _reason(record: Record) -> str:
     if record.status not in ("failed", "interrupted") and record.done.get("status") != "stopped":
         return ""
-    return str(record.done.get("reason") or "")
+    return record.reason
+
+
+def _data_notes(record: Record) -> list[tuple[str, str]]:
+    """(tone, text) of what was noticed in the data, copies across the split first."""
+    notes = record.facts.get("data_notes")
+    notes = [str(n) for n in notes] if isinstance(notes, list | tuple) else []
+    # few copies flatter nothing, and are told all the same
+    copies = [n for n in notes if n in record.leaks or "also in training" in n]
+    return [("warn", n) for n in copies] + [("soft", n) for n in notes if n not in copies]
 
 
 def _run_scores(record: Record) -> list[tuple[str, str]]:
@@ -103,7 +118,10 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
         at = f" at step {best['step']:,}" if isinstance(best.get("step"), int) else ""
         lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
     for floor in record.floors:
-        lines.append((f"{floor.get('means')} ({floor.get('score')})", figure(floor["value"], 4)))
+        means = str(floor.get("means"))
+        # no measured one: it follows from the loss alone
+        means = "expected before the first step" if means == "initial loss" else means
+        lines.append((f"{means} ({floor.get('score')})", figure(floor["value"], 4)))
     if advice := record.facts.get("advice"):
         lines.append(("advice", plain(advice)))
     return lines
@@ -132,14 +150,24 @@ def _family(entry: Entry, record: Record) -> list[Edge]:
 def _run_events(record: Record) -> list[tuple[str, str]]:
     lines = []
     for n, attempt in enumerate(record.attempts, start=1):
-        ended = f", ended: {attempt['ended']}" if attempt.get("ended") else ""
+        ended = f", {_end(attempt, record)}" if attempt.get("ended") else ""
         start = attempt.get("start_from")
         begun = f"attempt {n} from step {start:,}" if isinstance(start, int) else f"attempt {n}"
-        lines.append((str(attempt.get("time") or "")[:16].replace("T", " "), begun + ended))
+        lines.append((minute(str(attempt.get("time") or "")), begun + ended))
     for mark in record.marks:
         text = str(mark.get("text") or mark.get("what"))
         lines.append((f"step {int(mark.get('step') or 0):,}", text))
     return lines
+
+
+def _end(attempt: Event, record: Record) -> str:
+    """How an attempt ended; of the one that wrote done.json what that says, never just that."""
+    how, end = str(attempt["ended"]), attempt.get("end") or {}
+    if how == "finished":
+        how = str(record.done.get("status") or how)
+    words = {"error": "ended by an error", "rollback": "rolled back", "stopped": "stopped early"}
+    at = minute(str(end.get("time") or ""))
+    return words.get(how, how) + (f" {at}" if at else "")
 
 
 def _provenance(record: Record) -> list[tuple[str, str]]:
@@ -158,8 +186,8 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
     machine = newest.get("machine")
     if isinstance(machine, dict):
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
-    # advice stands beside the scores, what they mean in the tables
-    skipped = ("time", "step", "inputs", "advice", "scores")
+    # advice stands beside the scores, notes on the data before them, what they mean in the tables
+    skipped = ("time", "step", "inputs", "advice", "scores", "data_notes")
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 

@@ -2,16 +2,17 @@
 
 from html import escape
 
-from famulus.journal.pages.figures import Figure, render_panels
+from famulus.journal.pages.figures import Figure
+from famulus.journal.pages.plot import render_panels
 
 ACROSS, GAP, TITLE = 3, 16, 18
 # its own: a file that is opened alone has no page's style
-STYLE = """text{font:9.5px sans-serif;fill:#6a645a}
-.h{font-size:12px;fill:#211f1b}.e{text-anchor:end}
+STYLE = """text{font:11px sans-serif;fill:#6a645a}
+.h{font-size:12px;fill:#211f1b}.e{text-anchor:end}.c{text-anchor:middle}
 path{fill:none;stroke-width:1}.g{stroke:#e2ddd2;stroke-width:.7}.a{stroke:#6a645a;stroke-width:.7}
-.t{opacity:.4}.v{stroke-width:1.9}.o{stroke-width:5;stroke-linecap:round}
+.t{opacity:.8}.v{stroke-width:1.9}.o{stroke-width:5;stroke-linecap:round}
 path.f{stroke:#6a645a;stroke-dasharray:5 4}.m path{stroke:#85650c;stroke-dasharray:2 3}
-.b{stroke:none;opacity:.16}.c0{stroke:#2f6fb0}.c1{stroke:#c8651b}.c2{stroke:#2b7d57}
+.b{stroke:none;opacity:.16}.c0{stroke:#2f6fb0}.c1{stroke:#bd5c14}.c2{stroke:#2b7d57}
 .c3{stroke:#8a4fa3}.c4{stroke:#b3382c}.c5{stroke:#0e828d}.c6{stroke:#87700f}.c7{stroke:#6b6257}"""
 
 

@@ -6,13 +6,14 @@ confident misses of a binary net would come last.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from famulus.feed.draws import uniforms
+from famulus.tasks.base import Confusion
 
 ORDERS = ("most wrong", "least wrong", "most sure", "least sure", "most right", "least right")
 
@@ -104,6 +105,26 @@ class Examiner:
     @property
     def said_counts(self) -> list[int]:
         return self.confusion.sum(0).tolist()
+
+    def table(self, names: Sequence[str], most: int = 12) -> Confusion:
+        """All classes, or of many those of most mistakes, and the rest as one more at the end.
+
+        The last cell of such a table holds right answers and mistakes among the rest together.
+        """
+        counts_KK = self.confusion
+        if len(counts_KK) > most + 1:
+            wrong_KK = counts_KK.clone().fill_diagonal_(0)
+            wrong_K = wrong_KK.sum(0) + wrong_KK.sum(1)
+            # stable, and in the classes' own order afterwards
+            shown = sorted(wrong_K.argsort(descending=True, stable=True)[:most].tolist())
+            place_K = torch.full((len(counts_KK),), most)
+            place_K[shown] = torch.arange(most)
+            merged = torch.zeros(most + 1, len(counts_KK), dtype=torch.int64)
+            merged.index_add_(0, place_K, counts_KK)
+            counts_KK = torch.zeros(most + 1, most + 1, dtype=torch.int64)
+            counts_KK.index_add_(1, place_K, merged)
+            names = [*(names[k] for k in shown), f"{len(names) - most} others"]
+        return Confusion(list(names), counts_KK.tolist())
 
     def confusions(self, count: int) -> list[tuple[int, int, int]]:
         """(true, said, how often), the commonest mistakes first."""

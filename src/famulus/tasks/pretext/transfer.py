@@ -233,11 +233,9 @@ class Transfer(Task):
         mistakes = ", ".join(
             f"{self.classes[t]} as {self.classes[s]} {n}x" for t, s, n in examiner.confusions(8)
         )
-        caption = (
-            f"Rows true, columns answered, in the order {', '.join(self.classes)}. "
-            f"Commonest mistakes: {mistakes or 'none'}."
-        )
-        return pictures | {"confusion": Picture({"share of the row": table}, caption)}
+        caption = f"Rows true, columns answered. Commonest mistakes: {mistakes or 'none'}."
+        counts = examiner.table(self.classes)
+        return pictures | {"confusion": Picture({"fraction of the row": table}, caption, counts)}
 
     def _shown(self, examiner: Examiner, order: str, most: int = 12) -> Picture | None:
         answers = examiner.select(order, most)
