@@ -7,8 +7,9 @@ import pytest
 from pydantic import Field
 
 from famulus.config.errors import ConfigError
-from famulus.config.experiment import name_of, read
+from famulus.config.experiment import read
 from famulus.config.identity import run_id
+from famulus.config.names import name_of
 from famulus.config.schema import Strict, Training
 from famulus.config.yaml import dump, load
 

@@ -18,7 +18,10 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         inputs = f"{row['inputs']:>12,} inputs" if row.get("inputs") else " " * 19
         loss = (row.get("scores") or {}).get("val/loss")
         value = f"val/loss {loss:.5g}" if isinstance(loss, int | float) else ""
-        note = row.get("reason") or row.get("error") or ""
+        notes = [row.get("reason") or row.get("error") or ""]
+        if row.get("parent_gone"):
+            notes.append(f"its parent {str(row['parent'])[-12:]} is gone")
+        note = "; ".join(n for n in notes if n)
         line = (
             f"  {row['id']}  {row['slug']:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
         )

@@ -16,9 +16,9 @@ from typing import Any
 from famulus.config.errors import StoreError
 from famulus.store import events as lines
 from famulus.store import layout, records
-from famulus.store.run import Home, Run
+from famulus.store.run import CONTINUED, Home, Run
 
-FORM = 1  # of the table; another one in the cache is thrown away
+FORM = 2  # of the table; another one in the cache is thrown away
 COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters", "rate", "wait"]
 
 
@@ -40,8 +40,9 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
     """One row a run of the experiments named, by path; `whole`: they are all that there are.
 
     Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
-    attempt, None before), error (why it can't be read, or None), and of done.json or the newest
-    events: reason step inputs seconds scores best parameters rate wait, None where unknown.
+    attempt, None before), error (why it can't be read, or None); parent (path of the run that it
+    goes on from, or None) and parent_gone; of done.json, the newest events or the checkpoint that
+    resumes: reason step inputs seconds scores best parameters rate wait, None where unknown.
     """
     with closing(_open(cache_file(home.files.root))) as database:
         table: list[dict[str, Any]] = []
@@ -50,6 +51,10 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
         if whole:
             _forget_others(database, names)
         database.commit()
+    for row in table:
+        # asked each time: whether another run is still there is not in this one's files
+        gone = bool(row["parent"]) and not home.files.exists(layout.config(row["parent"]))
+        row["parent_gone"] = gone
     # known and new rows come in any order
     return sorted(table, key=lambda row: row["path"])
 
@@ -91,6 +96,7 @@ def summary(run: Run) -> dict[str, Any]:
         "attempts": 0,
         "finished": False,
         "error": None,
+        "parent": None,
     }
     try:
         done = run.done()
@@ -98,11 +104,13 @@ def summary(run: Run) -> dict[str, Any]:
         row["attempts"] = len(attempts)
         row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
         row["status"] = run.status()
+        row["parent"] = _parent_path(run)
         if done:
             row |= {key: done.get(key) for key in COPIED}
             row |= {"finished": True, "updated": done.get("time")}
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
+            row["reason"] = run.ending().get("reason") or None
     # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
@@ -131,8 +139,36 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
                 newest.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
         if "scores" in newest and "rate" in newest:
             break
+    if "inputs" not in newest:  # it died early: what goes on is its checkpoint
+        newest |= _at_checkpoint(run)
     beat = records.read(files, layout.beat(run.path, n)) or {}
     return newest | ({"updated": beat["time"]} if beat.get("time") else {})
+
+
+def _at_checkpoint(run: Run) -> dict[str, Any]:
+    """Progress at the checkpoint from which an unfinished run would go on; {} without one."""
+    steps, parent = run.checkpoints(), run.parent()
+    if steps:
+        checkpoint = run.open_checkpoint(steps[-1])
+    elif parent is not None and parent[1].get("kind") in CONTINUED:
+        step = int(parent[1]["step"])
+        if step not in parent[0].checkpoints():
+            return {}
+        checkpoint = parent[0].open_checkpoint(step)
+    else:
+        return {}
+    if "state.json" not in checkpoint.names:
+        return {}
+    at = checkpoint.state.get("progress") or {}
+    known = {key: at.get(key) for key in ("step", "inputs", "seconds", "scores")}
+    return {key: value for key, value in known.items() if value}
+
+
+def _parent_path(run: Run) -> str | None:
+    record = run.lineage().get("parent")
+    if not isinstance(record, dict) or not {"experiment", "slug", "id"} <= record.keys():
+        return None
+    return layout.run(record["experiment"], record["slug"], record["id"])
 
 
 def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from famulus.config import yaml
 from famulus.config.errors import StoreError
 from famulus.store import index, layout, records, refs
 from famulus.store.files import Files, LocalFiles
 from famulus.store.run import Home, Run
+from famulus.store.secrets import hidden_values
 
 
 class Store:
@@ -22,10 +22,11 @@ class Store:
         self.files = files
         self.local = local
         self.root = files.root
+        self.absent = False  # nothing is there yet
 
     @classmethod
-    def open(cls, url: str | Path) -> Store:
-        """Opens a store, and creates it if nothing is there.
+    def open(cls, url: str | Path, create: bool = True) -> Store:
+        """Opens a store; if nothing is there, creates it, or is `absent` without `create`.
 
         Raises StoreError if it can't be reached or a newer Famulus wrote it.
         """
@@ -42,8 +43,9 @@ class Store:
             store = cls(files, files.folder)
         meta = records.read(store.files, layout.META)
         if meta is None:
-            # created: two processes may open a new store at once
-            store.files.create(layout.META, records.encode({"version": layout.VERSION}))
+            store.absent = True
+            if create:
+                store.begin()
             return store
         version = meta.get("version")
         # an older Famulus must not write into what it does not understand
@@ -53,6 +55,13 @@ class Store:
                 f" {version!r}: upgrade famulus, or choose another --store"
             )
         return store
+
+    def begin(self) -> None:
+        """Creates the store where it is absent. Raises StoreError if it can't be written to."""
+        if self.absent:
+            # created: two processes may begin a new store at once
+            self.files.create(layout.META, records.encode({"version": layout.VERSION}))
+            self.absent = False
 
     @property
     def exclusive(self) -> bool:
@@ -80,8 +89,21 @@ class Store:
 
     def plan(self, experiment: str, text: str, cells: Mapping[str, Any]) -> None:
         """Stores the file as written and its planned cells; what was resolved stays."""
-        self.files.write(layout.written(experiment), text.encode())
+        if not self.files.exists(layout.cells(experiment)):
+            layout.new_experiment(experiment)
+        secrets = hidden_values(cells)
+        self.files.write(layout.written(experiment), records.text(text, secrets))
         self._write_cells(experiment, cells)
+
+    def note_source(self, experiment: str, place: str) -> None:
+        """Keeps where the file of an experiment's plan lies, relative to whatever holds it."""
+        if self.source(experiment) != place:
+            self.files.write(layout.source(experiment), records.encode({"file": place}))
+
+    def source(self, experiment: str) -> str | None:
+        """Where the file of the plan lies; None of plans older than this record."""
+        place = (records.read(self.files, layout.source(experiment)) or {}).get("file")
+        return place if isinstance(place, str) else None
 
     def planned(self, experiment: str) -> dict[str, Any] | None:
         """{"text", "cells", "resolved"}, None if the experiment was never planned."""
@@ -129,7 +151,8 @@ class Store:
         """A run with its filled config, before anything else; an existing one is left alone."""
         run = Run(self.home, experiment, slug, id)
         if not run.exists():
-            self.files.create(layout.config(run.path), yaml.dump(dict(config)).encode())
+            layout.new_experiment(experiment)
+            self.files.create(layout.config(run.path), records.settings(config))
         return run
 
     def run(self, experiment: str, slug: str, id: str) -> Run:
@@ -150,6 +173,8 @@ class Store:
 
     def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
         """What `status` shows, one row a run (of one experiment): see store/index.py."""
+        if self.absent:  # nor is anything cached of it
+            return []
         return index.rows(self.home, self._names(experiment), whole=experiment is None)
 
     def find(self, ref: str, experiment: str | None = None) -> Run:
@@ -186,4 +211,4 @@ class Store:
             return ""
 
     def write_lab(self, page: str, text: str) -> None:
-        self.files.write(layout.lab(page), text.encode())
+        self.files.write(layout.lab(page), records.text(text))

@@ -173,7 +173,7 @@ class Record:
 
     @property
     def code(self) -> str:
-        """Which code the newest attempt ran, as text that differs if the code does; '' unknown."""
+        """Where the newest attempt's code came from, for people; '' unknown."""
         for line in reversed(self.lineage):
             code, famulus = (line.get(k) or {} for k in ("code", "famulus"))
             if isinstance(code, Mapping) and isinstance(famulus, Mapping) and (code or famulus):
@@ -182,6 +182,18 @@ class Record:
                 parts.append(f"famulus {str(famulus.get('sha256') or '?')[:8]}")
                 return ", ".join(p for p in parts if p)
         return ""
+
+    def same_code(self, other: "Record") -> bool:
+        """Whether both ran the same code, by its content: folders and commits prove nothing."""
+        pairs = zip(self._digests, other._digests, strict=True)
+        # what one of the two did not record is not known to differ
+        return all(a == b or not a or not b for a, b in pairs)
+
+    @property
+    def _digests(self) -> list[str]:
+        """SHA-256 of Famulus, and of the person's own task or script; '' where not recorded."""
+        sources = (self.newest.get(key) for key in ("famulus", "own"))
+        return [str(s.get("sha256") or "") if isinstance(s, Mapping) else "" for s in sources]
 
     def _newest(self, what: str) -> float:
         return max((float(getattr(s, what)[-1]) for s in self.series.values() if len(s)), default=0)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from famulus.config.errors import FamulusError
@@ -21,10 +21,18 @@ class Runs:
     records: tuple[Record, ...]
     earlier: tuple[Record, ...]  # of older versions of the file
     missing: tuple[str, ...]  # planned cells without a run
+    gone: Mapping[str, str] = field(default_factory=dict)  # id of a run -> id of its lost parent
 
     @property
     def all(self) -> tuple[Record, ...]:
         return self.records + self.earlier
+
+    @property
+    def losses(self) -> list[str]:
+        """A sentence for each run of the plan whose parent was removed."""
+        orphans = [r for r in self.records if r.id in self.gone]
+        words = {True: "its curve begins at the fork", False: "only its weights came from there"}
+        return [f"{r.id}: its parent {self.gone[r.id]} is gone; {words[r.heir]}" for r in orphans]
 
     @property
     def noted(self) -> list[Record]:
@@ -54,10 +62,14 @@ def runs_of(store: Store, experiment: str) -> Runs:
     plan = store.planned(experiment) or {}
     text, cells = str(plan.get("text") or ""), _cells(plan)
     records = list(_readable(store.runs(experiment)))
+    gone = {r.id: str(r.parent["run"]) for r in records if r.parent and r.run.parent() is None}
     if not cells:
-        return Runs(text, tuple(sorted(records, key=lambda r: (r.started, r.name))), (), ())
+        order = sorted(records, key=lambda r: (r.started, r.name))
+        return Runs(text, tuple(order), (), (), gone)
     # the id too: a cell of an older version may bear the same name
     current = {r.id: r for r in records if r.slug in cells and cells[r.slug] in ("", r.id)}
+    # one whose parent was removed still stands for its cell
+    current |= {r.id: r for r in records if r.heir and r.id in gone and r.slug in cells}
     grown = True
     # a child may stand before its parent in the store
     while grown:  # children of children
@@ -72,7 +84,7 @@ def runs_of(store: Store, experiment: str) -> Runs:
     )
     slugs = {r.slug for r in planned}
     earlier = tuple(r for r in records if r.id not in current)
-    return Runs(text, tuple(planned), earlier, tuple(s for s in cells if s not in slugs))
+    return Runs(text, tuple(planned), earlier, tuple(s for s in cells if s not in slugs), gone)
 
 
 def _cells(plan: Mapping[str, Any]) -> dict[str, str]:

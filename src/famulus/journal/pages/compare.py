@@ -47,12 +47,13 @@ def compare(
     if not runs:
         experiment = runs_of(store, refs[0])
         records, cells = experiment.records, cells_of(experiment.records)
+        losses = experiment.losses
         groups, axes, differing = cells.groups, cells.axes, []
         promised = scores_of(experiment.config.get("expect"))
     else:
         records = tuple(read_run(store.find(ref)) for ref in refs)
         groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
-        differing, promised = varying(records), set()
+        differing, promised, losses = varying(records), set(), []
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
     for column in average:
         groups, axes = average_over(groups, axes, column)
@@ -67,6 +68,8 @@ def compare(
     if format == "json":
         body: dict[str, Any] = {"columns": table.names, "rows": rows(table)}
         body["ranked_by"] = asdict(ranked)
+        if losses:
+            body["parents_gone"] = losses
         if differing:
             body["differences"] = _differences(records, differing)
         if runs and (layers := layer_rows(records)):
@@ -75,6 +78,8 @@ def compare(
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
         text += f"\n{ranked.legend}\n"
+    if format in ("text", "markdown"):
+        text += "".join(f"\n{line}\n" for line in losses)
     text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
 
