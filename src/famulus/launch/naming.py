@@ -21,8 +21,10 @@ def judged(store: Store, plan: Plan, file: Path) -> str:
         )
     place = names.place_of(file, store.local)
     before = store.source(plan.name)
-    if before is None or before == place or (store.planned(plan.name) or {})["text"] == plan.text:
+    if before is None or before == place:
         return place
+    if (store.planned(plan.name) or {}).get("text") == plan.text:
+        return before  # the same plan: nothing is written over
     first = names.file_at(before, file, store.local)
     if first.exists() and not first.samefile(file) and names.file_name(first) == plan.name:
         raise ConfigError(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-LIST = ".famulus-pages.json"
+LIST = "famulus-pages.json"
 Pages = dict[str, dict[str, str]]  # experiment -> path below the folder -> SHA-256
 
 
