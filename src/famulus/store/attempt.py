@@ -73,9 +73,8 @@ class Attempt:
         if isinstance(error, Superseded):
             self.close()
             return
-        stopped = error is None or isinstance(error, KeyboardInterrupt)
         try:
-            if stopped:
+            if error is None or isinstance(error, KeyboardInterrupt):
                 self.end("interrupted")
             else:
                 self.end("error", **failure.facts(error), seconds=self.seconds())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from famulus.config.errors import StoreError
+from famulus.config.names import RUN_FOLDER
 from famulus.store import events as lines
 from famulus.store import layout, records
 from famulus.store.run import CONTINUED, Home, Run
@@ -64,7 +65,7 @@ def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> lis
     known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
     rows, fresh, present = [], [], set()
     for folder, stamp in home.files.stamps(name).items():
-        match = layout.RUN_FOLDER.fullmatch(folder)
+        match = RUN_FOLDER.fullmatch(folder)
         if match is None:
             continue
         path = f"{name}/{folder}"

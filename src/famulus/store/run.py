@@ -98,9 +98,12 @@ class Run:
             data = self._json(layout.attempt(self.path, n)) or {}
             # Asked of the listing: a service bills a request for a file that is not there as well.
             end = self._json(layout.ended(self.path, n)) if f"{n}.end" in names else None
-            more = {key: end[key] for key in ("why", "error", "seconds") if end and key in end}
-            more |= {"ended_time": end["time"]} if end and "time" in end else {}
-            attempts.append({**data, **more, "n": n, "ended": end.get("reason") if end else None})
+            end = end or {}
+            more: dict[str, Any] = {
+                key: end[key] for key in ("why", "error", "seconds") if key in end
+            }
+            more |= {"ended": end.get("reason"), "ended_time": end.get("time"), "n": n}
+            attempts.append(data | more)
         return attempts
 
     def status(self) -> str:

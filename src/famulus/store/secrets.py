@@ -6,11 +6,12 @@ word of a name, not behind a word of images and sequences, and only with text as
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 HIDDEN = "***"
+PLAIN = (float, bool, type(None))  # no secret is one of them
 _STRONG = (
     r"passw(?:or)?d|passphrase|passcode|secret(?!ar)|credential|authorization|pwd(?![a-z])"
     r"|(?:api|access|private|account|signing|encryption)[_-]?key(?![a-z])"
@@ -121,14 +122,19 @@ def masked(value: Any, kind: str = "") -> Any:
 
     Numbers with a fraction stay: no password is one, and a score may have any name.
     """
+    # first, and by type: most of what a run writes is figures
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, str):
         return HIDDEN if kind and value else scrubbed(value)
-    if value is None or isinstance(value, bool | float):
-        return value
     if isinstance(value, int):
         return HIDDEN if kind == "sure" else value
     if isinstance(value, Mapping):
-        return {_name(k): masked(v, _kind(k) or kind) for k, v in value.items()}
+        copy = {}
+        for key, one in value.items():
+            name, own = _key(key) if isinstance(key, str) else (key, "")
+            copy[name] = masked(one, own or kind)
+        return copy
     if isinstance(value, list | tuple):
         return [masked(one, kind) for one in value]
     if hasattr(value, "__fspath__"):
@@ -136,18 +142,17 @@ def masked(value: Any, kind: str = "") -> Any:
     return value
 
 
-def _kind(key: Any) -> str:
-    return names_a_secret(key) if isinstance(key, str) else ""
-
-
-def _name(key: Any) -> Any:
-    return scrubbed(key) if isinstance(key, str) else key
+@lru_cache(maxsize=4096)
+def _key(key: str) -> tuple[str, str]:
+    """A key as it is written, and whether what stands under it is a secret."""
+    return scrubbed(key), names_a_secret(key)
 
 
 def hidden_values(value: Any, kind: str = "") -> set[str]:
     """The texts that `masked` hides for the names of their keys."""
     if isinstance(value, Mapping):
-        return set().union(*(hidden_values(v, _kind(k) or kind) for k, v in value.items()))
+        pairs = ((one, _key(str(key))[1] or kind) for key, one in value.items())
+        return set().union(*(hidden_values(one, own) for one, own in pairs))
     if isinstance(value, list | tuple):
         return set().union(*(hidden_values(one, kind) for one in value))
     whole = isinstance(value, int) and not isinstance(value, bool) and kind == "sure"
@@ -158,7 +163,8 @@ def hidden_path(value: Any, path: str = "") -> str:
     """Where in plain data a value was hidden, as `data.password`; '' if nowhere."""
     if isinstance(value, str):
         return path if HIDDEN in value else ""
-    items = value.items() if isinstance(value, Mapping) else ()
-    items = enumerate(value) if isinstance(value, list | tuple) else items
+    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, list | tuple):
+        items = enumerate(value)
     inner = (hidden_path(one, f"{path}.{key}".lstrip(".")) for key, one in items)
     return next((where for where in inner if where), "")

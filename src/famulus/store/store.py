@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from famulus.config.errors import StoreError
+from famulus.config.names import RUN_FOLDER
 from famulus.store import index, layout, records, refs
 from famulus.store.files import Files, LocalFiles
 from famulus.store.run import Home, Run
@@ -81,7 +82,7 @@ class Store:
         while todo:
             path = todo.pop()
             inner = self.files.folders(path)
-            runs = {name for name in inner if layout.RUN_FOLDER.fullmatch(name)}
+            runs = {name for name in inner if RUN_FOLDER.fullmatch(name)}
             if runs or self.files.exists(f"{path}/cells.json"):
                 names.append(path)
             todo += [f"{path}/{name}" for name in inner if name not in runs]
@@ -168,7 +169,7 @@ class Store:
             Run(self.home, name, match["slug"], match["id"])
             for name in self._names(experiment)
             for folder in self.files.folders(name)
-            if (match := layout.RUN_FOLDER.fullmatch(folder))
+            if (match := RUN_FOLDER.fullmatch(folder))
         ]
 
     def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
