@@ -185,7 +185,12 @@ def test_an_error_in_the_block_is_recorded_and_not_hidden(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fails()
     assert monitor.run.status() == "failed"
-    assert monitor.run.done()["reason"].startswith("ZeroDivisionError")
+    assert monitor.run.done()["reason"] == "ZeroDivisionError: division by zero"
+    error = monitor.run.done()["error"]
+    assert error["type"] == "ZeroDivisionError"
+    assert error["at"].endswith(" in fails")
+    assert not error["at"].startswith("/")
+    assert monitor.run.attempts()[0]["ended"] == "failed"
     assert monitor.run.done()["step"] == 5
 
 

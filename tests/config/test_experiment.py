@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from famulus.config.errors import ConfigError
-from famulus.config.experiment import name_of, read
+from famulus.config.errors import ConfigError, SettingError
+from famulus.config.experiment import read
 from famulus.config.identity import run_id
+from famulus.config.names import name_of
+from famulus.config.refill import refill
 from famulus.config.schema import Strict, Training
 from famulus.config.yaml import dump, load
 
@@ -302,6 +304,56 @@ def test_a_mistaken_override_is_named(override, reason):
     with pytest.raises(ConfigError, match=reason) as caught:
         plan(TEXT, override)
     assert str(caught.value).startswith(f"--set {override}: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "guilty"),
+    [
+        # a section as a whole: the second sets what the file's budget contradicts
+        (["training.batch=32", "training.epochs=3", "training.seed=1"], ["training.epochs=3"]),
+        # of one key twice, the one that holds
+        (["training.batch=16", "training.batch=x", "why=y"], ["training.batch=x"]),
+        (["training={inputs: 9, batch: x}", "training.seed=2"], ["training={inputs: 9, batch: x}"]),
+        # two that only together are wrong
+        (
+            ["training.inputs=null", "training.seed=1", "training.epochs=null"],
+            ["training.inputs=null"],
+        ),
+        # elsewhere than it shows
+        (["training.seed=1", "training.optimizer.lr=0.1"], ["training.optimizer.lr=0.1"]),
+    ],
+)
+def test_of_several_overrides_the_one_that_caused_it_is_named(given, guilty):
+    for order in (given, given[::-1]):
+        if order != given and len({one.partition("=")[0] for one in given}) < len(given):
+            continue  # there the order is what decides
+        with pytest.raises(ConfigError) as caught:
+            plan(TEXT, *order)
+        named = ", ".join(f"--set {one}" for one in order if one in guilty)
+        assert str(caught.value).startswith(f"{named}: ")
+
+
+def test_of_a_stored_run_too():
+    config = plan(SMALL).cells[0].config
+    given = ["training.batch=32", "training.epochs=3", "training.seed=1"]
+    with pytest.raises(ConfigError, match=r"^--set training\.epochs=3: training: "):
+        refill(config, given, Tiles)
+    assert refill(config, [given[0], given[2]], Tiles)["training"]["batch"] == 32
+
+
+def test_an_innocent_override_is_not_blamed_for_the_file():
+    wrong = TEXT.replace("batch: 64", "batch: x")
+    with pytest.raises(ConfigError, match=r"^text:\d+:\d+: training\.batch: "):
+        plan(wrong, "training.seed=1", "why=y")
+
+
+def test_what_only_others_understand_is_blamed_alike():
+    def judge(settings):
+        if settings.training.seed == 3:
+            raise SettingError(("training", "optimizer"), "no such option")
+
+    with pytest.raises(ConfigError, match=r"^--set training\.seed=3: training\.optimizer: no such"):
+        read(TEXT, ["training.batch=8", "training.seed=3"], find_task, judge=judge)
 
 
 def test_a_matrix_narrowed_by_an_override_keeps_its_promises():

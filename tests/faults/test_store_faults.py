@@ -84,7 +84,7 @@ def test_a_frozen_writer_is_superseded_and_stops_when_it_wakes(run):
         attempt.emit({"kind": "train", "step": 2, "new": True})
         attempt.end("interrupted")
         assert [event["step"] for event in run.events()] == [1, 2]
-        assert run.attempts()[0]["ended"] is None
+        assert run.attempts()[0]["ended"] == "lost"  # as its successor saw it
 
 
 def left_over(run):

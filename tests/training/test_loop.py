@@ -211,7 +211,7 @@ def test_nan_that_comes_back_every_time_ends_in_failure(store):
     outcome, run = train(store, training(on_nan="rollback"), poisoned)
     assert outcome.status == "failed"
     assert "5 roll-backs did not help" in outcome.reason
-    assert [a["ended"] for a in run.attempts()] == ["rollback"] * 5 + ["finished"]
+    assert [a["ended"] for a in run.attempts()] == ["rollback"] * 5 + ["failed"]
 
 
 def test_a_spike_is_reported_with_its_size(store):

@@ -34,10 +34,9 @@ from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.verdict import diagnose, roots
-from famulus.store import lineage
+from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
-from famulus.store.secrets import scrubbed
 from famulus.store.store import Store
 
 LOG_EVERY = 50  # steps
@@ -197,7 +196,7 @@ class Monitor:
             self._off = f"{type(error).__name__}: {error}"
             self._sampled.close()
             with contextlib.suppress(Exception):  # what stood in the way is told already
-                self._attempt.end("error")
+                self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
             text = f"Monitor of {self.run.path} stops, the training goes on: {self._off}"
             warnings.warn(text, stacklevel=4)  # the caller's own line
 
@@ -280,13 +279,13 @@ class Monitor:
         verdict = [finding.event() for finding in self._findings]
         for event in verdict:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **event})
-        # An error may name a URL with a password; masked before it is cut, or half of one is left.
-        reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}")[:500]
+        broken = {} if error is None else {"error": failure.error_of(error)}
         seconds = self._seconds()
         self._writer.finish(
             {
                 "status": "finished" if error is None else "failed",
-                "reason": reason,
+                "reason": "" if error is None else failure.reason_of(error),
+                **broken,
                 "step": self.steps,
                 "inputs": self.inputs,
                 "seconds": seconds,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, StoreError
 from famulus.store import layout
 from famulus.store.run import Run
+from famulus.store.secrets import hidden_path, masked
 from famulus.store.store import Store
 
 TASK = "own-loop"  # in run.yaml; no task of that name exists, nor can such a run be trained again
@@ -72,7 +73,9 @@ def new_run(store: Store, name: str, config: Mapping[str, Any]) -> Run:
     """A run of its own each time: what a loop of one's own computes, no hash can tell."""
     words = f"{config}{uuid.uuid4()}"
     run_id = hashlib.sha256(words.encode()).hexdigest()[:12]
-    axes = [f"{k}={v}" for k, v in config["matrix"].items()]
+    # a folder's name is read by more people than its files
+    shown = {k: v for k, v in config["matrix"].items() if not hidden_path(masked({k: v}))}
+    axes = [f"{k}={v}" for k, v in shown.items()]
     slug = "_".join(axes) or SLUG
     try:
         layout.part(slug, "settings")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from famulus.cli.app import app
-from famulus.cli.options import JsonOption, StoreOption, open_store, show
+from famulus.cli.options import JsonOption, StoreOption, make_room, open_store, show
 
 
 @app.command()
@@ -28,6 +28,8 @@ def cases(
     from famulus.launch import cases as book
 
     opened = open_store(store) if store else None
+    if opened:
+        opened.begin()
     found = book.run_cases(
         book.files(names or []),
         opened,
@@ -36,6 +38,7 @@ def cases(
     )
     made = book.result(found)
     if out:
+        make_room(out)
         out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     if as_json:
         show(made)

@@ -18,6 +18,7 @@ from famulus.cli.options import (
     SetOption,
     StoreOption,
     console,
+    make_room,
     session,
     show,
 )
@@ -48,6 +49,7 @@ def new(
     if out is None:
         print(text, end="")
         return
+    make_room(out)
     try:
         with open(out, "x", encoding="utf-8") as file:  # x: never over a file that is there
             file.write(text)
@@ -69,12 +71,13 @@ def check(
     debug: DebugOption = False,
 ) -> None:
     """Controls and floors before the run: minutes, not a night."""
-    from famulus.launch import actions
+    from famulus.launch import actions, naming
     from famulus.launch.check import check as controls
     from famulus.launch.plan import prepare
 
     now = session(store, allow_module, as_json)
     plan = actions.read_plan(file, set_ or [], now.modules)
+    naming.judged(now.store, plan, file)
     cells = prepare(now, plan)
     results = []
     sign = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "·"}
@@ -138,7 +141,7 @@ def resume(
     """Go on where a run stopped; with --set, as its child, drawn as one curve."""
     from famulus.launch import actions
 
-    now = session(store, allow_module, as_json, lease_s=lease_s, debug=debug)
+    now = session(store, allow_module, as_json, lease_s=lease_s, debug=debug, needed=True)
     run = now.store.find(ref)
     cell, report = actions.go_on(now, run, set_ or [], step=from_)
     _end(now.store, run.experiment, report, [cell], as_json)
@@ -157,7 +160,7 @@ def extend(
     """Train a run for longer, as its child, drawn as one curve."""
     from famulus.launch import actions
 
-    now = session(store, allow_module, as_json, debug=debug)
+    now = session(store, allow_module, as_json, debug=debug, needed=True)
     run = now.store.find(ref)
     longer = actions.budget_override(now, run, inputs)
     cell, report = actions.go_on(now, run, [*longer, *(set_ or [])], kind="extend")
@@ -180,7 +183,7 @@ def rerun(
     from famulus.launch.rerun import compare_curves, rerun_with_recorded_code
     from famulus.store.lineage import stale
 
-    now = session(store, allow_module, as_json, debug=debug)
+    now = session(store, allow_module, as_json, debug=debug, needed=True)
     run = now.store.find(ref)
     if not current_code and stale(run.lineage()):
         options = ["--json"] if as_json else []

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from famulus.cli.app import app
-from famulus.cli.options import FileArgument, ModuleOption, SetOption, StoreOption
+from famulus.cli.options import FileArgument, ModuleOption, SetOption, StoreOption, make_room
 
 
 @app.command()
@@ -49,5 +49,6 @@ def manifest(
         return
     if out.exists():
         raise ConfigError(f"{out}: exists already")
+    make_room(out)
     out.write_text(text, encoding="utf-8")
     print(out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from famulus.config.errors import ConfigError
 from famulus.store.leases import LEASE_S
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ RunArgument = Annotated[
 ]
 
 
-def open_store(url: str | None) -> "Store":
+def open_store(url: str | None, *, needed: bool = False) -> "Store":
     from famulus.launch.store import open_store as open_
 
-    return open_(url)
+    return open_(url, needed=needed)
 
 
 def session(
@@ -49,12 +50,22 @@ def session(
     *,
     lease_s: float = LEASE_S,
     debug: bool = False,
+    needed: bool = False,
 ) -> "Session":
-    """What a command works with, from its options."""
+    """What a command works with, from its options; `needed`: there must be a store already."""
     from famulus.launch.session import Session
 
-    opened, allowed = open_store(store), tuple(modules or ())
+    opened, allowed = open_store(store, needed=needed), tuple(modules or ())
     return Session(opened, allowed, lease_s, debug, console(as_json), silent=as_json)
+
+
+def make_room(out: Path) -> None:
+    """The folder of a file that is to be written. Raises ConfigError."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"{out}: can't make its folder: {reason}") from error
 
 
 def show(value: Any) -> None:

@@ -56,7 +56,7 @@ def compare(
     chosen = "json" if as_json else form
     print(
         table(
-            open_store(store),
+            open_store(store, needed=True),
             refs,
             include or (),
             exclude or (),
@@ -75,7 +75,7 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
     from famulus.diagnosis.history import from_events
     from famulus.diagnosis.verdict import diagnose as verdict
 
-    run = open_store(store).find(ref)
+    run = open_store(store, needed=True).find(ref)
     findings = verdict(from_events(run.config(), run.curve()))
     if as_json:
         show([finding.event() for finding in findings])
@@ -100,7 +100,7 @@ def forecast(
     """Where the validation loss of runs under way will end; with --backtest, how right that was."""
     from famulus.journal.facts import forecast as ahead
 
-    records = ahead.chosen(open_store(store), refs or [])
+    records = ahead.chosen(open_store(store, needed=True), refs or [])
     if backtest:
         judged = ahead.judge(records)
         show(judged.json()) if as_json else print(ahead.told(judged), end="")
@@ -123,13 +123,13 @@ def journal(
     as_json: JsonOption = False,
 ) -> None:
     """Write the pages: HTML that opens offline, and Markdown beside it."""
-    from famulus.config.experiment import name_of
+    from famulus.config.names import file_name
     from famulus.journal.pages.site import write
 
-    opened = open_store(store)
+    opened = open_store(store, needed=True)
     experiment = what
     if what is not None and what not in opened.experiments():
-        named = name_of(Path(what)) if what.endswith((".yaml", ".yml")) else None
+        named = file_name(Path(what)) if what.endswith((".yaml", ".yml")) else None
         experiment = named or opened.find(what).experiment
     pages = write(opened, experiment, out)
     if as_json:

@@ -37,7 +37,7 @@ def apply(
     if len(places) == 1 and "method" in given:
         apply_method(str(given.pop("method")), Path(places[0]), out, given, allow_module or [])
     elif len(places) == 2:
-        now = session(store, allow_module)
+        now = session(store, allow_module, needed=True)
         run = now.store.find(places[0])
         use(now, run, checkpoint, Path(places[1]), out, given)
     else:

@@ -4,18 +4,19 @@ file ─ yaml ─▶ document ─ overrides ─▶ matrix ─▶ cells ─ subst
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from famulus.config import identity, overrides
+from famulus.config import identity, names, overrides
 from famulus.config.errors import ConfigError, SettingError
 from famulus.config.expectations import check
 from famulus.config.matrix import MAX_CELLS, expand, slugs, substitute
 from famulus.config.nearest import suggestion
+from famulus.config.overrides import responsible
 from famulus.config.problems import explain
 from famulus.config.schema import Cost, Expect, Experiment, Strict, Training
 from famulus.config.scores import Scores, directed
@@ -35,6 +36,7 @@ class TaskSchema(Protocol):
 
 
 FindTask = Callable[[str], TaskSchema]
+Judge = Callable[["Settings"], None]
 
 
 @dataclass(frozen=True)
@@ -98,29 +100,41 @@ class Plan:
         return self.cells[0].settings.task
 
 
-def name_of(path: Path) -> str:
-    """The path below the last `experiments/` folder, without suffix; else the file's stem."""
-    parts = path.absolute().with_suffix("").parts
-    # The last one: a home may itself lie in a folder of that name.
-    below = [i for i, part in enumerate(parts[:-1]) if part == "experiments"]
-    return "/".join(parts[below[-1] + 1 :]) if below else path.stem
-
-
 def read(
     source: str | Path,
     overrides: Iterable[str] = (),
     task: FindTask | None = None,
     name: str | None = None,
+    judge: Judge | None = None,
 ) -> Plan:
     """The plan of a file, or of a text (a `str` with a line break).
 
-    `task` gives the task class of a name, or raises ConfigError with the names it knows.
+    `task` gives the task class of a name, or raises ConfigError with the names it knows. `judge`
+    raises SettingError for settings of a cell that only others understand.
     Raises ConfigError, one line: `file:line:column: dotted.path: problem`.
     """
     written, shown = _open(source)
-    title = name or (name_of(Path(source)) if shown != "text" else "experiment")
+    title = name or (names.name_of(Path(source)) if shown != "text" else "experiment")
     document = load(written, shown)
-    return _ExperimentReader(document, list(overrides), task).plan(title, written)
+    given = list(overrides)
+    try:
+        return _ExperimentReader(document, given, task, judge).plan(title, written)
+    except SettingError as error:
+
+        def fault_of(some: Sequence[str]) -> str:
+            try:
+                _ExperimentReader(document, list(some), task, judge).plan(title, written)
+            except ConfigError as other:
+                return str(other)
+            return ""
+
+        to_blame = responsible(given, str(error), fault_of)
+        if to_blame:
+            where = ", ".join(f"--set {one}" for one in to_blame)
+        else:
+            key = error.problem.startswith(("unknown key", "no such axis"))
+            where = document.where(error.path, key)
+        raise ConfigError(f"{where}: {error}", cause=error.cause) from None
 
 
 def _open(source: str | Path) -> tuple[str, str]:
@@ -141,9 +155,16 @@ def _open(source: str | Path) -> tuple[str, str]:
 class _ExperimentReader:
     """One document on its way to a plan."""
 
-    def __init__(self, document: Document, given: list[str], find_task: FindTask | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        given: list[str],
+        find_task: FindTask | None,
+        judge: Judge | None = None,
+    ) -> None:
         self.document = document
         self.given = given
+        self.judge = judge
         if not isinstance(document.value, dict):
             raise ConfigError(f"{document.where(())}: expected an experiment: why, task, training")
         self.raw, self.overridden = overrides.apply(document.value, given)
@@ -153,52 +174,41 @@ class _ExperimentReader:
         self.models: dict[tuple[type, str], Any] = {}
         self.texts: dict[tuple[type, str], tuple[str, str]] = {}
 
-    def located(self, error: SettingError, cell: str = "") -> ConfigError:
-        """The error with the place that a person must change."""
-        source = next(
-            (o for p, o in self.overridden.items() if error.path[: len(p)] == p[: len(error.path)]),
-            None,
-        )
-        if source is not None:
-            return ConfigError(f"--set {source}: {error}{cell}", cause=error.cause)
-        key = error.problem.startswith(("unknown key", "no such axis"))
-        where = self.document.where(error.path, key)
-        return ConfigError(f"{where}: {error}{cell}", cause=error.cause)
-
     def plan(self, name: str, written: str) -> Plan:
-        try:
-            config, parents = self.task()
-            axes, bases, replicates = self.cells()
-        except SettingError as error:
-            raise self.located(error) from None
-        names = slugs(axes)
+        title = names.own_name(self.raw) or name
+        # before all else: a name that can't be costs no data and no nets
+        if wrong := names.problem(title):
+            advice = "say name: in the file" if title == name else "choose another name"
+            raise SettingError(("name",), f"{wrong}; {advice}")
+        config, parents = self.task()
+        axes, bases, replicates = self.cells()
+        labels = slugs(axes)
         made: list[Cell] = []
         seen: dict[str, str] = {}
-        for i, (cell, slug) in enumerate(zip(axes, names, strict=True)):
+        for i, (cell, slug) in enumerate(zip(axes, labels, strict=True)):
             base, replicate = bases[i // replicates], i % replicates
             try:
                 one, essence = self.cell(base, cell, slug, replicate, config, parents)
             except SettingError as error:
-                where = f" (in cell {slug})" if self.depends_on_cell(error.path) else ""
-                raise self.located(error, where) from None
+                if self.depends_on_cell(error.path):
+                    problem = f"{error.problem} (in cell {slug})"
+                    raise SettingError(error.path, problem, error.cause) from None
+                raise
             # both would have one id, and the second would be taken for the first, done
             if essence in seen:
                 problem = (
                     f"cells {seen[essence]} and {slug} have the same settings: use their "
                     "difference as ${matrix.NAME}, or drop it"
                 )
-                raise self.located(SettingError(("matrix",), problem))
+                raise SettingError(("matrix",), problem)
             seen[essence] = slug
             made.append(one)
         first = made[0].settings.experiment
-        try:
-            # an override that narrows the matrix may take away a cell of the promise
-            narrowed = any(path[0] == "matrix" for path in self.overridden)
-            check(first.expect, axes, narrowed)
-        except SettingError as error:
-            raise self.located(error) from None
+        # an override that narrows the matrix may take away a cell of the promise
+        narrowed = any(path[0] == "matrix" for path in self.overridden)
+        check(first.expect, axes, narrowed)
         return Plan(
-            name, written, first.why, made, self.document, first.expect, first.cost, self.given
+            title, written, first.why, made, self.document, first.expect, first.cost, self.given
         )
 
     def task(self) -> tuple[type[Strict] | None, tuple[str, ...]]:
@@ -245,7 +255,7 @@ class _ExperimentReader:
         parents: tuple[str, ...],
     ) -> tuple[Cell, str]:
         """The cell, and the text that tells whether another one computes the same."""
-        once = ("replicates", "expect", "cost")  # of the experiment, not of a cell
+        once = ("name", "replicates", "expect", "cost")  # of the experiment, not of a cell
         fixed = {key: self.raw[key] for key in once if key in self.raw}
         varying = {k: v for k, v in self.raw.items() if k not in fixed and k != "matrix"}
         given = substitute(varying, base, slug)
@@ -284,8 +294,11 @@ class _ExperimentReader:
             "replicates": 1,
             "cost": whole["cost"],
         }
+        settings = Settings(experiment, task_config, stages)
+        if self.judge:
+            self.judge(settings)
         computed = "\n".join([own, essence, json.dumps(stages), str(experiment.start_from)])
-        return Cell(slug, axes, written, Settings(experiment, task_config, stages)), computed
+        return Cell(slug, axes, written, settings), computed
 
     def validate(self, model: type[BaseModel], data: dict[str, Any]) -> Any:
         """The model of a section; equal sections are checked once."""

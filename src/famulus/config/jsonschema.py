@@ -8,7 +8,7 @@ from famulus.config.identity import SECTIONS
 from famulus.config.schema import Experiment, Strict
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ONCE = ("matrix", "replicates", "expect", "cost")  # of the experiment, not of a cell
+ONCE = ("name", "matrix", "replicates", "expect", "cost")  # of the experiment, not of a cell
 REFERENCE = {"type": "string", "pattern": r"\$\{matrix\.[^{}]+\}"}  # stands for any value
 SHORTHANDS = {"Clip": {"type": "number", "exclusiveMinimum": 0}}  # written in place of a section
 

@@ -1,6 +1,6 @@
 """`--set training.batch=128`: a value put into the file's settings before they are checked."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from famulus.config.errors import ConfigError, SettingError
@@ -35,6 +35,21 @@ def apply(value: Any, overrides: Iterable[str]) -> tuple[Any, dict[Path, str]]:
             raise ConfigError(f"--set {override}: {error}") from None
         source[path] = override
     return value, source
+
+
+def responsible(
+    given: Sequence[str], fault: str, fault_of: Callable[[Sequence[str]], str]
+) -> list[str]:
+    """Those of `given` without which `fault` would not be; [] if the file itself has it.
+
+    `fault_of` tries some of them and says what is wrong then. A path proves little: what is wrong
+    with a section may come from any of its keys, or from a value that the matrix needed.
+    """
+    alone = [one for i, one in enumerate(given) if fault_of([*given[:i], *given[i + 1 :]]) != fault]
+    if alone or not given or fault_of(()) == fault:
+        return alone
+    # each would do it by itself: the first that did
+    return next([given[n - 1]] for n in range(1, len(given) + 1) if fault_of(given[:n]) == fault)
 
 
 def _put(value: Any, parts: list[str], new: Any) -> Path:

@@ -1,7 +1,7 @@
 """A stored run's filled config with some settings changed, checked like a file."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,19 +32,28 @@ def refill(config: Mapping[str, Any], given: Iterable[str], task: TaskSchema) ->
         if first not in config:
             problem = f"unknown key {first}, {suggestion(first, config)}"
             raise ConfigError(f"--set {one}: {problem}", cause="unknown-setting")
+    try:
+        return _applied(config, given, task)
+    except SettingError as error:
+
+        def fault_of(some: Sequence[str]) -> str:
+            try:
+                _applied(config, some, task)
+            except ConfigError as other:
+                return str(other)
+            return ""
+
+        named = ", ".join(overrides.responsible(given, str(error), fault_of) or given)
+        raise ConfigError(f"--set {named}: {error}", cause=error.cause) from None
+
+
+def _applied(config: Mapping[str, Any], given: Sequence[str], task: TaskSchema) -> dict[str, Any]:
     value, sources = overrides.apply(dict(config), given)
     model = task.Config
-    try:
-        training = _undirected(value["training"], sources, task.SCORES)
-        value["training"] = _plain(
-            directed(_checked(Training, training, ("training",)), task.SCORES)
-        )
-        sections = {key: value[key] for key in SECTIONS if key in model.model_fields}
-        value.update(_plain(_checked(model, sections, ())))
-    except SettingError as error:
-        from_ = next((o for path, o in sources.items() if error.path[: len(path)] == path), None)
-        named = from_ or ", ".join(given)
-        raise ConfigError(f"--set {named}: {error}", cause=error.cause) from None
+    training = _undirected(value["training"], sources, task.SCORES)
+    value["training"] = _plain(directed(_checked(Training, training, ("training",)), task.SCORES))
+    sections = {key: value[key] for key in SECTIONS if key in model.model_fields}
+    value.update(_plain(_checked(model, sections, ())))
     return value
 
 

@@ -376,6 +376,9 @@ class Experiment(Strict):
 
     why: str = Field(min_length=1, description="the question, in a sentence")
     task: str = Field(min_length=1, description="name of a task's file")
+    name: str | None = operational(
+        None, description="experiment's name, instead of its file's path"
+    )
     matrix: dict[str, Any] | None = Field(None, description="axes; exclude, then include")
     replicates: int = Field(1, ge=1, description="runs of each cell, seeds seed, seed + 1, ...")
     data: dict[str, Any] = Field({}, description="the task's data section")

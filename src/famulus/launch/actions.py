@@ -6,14 +6,16 @@ from typing import Any
 
 from famulus import tasks
 from famulus.config.errors import ConfigError, SettingError
-from famulus.config.experiment import Plan, read
+from famulus.config.experiment import Plan, Settings, read
 from famulus.config.scores import directed
+from famulus.launch import naming
 from famulus.launch.board import Board
 from famulus.launch.local import Report, run_cells
 from famulus.launch.plan import Ready, again, child, prepare, repetition
 from famulus.launch.session import Session
 from famulus.launch.workers import Helpers
 from famulus.store.run import Run
+from famulus.store.secrets import hidden_path, masked
 from famulus.training.optim import check_options
 from famulus.training.progress import Calendar
 
@@ -22,15 +24,21 @@ UNITS = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> Plan:
     """The file, understood. Raises ConfigError with the place of a mistake."""
-    plan = read(file, overrides, lambda name: tasks.load(name, allowed))
+
+    # here: the file's schema knows nothing of torch, and a typing error must not wait for the
+    # first cell
+    def judge(settings: Settings) -> None:
+        check_options(settings.training.optimizer)
+
+    plan = read(file, overrides, lambda name: tasks.load(name, allowed), judge=judge)
     for cell in plan.cells:
-        try:
-            # here: the file's schema knows nothing of torch, and a typing error must not wait for
-            # the first cell
-            check_options(cell.settings.training.optimizer)
-        except ConfigError as error:
-            place = plan.document.where(("training", "optimizer"))
-            raise ConfigError(f"{place}: {error}") from None
+        # folders and tables are named by them, in every store and on every page
+        if where := hidden_path(masked(cell.axes)):
+            place = plan.document.where(("matrix", where))
+            raise ConfigError(
+                f"{place}: matrix.{where}: expected values that name a folder, received a secret:"
+                " take it out of the matrix"
+            )
     return plan
 
 
@@ -39,11 +47,14 @@ def run_file(
 ) -> tuple[Plan, list[Ready], Report]:
     """Trains every cell of an experiment file that is not finished."""
     plan = read_plan(file, overrides, session.modules)
+    place = naming.judged(session.store, plan, file)
+    session.store.begin()  # a store that can't be written to is an error before any data are read
     cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
     # Before the first cell: what was asked is on record even if nothing is trained.
     expect = next((cell.config.get("expect") or [] for cell in cells), [])
     session.store.plan(plan.name, plan.text, planned, expect, plan.overrides)
+    session.store.note_source(plan.name, place)
     helpers = Helpers(workers - 1, file, overrides, session)
     with Board(session.console, session.silent) as board, helpers:
         report = run_cells(session, cells, board, workers=workers)

@@ -98,7 +98,7 @@ def _attempt(
     if outcome.status == "rollback":
         outcome = _rolled_back(run, outcome)
     if outcome.status in ("interrupted", "rollback"):
-        attempt.end(outcome.status)
+        attempt.end(outcome.status, why=outcome.reason, seconds=attempt.seconds())
     else:
         _finish(loop, outcome)
     return outcome
@@ -125,7 +125,8 @@ def _lineage(cell: Ready, attempt: Attempt) -> dict[str, Any]:
     source = cell.origin or cell.warm
     parent = before.get("parent") or (source.record() if source else None)
     overrides = cell.overrides or before.get("overrides") or ()
-    record = lineage.collect(parent, overrides, cell.data.fingerprint)
+    module = type(cell.task).__module__
+    record = lineage.collect(parent, overrides, cell.data.fingerprint, module=module)
     return {**record, "checkpoint": attempt.start_from}
 
 

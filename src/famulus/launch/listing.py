@@ -6,9 +6,10 @@ from typing import Any
 
 def _name(row: dict[str, Any]) -> str:
     """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'."""
-    if not row.get("parent"):
+    if row.get("overrides") is None:
         return str(row["slug"])
-    return " + ".join([row["parent"][:6], ", ".join(row.get("overrides") or []) or "no changes"])
+    parent = str(row.get("parent") or "")[-12:][:6]
+    return " + ".join([parent, ", ".join(row["overrides"]) or "no changes"])
 
 
 def _causes(findings: Any) -> str:
@@ -35,6 +36,8 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         loss = (row.get("scores") or {}).get("val/loss")
         value = f"val/loss {loss:.5g}" if isinstance(loss, int | float) else ""
         notes = [row.get("reason") or row.get("error") or "", _causes(row.get("findings"))]
+        if row.get("parent_gone"):
+            notes.append(f"its parent {str(row['parent'])[-12:]} is gone")
         note = "; ".join(n for n in notes if n)
         name = names[row["id"]]
         line = f"  {row['id']}  {name:<{width}}  {row['status']:<11} {inputs}  {value} {note}"

@@ -22,6 +22,7 @@ from famulus.launch.plan import Ready
 from famulus.launch.session import Session
 from famulus.launch.signals import Interrupt
 from famulus.store.attempt import Superseded
+from famulus.store.run import CONTINUED, Run
 from famulus.store.store import Store
 from famulus.tasks.base import Facts
 from famulus.training.precision import Precision, fixed
@@ -155,6 +156,13 @@ class Shift:
 
     def _try(self, cell: Ready) -> str:
         session, board = self.session, self.board
+        if fork := _fork_of_gone(session.store, cell):
+            text = (
+                f"its run {cell.id} is gone; {fork.id}, finished, was forked from it and stands for"
+                f" it: to train the cell again, remove {fork.path}, too"
+            )
+            board.state(cell.slug, text)
+            return "forked"
         run = session.store.create_run(cell.experiment, cell.slug, cell.id, cell.config)
         done = run.done()
         if done is not None:
@@ -211,6 +219,21 @@ class Shift:
         self.board.state(cell.slug, f"error: {text}")
         self.report.fail(cell.slug, text, exit_code, cause)
         return "error"
+
+
+def _fork_of_gone(store: Store, cell: Ready) -> Run | None:
+    """The finished run that goes on from this cell's, where that was removed.
+
+    What the cell asked for was trained once, and is a part of the fork's curve.
+    """
+    if cell.origin or Run(store.home, cell.experiment, cell.slug, cell.id).exists():
+        return None
+    for run in store.runs(cell.experiment):
+        if run.slug == cell.slug and run.id != cell.id and run.status() == "finished":
+            parent = run.lineage().get("parent") or {}
+            if parent.get("id") == cell.id and parent.get("kind") in CONTINUED:
+                return run
+    return None
 
 
 def _in_one_line(error: Exception) -> str:

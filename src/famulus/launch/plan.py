@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import load as unpack
 
 from famulus import tasks
-from famulus.config.errors import ConfigError, DataError
+from famulus.config.errors import ConfigError, DataError, StoreError
 from famulus.config.experiment import Plan
-from famulus.config.identity import run_id
+from famulus.config.identity import OUTSIDE, SECTIONS, run_id
 from famulus.config.refill import refill
 from famulus.config.schema import Training
 from famulus.feed.source import Splits
 from famulus.launch.session import Session
 from famulus.launch.stages import first_stage
 from famulus.store import lineage
-from famulus.store.checkpoint import Checkpoint
+from famulus.store.checkpoint import Checkpoint, judged
 from famulus.store.run import Run
+from famulus.store.secrets import hidden_path
 from famulus.store.store import Store
 from famulus.tasks.base import Parent, Task
-from famulus.training.checkpoint import judged
 from famulus.training.optim import check_options
 from famulus.training.precision import Precision
 from famulus.training.setup import PLAIN, Setup
@@ -85,8 +85,9 @@ def make_ready(
     origin: Start | None = None,
     overrides: Sequence[str] = (),
     axes: Mapping[str, Any] | None = None,
+    itself: Run | None = None,
 ) -> Ready:
-    """One cell from its filled config, as written by a person or as stored by a run."""
+    """One cell from its filled config, as written by a person or as stored by a run, `itself`."""
     store, filled = session.store, dict(config)
     kind = tasks.load(filled["task"], session.modules)
     warm = None
@@ -103,12 +104,12 @@ def make_ready(
             asked = first_stage(store, key, asked)
         source, filled[key] = _resolve(store, asked, key)
         opened = source.open()
-        weights = unpack(opened.read(judged(opened.names)))
+        weights = unpack(opened.read(opened.weights))
         parents[key] = Parent(source.run.id, source.run.config(), weights)
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
     elif stored := _goes_on_from(filled):
-        origin = Start(store.find(stored["run"]), stored["step"], stored["kind"])
+        origin = _start_of(store, stored, itself)
     own = [key for key in ("data", "model", "loss") if key in kind.Config.model_fields]
     sections = {key: filled[key] for key in own if key in filled}
     training = Training.model_validate(filled["training"])
@@ -162,11 +163,35 @@ def child(session: Session, parent: Run, step: int, overrides: Sequence[str], ki
     """The run that goes on from `parent` at `step` with changed settings; one curve with it."""
     before = parent.config()
     config = refill(before, overrides, tasks.load(before["task"], session.modules))
+    _is_whole(config, parent)
     _keeps_its_state(before["training"]["optimizer"], config["training"]["optimizer"], parent, step)
     source = Start(parent, step, kind)
     return make_ready(
         session, parent.experiment, parent.slug, config, origin=source, overrides=overrides
     )
+
+
+def _is_whole(config: Mapping[str, Any], run: Run) -> None:
+    """Raises ConfigError where a setting was a secret, which is not stored."""
+    settings = {k: v for k, v in config.items() if k not in OUTSIDE or k in (*SECTIONS, "training")}
+    if where := hidden_path(settings):
+        raise ConfigError(
+            f"run {run.id}: {where} held a secret, which is not stored: go on with famulus run and"
+            f" the file that has it, or start a fork with famulus resume {run.id} --set {where}=..."
+        )
+
+
+def _start_of(store: Store, stored: Mapping[str, Any], itself: Run | None) -> Start | None:
+    """Where a child begins; None where its parent is gone and it has a checkpoint of its own."""
+    try:
+        return Start(store.find(stored["run"]), stored["step"], stored["kind"])
+    except StoreError as error:
+        if itself is not None and (itself.checkpoints() or itself.done()):
+            return None
+        raise StoreError(
+            f"run {stored['run']} is gone, from whose step {stored['step']} this one begins: train"
+            " its experiment again, which gives it the same id"
+        ) from error
 
 
 def _keeps_its_state(
@@ -188,7 +213,9 @@ def _keeps_its_state(
 
 def again(session: Session, run: Run) -> Ready:
     """A stored run, ready to go on. Raises DataError if its data are not those it began with."""
-    cell = make_ready(session, run.experiment, run.slug, run.config())
+    config = run.config()
+    _is_whole(config, run)
+    cell = make_ready(session, run.experiment, run.slug, config, itself=run)
     if cell.id != run.id:
         recorded = run.lineage().get("data")
         changed = recorded not in (None, cell.data.fingerprint)
@@ -207,6 +234,7 @@ def again(session: Session, run: Run) -> Ready:
 def repetition(session: Session, run: Run) -> Ready:
     """The same settings, from where the run itself began, as a run of its own."""
     config = run.config()
+    _is_whole(config, run)
     earlier = sum(1 for r in session.store.runs(run.experiment) if _repeats(r, run.id))
     # Numbered: a second repetition needs an id of its own.
     origin: dict[str, Any] = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}

@@ -24,7 +24,7 @@ def apply(
     device, _ = choose_device(cell.training.device)
     model = cell.task.build().to(device)
     opened = run.open_checkpoint(run.step_of(which))
-    pack.load_model(model, opened.read(pack.judged(opened.names)), str(opened))
+    pack.load_model(model, opened.read(opened.weights), str(opened))
     with torch.no_grad():
         cell.task.apply(model.eval(), inputs, out, options)
 

@@ -10,13 +10,13 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from famulus.config.errors import FamulusError, StoreError
 from famulus.store import events as lines
-from famulus.store import layout, records
+from famulus.store import failure, layout, records
 from famulus.store.leases import BEAT_S, BEATS, LEASE_S
 from famulus.store.run import Run
 
@@ -31,8 +31,8 @@ class Superseded(StoreError):
 class Attempt:
     """Attempt `n` of a run, made by `claims.claim`. `start_from`: step of its checkpoint, or None.
 
-    As a context manager it ends with `interrupted`, or `error` where an exception other than
-    KeyboardInterrupt leaves it, unless `finish` was called.
+    As a context manager it ends with `interrupted`, or with `error`, its reason and its place where
+    an exception other than KeyboardInterrupt leaves it, unless `finish` was called.
     """
 
     def __init__(self, run: Run, n: int, start_from: int | None, lease_s: float = LEASE_S) -> None:
@@ -46,6 +46,9 @@ class Attempt:
         self._lock = threading.RLock()  # re-entrant: a checkpoint flushes within it
         self._over = threading.Event()
         self._beats = 0
+        self._began = time.monotonic()
+        # seconds of training so far, over all attempts: whoever trains knows better than the wall
+        self.seconds: Callable[[], float] = lambda: time.monotonic() - self._began
         self.beat_error: FamulusError | None = None
         # First in this thread: a store that can't be written to is an error at once.
         self.beat()
@@ -70,9 +73,11 @@ class Attempt:
         if isinstance(error, Superseded):
             self.close()
             return
-        stopped = kind is None or issubclass(kind, KeyboardInterrupt)
         try:
-            self.end("interrupted" if stopped else "error")
+            if error is None or isinstance(error, KeyboardInterrupt):
+                self.end("interrupted")
+            else:
+                self.end("error", **failure.facts(error), seconds=self.seconds())
         except StoreError:
             self.close()
             # The exception on its way out matters more than that it could not be recorded.
@@ -145,7 +150,7 @@ class Attempt:
             # Another attempt's stays valid until ours replaces it: its files have other names.
             if before is not None and before.get("attempt") == self.n:
                 self._files.remove(manifest)  # its files are about to change: after a rollback
-            given = {**files, "state.json": records.encode(dict(state))}
+            given = {**files, "state.json": records.state(dict(state))}
             stored = {name: layout.checkpoint_file(name, self.n) for name in given}
             entries = {}
             try:
@@ -212,16 +217,19 @@ class Attempt:
 
     # the end
 
-    def end(self, reason: str) -> None:
-        """Frees the lease: `interrupted` or `error`. The run can be claimed again at once."""
+    def end(self, reason: str, **facts: Any) -> None:
+        """Frees the lease: `interrupted`, `rollback` or `error`, and with what (`why`, `error`,
+        `seconds` of training in all attempts). The run can be claimed again at once."""
         try:
             self.flush()
         finally:
             self.close()
-        self._record_end(reason)
+        self._record_end(reason, facts)
 
-    def _record_end(self, reason: str) -> None:
-        record = {"reason": reason, "time": records.now()}
+    def _record_end(self, reason: str, facts: Mapping[str, Any]) -> None:
+        record = {"reason": reason, "time": records.now(), **facts}
+        if facts.get("seconds") is not None:
+            record["seconds"] = round(facts["seconds"], 3)
         self._files.create(layout.ended(self.run.path, self.n), records.encode(record))
 
     def finish(self, done: Mapping[str, Any]) -> bool:
@@ -233,7 +241,9 @@ class Attempt:
         record = {**done, "attempt": self.n, "time": done.get("time") or records.now()}
         # created, not written: two attempts may both believe that they are the last
         won = self._files.create(layout.done(self.run.path), records.encode(record))
-        self._record_end("finished")
+        failed = done.get("status") == "failed"
+        facts = {"why": done.get("reason") or "", "seconds": done.get("seconds")} if failed else {}
+        self._record_end("failed" if failed else "finished", facts)
         return won
 
     @contextlib.contextmanager

@@ -2,13 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
 from famulus.config.errors import StoreError
 from famulus.store import layout
 from famulus.store.files import Files
+
+MODEL, AVERAGE = "model.safetensors", "average.safetensors"
+
+
+def judged(names: Collection[str]) -> str:
+    """Of a checkpoint's files the weights that were validated: the averaged ones, if there are."""
+    return AVERAGE if AVERAGE in names else MODEL
 
 
 class Checkpoint:
@@ -20,12 +27,12 @@ class Checkpoint:
         self.manifest = dict(manifest)
         self.step = int(manifest["step"])
 
-    @property
-    def names(self) -> list[str]:
-        return sorted(self.manifest["files"])
+    def path(self, name: str) -> str:
+        """Where the file called `name` lies, below the store's root: as the manifest says.
 
-    def read(self, name: str) -> bytes:
-        """Raises StoreError if the file is unknown, missing, or not what was written."""
+        After a takeover that is `model.2.safetensors` or the like: no fixed path is right. Raises
+        StoreError for an unknown name.
+        """
         entry = self.manifest["files"].get(name)
         if entry is None:
             raise StoreError(
@@ -33,7 +40,20 @@ class Checkpoint:
                 f" received {name!r}"
             )
         # A manifest is a file like any other: its names must not lead out of the folder.
-        path = f"{self._folder}/{layout.part(entry['file'], 'a file of a manifest')}"
+        return f"{self._folder}/{layout.part(entry['file'], 'a file of a manifest')}"
+
+    @property
+    def weights(self) -> str:
+        """Name of the weights that were validated."""
+        return judged(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self.manifest["files"])
+
+    def read(self, name: str) -> bytes:
+        """Raises StoreError if the file is unknown, missing, or not what was written."""
+        path, entry = self.path(name), self.manifest["files"][name]
         try:
             # The size first: a file that can't be right is not loaded at all.
             size = self._files.size(path)

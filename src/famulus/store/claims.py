@@ -10,7 +10,7 @@ from famulus.config.errors import Busy, StoreError
 from famulus.store import layout, records
 from famulus.store.attempt import Attempt
 from famulus.store.leases import LEASE_S, known_dead, this_process
-from famulus.store.run import Run
+from famulus.store.run import Run, died
 
 
 def claim(run: Run, lease_s: float = LEASE_S, wait_s: float = 0.0, poll_s: float = 1.0) -> Attempt:
@@ -62,6 +62,10 @@ def _claim(run: Run, lease_s: float) -> Attempt:
     }
     if not run.files.create(layout.attempt(run.path, n), records.encode(record)):
         raise Busy(f"{run.path}: expected to start attempt {n}, received another's; wait")
+    if last is not None and last["ended"] is None:
+        # whoever was killed could not say so itself; one that only slept has lost the run, too
+        lost = {"reason": "lost", "why": died(last), "time": records.now()}
+        run.files.create(layout.ended(run.path, last["n"]), records.encode(lost))
     # Only now: before the attempt was ours, such files could be a living writer's.
     _sweep(run)
     return Attempt(run, n, steps[-1] if steps else None, lease_s)

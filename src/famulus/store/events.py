@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from famulus.store.records import plain
+from famulus.store.secrets import masked
 
 Origin = tuple[int, int]  # (attempt, segments it had written)
 
@@ -31,9 +32,9 @@ def visible(origins: Mapping[int, Origin | None], last: int) -> list[tuple[int, 
 
 
 def encode(events: list[dict[str, Any]]) -> bytes:
-    """One line an event. NumPy and torch scalars become numbers."""
+    """One line an event, without secrets. NumPy and torch scalars become numbers."""
     # compact: a run has tens of thousands of them
-    lines = (json.dumps(e, default=plain, separators=(",", ":")) + "\n" for e in events)
+    lines = (json.dumps(masked(e), default=plain, separators=(",", ":")) + "\n" for e in events)
     return "".join(lines).encode()
 
 

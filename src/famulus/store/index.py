@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from famulus.config.errors import StoreError
+from famulus.config.names import RUN_FOLDER
 from famulus.store import events as lines
 from famulus.store import layout, records
 from famulus.store.run import CONTINUED, Home, Run
@@ -43,10 +44,11 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
     """One row a run of the experiments named, by path; `whole`: they are all that there are.
 
     Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
-    attempt, None before), error (why it can't be read, or None), and of done.json or the newest
-    events: reason step inputs seconds scores best findings (cause and severity of what is grave)
-    parameters rate wait, None where unknown. Of a fork `parent` is a run's id, and `overrides` are
-    what it set: its slug is its parent's.
+    attempt, None before), error (why it can't be read, or None); parent (path of the run that it
+    goes on from, or None) and parent_gone; of a fork `overrides`, what it set (its slug is its
+    parent's); of done.json, the newest events or the checkpoint that resumes: reason step inputs
+    seconds scores best findings (cause and severity of what is grave) parameters rate wait, None
+    where unknown.
     """
     with closing(_open(cache_file(home.files.root))) as database:
         table: list[dict[str, Any]] = []
@@ -55,6 +57,10 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
         if whole:
             _forget_others(database, names)
         database.commit()
+    for row in table:
+        # asked each time: whether another run is still there is not in this one's files
+        gone = bool(row["parent"]) and not home.files.exists(layout.config(row["parent"]))
+        row["parent_gone"] = gone
     # known and new rows come in any order
     return sorted(table, key=lambda row: row["path"])
 
@@ -64,7 +70,7 @@ def _experiment_rows(home: Home, name: str, database: sqlite3.Connection) -> lis
     known = {path: (stamp, row) for path, stamp, row in database.execute(query, (name,))}
     rows, fresh, present = [], [], set()
     for folder, stamp in home.files.stamps(name).items():
-        match = layout.RUN_FOLDER.fullmatch(folder)
+        match = RUN_FOLDER.fullmatch(folder)
         if match is None:
             continue
         path = f"{name}/{folder}"
@@ -94,18 +100,19 @@ def summary(run: Run) -> dict[str, Any]:
         "started": None,
         "updated": None,
         "attempts": 0,
-        "parent": None,
-        "overrides": [],
+        "overrides": None,
         "finished": False,
         "error": None,
+        "parent": None,
     }
     try:
         done = run.done()
         attempts = run.attempts()
         row["attempts"] = len(attempts)
-        row |= _forked(run) if attempts else {}
+        row["overrides"] = _overrides(run) if attempts else None
         row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
         row["status"] = run.status()
+        row["parent"] = _parent_path(run)
         if done:
             row |= {key: done.get(key) for key in COPIED}
             row |= {"finished": True, "updated": done.get("time")}
@@ -113,6 +120,7 @@ def summary(run: Run) -> dict[str, Any]:
                 row["findings"] = _grave(run)
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
+            row["reason"] = run.ending().get("reason") or None
     # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
@@ -128,13 +136,13 @@ def _grave(run: Run) -> list[dict[str, str]]:
     ]
 
 
-def _forked(run: Run) -> dict[str, Any]:
+def _overrides(run: Run) -> list[str] | None:
+    """What a fork set; None of a run that is none."""
     line = run.lineage(1)
     parent = line.get("parent")
     if not isinstance(parent, dict) or parent.get("kind") not in CONTINUED:
-        return {}
-    overrides = line.get("overrides") or []
-    return {"parent": parent.get("id"), "overrides": [str(o) for o in overrides]}
+        return None
+    return [str(o) for o in line.get("overrides") or []]
 
 
 def _newest(run: Run, n: int) -> dict[str, Any]:
@@ -159,8 +167,36 @@ def _newest(run: Run, n: int) -> dict[str, Any]:
                 newest.setdefault("scores", {f"val/{key}": v for key, v in values.items()})
         if "scores" in newest and "rate" in newest:
             break
+    if "inputs" not in newest:  # it died early: what goes on is its checkpoint
+        newest |= _at_checkpoint(run)
     beat = records.read(files, layout.beat(run.path, n)) or {}
     return newest | ({"updated": beat["time"]} if beat.get("time") else {})
+
+
+def _at_checkpoint(run: Run) -> dict[str, Any]:
+    """Progress at the checkpoint from which an unfinished run would go on; {} without one."""
+    steps, parent = run.checkpoints(), run.parent()
+    if steps:
+        checkpoint = run.open_checkpoint(steps[-1])
+    elif parent is not None and parent[1].get("kind") in CONTINUED:
+        step = int(parent[1]["step"])
+        if step not in parent[0].checkpoints():
+            return {}
+        checkpoint = parent[0].open_checkpoint(step)
+    else:
+        return {}
+    if "state.json" not in checkpoint.names:
+        return {}
+    at = checkpoint.state.get("progress") or {}
+    known = {key: at.get(key) for key in ("step", "inputs", "seconds", "scores")}
+    return {key: value for key, value in known.items() if value}
+
+
+def _parent_path(run: Run) -> str | None:
+    record = run.lineage().get("parent")
+    if not isinstance(record, dict) or not {"experiment", "slug", "id"} <= record.keys():
+        return None
+    return layout.run(record["experiment"], record["slug"], record["id"])
 
 
 def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:

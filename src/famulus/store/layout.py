@@ -5,28 +5,22 @@ Paths are relative to the store's root, with `/` on every system. Only this file
 
 import re
 
+from famulus.config import names
 from famulus.config.errors import StoreError
+from famulus.config.names import RUN_FOLDER
 
 VERSION = 1
 META = "famulus.json"
 LAB = "lab"
-# greedy: the id is the last twelve digits, a slug may hold dashes itself
-RUN_FOLDER = re.compile(r"(?P<slug>.+)-(?P<id>[0-9a-f]{12})")
 TEMPORARY = ".tmp-"  # prefix of half-written files, which no listing shows
 
-# No dot or dash in front: nothing hidden, nothing that a command takes for an option.
-_PART = re.compile(r"\w[\w.+=,@~-]*")
 _ID = re.compile(r"[0-9a-f]{12}")
-_LONGEST = 160  # characters; a file name may have 255 bytes
 
 
 def part(name: str, what: str) -> str:
     """`name`, if it is one harmless part of a path. Raises StoreError otherwise."""
-    if not isinstance(name, str) or not _PART.fullmatch(name) or len(name) > _LONGEST:
-        raise StoreError(
-            f"expected {what} of letters, digits and . _ + = , @ ~ - (at most {_LONGEST}, the first"
-            f" a letter or digit), received {str(name)[:80]!r}: choose another name"
-        )
+    if wrong := names.part_problem(name, what):
+        raise StoreError(f"{wrong}: choose another name")
     return name
 
 
@@ -42,6 +36,15 @@ def experiment(name: str) -> str:
     return "/".join(parts)
 
 
+def new_experiment(name: str) -> str:
+    """`name`, if an experiment may begin under it; older ones are read under any harmless name."""
+    if wrong := names.problem(str(name)):
+        raise StoreError(
+            f"{wrong}: expected an experiment's name that is free, choose another name"
+        )
+    return name
+
+
 def run(experiment_name: str, slug: str, run_id: str) -> str:
     if not _ID.fullmatch(str(run_id)):
         raise StoreError(f"expected a run's id of 12 digits 0-9 a-f, received {str(run_id)[:80]!r}")
@@ -50,6 +53,10 @@ def run(experiment_name: str, slug: str, run_id: str) -> str:
 
 def written(experiment_name: str) -> str:
     return f"{experiment(experiment_name)}/experiment.yaml"
+
+
+def source(experiment_name: str) -> str:
+    return f"{experiment(experiment_name)}/source.json"
 
 
 def cells(experiment_name: str) -> str:

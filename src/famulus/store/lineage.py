@@ -6,7 +6,6 @@ from typing import Any
 
 from famulus.store import provenance
 from famulus.store.run import Run
-from famulus.store.secrets import scrubbed
 
 
 def collect(
@@ -15,11 +14,13 @@ def collect(
     fingerprint: str | None = None,
     folder: str | Path = ".",
     argv: list[str] | None = None,
+    module: str = "__main__",
 ) -> dict[str, Any]:
     """What `Attempt.record_lineage` takes: facts, gathered before the first step.
 
     `folder`: the working directory, whose checkout is recorded (`code`), as is that of Famulus
-    itself (`famulus`). Takes some 50 ms where there is a checkout.
+    itself (`famulus`). `module`: whose code is trained, if it is a person's own (`own`). Takes some
+    50 ms where there is a checkout.
     """
     famulus = provenance.source()
     code = provenance.code(folder)
@@ -29,12 +30,12 @@ def collect(
         famulus["checkout"] = {"folder": code["folder"], "commit": code["commit"], "same": True}
     return {
         "parent": parent,
-        # a store is shown to others: no password must get into it
-        "overrides": [scrubbed(o) for o in overrides],
+        "overrides": list(overrides),
         "data": fingerprint,
         "command": provenance.command(argv),
         "code": code,
         "famulus": famulus,
+        "own": provenance.own_code(module),
         "packages": provenance.packages(),
         "machine": provenance.machine(),
     }

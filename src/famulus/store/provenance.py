@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from famulus.store.secrets import scrubbed, scrubbed_command
+from famulus.store.secrets import scrubbed, scrubbed_command, without_credentials
 
 LARGEST_DIFF = 1_000_000  # bytes of a diff that are kept
 # a checkout on a slow network disk must not hold up a run for long
@@ -72,12 +72,12 @@ def code(folder: str | Path) -> dict[str, Any] | None:
     diff = _git(Path(folder), "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff")
     raw = diff or b""
     shown = raw[:LARGEST_DIFF].decode(errors="replace")
-    safe = scrubbed(shown)
+    safe = scrubbed(shown, code=True)
     remote = _git(Path(folder), "config", "--get", "remote.origin.url")
     return {
         "folder": os.fsdecode(top).strip(),
         "commit": commit.decode().strip(),
-        "remote": scrubbed(remote.decode(errors="replace").strip()) if remote else None,
+        "remote": without_credentials(remote.decode(errors="replace").strip()) if remote else None,
         "diff": safe,
         "diff_sha256": hashlib.sha256(raw).hexdigest() if raw else None,
         # a patch with hidden parts does not apply: it must say so
@@ -90,6 +90,26 @@ def source() -> dict[str, Any]:
     # An installed package may lie in somebody's checkout without being part of it.
     tracked = _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     return {"sha256": digest(PACKAGE), "checkout": code(PACKAGE) if tracked else None}
+
+
+def own_code(module: str) -> dict[str, Any] | None:
+    """A person's own code that a run trains with: the file or the whole package of `module`.
+
+    By its content alone, so that neither folders nor commits beside it count. None where the module
+    is Famulus's own, or has no file.
+    """
+    package = module.partition(".")[0]
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    if file is None or Path(file).absolute().is_relative_to(PACKAGE):
+        return None
+    top = Path(getattr(sys.modules.get(package), "__file__", None) or file)
+    if top.name == "__init__.py":
+        return {"name": package, "sha256": digest(top.parent)}
+    # typed in line by line, or gone since
+    if not (path := Path(file)).is_file():
+        return None
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 @cache

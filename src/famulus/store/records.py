@@ -1,14 +1,42 @@
-"""Small JSON records and times, as the store writes them."""
+"""All that the store writes as text: records, settings, files as written. None with a secret.
+
+A store is shown to others, so every text passes through here before it is written. Tensors and
+pictures do not, nor does the state of a checkpoint, which must come back as it was.
+"""
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from famulus.config import yaml
 from famulus.store.files import Files
+from famulus.store.secrets import HIDDEN, masked, scrubbed
+
+SHORTEST = 4  # characters of a hidden value that is looked for elsewhere in a text
 
 
 def encode(data: Any) -> bytes:
+    """A record as JSON."""
+    return state(masked(data))
+
+
+def state(data: Any) -> bytes:
+    """Numbers of a checkpoint as JSON, exactly as they are."""
     return (json.dumps(data, indent=1, default=plain) + "\n").encode()
+
+
+def settings(config: Mapping[str, Any]) -> bytes:
+    """A filled config as YAML."""
+    return yaml.dump(masked(dict(config))).encode()
+
+
+def text(written: str, secrets: Iterable[str] = ()) -> bytes:
+    """A text as a person wrote it; `secrets` are hidden wherever they stand."""
+    # the longest first: one may be a part of another
+    for secret in sorted(secrets, key=len, reverse=True):
+        written = written.replace(secret, HIDDEN) if len(secret) >= SHORTEST else written
+    return scrubbed(written).encode()
 
 
 def read(files: Files, path: str) -> dict[str, Any] | None:

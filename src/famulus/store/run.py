@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +70,7 @@ class Run:
         return self._text(layout.notes(self.path))
 
     def write_notes(self, text: str) -> None:
-        self.files.write(layout.notes(self.path), text.encode())
+        self.files.write(layout.notes(self.path), records.text(text))
 
     def done(self) -> dict[str, Any] | None:
         return self._json(layout.done(self.path))
@@ -86,16 +86,24 @@ class Run:
     # attempts
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Oldest first: n, time, process, start_from, origin, ended (why, or None), end (its
-        record, with the time)."""
+        """Oldest first: n, time, process, start_from, origin, and how it ended.
+
+        `ended`: finished, failed, interrupted, rollback, error, lost, or None while it runs or
+        where nobody has seen its end; beside it, where known, `ended_time`, `why` in words, `error`
+        (its type, and the line that raised it) and `seconds` of training in all attempts.
+        """
         names = self.files.list(layout.attempts(self.path))
         attempts = []
         for n in sorted(int(s) for name in names if (s := name.removesuffix(".json")).isdigit()):
             data = self._json(layout.attempt(self.path, n)) or {}
             # Asked of the listing: a service bills a request for a file that is not there as well.
             end = self._json(layout.ended(self.path, n)) if f"{n}.end" in names else None
-            ended = end["reason"] if end else None
-            attempts.append({**data, "n": n, "ended": ended, "end": end or {}})
+            end = end or {}
+            more: dict[str, Any] = {
+                key: end[key] for key in ("why", "error", "seconds") if key in end
+            }
+            more |= {"ended": end.get("reason"), "ended_time": end.get("time"), "n": n}
+            attempts.append(data | more)
         return attempts
 
     def status(self) -> str:
@@ -112,12 +120,30 @@ class Run:
             return "planned"
         last = attempts[-1]
         if last["ended"] is not None:
-            return "failed" if last["ended"] == "error" else "interrupted"
+            return "failed" if last["ended"] in ("error", "failed") else "interrupted"
         if known_dead(last.get("process") or {}):
             return "interrupted"
         beat = self._json(layout.beat(self.path, last["n"])) or last
         age_s = time.time() - records.seconds(beat.get("time"))
         return "interrupted" if age_s > float(last.get("lease_s", LEASE_S)) else "running"
+
+    def ending(self) -> dict[str, Any]:
+        """How the run ended, as far as it did: done.json, else the end of its newest attempt.
+
+        Keys of done.json: status, reason, time, and where known error and seconds; {} of a run that
+        is under way or was never begun.
+        """
+        done = self.done()
+        if done is not None:
+            return done
+        status, attempts = self.status(), self.attempts()
+        if not attempts or status == "running":
+            return {}
+        last = attempts[-1]
+        why = last.get("why") or ("" if last["ended"] else died(last))
+        known = {"status": status, "reason": why, "time": last.get("ended_time")}
+        known |= {key: last.get(key) for key in ("error", "seconds")}
+        return {key: value for key, value in known.items() if value is not None}
 
     # checkpoints
 
@@ -167,6 +193,14 @@ class Run:
             f"expected a checkpoint of {self.path} (last, best or a step), received {which!r}:"
             f" it has {have}"
         )
+
+    def weights(self, which: str = "best") -> bytes:
+        """Verified safetensors of the model that was validated: of `best`, `last` or a step.
+
+        The manifest names the file: after a takeover it is `model.2.safetensors` or the like.
+        """
+        checkpoint = self.open_checkpoint(self.step_of(which))
+        return checkpoint.read(checkpoint.weights)
 
     # events
 
@@ -242,6 +276,15 @@ class Run:
 
     def _json(self, path: str) -> dict[str, Any] | None:
         return records.read(self.files, path)
+
+
+def died(attempt: Mapping[str, Any]) -> str:
+    """What is known of an attempt that recorded no end."""
+    process = attempt.get("process") or {}
+    return (
+        f"its process ({process.get('pid', '?')} on {process.get('host', '?')}) ended without a"
+        " word: it was killed, or its machine went down"
+    )
 
 
 def _origins(attempts: list[dict[str, Any]]) -> dict[int, lines.Origin | None]:

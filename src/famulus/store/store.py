@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from famulus.config import yaml
 from famulus.config.errors import StoreError
+from famulus.config.names import RUN_FOLDER
 from famulus.store import expectations, index, layout, records, refs
 from famulus.store.files import Files, LocalFiles
 from famulus.store.run import Home, Run
-from famulus.store.secrets import scrubbed
+from famulus.store.secrets import hidden_values
 
 
 class Store:
@@ -23,10 +23,11 @@ class Store:
         self.files = files
         self.local = local
         self.root = files.root
+        self.absent = False  # nothing is there yet
 
     @classmethod
-    def open(cls, url: str | Path) -> Store:
-        """Opens a store, and creates it if nothing is there.
+    def open(cls, url: str | Path, create: bool = True) -> Store:
+        """Opens a store; if nothing is there, creates it, or is `absent` without `create`.
 
         Raises StoreError if it can't be reached or a newer Famulus wrote it.
         """
@@ -43,8 +44,9 @@ class Store:
             store = cls(files, files.folder)
         meta = records.read(store.files, layout.META)
         if meta is None:
-            # created: two processes may open a new store at once
-            store.files.create(layout.META, records.encode({"version": layout.VERSION}))
+            store.absent = True
+            if create:
+                store.begin()
             return store
         version = meta.get("version")
         # an older Famulus must not write into what it does not understand
@@ -54,6 +56,13 @@ class Store:
                 f" {version!r}: upgrade famulus, or choose another --store"
             )
         return store
+
+    def begin(self) -> None:
+        """Creates the store where it is absent. Raises StoreError if it can't be written to."""
+        if self.absent:
+            # created: two processes may begin a new store at once
+            self.files.create(layout.META, records.encode({"version": layout.VERSION}))
+            self.absent = False
 
     @property
     def exclusive(self) -> bool:
@@ -73,7 +82,7 @@ class Store:
         while todo:
             path = todo.pop()
             inner = self.files.folders(path)
-            runs = {name for name in inner if layout.RUN_FOLDER.fullmatch(name)}
+            runs = {name for name in inner if RUN_FOLDER.fullmatch(name)}
             if runs or self.files.exists(f"{path}/cells.json"):
                 names.append(path)
             todo += [f"{path}/{name}" for name in inner if name not in runs]
@@ -92,16 +101,28 @@ class Store:
         What was resolved stays. `expect`: its expectations, which are dated here; None leaves them
         to the settings of the runs.
         """
-        planned: dict[str, Any] = {"cells": dict(cells)}
-        planned["overrides"] = [scrubbed(o) for o in overrides]
+        if not self.files.exists(layout.cells(experiment)):
+            layout.new_experiment(experiment)
+        planned: dict[str, Any] = {"cells": dict(cells), "overrides": list(overrides)}
         if expect is not None:
             ids = {cell.get("id") for cell in cells.values() if isinstance(cell, Mapping)}
             rows = [row for row in self.rows(experiment) if row["id"] in ids and row["scores"]]
             before = (records.read(self.files, layout.cells(experiment)) or {}).get("expect") or []
             results = [row["id"] for row in rows]
             planned["expect"] = expectations.dated(before, expect, results, records.now())
-        self.files.write(layout.written(experiment), text.encode())
+        secrets = hidden_values(cells)
+        self.files.write(layout.written(experiment), records.text(text, secrets))
         self._write_cells(experiment, planned)
+
+    def note_source(self, experiment: str, place: str) -> None:
+        """Keeps where the file of an experiment's plan lies, relative to whatever holds it."""
+        if self.source(experiment) != place:
+            self.files.write(layout.source(experiment), records.encode({"file": place}))
+
+    def source(self, experiment: str) -> str | None:
+        """Where the file of the plan lies; None of plans older than this record."""
+        place = (records.read(self.files, layout.source(experiment)) or {}).get("file")
+        return place if isinstance(place, str) else None
 
     def planned(self, experiment: str) -> dict[str, Any] | None:
         """{"text", "cells", "overrides", "expect", "resolved"}; None if it was never planned.
@@ -153,7 +174,8 @@ class Store:
         """A run with its filled config, before anything else; an existing one is left alone."""
         run = Run(self.home, experiment, slug, id)
         if not run.exists():
-            self.files.create(layout.config(run.path), yaml.dump(dict(config)).encode())
+            layout.new_experiment(experiment)
+            self.files.create(layout.config(run.path), records.settings(config))
         return run
 
     def run(self, experiment: str, slug: str, id: str) -> Run:
@@ -169,11 +191,13 @@ class Store:
             Run(self.home, name, match["slug"], match["id"])
             for name in self._names(experiment)
             for folder in self.files.folders(name)
-            if (match := layout.RUN_FOLDER.fullmatch(folder))
+            if (match := RUN_FOLDER.fullmatch(folder))
         ]
 
     def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
         """What `status` shows, one row a run (of one experiment): see store/index.py."""
+        if self.absent:  # nor is anything cached of it
+            return []
         return index.rows(self.home, self._names(experiment), whole=experiment is None)
 
     def find(self, ref: str, experiment: str | None = None) -> Run:
@@ -210,4 +234,4 @@ class Store:
             return ""
 
     def write_lab(self, page: str, text: str) -> None:
-        self.files.write(layout.lab(page), text.encode())
+        self.files.write(layout.lab(page), records.text(text))

@@ -4,7 +4,7 @@ Tensors travel as safetensors, everything else as JSON. Tied weights are stored 
 touches files: the store writes the bytes, and their manifest last.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,13 +14,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import StoreError
 
-MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
-AVERAGE = "average.safetensors"
-
-
-def judged(names: Collection[str]) -> str:
-    """Of a checkpoint's files the weights that were validated: the averaged ones, if there are."""
-    return AVERAGE if AVERAGE in names else MODEL
+OPTIMIZER = "optimizer.safetensors"
 
 
 def model_bytes(model: nn.Module) -> bytes:

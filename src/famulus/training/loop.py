@@ -28,7 +28,7 @@ from famulus.diagnosis.probes.probe import Probe
 from famulus.feed.feeder import Feeder, validation_batches
 from famulus.schedule import learning_rate
 from famulus.store.attempt import Attempt
-from famulus.store.checkpoint import Checkpoint
+from famulus.store.checkpoint import AVERAGE, MODEL, Checkpoint
 from famulus.tasks.base import Position
 from famulus.training import checkpoint as pack
 from famulus.training.average import Average
@@ -94,7 +94,7 @@ class Loop:
             self.streams.build()
             model = task.build()
             if warm is not None:
-                pack.load_model(model, warm.read(pack.judged(warm.names)), str(warm))
+                pack.load_model(model, warm.read(warm.weights), str(warm))
         self.model = setup.precision.place_model(model.to(device))
         self.parameters = list(self.model.parameters())  # also those that thaw later
         groups = task.param_groups(self.model)
@@ -131,6 +131,7 @@ class Loop:
             torch.cuda.reset_peak_memory_stats(self.device)  # probes report this run's
         # Made here and not with the loop: building and restoring are no stepping.
         self.clock = Clock(self.progress, feeder)
+        self.attempt.seconds = self.clock.now  # also if an error ends it
         if self.meter:
             self.meter.start(self.progress.energy, self.progress.seconds)
         self.model.train()
@@ -346,10 +347,10 @@ class Loop:
         at.plateau = self.plateau.state() if self.plateau else None
         tensors, scalars = pack.optimizer_parts(self.optimizer, self.model)
         # all of them in one call, whose manifest is the last to be written
-        files = {pack.OPTIMIZER: tensors, pack.MODEL: pack.model_bytes(self.model)}
+        files = {pack.OPTIMIZER: tensors, MODEL: pack.model_bytes(self.model)}
         # Beside the raw weights, from which training goes on.
         if self.average:
-            files[pack.AVERAGE] = pack.model_bytes(self.average.model)
+            files[AVERAGE] = pack.model_bytes(self.average.model)
         tags = [name for name, set_ in (("best", better), ("milestone", milestone)) if set_]
         state = {"progress": at.json(), "optimizer": scalars}
         with self.clock.aside():
@@ -372,14 +373,14 @@ class Loop:
         return kept | ({self.progress.best["step"]} if self.progress.best else set())
 
     def _restore(self, origin: Checkpoint) -> None:
-        pack.load_model(self.model, origin.read(pack.MODEL), str(origin))
+        pack.load_model(self.model, origin.read(MODEL), str(origin))
         state = origin.state
         pack.load_optimizer(
             self.optimizer, self.model, origin.read(pack.OPTIMIZER), state["optimizer"]
         )
         if self.average:
             # The average may be new to this run: then it starts at the weights.
-            average = origin.read(pack.judged(origin.names))
+            average = origin.read(origin.weights)
             pack.load_model(self.average.model, average, str(origin))
         self.progress = Progress.restore(state["progress"])
         counters = (self.stop, self.progress.stop), (self.plateau, self.progress.plateau)

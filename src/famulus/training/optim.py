@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError
+from famulus.config.errors import ConfigError, SettingError
 from famulus.config.nearest import suggestion
 from famulus.config.schema import Optimizer
 
 FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # one kernel for all parameters of a device
 
+NAME = ("training", "optimizer", "name")  # where a file says it
 UNFIT = {  # of torch.optim, for this loop
     "lbfgs": "evaluates the loss many times a step, on one whole set",
     "sparseadam": "takes sparse gradients only, which no model here has",
@@ -30,12 +31,10 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     }
     known.pop("optimizer", None)  # the base class, which has no step
     if name.lower() in UNFIT:
-        raise ConfigError(f"training.optimizer.name: {name} {UNFIT[name.lower()]}; try adam")
+        raise SettingError(NAME, f"{name} {UNFIT[name.lower()]}; try adam")
     if name.lower() not in known:
-        raise ConfigError(
-            f"training.optimizer.name: torch.optim has no {name!r}; {suggestion(name, known)}",
-            cause="unknown-setting",
-        )
+        problem = f"torch.optim has no {name!r}; {suggestion(name, known)}"
+        raise SettingError(NAME, problem, "unknown-setting")
     return known[name.lower()]
 
 
@@ -45,11 +44,8 @@ def check_options(spec: Optimizer) -> None:
     allowed = set(inspect.signature(kind.__init__).parameters) - {"self", "params", "lr"}
     for key in spec.options:
         if key not in allowed:
-            raise ConfigError(
-                f"training.optimizer.{key}: {kind.__name__} has no such option;"
-                f" {suggestion(key, allowed)}",
-                cause="unknown-setting",
-            )
+            problem = f"{kind.__name__} has no such option; {suggestion(key, allowed)}"
+            raise SettingError((*NAME[:2], key), problem, "unknown-setting")
 
 
 def build_optimizer(

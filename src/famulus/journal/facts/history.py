@@ -27,11 +27,11 @@ def history_of(runs: Runs) -> History:
     records, old = runs.records, last_version(runs.earlier) if runs.records else []
     coded = [r for r in records if r.code]
     # the id as well: two runs may start in the same second, and a page must not change by itself
-    newest = max(coded, key=lambda r: (r.started, r.id)).code if coded else ""
+    newest = max(coded, key=lambda r: (r.started, r.id), default=None)
     return History(
         started=min((r.started for r in records if r.started), default=""),
         ended=max((r.ended for r in records if r.ended), default=""),
         since=max((r.started for r in old), default="")[:10],
         changes=tuple(differences(old, [r for r in records if not r.heir])) if old else (),
-        stale=tuple(r.id for r in coded if r.code != newest),
+        stale=tuple(r.id for r in coded if newest and not r.same_code(newest)),
     )

@@ -12,11 +12,7 @@ from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
 from famulus.journal.facts.unused_axes import setting
-from famulus.store import records
-from famulus.store.run import CONTINUED, Run
-
-# of an attempt, which are no reason by themselves
-ENDS = {"error": "an error of which the store has no text", "interrupted": "", "rollback": ""}
+from famulus.store.run import CONTINUED, Run, died
 
 
 @dataclass(frozen=True)
@@ -81,22 +77,8 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        known = finite(self.done.get("seconds"))
-        if known is not None:
-            return known
-        return max(self._newest("seconds"), self._until_error) or None
-
-    @property
-    def _until_error(self) -> float:
-        """Seconds until an error ended a run whose totals nobody wrote: logs end before it."""
-        last = self.attempts[-1] if self.attempts else {}
-        begun, ended = last.get("time"), (last.get("end") or {}).get("time")
-        if last.get("ended") != "error" or not begun or not ended:
-            return 0.0
-        start = last.get("start_from") or 0
-        before = (s.seconds[s.step <= start] for s in self.series.values())
-        resumed_at = max((float(s[-1]) for s in before if len(s)), default=0.0)
-        return resumed_at + max(records.seconds(ended) - records.seconds(begun), 0.0)
+        known = finite(self.ending.get("seconds"))
+        return known if known is not None else self._newest("seconds") or None
 
     @property
     def own_seconds(self) -> float:
@@ -158,19 +140,25 @@ class Record:
         return finite(self.facts.get("memory_mb"))
 
     @property
+    def ending(self) -> Event:
+        """How it ended, with the keys of done.json: what its newest attempt says where there is
+        none; {} of a run under way."""
+        if self.done or self.status == "running" or not self.attempts:
+            return self.done
+        last = self.attempts[-1]
+        why = last.get("why") or ("" if last.get("ended") else died(last))
+        known = {"reason": why, "time": last.get("ended_time")}
+        return known | {key: last[key] for key in ("error", "seconds") if key in last}
+
+    @property
     def ended(self) -> str:
         """When it was over, as far as anything says so; '' of a run under way."""
-        last = self.attempts[-1] if self.attempts else {}
-        return str(self.done.get("time") or (last.get("end") or {}).get("time") or "")
+        return str(self.ending.get("time") or "")
 
     @property
     def reason(self) -> str:
         """Why it failed, stopped early or was interrupted, with the exception's type and line."""
-        last = self.attempts[-1] if self.attempts else {}
-        end = {} if self.done else last.get("end") or {}
-        words = str(self.done.get("reason") or end.get("reason") or "")
-        words = ENDS.get(words, words)
-        error = self.done.get("error") or end.get("error")
+        words, error = str(self.ending.get("reason") or ""), self.ending.get("error")
         if not isinstance(error, Mapping):
             return words
         kind, at = (str(error.get(k) or "") for k in ("type", "at"))
@@ -236,7 +224,7 @@ class Record:
 
     @property
     def code(self) -> str:
-        """Which code the newest attempt ran, as text that differs if the code does; '' unknown."""
+        """Where the newest attempt's code came from, for people; '' unknown."""
         for line in reversed(self.lineage):
             code, famulus = (line.get(k) or {} for k in ("code", "famulus"))
             if isinstance(code, Mapping) and isinstance(famulus, Mapping) and (code or famulus):
@@ -245,6 +233,18 @@ class Record:
                 parts.append(f"famulus {str(famulus.get('sha256') or '?')[:8]}")
                 return ", ".join(p for p in parts if p)
         return ""
+
+    def same_code(self, other: "Record") -> bool:
+        """Whether both ran the same code, by its content: folders and commits prove nothing."""
+        pairs = zip(self._digests, other._digests, strict=True)
+        # what one of the two did not record is not known to differ
+        return all(a == b or not a or not b for a, b in pairs)
+
+    @property
+    def _digests(self) -> list[str]:
+        """SHA-256 of Famulus, and of the person's own task or script; '' where not recorded."""
+        sources = (self.newest.get(key) for key in ("famulus", "own"))
+        return [str(s.get("sha256") or "") if isinstance(s, Mapping) else "" for s in sources]
 
     def _newest(self, what: str) -> float:
         return max((float(getattr(s, what)[-1]) for s in self.series.values() if len(s)), default=0)

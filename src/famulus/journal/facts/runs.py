@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from famulus.config.errors import FamulusError
@@ -25,10 +25,18 @@ class Runs:
     repetitions: tuple[Record, ...] = ()  # by `famulus rerun`: of a cell and a seed that are there
     overrides: tuple[str, ...] = ()  # what was set beside the file as written
     expect: tuple[Event, ...] = ()  # dated expectations: see store/expectations.py
+    gone: Mapping[str, str] = field(default_factory=dict)  # id of a run -> id of its lost parent
 
     @property
     def all(self) -> tuple[Record, ...]:
         return self.records + self.repetitions + self.earlier
+
+    @property
+    def losses(self) -> list[str]:
+        """A sentence for each run of the plan whose parent was removed."""
+        orphans = [r for r in self.records if r.id in self.gone]
+        words = {True: "its curve begins at the fork", False: "only its weights came from there"}
+        return [f"{r.id}: its parent {self.gone[r.id]} is gone; {words[r.heir]}" for r in orphans]
 
     @property
     def noted(self) -> list[Record]:
@@ -61,12 +69,15 @@ def runs_of(store: Store, experiment: str) -> Runs:
     # no version of the file and no replicate: the same run once more
     repetitions = tuple(r for r in every if r.repeats)
     records = [r for r in every if not r.repeats]
-    more: dict[str, Any] = {"repetitions": repetitions}
+    gone = {r.id: str(r.parent["run"]) for r in records if r.parent and r.run.parent() is None}
+    more: dict[str, Any] = {"repetitions": repetitions, "gone": gone}
     if not cells:
         ordered = sorted(records, key=lambda r: (r.started, r.name))
         return Runs(text, tuple(with_overrides(ordered, text)), (), (), **more)
     # the id too: a cell of an older version may bear the same name
     current = {r.id: r for r in records if r.slug in cells and cells[r.slug] in ("", r.id)}
+    # one whose parent was removed still stands for its cell
+    current |= {r.id: r for r in records if r.heir and r.id in gone and r.slug in cells}
     grown = True
     # a child may stand before its parent in the store
     while grown:  # children of children

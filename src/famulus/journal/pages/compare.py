@@ -50,11 +50,12 @@ def compare(
     if not runs:
         experiment = runs_of(store, refs[0])
         records, cells = experiment.records, cells_of(experiment.records)
+        losses = experiment.losses
         groups, axes, differing = cells.groups, cells.axes, []
         expected = scores_of([e["entry"] for e in experiment.expect if not e.get("withdrawn")])
     else:
         records = tuple(read_run(store.find(ref)) for ref in refs)
-        differing, expected = varying(records), []
+        differing, expected, losses = varying(records), [], []
         records = tuple(_apart(records, differing))
         groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
@@ -72,6 +73,8 @@ def compare(
     if format == "json":
         body: dict[str, Any] = {"columns": table.names, "rows": rows(table)}
         body["ranked_by"] = asdict(ranked)
+        if losses:
+            body["parents_gone"] = losses
         if differing:
             body["differences"] = _differences(records, differing)
         if runs and (layers := layer_rows(records)):
@@ -80,6 +83,8 @@ def compare(
     text = render(table, format)
     if format in ("text", "markdown") and len(groups) > 1:
         text += f"\n{legend(ranked) if 'meter' in table.names else ranked.legend}\n"
+    if format in ("text", "markdown"):
+        text += "".join(f"\n{line}\n" for line in losses)
     text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
 

@@ -21,7 +21,7 @@ def namer(runs: Runs, cells: Cells, prefix: str) -> Namer:
     def name(run: str) -> tuple[str, str, str]:
         record = known.get(run)
         if record is None:
-            return run[:12], "", ""
+            return run[:12], "removed" if run in runs.gone.values() else "", ""
         return record.id[:6], cells.name(record), prefix + names.run_page(record)
 
     return name

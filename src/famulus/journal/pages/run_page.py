@@ -162,11 +162,11 @@ def _run_events(record: Record) -> list[tuple[str, str]]:
 
 def _end(attempt: Event, record: Record) -> str:
     """How an attempt ended; of the one that wrote done.json what that says, never just that."""
-    how, end = str(attempt["ended"]), attempt.get("end") or {}
+    how = str(attempt["ended"])
     if how == "finished":
         how = str(record.done.get("status") or how)
     words = {"error": "ended by an error", "rollback": "rolled back", "stopped": "stopped early"}
-    at = minute(str(end.get("time") or ""))
+    at = minute(str(attempt.get("ended_time") or ""))
     return words.get(how, how) + (f" {at}" if at else "")
 
 

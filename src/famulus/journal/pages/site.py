@@ -4,10 +4,12 @@
     journal/<experiment>/index.html  index.md  curves.svg  results.csv|.tex|.json
     journal/<experiment>/runs/<slug>-<id>.html  pictures/<id>-<name>.png
 
-Files are written atomically, and only if their content changed.
+Files are written atomically, and only if their content changed. Those of runs and experiments that
+are gone are removed, if Famulus wrote them: see pages/written.py.
 """
 
 import contextlib
+import hashlib
 import os
 import uuid
 from pathlib import Path
@@ -16,6 +18,7 @@ from famulus.config.errors import StoreError
 from famulus.journal.facts import names
 from famulus.journal.facts.entry import Entry, collect
 from famulus.journal.facts.selection import select
+from famulus.journal.pages import written
 from famulus.journal.pages.entry_page import entry_figure, entry_page
 from famulus.journal.pages.index_page import index_page, lab_notes
 from famulus.journal.pages.markdown import entry_markdown
@@ -41,13 +44,19 @@ def write(store: Store, experiment: str | None = None, out: str | Path | None = 
         )
     # all of them even for one: the index lists every one
     entries = [collect(store, name) for name in have]
-    files: dict[str, bytes] = {}
+    made: dict[str, dict[str, bytes]] = {}
     for entry in entries:
         if experiment in (None, entry.experiment):
             base = names.folder(entry.experiment)
-            files |= {f"{base}/{name}": data for name, data in entry_files(entry).items()}
-    files["index.html"] = index_page(entries, lab_notes(store)).encode()
-    return sorted(_put(folder / name, data) for name, data in files.items())
+            pages = entry_files(entry)
+            made[entry.experiment] = {f"{base}/{name}": data for name, data in pages.items()}
+    index = index_page(entries, lab_notes(store)).encode()
+    files = {name: data for pages in made.values() for name, data in pages.items()}
+    paths = sorted(_put(folder / n, data) for n, data in {**files, "index.html": index}.items())
+    # its own pages move with a store; a folder elsewhere may hold those of several
+    owner = "here" if out is None else hashlib.sha256(store.root.encode()).hexdigest()[:12]
+    _put(folder / written.LIST, written.update(folder, owner, made, have))
+    return paths
 
 
 def _folder(store: Store, out: str | Path | None) -> Path:
