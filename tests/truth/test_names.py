@@ -11,9 +11,9 @@ PLAY = Play({"loss": 0.3})
 REFUSED = ["a b", "journal", "lab", "journal/mine", "what?", "x-0123456789ab"]
 
 
-def placed(shop: Shop, name: str, **changes):
-    """A sound file at experiments/NAME.yaml."""
-    path = shop.files / f"{name}.yaml"
+def placed(shop: Shop, stem: str, **changes):
+    """A sound file at experiments/STEM.yaml."""
+    path = shop.files / f"{stem}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     return shop.write(**changes).rename(path)
 

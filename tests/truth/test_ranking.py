@@ -150,8 +150,9 @@ def test_the_real_thing_ranks_an_autoencoder_and_a_vae_by_l1(tmp_path):
                       loss__kl_weight=0.1, training__inputs=640)  # fmt: skip
     shop.do("run", path)
     assert shop.compare("tiny")["ranked_by"]["score"] == "val/l1"
-    best = [row["kind"] for row in shop.entry().rows if row.best]
-    assert best == [best_of(shop, "val/l1", "kind")]
+    # by the bar: nets of 20 steps have learned nothing, and none is marked as the best
+    longest = max(shop.entry().rows, key=lambda row: row.bar)
+    assert longest["kind"] == best_of(shop, "val/l1", "kind")
 
 
 # -- the verdict where people look -----------------------------------------------------------------

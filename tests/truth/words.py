@@ -16,7 +16,7 @@ AFTER = r"written after (the|its|a|their) (first )?(result|run)s?"
 BEFORE = r"(?<!not )\bbefore (the|its|a|any|their) (first )?(result|run)s?"
 # of comments in a file whose expectation was replaced: what was predicted, and what came
 REPLACED = r"predict|(was|had been) expected|foretold"
-CAME = r"\b(came|measured|turned out|was found|broke)\b"
+CAME = r"\b(came|measured|turned out|was found|broken?)\b"
 
 # of the first lines of a page
 BEST = r"\b(best is|best:|leads|is (the )?best|ranks first)"
@@ -27,6 +27,7 @@ LENGTHS = (
     r"(lengths?|budgets?|numbers? of (inputs|samples))|not (the )?(same|equal|equally|as)"
     r" (length|budget|long|number of)|\bat (other|different) (lengths?|budgets?)|(longer|shorter)"
     r" train(ed|ing)|more (inputs|samples) than|trained (on|with) (more|fewer)"
+    r"|trained for [\d,]+ to [\d,]+ samples"
 )
 NOT_RANKED = r"not ranked|aren['’]t ranked|nothing is ranked|no ranking|can['’]t be ranked"
 STALE = r"other code|older code|different code|code (has )?changed|\bstale\b"

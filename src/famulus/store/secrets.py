@@ -31,8 +31,10 @@ _SURE_NAME = rf"[\w.-]*(?:{_STRONG})[\w-]*"
 _NAME = rf"(?:{_SURE_NAME}|[\w.-]*(?:{'|'.join(_WEAK)})(?![\w-]))"
 # up to what ends a value in text, in a URL or in JSON; a bracket that closes is not part of it
 _VALUE = r"[\"']?[^\s\"'&,;]+?(?=[)\]}]*(?:[\s\"'&,;]|$))"
+# also with a type between: secret: str = "..."
+_EQUALS = r"\s*[:=]\s*(?:[\w.\[\]| ]+?\s*=\s*)?"
 _PAIR = re.compile(
-    rf"(?P<key>(?<!\w)(?P<name>{_NAME})[\"']?(?P<equals>\s*[:=]\s*)(?:(?:bearer|basic)\s+)?)"
+    rf"(?P<key>(?<!\w)(?P<name>{_NAME})[\"']?(?P<equals>{_EQUALS})(?:(?:bearer|basic)\s+)?)"
     rf"(?P<value>\"[^\"\n]+\"|'[^'\n]+'|{_VALUE})",
     re.I | re.M,
 )

@@ -154,8 +154,10 @@ def test_an_expectation_says_when_it_was_written():
         expectations([e], groups, ["filter", "size"], True)[0]
         for e in (before, after, gone, others)
     )
-    assert early.when == elsewhere.when == "written 2026-11-20, before the first result"
-    assert late.when == ("written 2026-11-20 after the result: a regression band, not a prediction")
+    assert early.when == elsewhere.when == "written before the first result (2026-11-20)"
+    assert late.when == (
+        "written after the result (2026-11-20): a regression band, not a prediction"
+    )
     assert left.when.endswith("; withdrawn 2026-11-21")
     assert {e.state for e in (early, late, left, elsewhere)} == {"met"}
     nothing_yet = [group(dict(groups[0].axes), None, status="running")]

@@ -84,8 +84,8 @@ def test_an_exception_is_told_with_its_type_and_line(empty):
         ({"reason": "ValueError: x", "error": {"type": "ValueError", "at": "a.py:1 in f"}}, (),
          "ValueError: x (at a.py:1 in f)"),
         ({"reason": "NaN in recon"}, (), "NaN in recon"),
-        ({}, ({"ended": "interrupted", "end": {"reason": "interrupted"}},), ""),
-        ({}, ({"ended": "no space", "end": {"reason": "no space"}},), "no space"),
+        ({}, ({"ended": "interrupted", "ended_time": "2026-11-20T10:00:17"},), ""),
+        ({}, ({"ended": "error", "why": "no space"},), "no space"),
         ({}, (), ""),
     ],
 )  # fmt: skip

@@ -22,15 +22,17 @@ class Expectation:
 
     @property
     def when(self) -> str:
-        """'written 2026-11-20, before the first result'."""
+        """'written before the first result (2026-11-20)'."""
         if not (self.date or self.written):
             return ""
-        date = f"written {self.date}".rstrip()
+        day = f" ({self.date})" if self.date else ""
         if self.written == AFTER:
-            date = f"{date} after the result: a regression band, not a prediction"
+            words = f"written after the result{day}: a regression band, not a prediction"
         elif self.written == BEFORE:
-            date += ", before the first result" if self.date else " before the first result"
-        return date + (f"; withdrawn {self.withdrawn}" if self.withdrawn else "")
+            words = f"written before the first result{day}"
+        else:
+            words = f"written {self.date}"
+        return words + (f"; withdrawn {self.withdrawn}" if self.withdrawn else "")
 
 
 def scope(where: Mapping | None) -> str:

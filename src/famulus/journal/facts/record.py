@@ -12,6 +12,7 @@ from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
 from famulus.journal.facts.unused_axes import setting
+from famulus.store import records
 from famulus.store.run import CONTINUED, Run, died
 
 
@@ -78,7 +79,21 @@ class Record:
     @property
     def seconds(self) -> float | None:
         known = finite(self.ending.get("seconds"))
-        return known if known is not None else self._newest("seconds") or None
+        if known is not None:
+            return known
+        return max(self._newest("seconds"), self._until_error) or None
+
+    @property
+    def _until_error(self) -> float:
+        """Seconds until an error ended a run of which 0.1.0 recorded none: logs end before it."""
+        last = self.attempts[-1] if self.attempts else {}
+        begun, ended = last.get("time"), last.get("ended_time")
+        if last.get("ended") != "error" or not begun or not ended:
+            return 0.0
+        start = last.get("start_from") or 0
+        before = (s.seconds[s.step <= start] for s in self.series.values())
+        resumed_at = max((float(s[-1]) for s in before if len(s)), default=0.0)
+        return resumed_at + max(records.seconds(ended) - records.seconds(begun), 0.0)
 
     @property
     def own_seconds(self) -> float:
@@ -146,7 +161,8 @@ class Record:
         if self.done or self.status == "running" or not self.attempts:
             return self.done
         last = self.attempts[-1]
-        why = last.get("why") or ("" if last.get("ended") else died(last))
+        untold = {None: died(last), "error": "an error of which the store has no text"}
+        why = last.get("why") or untold.get(last.get("ended"), "")
         known = {"reason": why, "time": last.get("ended_time")}
         return known | {key: last[key] for key in ("error", "seconds") if key in last}
 

@@ -24,6 +24,7 @@ class Runs:
     missing: tuple[str, ...]  # planned cells without a run
     repetitions: tuple[Record, ...] = ()  # by `famulus rerun`: of a cell and a seed that are there
     overrides: tuple[str, ...] = ()  # what was set beside the file as written
+    source: str = ""  # place of the file, as the plan keeps it
     expect: tuple[Event, ...] = ()  # dated expectations: see store/expectations.py
     gone: Mapping[str, str] = field(default_factory=dict)  # id of a run -> id of its lost parent
 
@@ -93,6 +94,7 @@ def runs_of(store: Store, experiment: str) -> Runs:
     slugs = {r.slug for r in planned}
     earlier = tuple(r for r in records if r.id not in current)
     more |= {"overrides": tuple(map(str, plan.get("overrides") or ()))}
+    more |= {"source": store.source(experiment) or ""}
     more |= {"expect": _expectations(plan, planned)}
     missing = tuple(s for s in cells if s not in slugs)
     return Runs(text, tuple(with_overrides(planned, text)), earlier, missing, **more)

@@ -36,7 +36,7 @@ def elapsed(record: Record) -> str:
 def origin_of(entry: Entry) -> str:
     """What an experiment came from: its file, or a training loop that a monitor watched."""
     if entry.runs.text:
-        return f"{entry.experiment}.yaml"
+        return entry.runs.source or f"{entry.experiment}.yaml"
     monitored = entry.task == MONITORED
     return f"{entry.experiment}, a monitored training loop" if monitored else entry.experiment
 
