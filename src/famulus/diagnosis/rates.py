@@ -113,13 +113,12 @@ def steps(history: History) -> list[Step]:
     """What to try of the learning rate: the way that the evidence points, or either way."""
     way = direction(history)
     if way:
-        rate, why = (lower, "steps are large") if way == "lower" else (higher, "steps are small")
         found = ratios(history)
-        if found is not None:
-            why = (
-                f"a step changes a layer by {found.typical:.1g} of its weights; usual is {TARGET:g}"
-            )
-        return [learning_rate(rate(history), why)]
+        why = (
+            "" if found is None else f"a step changes a layer by {found.typical:.1g} of its weights"
+        )
+        why += f"; {TARGET:g} is usual" if why else ""
+        return [learning_rate(lower(history) if way == "lower" else higher(history), why)]
     top = peak(history)
     slow, fast = significant(top / STEP), significant(top * STEP)
     return [
@@ -132,6 +131,7 @@ def _tried(history: History) -> Iterator[float]:
     """Rates at which a check or a trial came farther."""
     for event in history.controls:
         figures = event.get("figures") or {}
+        keys: tuple[str, ...]
         if event["name"] == "learning rate" and event["verdict"] in ("failed", "warning"):
             keys = ("slower", "tried")
         elif str(event["name"]).startswith("trial rate-"):

@@ -112,17 +112,17 @@ class Owner:
 NOBODY = Owner()
 
 
-def setting(path: str, value: Any, **said: str) -> Step:
+def setting(path: str, value: Any, **said: Any) -> Step:
     """A step of one setting."""
     return Step(ways=((Change(path, value),),), **said)
 
 
-def either(*changes: Change, **said: str) -> Step:
+def either(*changes: Change, **said: Any) -> Step:
     """A step of one setting, which tasks name differently."""
     return Step(ways=tuple((change,) for change in changes), **said)
 
 
-def together(*changes: Change, **said: str) -> Step:
+def together(*changes: Change, **said: Any) -> Step:
     """A step of settings that only help together."""
     return Step(ways=(changes,), **said)
 

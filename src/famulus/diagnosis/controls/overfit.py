@@ -27,6 +27,7 @@ SHARE = 0.5  # of the way from the first loss to `best` that must be gone
 AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
 SLOWER = 0.01  # on the rate, where the configured one makes it worse
+LIKELY = 1e-3  # a learning rate at which weights move
 FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
 
 
@@ -63,14 +64,14 @@ def overfit(
         if not math.isfinite(gap) or gap > way >= noise:
             text += ": what was learned is not there in eval mode"
             batch = int(owner.value("training.batch", 0))
-            remedy = advise(
+            mode = advise(
                 owner,
                 *([setting("training.batch", 4 * batch)] if batch else []),
                 norm("group", why="has no running statistics"),
                 Step(words="less dropout"),
             )
             cause = "train-eval-gap"
-            return Control(NAME, "failed", text, remedy.text, figures, cause, remedy.changes)
+            return Control(NAME, "failed", text, mode.text, figures, cause, mode.changes)
         return Control(NAME, "ok", text, figures=figures)
     if not own.last < own.first:
         slower = fit("true", SLOWER)
@@ -94,6 +95,10 @@ def overfit(
         return Control(NAME, "ok", text, figures=figures)
     text += f", also at up to {max(*FACTORS, *more):.3g} times the rate; {blind.last:.4g} with a"
     text += " zeroed input"
+    if owner.value("training.optimizer.lr") == 0:
+        moving = advise(owner, learning_rate(LIKELY, "at 0 no weight moves"))
+        cause = "cannot-overfit"
+        return Control(NAME, "failed", text, moving.text, figures, cause, moving.changes)
     remedy = "the loss does not reach the weights, or target and input do not belong together:"
     remedy += " look at one sample; a higher learning rate does not help"
     return Control(NAME, "failed", text, remedy, figures, "cannot-overfit")

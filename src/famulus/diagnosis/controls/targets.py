@@ -59,9 +59,9 @@ def targets(
     if samples <= FEW and heart:
         text += f"; so {samples} samples can't be overfitted"
         once = setting("data.frozen", True, words="one target for each sample, drawn once")
-        remedy = advise(owner, once, Step(words="many samples, to train and not to test"))
+        freeze = advise(owner, once, Step(words="many samples, to train and not to test"))
         cause = "targets-redrawn"
-        return Control(NAME, "failed", text, remedy.text, figures, cause, remedy.changes)
+        return Control(NAME, "failed", text, freeze.text, figures, cause, freeze.changes)
     return Control(NAME, "ok", text, figures=figures)
 
 
