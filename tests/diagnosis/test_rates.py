@@ -13,9 +13,9 @@ def learning_rate_check(verdict, cause="", **figures):
     return {"name": "learning rate", "verdict": verdict, "cause": cause, "figures": figures}
 
 
-@pytest.mark.parametrize("times", [1, 3, 100, 1000])
+@pytest.mark.parametrize("times", [1, 3, 20, 100])
 def test_a_rate_so_many_times_too_high_is_lowered_by_as_much(times):
-    """Updates are proportional to the rate: at the rate proposed they are a thousandth."""
+    """Updates are proportional to the rate: at the rate proposed they are of the usual size."""
     history = steep(rates.TARGET * times)
     proposed = rates.lower(history)
     assert proposed == pytest.approx(RATE / max(times, 10), rel=0.06)  # a tenth at least
@@ -32,6 +32,10 @@ def test_evidence_decides_the_direction():
     assert rates.direction(steep(1e-6)) == "higher"  # as at a rate of 1e-7
     assert rates.direction(steep(1e-3)) == ""
     assert rates.direction(run([1.0] * 4)) == ""
+    tiny = run([1.0] * 4, config={"training": {"optimizer": {"lr": 1e-7}}})
+    for event in tiny.train:
+        event["lr"] = 1e-7
+    assert rates.direction(tiny) == "higher"  # though no layer was measured
 
 
 def test_what_a_check_has_tried_counts_for_more():
@@ -52,7 +56,7 @@ def test_the_rate_is_that_of_the_schedule_s_peak_not_of_its_end():
     for n, event in enumerate(history.train):
         event["lr"] = RATE * (1 - n / len(history.train))  # which ends at next to nothing
     assert rates.peak(history) == RATE
-    assert 1e-6 < rates.lower(history) < RATE / 100
+    assert RATE / 1000 < rates.lower(history) < RATE / 100
 
 
 def test_the_ratio_is_held_against_the_rate_of_its_own_steps():
@@ -62,7 +66,7 @@ def test_the_ratio_is_held_against_the_rate_of_its_own_steps():
         event["lr"] = RATE / 10
     found = rates.ratios(history)
     assert (found.rate, found.first, found.last) == (RATE / 10, 1, 5)
-    assert rates.lower(history) == pytest.approx(RATE / 100, rel=0.06)
+    assert rates.lower(history) == pytest.approx(RATE / 50, rel=0.06)
 
 
 def test_a_loop_whose_scheduler_raised_the_rate():

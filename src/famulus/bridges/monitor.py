@@ -33,7 +33,7 @@ from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
-from famulus.diagnosis.verdict import diagnose
+from famulus.diagnosis.verdict import diagnose, roots
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
@@ -277,8 +277,9 @@ class Monitor:
             for control in tried(subject, self.controls_s):
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
-        for finding in self._findings:
-            self._writer.emit({"step": self.steps, "inputs": self.inputs, **finding.event()})
+        verdict = [finding.event() for finding in self._findings]
+        for event in verdict:
+            self._writer.emit({"step": self.steps, "inputs": self.inputs, **event})
         # An error may name a URL with a password; masked before it is cut, or half of one is left.
         reason = "" if error is None else scrubbed(f"{type(error).__name__}: {error}")[:500]
         seconds = self._seconds()
@@ -291,6 +292,7 @@ class Monitor:
                 "seconds": seconds,
                 "scores": self._scores,
                 "best": None,
+                "findings": roots(verdict),
                 "parameters": self._numbers(),
                 "rate": self.inputs / seconds if seconds else None,
                 "wait": None,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from famulus.config.scores import PREFIX, Scores, find, from_json
 from famulus.diagnosis.contract import left
@@ -25,6 +25,7 @@ BOUND = re.compile(r"\b(best possible|entropy of the targets)\b")
 START = re.compile(r"\binitial loss\b")
 EQUAL, CLEAR = 0.02, 0.05  # of a baseline's error: no better up to the one, better from the other
 SIGMAS = 3.0  # of a fraction's sampling error, from which it is better than chance
+A_LITTLE = 0.15  # of a fraction: nobody calls half as many again nothing, however few were asked
 # a map's score is of its many pixels, whatever the number of maps
 LEAST = 100  # samples that a fraction is taken to be of
 
@@ -43,7 +44,7 @@ class Comparison:
     """A score beside the strongest baseline that needs no input.
 
     gain: share of the baseline's error that is gone (of a fraction: of what it lacks to 1); 0 or
-    less is no better. margin: gains below it are noise.
+    less is no better. From a gain of `margin` on it is clearly better, up to `noise` it is not.
     """
 
     score: str
@@ -52,6 +53,7 @@ class Comparison:
     level: float
     gain: float
     margin: float = CLEAR
+    noise: float = EQUAL
 
     @property
     def clear(self) -> bool:
@@ -60,7 +62,7 @@ class Comparison:
     @property
     def none(self) -> bool:
         """Is the score no better than the baseline?"""
-        return self.gain <= min(EQUAL, self.margin)
+        return self.gain <= self.noise
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,14 @@ def _comparisons(
         gain = (value - level if higher else level - value) / (
             1 - level if fraction else abs(level)
         )
-        margin = CLEAR
+        limits = (CLEAR, EQUAL)
         if fraction:
             error = math.sqrt(level * (1 - level) / max(samples or 0, LEAST))
-            margin = max(EQUAL, SIGMAS * error) / (1 - level)
-        comparisons.append(Comparison(name, float(value), baseline, level, gain, margin))
+            some = max(EQUAL, SIGMAS * error), min(error, A_LITTLE * level)
+            limits = (some[0] / (1 - level), some[1] / (1 - level))
+        comparisons.append(Comparison(name, float(value), baseline, level, gain, *limits))
     return tuple(comparisons)
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,6 +1,6 @@
 """Which learning rate to try next, from what the run itself shows.
 
-A step that changes a weight by about a thousandth of itself is of the usual size (A. Karpathy,
+A step that changes a weight by a thousandth or two of itself is of the usual size (A. Karpathy,
 CS231n notes, "Ratio of weights:updates"); the ratio grows with the learning rate. What a check or a
 trial has tried counts for more. All rates are those of the schedule's peak, which is the setting.
 """
@@ -14,9 +14,10 @@ from famulus.diagnosis.history import History
 from famulus.diagnosis.layers import ratio, series
 from famulus.diagnosis.remedy import Step, learning_rate, significant
 
-TARGET = 1e-3  # update over weight
+TARGET = 2e-3  # update over weight
 HIGH, LOW = 0.03, 1e-4  # beyond these the learning rate is suspect
-FARTHEST = 1e4  # by which a ratio may change a learning rate: it is no law
+LEAST, MOST = 1e-2, 1e4  # factors by which a ratio may change a learning rate: it is no law
+TINY = 1e-5  # where no ratio is known, a learning rate up to which too low is likelier
 STEP = 10.0  # at least, and where nothing tells how much
 EARLY = 6  # samples, the first left out: later, dead units move nothing
 
@@ -82,7 +83,9 @@ def direction(history: History) -> Direction:
     if blamed & {"rate-too-low", "rate-cannot-reach"}:
         return "higher"
     found = ratios(history)
-    if found is None or LOW <= found.typical <= HIGH:
+    if found is None:
+        return "higher" if peak(history) <= TINY else ""
+    if LOW <= found.typical <= HIGH:
         return ""
     return "lower" if found.typical > HIGH else "higher"
 
@@ -94,7 +97,7 @@ def lower(history: History) -> float:
     if tried:
         return significant(min(tried))
     found = ratios(history)
-    asked = top / STEP if found is None else found.rate * max(TARGET / found.typical, 1 / FARTHEST)
+    asked = top / STEP if found is None else found.rate * max(TARGET / found.typical, LEAST)
     return significant(min(top / STEP, asked))
 
 
@@ -105,7 +108,7 @@ def higher(history: History) -> float:
     if tried:
         return significant(max(tried))
     found = ratios(history)
-    asked = top * STEP if found is None else found.rate * min(TARGET / found.typical, FARTHEST)
+    asked = top * STEP if found is None else found.rate * min(TARGET / found.typical, MOST)
     return significant(max(top * STEP, asked))
 
 

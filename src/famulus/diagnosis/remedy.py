@@ -162,7 +162,7 @@ def clipping(owner: Owner) -> Step:
     """Gradients clipped to norm 1, or to a tenth of the norm that is in force."""
     held = owner.value("training.clip.norm")
     norm = 1.0 if not held else held / 10
-    code = f"torch.nn.utils.clip_grad_norm_(model.parameters(), {norm!r})"
+    code = f"torch.nn.utils.clip_grad_norm_(net.parameters(), {norm!r})"
     return Step(
         ways=((Change("training.clip", norm),),),
         code=code,

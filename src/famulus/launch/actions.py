@@ -42,7 +42,7 @@ def run_file(
     cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}
     # Before the first cell: what was asked is on record even if nothing is trained.
-    expect = cells[0].config.get("expect") or []
+    expect = next((cell.config.get("expect") or [] for cell in cells), [])
     session.store.plan(plan.name, plan.text, planned, expect, plan.overrides)
     helpers = Helpers(workers - 1, file, overrides, session)
     with Board(session.console, session.silent) as board, helpers:

@@ -10,7 +10,7 @@ import torch
 from famulus.config.errors import FamulusError, StoreError
 from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
-from famulus.diagnosis.verdict import diagnose
+from famulus.diagnosis.verdict import diagnose, roots
 from famulus.feed.source import Leak
 from famulus.launch.plan import ORIGIN, Ready
 from famulus.launch.session import Session
@@ -218,7 +218,8 @@ def _finish(loop: Loop, outcome: Outcome) -> None:
     # The verdict reads the run's own files, so the last events must be there.
     attempt.flush()
     history = from_events(attempt.run.config(), attempt.run.curve(), type(loop.task))
-    for event in _verdict(history):
+    verdict = _verdict(history)
+    for event in verdict:
         attempt.emit({"step": at.step, "inputs": at.inputs, **event})
     rates = [event["rate"] for event in history.train]
     waits = [event["wait"] for event in history.train]
@@ -231,6 +232,7 @@ def _finish(loop: Loop, outcome: Outcome) -> None:
             "seconds": round(at.seconds, 3),
             "scores": {k: v for k, v in at.scores.items() if math.isfinite(v)},
             "best": at.best,
+            "findings": roots(verdict),
             "parameters": sum(p.numel() for p in loop.model.parameters()),
             **_energy(loop),
             "rate": sum(rates) / len(rates) if rates else None,

@@ -4,12 +4,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 
+def _name(row: dict[str, Any]) -> str:
+    """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'."""
+    if not row.get("parent"):
+        return str(row["slug"])
+    return " + ".join([row["parent"][:6], ", ".join(row.get("overrides") or []) or "no changes"])
+
+
+def _causes(findings: Any) -> str:
+    """'posterior-collapse (error), 1 more', of those that nothing else explains."""
+    if not findings:
+        return ""
+    more = f", {len(findings) - 1} more" if len(findings) > 1 else ""
+    return f"{findings[0]['cause']} ({findings[0]['severity']}){more}"
+
+
 def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Experiments as headings, a line a run below them."""
     if not rows:
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return
-    width = max(len(row["slug"]) for row in rows)
+    names = {row["id"]: _name(row) for row in rows}
+    width = max(map(len, names.values()))
     experiment = None
     for row in rows:
         if row["experiment"] != experiment:
@@ -18,8 +34,8 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         inputs = f"{row['inputs']:>12,} inputs" if row.get("inputs") else " " * 19
         loss = (row.get("scores") or {}).get("val/loss")
         value = f"val/loss {loss:.5g}" if isinstance(loss, int | float) else ""
-        note = row.get("reason") or row.get("error") or ""
-        line = (
-            f"  {row['id']}  {row['slug']:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
-        )
+        notes = [row.get("reason") or row.get("error") or "", _causes(row.get("findings"))]
+        note = "; ".join(n for n in notes if n)
+        name = names[row["id"]]
+        line = f"  {row['id']}  {name:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
         yield line.rstrip()

@@ -16,10 +16,13 @@ from typing import Any
 from famulus.config.errors import StoreError
 from famulus.store import events as lines
 from famulus.store import layout, records
-from famulus.store.run import Home, Run
+from famulus.store.run import CONTINUED, Home, Run
 
-FORM = 1  # of the table; another one in the cache is thrown away
-COPIED = ["reason", "step", "inputs", "seconds", "scores", "best", "parameters", "rate", "wait"]
+FORM = 2  # of the table; another one in the cache is thrown away
+COPIED = [
+    *("reason", "step", "inputs", "seconds", "scores", "best", "findings", "parameters", "rate"),
+    "wait",
+]
 
 
 def cache_folder() -> Path:
@@ -41,7 +44,9 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
 
     Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
     attempt, None before), error (why it can't be read, or None), and of done.json or the newest
-    events: reason step inputs seconds scores best parameters rate wait, None where unknown.
+    events: reason step inputs seconds scores best findings (cause and severity of what is grave)
+    parameters rate wait, None where unknown. Of a fork `parent` is a run's id, and `overrides` are
+    what it set: its slug is its parent's.
     """
     with closing(_open(cache_file(home.files.root))) as database:
         table: list[dict[str, Any]] = []
@@ -89,6 +94,8 @@ def summary(run: Run) -> dict[str, Any]:
         "started": None,
         "updated": None,
         "attempts": 0,
+        "parent": None,
+        "overrides": [],
         "finished": False,
         "error": None,
     }
@@ -96,17 +103,38 @@ def summary(run: Run) -> dict[str, Any]:
         done = run.done()
         attempts = run.attempts()
         row["attempts"] = len(attempts)
+        row |= _forked(run) if attempts else {}
         row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
         row["status"] = run.status()
         if done:
             row |= {key: done.get(key) for key in COPIED}
             row |= {"finished": True, "updated": done.get("time")}
+            if row["findings"] is None:  # 0.1.0 wrote them as events alone
+                row["findings"] = _grave(run)
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
     # One damaged run must not hide the others.
     except (StoreError, ValueError, TypeError, KeyError) as error:
         row |= {"status": "unreadable", "error": str(error)}
     return row
+
+
+def _grave(run: Run) -> list[dict[str, str]]:
+    newest = {str(e.get("cause")): e for e in run.events() if e["kind"] == "finding"}
+    return [
+        {"cause": cause, "severity": str(e["severity"])}
+        for cause, e in newest.items()
+        if e.get("severity") in ("warning", "error") and not e.get("under")
+    ]
+
+
+def _forked(run: Run) -> dict[str, Any]:
+    line = run.lineage(1)
+    parent = line.get("parent")
+    if not isinstance(parent, dict) or parent.get("kind") not in CONTINUED:
+        return {}
+    overrides = line.get("overrides") or []
+    return {"parent": parent.get("id"), "overrides": [str(o) for o in overrides]}
 
 
 def _newest(run: Run, n: int) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class Store:
         What was resolved stays. `expect`: its expectations, which are dated here; None leaves them
         to the settings of the runs.
         """
-        planned = {"cells": dict(cells), "overrides": [scrubbed(o) for o in overrides]}
+        planned: dict[str, Any] = {"cells": dict(cells)}
+        planned["overrides"] = [scrubbed(o) for o in overrides]
         if expect is not None:
             ids = {cell.get("id") for cell in cells.values() if isinstance(cell, Mapping)}
             rows = [row for row in self.rows(experiment) if row["id"] in ids and row["scores"]]

@@ -34,7 +34,7 @@ def provoked(rule):
         (loss_spike, [0.0033]),
         (plateau, [0.1]),
         (predicts_the_mean, [0.001, 0.1]),
-        (rate_too_high, [0.01 * 1e-3 / 0.102]),  # a step of .102 of the weights, to a thousandth
+        (rate_too_high, [0.01 * 2e-3 / 0.102]),  # from .102 of the weights a step to .002
         (weights_do_not_move, [0.1]),
     ],
 )

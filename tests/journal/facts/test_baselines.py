@@ -1,7 +1,7 @@
 """What is scored without a trained net, and which cells are said to do no better."""
 
 from famulus.config.scores import Score, as_json
-from famulus.journal.facts.baselines import baselines_of, nothing_learned, rivals
+from famulus.journal.facts.baselines import baselines_of, nothing_learned, shortfalls, side_scores
 from famulus.journal.facts.cells import Cells, cells_of
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.ranking import Ranking
@@ -60,10 +60,10 @@ def test_what_learned_nothing_and_what_a_rival_beats_are_told_apart():
     losses = ((1, 2.0), (0.1, 0.45), (2, 0.41), (3, 0.3))
     grid = cells(*(record({"lr": lr}, loss, floors=floors) for lr, loss in losses))
     assert said(nothing_learned(grid)) == [
-        "lr 1 has learned nothing that a held-out score shows: validation loss 2.00,"
-        " zero image 1.00."
+        "lr 1 has learned nothing that a held-out score shows: validation loss 2.00"
+        " (zero image, 1.00)."
     ]
-    assert said(rivals(grid, Ranking())) == [
+    assert said(s.sentence for s in shortfalls(grid, Ranking())) == [
         "lr 1 and 2 other cells do not beat TKD (0.400) in validation loss: at best 0.410."
     ]
 
@@ -79,11 +79,30 @@ def test_a_loss_above_its_constant_is_not_all_that_counts():
     done = {"scores": {"val/loss": 0.33, "val/auc": 0.668}}
     runs = [record({"lr": n}, floors=floors, done=done, facts=SCORES) for n in (1, 2)]
     assert nothing_learned(cells(*runs)) == []
-    line = said(rivals(cells(*runs), Ranking()))[0]
-    assert "do not beat best constant predictor (0.300)" in line
+    line = said(s.sentence for s in shortfalls(cells(*runs), Ranking()))[0]
+    assert line.startswith("No cell beats best constant predictor (0.300)")
     assert "auc of 0.668 beats chance (0.500)" in line
 
 
 def test_learned_by_heart_is_said():
     one = record({"lr": 1}, 0.9, floors=(floor(0.69),), last={"values": {"total": 0.1}})
-    assert "overfitted" in said(nothing_learned(cells(one)))[0]
+    assert "training loss lies below" in said(nothing_learned(cells(one)))[0]
+
+
+def test_a_method_is_named_whatever_score_it_is_measured_by():
+    """Ranked by the loss, which has no rival; the question is about NDI, whose error is known."""
+    floors = (floor(1.0, "zero image"), floor(72.0, "TKD", "l1"), floor(55.0, "NDI", "l1"))
+    done = {"scores": {"val/loss": 0.4, "val/l1": 60.0}}
+    runs = [record({"lr": n}, floors=floors, done=done, facts=SCORES) for n in (1, 2)]
+    (short,) = shortfalls(cells(*runs), Ranking())
+    assert "".join(short.sentence) == "No cell beats NDI (55.0) in validation l1: at best 60.0."
+    assert short.everywhere
+    assert said(side_scores(cells(runs[0]), Ranking())) == [
+        "Validation l1 is 60.0; baselines: TKD 72.0, NDI 55.0."
+    ]
+
+
+def test_figures_that_differ_look_different():
+    one = record({"lr": 1}, 0.36521, floors=(floor(0.36512),))
+    (sentence,) = said(nothing_learned(cells(one)))
+    assert "validation loss 0.3652 (just as best constant predictor, 0.3651)" in sentence

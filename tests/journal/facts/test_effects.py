@@ -50,7 +50,8 @@ def test_means_are_told_apart_from_the_95th_percentile_of_their_difference_on(
 ):
     """Of N(0, s) each: s sqrt(1/n + 1/m), s pooled with one degree of freedom lost a group.
 
-    In units of Student's t with what degrees of freedom are left. Around zero the noise is absolute; far above it, relative to each mean, which are near enough.
+    In units of Student's t with what degrees of freedom are left. Around zero the noise is
+    absolute; far above it, relative to each mean, which are near enough.
     """
     s = 1e-4
     limit = stats.t.ppf(0.975, n + m - 2) * s * math.sqrt(1 / n + 1 / m)
@@ -92,5 +93,5 @@ def test_a_name_stands_for_the_settings_that_it_brings():
     assert (
         effects.naming(crossed[:4], ["a", "b"]) == effects.naming(crossed, ["a", "b"]) == ["a", "b"]
     )
-    both = [group({"a": n, "b": n}, 0.1) for n in (1, 2)]  # neither is the other's name
-    assert effects.naming(both, ["a", "b"]) == ["a", "b"]
+    both = [group({"a": n, "b": n}, 0.1) for n in (1, 2)]  # each is the other's name
+    assert effects.naming(both, ["a", "b"]) == ["a"]

@@ -6,14 +6,10 @@ import statistics
 import numpy as np
 import pytest
 
-from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import collect
-from famulus.journal.facts.group import Group
 from famulus.journal.facts.headline import sentences
-from famulus.journal.facts.ranking import Ranking
 from famulus.store.claims import claim
 from tests.journal import conftest as lab
-from tests.journal.runs import record
 
 NAME = "tiles/compare-datasets"
 

@@ -57,7 +57,8 @@ def test_who_was_trained_for_longer_is_neither_best_nor_has_a_bar():
     table = build(cells.groups, cells.axes, ranking(runs, score_names(runs)), ["val/loss"])
     rows = {row.records[0].id: row for row in table.rows}
     assert rows["b"].cells["meter"] is None
-    assert rows["a"].cells["meter"] and rows["c"].cells["meter"]
+    assert rows["a"].cells["meter"] is not None
+    assert rows["c"].cells["meter"] is not None
     assert [c.shown for c in table.columns if c.name == "inputs"] == [True]
     assert [rows[n].cells["inputs"] for n in "abc"] == [512, 1024, 512]
     # a heading names a number of samples only where all rows have it

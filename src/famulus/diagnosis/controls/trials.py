@@ -262,7 +262,7 @@ SAYS = {
     "rate-too-low": ("at a learning rate of {value}", LR),
     "optimizer-choice": (
         "with Adam at {value}",
-        "optimizer = torch.optim.Adam(model.parameters(), lr={value})",
+        "optimizer = torch.optim.Adam(net.parameters(), lr={value})",
     ),
     "batch-size": ("with batches of {value}", "DataLoader(..., batch_size={value})"),
 }

@@ -74,7 +74,7 @@ def _remedy(history: History, best: int) -> Remedy:
         "training.keep.best",
         "val/loss",
         why="keeps the weights of that moment",
-        code="torch.save(model.state_dict(), path) at each new best validation",
+        code="torch.save(net.state_dict(), path) at each new best validation",
     )
     return advise(owner, stop, keep, Step(words="more data, augmentation or a smaller model"))
 

@@ -7,6 +7,8 @@ from famulus.journal.facts.numbers import percent, percent_range, plain, plural
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.sentence import Sentence, Strong, score_name
 
+TOLD = 0.005  # share of the variance that is worth a figure
+
 
 def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
     """Shares, then the two-valued axes one by one; nothing of a score that does not compare."""
@@ -33,12 +35,12 @@ def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
 def _pairs(pairs: Pairs, ranking: Ranking) -> Sentence:
     """'lr: validation loss is lower with 0.003 than with 0.001 in 2 of 3 pairs (by 4 to 7 %), and
     higher in the other (by 2 %)': always the better value first."""
-    words, ratios, first, second = "lower", pairs.ratios, pairs.low, pairs.high
+    words, ratios, first, second = "lower", list(pairs.ratios), pairs.low, pairs.high
     if ranking.better == "higher":
         words, ratios, first, second = "higher", [1 / r for r in ratios], second, first
     changes = [r - 1 if words == "higher" else 1 - r for r in ratios]
     wins = sorted(c for c in changes if c > 0)
-    others = sorted(-c for c in changes if c <= 0)
+    others = sorted(-c for c in changes if c < 0)
     parts: Sentence = [f"{pairs.axis}: {score_name(ranking.score)} is {words} with {plain(first)} "]
     parts += [f"than with {plain(second)} in ", Strong(f"{len(wins)} of {len(ratios)}"), " pairs"]
     if wins:
@@ -62,11 +64,15 @@ def _shares(cells: Cells, score: str) -> list[Sentence]:
         return []
     scale = "log " if analysis.log else ""
     parts: Sentence = [f"Of the variance of {scale}{score_name(score)}, "]
-    for n, effect in enumerate(analysis.effects):
+    told = [e for n, e in enumerate(analysis.effects) if n == 0 or e.share >= TOLD]
+    for n, effect in enumerate(told):
         share = percent(effect.share)
         parts += [f"{effect.axis} explains " if n == 0 else f", {effect.axis} "]
         parts += [Strong(share) if n < 2 else share]
-    parts += [f"; {percent(analysis.residual_share)} is interactions and seed-to-seed spread"]
+    if quiet := [e.axis for e in analysis.effects if e not in told]:
+        parts += [f"; {' and '.join(quiet)} hardly any"]
+    if analysis.residual_share >= TOLD:
+        parts += [f"; {percent(analysis.residual_share)} is interactions and seed-to-seed spread"]
     first, second = analysis.effects[:2]
     # resampled: in one of twenty tables like this another axis would come first
     if analysis.lead is not None and analysis.lead < 0.95:

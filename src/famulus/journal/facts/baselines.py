@@ -3,24 +3,31 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from famulus.diagnosis.learning import Kind, kind
+from famulus.config.scores import PREFIX
+from famulus.diagnosis.learning import EQUAL, Comparison, Kind, kind
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.numbers import figure
-from famulus.journal.facts.ranking import Ranking
+from famulus.journal.facts.numbers import count, figure
+from famulus.journal.facts.ranking import Ranking, better
 from famulus.journal.facts.sentence import Sentence, Strong, opening, score_name
 
-SHOWN = 4  # different values of one baseline that are listed with their cells
+SHOWN = 3  # things of one kind that are listed
+SENTENCES = 3  # on baselines that cells miss
+MOST_DIGITS = 7  # of two figures that are told apart
 
 
 def name_of(means: str) -> str:
     """'best constant predictor' for best constant; other baselines as their task names them."""
-    return means.replace("best constant", "best constant predictor")
+    # computed, not measured: what a net starts with if its outputs know nothing
+    words = {"best constant": "best constant predictor", "initial loss": "theoretical initial loss"}
+    for short, long in words.items():
+        means = means.replace(short, long)
+    return means
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One baseline of the leading score, over the cells that have it."""
+    """One baseline of a score, over the cells that have it."""
 
     name: str
     kind: Kind
@@ -34,7 +41,7 @@ class Baseline:
 
 
 def baselines(cells: Cells, ranking: Ranking) -> list[Baseline]:
-    """Those of the leading score that a net is held against: no bound, no loss at the start."""
+    """Those of the ranking's score that a net is held against: no bound, no loss at the start."""
     values: dict[str, dict[int, float]] = {}
     for group in cells.own:
         for floor in group.records[0].floors_of(ranking.score):
@@ -47,10 +54,25 @@ def baselines(cells: Cells, ranking: Ranking) -> list[Baseline]:
     return lines
 
 
+def listed(lines: Sequence[Baseline]) -> str:
+    """'; baselines: best constant predictor 0.161, raw-pixel kNN 0.09'; '' without any."""
+    names = ", ".join(f"{one.name} {one.shown}" for one in lines)
+    return f"; baseline{'s' if len(lines) > 1 else ''}: {names}" if lines else ""
+
+
 def _missed(group: Group, levels: dict[int, float], ranking: Ranking) -> bool:
     # of a run under way nobody knows yet
     mean = group.mean(ranking.score, finished=True)
     return mean is not None and ranking.beaten(mean, levels[group.key])
+
+
+def with_rivals(cells: Cells, leading: Ranking) -> list[Ranking]:
+    """The leading score, then others that a method without a trained net scores, too."""
+    records = [r for g in cells.own for r in g.records]
+    names = [f"{PREFIX}{f['score']}".replace(PREFIX * 2, PREFIX) for r in records
+             for f in r.floors if kind(str(f.get("means"))) == "rival"]  # fmt: skip
+    others = [Ranking(name, better(name, records)) for name in dict.fromkeys(names)]
+    return [leading, *(r for r in others if r.better and r.score != leading.score)]
 
 
 def nothing_learned(cells: Cells) -> list[Sentence]:
@@ -60,43 +82,90 @@ def nothing_learned(cells: Cells) -> list[Sentence]:
     if not idle:
         return []
     record = idle[0].records[0]
-    comparison = record.learning.best
-    if comparison is None:
-        return []
-    cell = "" if len(idle) == 1 else f", as of {cells.label(idle[0])}"
-    score = f"{score_name('val/' + comparison.score)} {figure(comparison.value)}{cell}"
-    level = f"{name_of(comparison.baseline)} {figure(comparison.level)}"
-    parts: Sentence = [Strong(opening(cells.some(idle)))]
     several = len(idle) > 1
-    parts.append(f" {'have' if several else 'has'} learned nothing that a held-out score shows: ")
-    parts.append(f"{score}, {level}.")
+    parts: Sentence = [Strong(opening(cells.some(idle)))]
+    parts.append(f" {'have' if several else 'has'} learned nothing that a held-out score shows")
+    parts.append(f" after {count(record.inputs)} samples: " if record.inputs else ": ")
+    whose = f" in {cells.label(idle[0])}" if several else ""
+    shown = [_beside(c, whose if n == 0 else "") for n, c in enumerate(record.learning.held_out)]
+    parts.append(f"{', '.join(shown[:SHOWN])}.")
     if heart := [g for g in idle if any(r.learning.memorised for r in g.records)]:
         whose = "" if len(heart) == len(idle) else f" of {cells.some(heart)}"
-        parts.append(f" The training loss{whose} lies well below: overfitted.")
+        parts.append(f" The training loss{whose} lies below its baseline.")
     return [parts]
 
 
-def rivals(cells: Cells, ranking: Ranking) -> list[Sentence]:
-    """Each baseline of the leading score that a cell does not beat, the commonest failure first."""
+def _beside(one: Comparison, whose: str) -> str:
+    score, (value, level) = score_name(f"val/{one.score}"), apart(one.value, one.level)
+    alike = "just as " if abs(one.gain) <= EQUAL else ""
+    return f"{score} {value}{whose} ({alike}{name_of(one.baseline)}, {level})"
+
+
+def apart(value: float, other: float) -> tuple[str, str]:
+    """Both with as many digits, three at least, as tell them from one another."""
+    pairs = ((figure(value, digits), figure(other, digits)) for digits in range(3, MOST_DIGITS))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (figure(value), figure(other)))
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """Baselines of one score that the same cells do not beat."""
+
+    everywhere: bool  # no cell beats them
+    sentence: Sentence
+
+
+def shortfalls(cells: Cells, leading: Ranking) -> list[Shortfall]:
+    """The baselines that cells do not beat, those of most cells first; of the leading score and of
+    those that a method without a trained net scores, too."""
     idle = {g.key for g in cells.own if g.learned is False}
+    lines: list[tuple[int, Shortfall]] = []
+    for ranking in with_rivals(cells, leading):
+        by_cells: dict[tuple[int, ...], list[Baseline]] = {}
+        for one in baselines(cells, ranking):
+            # what is said of cells that have learned nothing needs no saying twice
+            missed = [g for g in one.missed if one.kind == "rival" or g.key not in idle]
+            if missed:
+                by_cells.setdefault(tuple(g.key for g in missed), []).append(one)
+        for keys, some in by_cells.items():
+            sentence = _not_beaten(keys, some, cells, ranking)
+            lines.append((-len(keys), Shortfall(len(keys) == len(cells.own), sentence)))
+    return [line for _, line in sorted(lines, key=lambda pair: pair[0])][:SENTENCES]
+
+
+def side_scores(cells: Cells, leading: Ranking) -> list[Sentence]:
+    """Of a single cell: other scores beside the methods that are measured by them."""
+    if len(cells.own) != 1 or not any(r.status == "finished" for r in cells.own[0].records):
+        return []
     lines: list[Sentence] = []
-    for one in sorted(baselines(cells, ranking), key=lambda b: -len(b.missed)):
-        # what is said of cells that have learned nothing needs no saying twice
-        missed = [g for g in one.missed if one.kind == "rival" or g.key not in idle]
-        if not missed:
-            continue
-        scores = [figure(g.mean(ranking.score, finished=True)) for g in missed]
-        verb = "does" if len(missed) == 1 else "do"
-        ends = f"at best {_best(missed, ranking)}" if len(missed) > 1 else scores[0]
-        parts: Sentence = [Strong(opening(cells.some(missed)))]
-        parts.append(f" {verb} not beat {one.name} ({one.shown}) in {score_name(ranking.score)}: ")
-        lines.append([*parts, ends, _all_the_same(missed, one)])
+    for ranking in with_rivals(cells, leading)[1:]:
+        value = cells.own[0].shown(ranking.score, finished=True)
+        if value:
+            name, end = score_name(ranking.score).capitalize(), listed(baselines(cells, ranking))
+            lines.append([f"{name} is ", Strong(value), f"{end}."])
     return lines
 
 
-def _best(groups: Sequence[Group], ranking: Ranking) -> str:
-    means = [m for g in groups if (m := g.mean(ranking.score, finished=True)) is not None]
-    return figure(ranking.best(means))
+def _not_beaten(
+    keys: Sequence[int], lines: Sequence[Baseline], cells: Cells, ranking: Ranking
+) -> Sentence:
+    missed = [g for g in cells.own if g.key in keys]
+    everywhere = len(missed) == len(cells.own) > 1
+    subject = "No cell beats" if everywhere else opening(cells.some(missed))
+    verb = "" if everywhere else " does not beat" if len(missed) == 1 else " do not beat"
+    names = "; ".join(f"{one.name} ({one.shown})" for one in lines[:SHOWN])
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    means = [m for g in missed if (m := g.mean(ranking.score, finished=True)) is not None]
+    best = ranking.best(means)
+    single = len(lines) == len(set(lines[0].values.values())) == 1
+    if single and best is not None:
+        shown, level = apart(best, next(iter(lines[0].values.values())))
+        names = f"{lines[0].name} ({level})"
+    else:
+        shown = figure(best)
+    at = f"at best {shown}" if len(missed) > 1 else shown
+    end = _all_the_same(missed, lines[0])
+    return [Strong(subject), f"{verb} {names}{more} in {score_name(ranking.score)}: {at}", end]
 
 
 def _all_the_same(missed: Sequence[Group], baseline: Baseline) -> str:

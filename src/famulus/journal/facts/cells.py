@@ -8,7 +8,6 @@ from famulus.journal.facts.group import Group, axis_names, gather, title, token
 from famulus.journal.facts.numbers import plural
 from famulus.journal.facts.record import Record
 
-
 NO_MATRIX = "run"  # slug of a file's only cell
 
 
@@ -40,9 +39,9 @@ class Cells:
         return "the run" if name == NO_MATRIX else name
 
     def some(self, groups: Sequence[Group]) -> str:
-        """Several of them in a sentence: 'all 24 cells', 'lr 0.1 and 2 other cells'."""
+        """In a sentence: 'all 24 cells', 'both cells', 'lr 0.1 and 2 other cells'."""
         if len(groups) == len(self.own) > 1:
-            return f"all {len(groups)} cells"
+            return "both cells" if len(groups) == 2 else f"all {len(groups)} cells"
         more = f" and {plural(len(groups) - 1, 'other cell')}" if len(groups) > 1 else ""
         return self.label(groups[0]) + more
 

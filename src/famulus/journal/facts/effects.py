@@ -55,12 +55,16 @@ def together(groups: Groups, axis: str, axes: Sequence[str]) -> list[str]:
 
 
 def naming(groups: Groups, axes: Sequence[str]) -> list[str]:
-    """The axes that tell cells apart: without those that follow from another, as of a `name`."""
+    """The axes that tell cells apart: without those that follow from another, as of a `name`.
+
+    Of two that follow from each other the first one stays.
+    """
 
     def follows(axis: str, other: str) -> bool:
-        return _decides(groups, other, axis) and not _decides(groups, axis, other)
+        first = axes.index(other) < axes.index(axis)
+        return _decides(groups, other, axis) and (first or not _decides(groups, axis, other))
 
-    return [a for a in axes if not any(follows(a, b) for b in axes)]
+    return [a for a in axes if not any(follows(a, b) for b in axes if b != a)]
 
 
 def _decides(groups: Groups, one: str, other: str) -> bool:

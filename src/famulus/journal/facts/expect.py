@@ -24,6 +24,7 @@ from famulus.journal.facts.expectation import (
 from famulus.journal.facts.findings import SEVERITIES
 from famulus.journal.facts.group import Group, title, token
 from famulus.journal.facts.numbers import MINUS, number, plain, plural
+from famulus.journal.facts.record import Record
 from famulus.journal.facts.unused_axes import setting
 
 Groups = Sequence[Group]
@@ -143,6 +144,11 @@ def _progress(groups: Groups) -> str:
     return f"{done} of {plural(len(groups), 'cell')} done"
 
 
+def _idle(record: Record) -> bool:
+    """Has a finished run learned nothing that a score shows?"""
+    return record.status == "finished" and record.learning.verdict is False
+
+
 def _finding(entry: Mapping, groups: Groups, axes: Sequence[str], complete: bool) -> Expectation:
     cause, severity = str(entry["finding"]), str(entry.get("severity") or "warning")
     least = SEVERITIES.index(severity) if severity in SEVERITIES else 1
@@ -151,7 +157,11 @@ def _finding(entry: Mapping, groups: Groups, axes: Sequence[str], complete: bool
     runs: Counter[str] = Counter()  # that showed a cause
     for record in (r for g in chosen for r in g.records):
         grave = [f for f in record.findings if f.get("severity") in SEVERITIES[least:]]
-        runs.update({str(f.get("cause")) for f in grave if cause in ("none", f.get("cause"))})
+        causes = {str(f.get("cause")) for f in grave if cause in ("none", f.get("cause"))}
+        # the page says so above: the two must not contradict each other
+        if cause == "none" and not causes and _idle(record):
+            causes = {"nothing learned"}
+        runs.update(causes)
     measured = ", ".join(f"{c} in {plural(n, 'run')}" for c, n in sorted(runs.items())) or "none"
     suffix = f", {where}" if where else ""
     absent = cause == "none"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from famulus.journal.facts import forecast
 from famulus.journal.facts.axis_effects import axis_effects
-from famulus.journal.facts.baselines import nothing_learned, rivals
+from famulus.journal.facts.baselines import nothing_learned, shortfalls, side_scores
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.effects import pooled_spread
 from famulus.journal.facts.entry import Entry
@@ -31,9 +31,12 @@ def sentences(entry: Entry) -> list[Sentence]:
     runs, cells, ranking = entry.runs, entry.cells, entry.ranking
     if not runs.records:
         return [["Nothing has been run yet."]]
+    short = shortfalls(cells, ranking)
     lines = [_state(runs, cells), *_leaks(runs), *nothing_learned(cells)]
+    lines += [s.sentence for s in short if s.everywhere]
     lines += [_findings(entry.findings, cells), *leader(cells, ranking, len(runs.missing))]
-    lines += [*_ahead(runs, cells, ranking.score), *rivals(cells, ranking)]
+    lines += [*side_scores(cells, ranking), *_ahead(runs, cells, ranking.score)]
+    lines += [s.sentence for s in short if not s.everywhere]
     lines += [*axis_effects(cells, ranking), _expectations(entry.expectations)]
     lines += [_repetitions(runs, ranking.score), _stale(entry.history), _changes(entry.history)]
     return [line for line in lines if line]
@@ -81,8 +84,11 @@ def _ahead(runs: Runs, cells: Cells, score: str) -> list[Sentence]:
 
 def _leaks(runs: Runs) -> list[Sentence]:
     """Notes on the data by which validation scores flatter, each once."""
-    notes = dict.fromkeys(note for r in runs.records for note in r.leaks)
-    return [[Strong("Scores flatter"), f": {note}."] for note in notes]
+    notes = list(dict.fromkeys(note for r in runs.records for note in r.leaks))
+    # cells that only differ in the size of their pictures have nearly the same
+    more = f"; likewise in {plural(len(notes) - 1, 'other variant')} of the data"
+    words = [note.removesuffix(": scores may flatter") for note in notes[:1]]
+    return [[Strong("Scores may flatter"), f": {w}{more if notes[1:] else ''}."] for w in words]
 
 
 def _findings(findings: Sequence[CommonFinding], cells: Cells) -> Sentence:

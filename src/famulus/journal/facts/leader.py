@@ -1,6 +1,6 @@
 """Which cell is best, in words: ahead of which other, and whether the spread allows to say so."""
 
-from famulus.journal.facts.baselines import baselines
+from famulus.journal.facts.baselines import baselines, listed
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.effects import distinguishable
 from famulus.journal.facts.group import Group
@@ -20,7 +20,7 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     if len(ranked) == 1:
         budget = f" after {count(best.records[0].inputs)} samples" if best.records[0].inputs else ""
         whose = f" of {cells.label(best)}" if len(cells.own) > 1 else ""
-        end = f"{budget}{_baselines(cells, ranking)}."
+        end = f"{budget}{listed(baselines(cells, ranking))}."
         return [[f"{score_name(score).capitalize()}{whose} is ", value, end]]
     if not ranking.better:
         return [[f"The cells are not ranked: {ranking.because}."]]
@@ -47,25 +47,17 @@ def _why(ranking: Ranking) -> str:
     return why + (f" The cells {ranking.lengths}." if ranking.lengths else "")
 
 
-def _baselines(cells: Cells, ranking: Ranking) -> str:
-    """'; baselines: best constant predictor 0.161, raw-pixel kNN 0.09', of that score."""
-    names = [f"{b.name} {b.shown}" for b in baselines(cells, ranking)]
-    if not names:
-        return ""
-    return f"; baseline{'s' if len(names) > 1 else ''}: {', '.join(names)}"
-
-
 def _beaten(best: Group, cells: Cells, ranking: Ranking) -> str:
-    """' lr 0.1 beats best constant predictor (0.161), not TKD (0.08).'"""
+    """' lr 0.1 beats 2 of 3 baselines, the strongest of them TKD (0.08).'"""
     own = [b for b in baselines(cells, ranking) if best.key in b.values]
-    figures = {b.name: f"{b.name} ({figure(b.values[best.key])})" for b in own}
-    lost = [figures[b.name] for b in own if best in b.missed]
-    won = [figures[b.name] for b in own if best not in b.missed]
-    subject = opening(cells.label(best))
+    won = [b for b in own if best not in b.missed]
     if not won:
-        return ""  # told by `rivals`
-    ends = f", not {', '.join(lost)}" if lost else ""
-    return f" {subject} beats {', '.join(won)}{ends}."
+        return ""  # told by `shortfalls`, as those are that it misses
+    level = ranking.best([b.values[best.key] for b in won])
+    strongest = next(b for b in won if b.values[best.key] == level)
+    name = f"{strongest.name} ({figure(level)})"
+    some = f"{len(won)} of {len(own)} baselines, the strongest of them " if len(own) > 1 else ""
+    return f" {opening(cells.label(best))} beats {some}{name}."
 
 
 def _so_far(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:

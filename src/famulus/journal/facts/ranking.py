@@ -1,6 +1,6 @@
 """By which score cells are ranked, which way is better, and why not, where they are not.
 
-The file's own score (`training.keep.best`) leads, then those that its expectations are about, then
+What the file's expectations are about leads, then its own score (`training.keep.best`), then
 `val/loss`, then what the task declares as comparable, in its order. A score ranks only if somebody
 said which way is better, and if it is the same quantity in every cell: a loss with other terms or
 other weights is another one.
@@ -77,17 +77,19 @@ def ranking(
     scores: Sequence[str],
     asked: str = "",
     expected: Sequence[str] = (),
+    forks: bool = False,
 ) -> Ranking:
     """How these runs are ranked, by the score that is `asked` for or by the first that may.
 
     `scores`: what any of them measured, as val/loss; `expected`: those that the file's expectations
-    are about.
+    are about; `forks`: runs that go on from others of these are rows like any other.
     """
     training = (records[0].config.get("training") or {}) if records else {}
     own = (training.get("keep") or {}).get("best")
     finished = [r for r in records if r.scores]
     whole = [s for s in expected if finished and all(s in r.scores for r in finished)]
-    leading = [s for s in (own, *whole, "val/loss") if s and (s in scores or not scores)]
+    asked_for = [s for s in whole if not _unranked(s, records)]
+    leading = [s for s in (*asked_for, own, "val/loss") if s and (s in scores or not scores)]
     candidates = [asked] if asked else [*leading, *_comparable(records, scores)]
     # something must lead the table even where nothing may be ranked
     first = next(iter([*candidates, *scores]), "val/loss")
@@ -96,13 +98,13 @@ def ranking(
         if reason := _unranked(score, records):
             because = because or reason
         else:
-            return Ranking(score, better(score, records), because, _lengths(records))
+            return Ranking(score, better(score, records), because, _lengths(records, forks))
     return Ranking(first, None, because)
 
 
-def _lengths(records: Sequence[Record]) -> str:
+def _lengths(records: Sequence[Record], forks: bool) -> str:
     """Where finished runs saw unequally many samples; forks of runs that are here have no say."""
-    ids = {r.id for r in records}
+    ids = set() if forks else {r.id for r in records}
     own = [r for r in records if not (r.heir and r.parent["run"] in ids)]
     seen = sorted(r.inputs for r in own if r.status == "finished" and r.inputs)
     if not seen or seen[-1] <= LENGTH * seen[0]:

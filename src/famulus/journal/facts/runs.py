@@ -92,7 +92,7 @@ def _expectations(plan: Mapping[str, Any], records: Sequence[Record]) -> tuple[E
     was expected before its first step."""
     stored = plan.get("expect")
     if isinstance(stored, Sequence) and not isinstance(stored, str):
-        return tuple(e for e in stored if isinstance(e, Mapping) and e.get("entry"))
+        return tuple(dict(e) for e in stored if isinstance(e, Mapping) and e.get("entry"))
     newest = max(records, key=lambda r: (r.started, r.id), default=None)
     entries = newest.config.get("expect") or [] if newest else []
     return tuple(

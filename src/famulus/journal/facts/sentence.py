@@ -17,5 +17,5 @@ def score_name(score: str) -> str:
 
 def opening(subject: str) -> str:
     """'All 24 cells' and 'The run' as they begin a sentence; the name of an axis stays as it is."""
-    begins = subject.startswith(("all ", "the "))
+    begins = subject in ("the run", "both cells") or subject.startswith("all ")
     return subject[:1].upper() + subject[1:] if begins else subject

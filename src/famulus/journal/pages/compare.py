@@ -1,15 +1,15 @@
 """`famulus compare`: the results table of an experiment, or runs side by side."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from famulus.config.errors import ConfigError
 from famulus.journal.facts.cells import cells_of
 from famulus.journal.facts.changes import levels, show, varying
 from famulus.journal.facts.expect import scores_of
-from famulus.journal.facts.group import Group, axis_names
+from famulus.journal.facts.group import Group, axis_names, token
 from famulus.journal.facts.layers_compare import layer_rows, layer_table
 from famulus.journal.facts.ranking import ranking, score_names
 from famulus.journal.facts.read import read_run
@@ -20,6 +20,8 @@ from famulus.journal.facts.selection import sort as sort_rows
 from famulus.journal.facts.table import build
 from famulus.journal.pages.render import render, rows
 from famulus.store.store import Store
+
+COLUMNS = 6  # of settings that differ; the list below the table has all
 
 
 def compare(
@@ -51,13 +53,14 @@ def compare(
         expected = scores_of([e["entry"] for e in experiment.expect if not e.get("withdrawn")])
     else:
         records = tuple(read_run(store.find(ref)) for ref in refs)
-        groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
         differing, expected = varying(records), []
+        records = tuple(_apart(records, differing))
+        groups = [Group(n, r.axes, (r,)) for n, r in enumerate(records)]
         axes = [a for a in axis_names(records) if len({show(r.axes.get(a)) for r in records}) > 1]
     for column in average:
         groups, axes = average_over(groups, axes, column)
     scores = score_names(records)
-    ranked = ranking(records, scores, _known(score, scores) if score else "", expected)
+    ranked = ranking(records, scores, _known(score, scores) if score else "", expected, runs)
     table = build(groups, axes, ranked, scores, expected)
     if list(average):
         table = with_extremes(table)
@@ -77,6 +80,16 @@ def compare(
         text += f"\n{ranked.legend}\n"
     text += _settings(records, differing, format) if differing else ""
     return text + (_layers(records, format) if runs else "")
+
+
+def _apart(records: Sequence[Record], differing: Sequence[str]) -> Iterator[Record]:
+    """`records` with a column of each setting that differs and that no axis shows already."""
+    columns = [[token(r.axes.get(a)) for r in records] for a in axis_names(records)]
+    settings = {p: [(levels([r]).get(p) or [None])[0] for r in records] for p in differing}
+    new = {p: v for p, v in settings.items() if [token(x) for x in v] not in columns}
+    for n, record in enumerate(records):
+        own = {p: values[n] for p, values in list(new.items())[:COLUMNS]}
+        yield replace(record, axes={**record.axes, **own})
 
 
 def _known(score: str, scores: list[str]) -> str:

@@ -56,6 +56,8 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
         margin=entry_margin(entry),
         chips=entry_chips(entry),
         sentences=sentences(entry),
+        expected=[e for e in entry.expectations if not e.withdrawn],
+        withdrawn=[e for e in entry.expectations if e.withdrawn],
         chart=_entry_chart(cells, entry.ranking.score, plan),
         rows=result_rows(visible, plan.colour),
         head=[{"name": c.name, "right": numeric(c, table)} for c in visible.columns],

@@ -42,7 +42,10 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
     parts.append(f"`{entry.experiment}` · {' · '.join(escape(m) for m in entry_margin(entry))}")
     parts.append("\n".join(f"- {_sentence(s)}" for s in sentences(entry)))
     if entry.expectations:
-        parts += ["## Expectations", "\n".join(map(_expectation, entry.expectations))]
+        kept = [e for e in entry.expectations if not e.withdrawn]
+        gone = [e for e in entry.expectations if e.withdrawn]
+        parts += ["## Expectations", "\n".join(map(_expectation, kept))]
+        parts += ["Withdrawn after a result:\n\n" + "\n".join(map(_gone, gone))] if gone else []
     if curves:
         parts += ["## Curves", f"![{escape(ranking.score)} over inputs](curves.svg)"]
     if cells.groups:
@@ -77,6 +80,11 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
 def _expectation(one: Expectation) -> str:
     when = f" ({escape(one.when)})" if one.when else ""
     return f"- {SIGNS[one.state]} {one.state}: {escape(one.says)} — {escape(one.measured)}{when}"
+
+
+def _gone(one: Expectation) -> str:
+    says, measured = escape(one.says), escape(one.measured)
+    return f"- ~~{says}~~: {one.state}, {measured} ({escape(one.when)})"
 
 
 def _pictures(cells: Cells, ranking: Ranking) -> list[str]:

@@ -25,7 +25,8 @@ def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]
         for cell, column in zip(cells, table.columns, strict=True):
             cell["tone"] = "soft" if column.kind == "score" and not settled(row) else cell["tone"]
         first, score = row.records[0], value(row.cells.get(table.score))
-        best = top is not None and row.ranked and score == top
+        learned = any(r.learning.verdict is not False for r in row.records)
+        best = top is not None and row.ranked and score == top and learned
         href = "runs/" + names.run_page(first)
         lines.append({"group": row.group, "colour": colour.get(row.group, 7), "best": best,
                       "href": href, "name": first.name, "cells": cells})  # fmt: skip
