@@ -97,8 +97,8 @@ def lower(history: History) -> float:
     if tried:
         return significant(min(tried))
     found = ratios(history)
-    asked = top / STEP if found is None else found.rate * max(TARGET / found.typical, LEAST)
-    return significant(min(top / STEP, asked))
+    asked = top / STEP if found is None else found.rate * TARGET / found.typical
+    return significant(max(LEAST * top, min(top / STEP, asked)))
 
 
 def higher(history: History) -> float:
@@ -108,8 +108,8 @@ def higher(history: History) -> float:
     if tried:
         return significant(max(tried))
     found = ratios(history)
-    asked = top * STEP if found is None else found.rate * min(TARGET / found.typical, MOST)
-    return significant(max(top * STEP, asked))
+    asked = top * STEP if found is None else found.rate * TARGET / found.typical
+    return significant(min(MOST * top, max(top * STEP, asked)))
 
 
 def steps(history: History) -> list[Step]:

@@ -8,14 +8,21 @@ from famulus.diagnosis.remedy import Step, advise
 
 CAUSE = "predicts-the-mean"
 SUMMARY = "after training no score is better than a constant predictor's: the input is not used"
+KNOWN = 0.1  # of a baseline's error gone in training
 FAR = 0.35  # of a baseline, above it: no longer the mean, but something worse
 
 
 def rule(history: History) -> Finding | None:
     judged = of_history(history)
-    if len(history.val) < 2 or judged.verdict is not False or judged.memorised:
+    if len(history.val) < 2 or judged.verdict is True:
         return None
-    near = [c for c in judged.held_out if c.gain >= -FAR]
+    if any(c.gain > KNOWN for c in judged.trained):
+        return None  # it has overfitted its training samples: another cause
+    # Of few samples chance alone may look like a little: then losses decide.
+    losses = [c for c in judged.held_out if c.baseline == "best constant"]
+    if judged.verdict is None and not (losses and all(c.none for c in losses)):
+        return None
+    near = [c for c in judged.held_out if c.none and c.gain >= -FAR]
     if not near:
         return None
     scores = []
@@ -24,6 +31,7 @@ def rule(history: History) -> Finding | None:
         scores.append(
             f"val/{comparison.score} is {value} ({baseline(comparison.baseline)}: {level})"
         )
+    unclear = "" if judged.verdict is False else ", and no other score is clearly better"
     remedy = advise(
         history.owner,
         Step(
@@ -36,7 +44,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "error",
         f"after {history.val[-1]['inputs']:,} samples {', '.join(scores)}: no better than a"
-        " predictor that does not look at its input",
+        f" predictor that does not look at its input{unclear}",
         remedy.text,
         changes=remedy.changes,
         step=history.val[-1]["step"],

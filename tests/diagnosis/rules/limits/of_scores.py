@@ -122,7 +122,7 @@ LIMITS = (
     Limit(posterior_unused, "OFF", posterior, silent=0.102, faulty=0.098),
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
     Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, faulty=1.34),
-    Limit(predicts_the_mean, "", lambda x: constant(total=x), silent=0.94, faulty=0.96),
+    Limit(predicts_the_mean, "KNOWN", lambda x: constant(total=x), silent=0.89, faulty=0.91),
     Limit(predicts_the_mean, "", lambda n: constant(validations=n), silent=1, faulty=2),
     Limit(sampling_shift, "LIMIT", prevalence, silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LIMIT", lambda x: prevalence(low=x), silent=1.38, faulty=1.42),
