@@ -1,10 +1,10 @@
-"""Whether a net has learned, from its scores beside what a constant gets."""
+"""How much of a baseline's error is gone, as rules ask it of a history."""
 
 import pytest
 
 from famulus.config.scores import Score, as_json
 from famulus.diagnosis.history import History
-from famulus.diagnosis.layers import beats_constant
+from famulus.diagnosis.learning import of_history
 
 
 def history(score, value, floor, means="best constant", **declared):
@@ -14,15 +14,21 @@ def history(score, value, floor, means="best constant", **declared):
     return History({}, val=val, floors=floors, facts=facts)
 
 
-@pytest.mark.parametrize(("value", "found"), [(0.1, True), (0.26, True), (0.28, False), (1, False)])
-def test_a_loss_clearly_below_a_constants(value, found):  # .9 of .3
-    assert beats_constant(history("loss", value, 0.3), 0.9) is found
+@pytest.mark.parametrize(
+    ("value", "gained"), [(0.1, True), (0.26, True), (0.28, False), (1, False)]
+)
+def test_more_than_a_tenth_of_a_constants_loss(value, gained):  # of .3
+    assert of_history(history("loss", value, 0.3)).gained(0.1) is gained
 
 
-def test_of_a_score_that_rises_no_fraction_is_taken():
-    """An accuracy of .9 beside a constant's .5 is not `no better`: nothing is said by it."""
-    assert beats_constant(history("accuracy", 0.9, 0.5), 0.9) is False  # where nobody declared it
-    assert (
-        beats_constant(history("accuracy", 0.9, 0.5, accuracy=Score(better="higher")), 0.9) is None
-    )
-    assert beats_constant(history("accuracy", 0.9, 0.1, "chance"), 0.9) is None
+def test_of_a_fraction_what_it_lacks_to_one_counts():
+    accuracy = Score(better="higher")
+    assert of_history(history("accuracy", 0.9, 0.5, accuracy=accuracy)).gained(0.7) is True
+    assert of_history(history("accuracy", 0.84, 0.5, accuracy=accuracy)).gained(0.7) is False
+    assert of_history(history("accuracy", 0.9, 0.5)).gained(0.1) is None  # nobody declared it
+
+
+def test_a_gain_within_the_noise_of_a_fraction_is_none():
+    """Of 100 samples an accuracy of .55 where .5 is chance is one standard error above it."""
+    accuracy = Score(better="higher")
+    assert of_history(history("accuracy", 0.55, 0.5, accuracy=accuracy)).gained(0.05) is False

@@ -1,9 +1,12 @@
 """Root causes first, their consequences under them; controls speak beside the rules."""
 
+from dataclasses import replace
+
 import pytest
 
 from famulus.diagnosis.causes import EXPLAINS
 from famulus.diagnosis.history import Finding, from_events
+from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.verdict import arranged, causes, diagnose, healthy
 
 CONFIG = {"training": {"optimizer": {"name": "adam", "lr": 0.01}}}
@@ -38,6 +41,66 @@ def test_consequences_stand_under_the_root_through_others():
 def test_roots_stand_in_order_of_severity():
     found = [finding("x", "info"), finding("y", "warning"), finding("z", "error")]
     assert placed(found) == [("z", ""), ("y", ""), ("x", "")]
+
+
+def test_among_equals_what_explains_most_stands_first_then_what_shows_first():
+    """Not the first by alphabet."""
+    late, early = replace(finding("a"), step=90), replace(finding("b"), step=2)
+    root = finding("z", explains=("c",))
+    assert placed([late, early, root, finding("c")]) == [
+        ("z", ""), ("c", "z"), ("b", ""), ("a", "")
+    ]  # fmt: skip
+
+
+def flat(last, floors, **scores):
+    """A run of 16 logs that ends in these scores, validated half way and at its end."""
+    values = {"loss": last, **scores}
+    found = [
+        {"kind": "floor", "score": score, "value": value, "means": means}
+        for score, value, means in floors
+    ]
+    found += [
+        {"kind": "val", "step": step, "inputs": 64 * step, "values": values} for step in (8, 16)
+    ]
+    facts = {"auc": {"better": "higher"}}
+    return trained(last, first=2.0, events=[*found, {"kind": "facts", "scores": facts}])
+
+
+@pytest.mark.parametrize("loss", [0.5, 0.505, 0.6, 0.9, 3.0])
+def test_a_run_that_has_learned_nothing_has_a_finding_that_says_so(loss):
+    """Whether its score is the baseline's or far worse, and however far the training loss fell."""
+    history = flat(loss, [("loss", 0.5, "best constant")])
+    assert of_history(history).verdict is False
+    found = diagnose(history)
+    assert not healthy(found)
+    assert found[0].cause in ("predicts-the-mean", "cannot-tell")
+    assert f"{loss:g}" in found[0].evidence
+
+
+def test_a_run_that_has_learned_by_one_score_is_not_said_to_predict_the_mean():
+    floors = [("loss", 0.5, "best constant"), ("auc", 0.5, "chance")]
+    history = flat(0.505, floors, auc=0.8)
+    assert of_history(history).verdict is True
+    assert {"predicts-the-mean", "cannot-tell"}.isdisjoint(f.cause for f in diagnose(history))
+    for auc in (0.5, 0.6):  # of no more than a hundred samples: chance may do that
+        blind = flat(0.505, floors, auc=auc)
+        assert diagnose(blind)[0].cause == "predicts-the-mean"
+    assert "no other score is clearly better" in diagnose(blind)[0].evidence
+
+
+def test_two_figures_that_differ_look_different():
+    """0.365 beside 0.365 says nothing."""
+    text = diagnose(flat(0.36504, [("loss", 0.36501, "best constant")]))[0].evidence
+    assert "0.36504" in text
+    assert "0.36501" in text
+
+
+def test_a_control_s_settings_are_those_of_the_finding():
+    changes = [{"path": "training.optimizer.lr", "value": 0.1}]
+    event = CONTROL | {"verdict": "failed", "changes": changes}
+    (found,) = diagnose(trained(0.1, events=[event]))
+    assert found.event()["changes"] == ({"path": "training.optimizer.lr", "value": 0.1},)
+    assert diagnose(trained(0.1, events=[CONTROL | {"verdict": "failed"}]))[0].changes == ()
 
 
 def test_a_circle_is_opened_at_its_gravest():

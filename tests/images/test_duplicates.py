@@ -43,7 +43,8 @@ def test_planted_copies_are_found_and_named():
     assert found.pairs.tolist() == [[123, 5], [200, 8], [300, 9]]
     names = [f"t{i}" for i in range(400)], [f"v{i}" for i in range(100)]
     (note,) = duplicate_notes(found, *names)
-    assert "of 100 pictures, 1 are also in training and 2 nearly so" in note
+    assert note.startswith("3 of 100 validation pictures have a near-duplicate in training; 1 of")
+    assert (note.copies.exact, note.copies.near, note.copies.against) == (1, 2, 400)
     assert "v5 = t123" in note
     assert "scores may flatter" in note
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from famulus.diagnosis.controls.order import CHECKS
-from famulus.launch.check import controls
+from famulus.feed.copies import Copies, CopyNote
+from famulus.feed.source import Splits
+from famulus.launch.check import check, controls
 from famulus.launch.trial import Trial
 from tests.launch.sound import Sound, found, ready, rows
 
@@ -32,6 +34,16 @@ def test_augmentation_drawn_from_each_samples_seed_is_no_fault():
     told = found(task, "randomness", "targets", "split")
     assert bad(told) == {}
     assert "other numbers" in told["randomness"].text
+
+
+def test_a_question_is_asked_once():
+    """Copies across the split: the dataset's note is the line of the check, not one beside it."""
+    task = Sound()
+    note = CopyNote.of(Copies(1, 0, 90, 240), ", as b = a")
+    task.splits = Splits(task.splits.train, task.splits.validation, ["a file is damaged", note])
+    lines = [c.text for c in check([ready(task)], 2.0) if c.name in ("data", "duplicates")]
+    assert [line for line in lines if "exact cop" in line or "near-dup" in line] == [note]
+    assert sum("damaged" in line for line in lines) == 1
 
 
 def test_no_trace_is_left():

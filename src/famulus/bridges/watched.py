@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, StoreError
+from famulus.diagnosis.remedy import OWN_LOOP
 from famulus.store import layout
 from famulus.store.run import Run
 from famulus.store.secrets import hidden_path, masked
 from famulus.store.store import Store
 
-TASK = "own-loop"  # in run.yaml; no task of that name exists, nor can such a run be trained again
 SLUG = "loop"
 MODULES = 200  # that are listed
 
@@ -62,7 +62,7 @@ def settings_of(
     layers = [f"{name}: {type(m).__name__}" for name, m in model.named_modules() if name]
     return {
         "why": why,
-        "task": TASK,
+        "task": OWN_LOOP,
         "matrix": dict(settings),
         "model": {"class": type(model).__name__, "modules": layers[:MODULES]},
         "training": {"seed": int(torch.initial_seed()), "optimizer": chosen, **more},

@@ -71,19 +71,25 @@ def compare(
 
 @app.command()
 def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Name what ails a run, with evidence."""
+    """Diagnose problems in a run, with evidence."""
+    from famulus import tasks
     from famulus.diagnosis.history import from_events
     from famulus.diagnosis.verdict import diagnose as verdict
 
     run = open_store(store, needed=True).find(ref)
-    findings = verdict(from_events(run.config(), run.curve()))
+    config = run.config()
+    known = config.get("task") in tasks.names()  # one's own task, or a loop's, is not at hand
+    schema = tasks.load(config["task"]) if known else None
+    findings = verdict(from_events(config, run.curve(), schema))
     if as_json:
         show([finding.event() for finding in findings])
         return
     for finding in findings:
         indent, why = ("    ", f", explained by {finding.under}") if finding.under else ("", "")
         print(f"{indent}{finding.severity}: {finding.cause}{why}")
-        print(f"{indent}  {finding.evidence}\n{indent}  → {finding.remedy}")
+        print(f"{indent}  {finding.evidence}")
+        if finding.remedy:
+            print(f"{indent}  → {finding.remedy}")
     if not findings:
         print(f"{run.id}: no finding")
 

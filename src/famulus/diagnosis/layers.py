@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from famulus.config.scores import find, from_json
-from famulus.diagnosis.contract import left
 from famulus.diagnosis.history import History
 
 Layer = Mapping[str, Any]
@@ -39,23 +37,3 @@ def ratio(layer: Layer) -> float | None:
         return None
     value = float(layer["update"]) / float(layer["weight"])
     return value if math.isfinite(value) else None
-
-
-def beats_constant(history: History, share: float) -> bool | None:
-    """Whether the last validation is clearly below what a constant scores; None if unknown.
-
-    Of a monitored loop that is not validated: what its last batches say (`contract.left`).
-    """
-    known, declared = [], from_json(history.facts.get("scores"))
-    for floor in history.floors:
-        means, value = floor["means"], float(floor["value"])
-        meant = find(floor["score"], declared)
-        if meant and meant.better == "higher":  # a fraction of it says nothing
-            continue
-        if means in ("best constant", "zero image") and value > 0:
-            score = history.last(floor["score"])
-            if score is not None:
-                known.append(score < share * value)
-    if not known and (remain := left(history)) is not None:
-        return remain < share
-    return any(known) if known else None

@@ -80,6 +80,12 @@ class Learning:
             return True
         return False if self.held_out and all(c.none for c in self.held_out) else None
 
+    def gained(self, share: float) -> bool | None:
+        """Is more than `share` of any baseline's error gone? None without a baseline."""
+        if not self.held_out:
+            return None
+        return any(c.gain > max(share, c.margin) for c in self.held_out)
+
     @cached_property
     def memorised(self) -> bool:
         """Are training samples predicted better than by a constant, and held-out ones not?"""

@@ -2,6 +2,7 @@
 them, or that nothing explains what is seen."""
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,14 +11,15 @@ from types import ModuleType
 from famulus.diagnosis import rules
 from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
 from famulus.diagnosis.history import Event, Finding, History
-from famulus.diagnosis.layers import beats_constant
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Change
 from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
 GRAVE = ("warning", "error")
 # Controls of a few steps: what they made feared, a whole run that learned has refuted.
 SHORT = ("overfit one batch", "input", "learning rate")
-REFUTED = 0.7  # of what a constant scores
+REFUTED = 0.3  # of a baseline's error gone
 # Bit for bit the same answer to zeros: no state of training, but how the net is made.
 DEAF = ("predicts-the-mean", "cannot-overfit")
 EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"),
@@ -39,18 +41,20 @@ def causes() -> dict[str, str]:
 def diagnose(history: History) -> list[Finding]:
     """Root causes, gravest first, each followed by what it explains (`under` names the root).
 
-    Where a run plainly does not learn and nothing is found, the one finding is `cannot-tell`.
+    Where a run plainly does not learn and no fault is found, the first finding is `cannot-tell`.
     """
     named = [module.rule(history) for module in _modules() if module is not cannot_tell]
     controls = history.controls
-    if beats_constant(history, REFUTED):
+    judged = of_history(history)
+    if judged.gained(REFUTED):
         controls = [event for event in controls if event["name"] not in SHORT]
     if any("wait" in event for event in history.train):  # measured while it ran
         controls = [event for event in controls if event.get("cause") != "loader-bound"]
     found = _settled(_united([*_of_controls(controls), *filter(None, named)]))
-    if not found and (lost := cannot_tell.rule(history)):
-        return [lost]
-    return arranged(found)
+    # What is no fault explains nothing of a run that has not learned.
+    unexplained = healthy(found) if judged.verdict is False else not found
+    lost = cannot_tell.rule(history) if unexplained else None
+    return arranged([lost, *found] if lost else found)
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
@@ -71,10 +75,11 @@ def _of_controls(controls: Iterable[Event]) -> list[Finding]:
         Finding(
             str(event["cause"]),
             OF_VERDICT[event["verdict"]],
-            f"control {event['name']}: {event['text']}",
+            f"check {event['name']}: {event['text']}",
             str(event.get("remedy") or ""),
             event.get("step"),
             DEAF if _deaf(event) else (),
+            changes=tuple(Change(c["path"], c["value"]) for c in event.get("changes") or ()),
         )
         for event in newest.values()
         if event.get("cause") and event.get("verdict") in OF_VERDICT
@@ -114,8 +119,11 @@ def _united(found: Iterable[Finding]) -> list[Finding]:
 
 
 def arranged(found: list[Finding]) -> list[Finding]:
-    """`found` with each finding below the one that explains it, through however many others."""
-    rest = sorted(found, key=lambda f: ORDER[f.severity])
+    """`found` with each finding below the one that explains it, through however many others.
+
+    Of equally grave roots the one comes first that explains most, then the one that shows earliest.
+    """
+    rest = found
     causes = {f.cause for f in rest}
     explains = {
         f.cause: {c for c in (*f.consequences, *EXPLAINS.get(f.cause, ())) if c in causes}
@@ -123,8 +131,14 @@ def arranged(found: list[Finding]) -> list[Finding]:
         for f in rest
     }
     explained = set().union(*explains.values())
-    # A circle of causes has no root: its gravest one is taken for it.
-    roots = sorted(rest, key=lambda f: f.cause in explained)
+
+    def place(finding: Finding) -> tuple:
+        # A circle of causes has no root: its gravest one is taken for it.
+        step = math.inf if finding.step is None else finding.step
+        weight = -len(explains[finding.cause])
+        return finding.cause in explained, ORDER[finding.severity], weight, step, finding.cause
+
+    roots = sorted(rest, key=place)
     placed: dict[str, Finding] = {}
     for root in roots:
         if root.cause in placed:

@@ -133,8 +133,6 @@ Samples = TypeVar("Samples", bound=Source)
 class Leak(str):
     """A note that validation scores flatter, as where its samples are in training too."""
 
-    __slots__ = ()
-
 
 class Splits(Generic[Samples]):
     """The fixed training and validation samples, and what was noticed while reading them.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
+from famulus.feed.copies import Copies, CopyNote
 from famulus.feed.source import Leak
 
 COARSE, FINE = 0.985, 0.995  # correlations at 8x8 and 16x16
@@ -110,6 +111,10 @@ def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int
     return {v: t for v, (_, t) in best.items()}
 
 
+class _LeakingCopies(CopyNote, Leak):
+    """Of more than one picture in a hundred."""
+
+
 def duplicate_notes(
     found: Duplicates, train_names: list[str], validation_names: list[str], examples: int = 3
 ) -> list[str]:
@@ -119,9 +124,9 @@ def duplicate_notes(
     shown = ", ".join(
         f"{validation_names[v]} = {train_names[t]}" for t, v in found.pairs[:examples].tolist()
     )
-    many = len(found.pairs) > 0.01 * len(validation_names)
-    note = (
-        f"validation: of {len(validation_names)} pictures, {found.exact} are also in training and "
-        f"{found.near} nearly so (correlation above {FINE}), as {shown}; none was removed"
-    )
-    return [Leak(note + ": scores may flatter") if many else note]
+    of = len(validation_names)
+    copies = Copies(found.exact, found.near, of, len(train_names), tuple(found.pairs[0].tolist()))
+    more = f" (correlation above {FINE}), as {shown}; none was removed"
+    if len(found.pairs) > 0.01 * of:
+        return [_LeakingCopies.of(copies, more + ": scores may flatter")]
+    return [CopyNote.of(copies, more)]

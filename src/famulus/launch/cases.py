@@ -199,7 +199,7 @@ def _train(
             continue
         run = session.store.run(cell.experiment, cell.slug, cell.id)
         events = [*_checked(cell, budget_s), *run.curve()]
-        history = from_events(run.config(), events)
+        history = from_events(run.config(), events, type(cell.task))
         outcome.cells.append(diagnose(history))
         scores = history.val[-1]["values"] if history.val else {}
         compared.append(Compared(run.config(), scores, history.facts))

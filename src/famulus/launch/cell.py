@@ -218,7 +218,7 @@ def _finish(loop: Loop, outcome: Outcome) -> None:
     at, attempt = loop.progress, loop.attempt
     # The verdict reads the run's own files, so the last events must be there.
     attempt.flush()
-    history = from_events(attempt.run.config(), attempt.run.curve())
+    history = from_events(attempt.run.config(), attempt.run.curve(), type(loop.task))
     verdict = _verdict(history)
     for event in verdict:
         attempt.emit({"step": at.step, "inputs": at.inputs, **event})

@@ -9,6 +9,7 @@ import torch
 from famulus.config.errors import FamulusError
 from famulus.diagnosis.controls.bench import Check, Control
 from famulus.diagnosis.controls.order import CHECKS
+from famulus.feed.copies import CopyNote
 from famulus.launch.board import duration
 from famulus.launch.local import choose_device
 from famulus.launch.plan import Ready
@@ -108,4 +109,6 @@ def _data(cells: Sequence[Ready]) -> Iterator[Control]:
             continue
         yield Control("data", "ok", text)
         for note in cell.data.notes:
+            if isinstance(note, CopyNote):
+                continue  # the check for duplicates says it
             yield Control("data", "warning", f"{cell.slug}: {note}")

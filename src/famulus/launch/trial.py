@@ -12,6 +12,7 @@ from torch import nn
 
 from famulus.diagnosis.controls import bench
 from famulus.diagnosis.controls.samples import load, spread
+from famulus.diagnosis.remedy import Owner
 from famulus.feed.feeder import Batch, Feeder
 from famulus.launch.board import cost
 from famulus.launch.fresh_net import CORRUPTED, FreshNet
@@ -41,6 +42,7 @@ class Trial:
         self.cell, self.device, self.cells = cell, device, cells
         self.slug, self.task = cell.slug, cell.task
         self.training, self.data = cell.training, cell.data
+        self.owner = Owner(cell.config, type(cell.task))
         self.streams = Streams(cell.training.seed, device)
         self.calendar = Calendar(cell.training, len(cell.data.train))
         self.overfit_steps = 0

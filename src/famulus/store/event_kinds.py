@@ -63,6 +63,7 @@ class ControlEvent(Event):
     remedy: str
     figures: Mapping[str, Any]
     cause: str
+    changes: NotRequired[list[Mapping[str, Any]]]  # {"path", "value"} of settings that it names
 
 
 class ProbeEvent(Event):
@@ -98,6 +99,7 @@ class FindingEvent(TypedDict):
     remedy: str
     consequences: list[str]
     under: str
+    changes: NotRequired[list[Mapping[str, Any]]]  # {"path", "value"} of settings in the remedy
 
 
 class FactsEvent(TypedDict, total=False):

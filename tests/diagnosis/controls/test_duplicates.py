@@ -1,9 +1,12 @@
 """Copies across a split: exact ones, near ones, and strangers that only look alike."""
 
 import numpy as np
+import pytest
 import torch
 
 from famulus.diagnosis.controls.duplicates import copies, duplicates
+from famulus.feed.copies import Copies, CopyNote
+from famulus.feed.source import Splits
 from tests.launch.sound import Sound, cause, found, rows
 
 
@@ -30,6 +33,34 @@ def test_near_copies_are_found_behind_the_first_block():
     validation[550] = 0.9 * train[2] + 0.01
     found = copies(train, validation)
     assert (found.exact, found.near, found.example) == (0, 1, (2, 550))
+
+
+@pytest.mark.parametrize(
+    ("exact", "near", "sentence"),
+    [
+        (12, 37, "49 of 185 validation samples have a near-duplicate in training; 12 of them are"
+                 " exact copies"),
+        (1, 1, "2 of 185 validation samples have a near-duplicate in training; 1 of them is an"
+               " exact copy"),
+        (0, 1, "1 of 185 validation samples has a near-duplicate in training; none is exact"),
+        (3, 0, "3 of 185 validation samples are exact copies of training samples"),
+        (1, 0, "1 of 185 validation samples is an exact copy of training samples"),
+        (0, 0, "none of 185 validation samples is in training, exactly or nearly"),
+    ],
+)  # fmt: skip
+def test_both_counts_stand_in_one_sentence(exact, near, sentence):
+    assert duplicates(Copies(exact, near, 185, 1000)).text == sentence
+
+
+def test_the_dataset_s_own_count_is_the_one_that_is_said():
+    """Once: by the check, with the dataset's names, whatever thumbnails of samples look like."""
+    note = CopyNote.of(Copies(2, 3, 90, 240), ", as a.png = b.png")
+    task = Sound(rows(240, 0), rows(90, 1))
+    task.splits = Splits(task.splits.train, task.splits.validation, [note])
+    told = found(task, "duplicates")["duplicates"]
+    assert told.text == note
+    assert (told.figures["exact"], told.figures["near"], told.figures["of"]) == (2, 3, 90)
+    assert told.cause == "duplicates-across-split"
 
 
 def test_volumes_are_compared_too():

@@ -28,7 +28,7 @@ TWINS = [
     (memorises_the_pool, "scroll-pool-reloaded", "at 4 of 4 reloads"),
     (rate_too_low, "qsm-rate-too-low", "adds up to 0.08 over 800 steps"),
     (targets_redrawn, "pretext-targets-redrawn", "each seen 150 times"),
-    (train_eval_gap, "pretext-eval-gap", "gap 0.489"),
+    (train_eval_gap, "pretext-eval-gap", "0.489 above"),
 ]
 HEALTHY = {"qsm-rate-too-low": "qsm-rate-diverges-healthy"}
 RULES = (codebook_collapsed, features_not_centred, loss_spike, memorises, memorises_the_pool,
@@ -69,7 +69,7 @@ def test_a_schedule_that_ends_early_is_told_from_a_low_rate():
     early = lambda step: 1e-3 if step < 80 else 1e-5  # noqa: E731
     power = lambda way: way**-0.4  # noqa: E731
     found = rate_cannot_reach.rule(curve(power, early))
-    assert "falling by 24% with each doubling" in found.evidence  # 1 - 2**-.4
+    assert "fell by 24% with each doubling" in found.evidence  # 1 - 2**-.4
     assert rate_cannot_reach.rule(curve(power)) is None  # the rate was kept up
     assert rate_cannot_reach.rule(curve(lambda way: 1 + math.exp(-way / 0.005), early)) is None
     assert rate_too_low.rule(curve(power)) is None  # it bends

@@ -1,7 +1,10 @@
 """Causes of the tiles journal on recorded histories (experiments/cases/tiles-*), each beside its
 healthy twin."""
 
+import re
+
 import pytest
+import torch
 
 from famulus.diagnosis.history import History
 from famulus.diagnosis.rules import (
@@ -56,9 +59,31 @@ def test_a_collapsed_posterior_is_named_with_the_scale_that_its_weight_states():
     found = posterior_collapse.rule(history("collapse"))
     assert found.severity == "error"
     assert "0 of 16 units" in found.evidence
-    assert "best constant scores 0.1832" in found.evidence
-    assert "states noise of b = 64 grey ranges" in found.remedy
+    assert "best constant predictor scores 0.1832" in found.evidence
+    assert "loss.reconstruction: laplace" in found.remedy
+    assert "assumes noise of b = 64 grey ranges" in found.remedy
     assert "loss.kl_weight: 0.0008" in found.remedy
+
+
+def test_the_noise_that_a_weight_beside_a_mean_of_squares_assumes():
+    """mean(d^2) + w KL is w times the negative ELBO of that sigma: equal slopes in d."""
+    weight, numbers = 0.5, 64
+    found = posterior_collapse.rule(history("collapse", reconstruction="l2", kl_weight=weight))
+    sigma = float(re.search(r"sigma = (\S+) grey", found.remedy)[1])
+    d = torch.linspace(-0.3, 0.3, numbers, dtype=torch.float64, requires_grad=True)
+    density = torch.distributions.Normal(torch.zeros_like(d), sigma)
+    (mean,) = torch.autograd.grad(d.square().mean(), d)
+    (nats,) = torch.autograd.grad(-density.log_prob(d).sum(), d)
+    torch.testing.assert_close(mean, weight * nats, rtol=1e-3, atol=0)
+    proposed = next(c.value for c in found.changes if c.path == "loss.kl_weight")
+    assert (proposed * numbers / 2) ** 0.5 == pytest.approx(posterior_collapse.AGREED, rel=0.1)
+
+
+def test_a_collapsed_laplace_is_not_told_to_become_one():
+    free = {"kl_warmup_inputs": 0, "free_bits": 0.0}
+    found = posterior_collapse.rule(history("collapse", reconstruction="laplace", **free))
+    assert "laplace" not in found.remedy
+    assert "loss.kl_warmup_inputs: 6400" in found.remedy
 
 
 def test_collapse_explains_that_the_mean_is_predicted():

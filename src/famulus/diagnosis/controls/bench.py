@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from famulus.config.schema import Training
+from famulus.diagnosis.remedy import Change, Owner
 from famulus.feed.feeder import Batch
 from famulus.feed.source import Splits
 
@@ -28,6 +29,7 @@ class Control:
     remedy: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
     cause: str = ""  # name from the list of causes, where it failed
+    changes: tuple[Change, ...] = ()  # settings that the remedy names
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,6 +107,7 @@ class Bench(Protocol):
     device: torch.device
     slug: str  # of the cell
     cells: int  # of the experiment
+    owner: Owner  # of the remedies
     training: Training
     data: Splits
     frozen: Batch  # a few samples of training, to be learned by heart

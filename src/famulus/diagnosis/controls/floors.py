@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from famulus.diagnosis.controls.bench import Bench, Check, Control
+from famulus.diagnosis.figures import baseline
 
 TIMES = 3.0  # theory times this, or over this, is off: random nets are near it, not on it
 LEAST = 1.0  # of a theory near 0: in its own unit
@@ -14,7 +15,7 @@ LEAST = 1.0  # of a theory near 0: in its own unit
 def initial_loss(score: str, theory: float, measured: float) -> Control:
     """The untrained net's loss against the closed form that the task states."""
     name, figures = "initial loss", {"theory": theory, "measured": measured}
-    text = f"{score} of the untrained net {measured:.4g}, in theory {theory:.4g}"
+    text = f"{score} of the untrained model {measured:.4g}, in theory {theory:.4g}"
     if not math.isfinite(measured):
         remedy = "look at the range of the inputs, and for a log or a root of 0 in the loss"
         return Control(name, "failed", text, remedy, figures, "loss-not-finite")
@@ -37,10 +38,10 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     with torch.no_grad():
         untrained = bench.scores(bench.net().model.eval())
     for floor in bench.floors.values():
-        text = f"{floor.means}: {floor.score} = {floor.value:.5g}"
+        text = f"{baseline(floor.means)}: {floor.score} = {floor.value:.5g}"
         figures = {floor.score: floor.value}
         if floor.score in untrained:
-            text += f"; untrained {untrained[floor.score]:.5g}"
+            text += f"; of the untrained model {untrained[floor.score]:.5g}"
             figures["untrained"] = untrained[floor.score]
         yield Control("floor", "ok", text, figures=figures)
     if theory is None:

@@ -13,6 +13,16 @@ from torch import Tensor, nn
 
 from famulus.config.schema import Optimizer
 from famulus.diagnosis.controls.bench import LEAST, Bench, Check, Control, small_updates
+from famulus.diagnosis.remedy import (
+    NOBODY,
+    Change,
+    Owner,
+    Remedy,
+    Step,
+    advise,
+    learning_rate,
+    significant,
+)
 
 NAME = "learning rate"
 LOW, HIGH, STEPS = 1e-8, 1.0, 100
@@ -77,7 +87,12 @@ class Tried:
 
 
 def rate(
-    test: Sweep, tried: Callable[[float], Tried], spec: Optimizer, summed: float, updates: int
+    test: Sweep,
+    tried: Callable[[float], Tried],
+    spec: Optimizer,
+    summed: float,
+    updates: int,
+    owner: Owner = NOBODY,
 ) -> Control:
     """`tried(rate)` trains from the same start. A trial at a tenth or at the suggestion decides.
 
@@ -98,8 +113,9 @@ def rate(
             if last < own.first and not last > own.last:
                 figures |= {"slower": slower, "at_slower": last}
                 text += f"; {own.first:.4g} → {own.last:.4g} there, → {last:.4g} at {slower:.2g}"
-                remedy = f"training.optimizer.lr: {suggestion or slower:.1g}"
-                return Control(NAME, "failed", text, remedy, figures, "rate-too-high")
+                # what was tried: the suggestion may lie above the rate that fails
+                lower = advise(owner, learning_rate(significant(slower, 1)))
+                return _judged("failed", text, lower, figures, "rate-too-high")
     if suggestion is None or suggestion <= lr:
         return Control(NAME, "ok", text, figures=figures)
     suggestion, quick = _best(tried, suggestion, lr)
@@ -110,21 +126,28 @@ def rate(
         return Control(NAME, "ok", text, figures=figures)
     enough, distance = _gentlest(tried, suggestion, quick, lr)
     figures |= {"enough": enough, "distance": distance}
-    remedy = f"training.optimizer.lr: {suggestion:.1g}, or a longer run"
+    longer = Step(words="a longer run")
+    remedy = advise(owner, learning_rate(significant(suggestion, 1)), longer)
     if spec.name.lower() in BOUNDED and summed < REACH * distance:
         text += f"; all {updates:,} updates together move a weight by at most {summed:.2g}; a trial"
         text += f" had gone {distance:.2g} half way down"
-        return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
+        return _judged("warning", text, remedy, figures, "rate-cannot-reach")
     worth = summed / enough
     figures["worth_steps"] = worth
     if worth < LEAST_STEPS:
         text += f"; the whole run amounts to {worth:.2g} updates at a rate of {enough:.2g}"
         if lr * updates / enough >= LEAST_STEPS:  # the rate would do: its schedule does not
             text += f", and would to {lr * updates / enough:.2g} if the rate stayed"
-            remedy = "training.schedule.name: constant, or one that falls later"
-            return Control(NAME, "warning", text, remedy, figures, "rate-cannot-reach")
-        return Control(NAME, "warning", text, remedy, figures, "rate-too-low")
+            constant = ((Change("training.schedule", {"name": "constant"}),),)
+            later = Step(words="a schedule that falls later")
+            remedy = advise(owner, Step(ways=constant), later)
+            return _judged("warning", text, remedy, figures, "rate-cannot-reach")
+        return _judged("warning", text, remedy, figures, "rate-too-low")
     return Control(NAME, "ok", text, figures=figures)
+
+
+def _judged(verdict: str, text: str, remedy: Remedy, figures: dict, cause: str) -> Control:
+    return Control(NAME, verdict, text, remedy.text, figures, cause, remedy.changes)
 
 
 def _best(tried: Callable[[float], Tried], suggestion: float, lr: float) -> tuple[float, Tried]:
@@ -185,7 +208,8 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
 
     test = sweep(step, int(min(STEPS, max(30, share / 2))))
     bench.suggestion = test.suggestion
-    yield rate(test, lambda value: short_run(bench, value, steps), spec, *bench.summed_rate())
+    summed = bench.summed_rate()
+    yield rate(test, lambda value: short_run(bench, value, steps), spec, *summed, bench.owner)
 
 
 CHECK = Check(NAME, run, wanted=small_updates(220), least=small_updates(60))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
+from famulus.diagnosis.remedy import NOBODY, Owner, Step, advise, loader_threads
 from famulus.feed.feeder import Feeder
 
 NAME = "loader speed"
@@ -12,18 +13,19 @@ LIMIT = 0.25  # share of a step spent waiting
 FETCHED, FEWEST = 20, 4  # batches timed
 
 
-def loader_speed(fetch_s: float, step_s: float, batch: int) -> Control:
+def loader_speed(fetch_s: float, step_s: float, batch: int, owner: Owner = NOBODY) -> Control:
     """Seconds of one batch from the feeder, and of one step on a cached one."""
     share = fetch_s / (fetch_s + step_s)
     figures = {"fetch_s": fetch_s, "step_s": step_s, "wait_share": share}
     text = (
-        f"loader {batch / fetch_s:,.0f} inputs/s, training step {batch / step_s:,.0f} inputs/s:"
+        f"loader {batch / fetch_s:,.0f} samples/s, training step {batch / step_s:,.0f} samples/s:"
         f" {share:.1%} of the time would be waiting"
     )
     if share < LIMIT:
         return Control(NAME, "ok", text, figures=figures)
-    remedy = "training.workers: 4, or convert the set once (famulus data convert)"
-    return Control(NAME, "warning", text, remedy, figures, "loader-bound")
+    convert = Step(command="famulus data convert, once", words="a dataset that is read from memory")
+    remedy = advise(owner, loader_threads(owner), convert)
+    return Control(NAME, "warning", text, remedy.text, figures, "loader-bound", remedy.changes)
 
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
@@ -33,7 +35,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     with Feeder(*stream, workers=training.workers) as feeder:
         fetch_s = _median(lambda: next(feeder), bench, count)
     step_s = _median(lambda: net.parts(batch)["total"].backward(), bench, count)
-    yield loader_speed(fetch_s, step_s, training.batch)
+    yield loader_speed(fetch_s, step_s, training.batch, bench.owner)
 
 
 def _median(work: Callable[[], object], bench: Bench, count: int) -> float:

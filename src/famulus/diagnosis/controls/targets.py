@@ -10,6 +10,7 @@ from famulus.diagnosis.controls.bench import Bench, Check, Control, Fit
 from famulus.diagnosis.controls.calls import NOT_ONCE, Free
 from famulus.diagnosis.controls.free_output import descend
 from famulus.diagnosis.controls.overfit import SHARE, STEPS, affordable
+from famulus.diagnosis.remedy import NOBODY, Owner, Step, advise, setting
 
 NAME = "targets"
 TIMES = 5.0  # what frozen targets leave, where drawn ones leave more than they should
@@ -25,7 +26,13 @@ class Looks:
     steady: bool  # the loss of one batch and free answers is the same under other random numbers
 
 
-def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best: float) -> Control:
+def targets(
+    looks: Looks,
+    samples: int,
+    fit: Callable[[bool], Fit] | None,
+    best: float,
+    owner: Owner = NOBODY,
+) -> Control:
     """`fit(frozen)` trains on one batch whose samples are loaded once, or anew at every step.
 
     `samples`: of the training split; None for `fit` where nobody wants so many by heart.
@@ -50,9 +57,11 @@ def targets(looks: Looks, samples: int, fit: Callable[[bool], Fit] | None, best:
     text += f" {frozen.last:.4g} frozen, → {moving.last:.4g} drawn anew, in {frozen.steps} steps"
     heart = frozen.gone(best) >= SHARE and moving.last - best > TIMES * (frozen.last - best)
     if samples <= FEW and heart:
-        text += f"; {samples} samples can't be learned by heart so"
-        remedy = "data.frozen: true for a test by heart; many samples for training"
-        return Control(NAME, "failed", text, remedy, figures, "targets-redrawn")
+        text += f"; so {samples} samples can't be overfitted"
+        once = setting("data.frozen", True, words="one target for each sample, drawn once")
+        freeze = advise(owner, once, Step(words="many samples, to train and not to test"))
+        cause = "targets-redrawn"
+        return Control(NAME, "failed", text, freeze.text, figures, cause, freeze.changes)
     return Control(NAME, "ok", text, figures=figures)
 
 
@@ -95,7 +104,9 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     def fit(frozen: bool) -> Fit:
         return bench.fit("true", 1.0, steps, fresh=not frozen)
 
-    yield targets(looks, len(bench.data.train), fit if _few(bench) else None, bench.best)
+    yield targets(
+        looks, len(bench.data.train), fit if _few(bench) else None, bench.best, bench.owner
+    )
 
 
 CHECK = Check(NAME, run, wanted=lambda bench: (2 * STEPS if _few(bench) else 5) * bench.small_s)

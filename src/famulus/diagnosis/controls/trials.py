@@ -31,6 +31,7 @@ from famulus.diagnosis.controls.trial import (
     unusual_start,
     with_relu,
 )
+from famulus.diagnosis.remedy import significant
 
 NAME = "trials"
 HELPS = 0.5  # of what the run has left
@@ -48,6 +49,7 @@ class Way:
     text: str
     remedy: str
     judged: Judged
+    rate: float | None = None  # learning rate, where it is what was changed
 
     @property
     def left(self) -> float:
@@ -78,7 +80,8 @@ class _Search:
             return [Control(NAME, "skipped", "outputs and targets allow no judgement")]
         self.figures["run"] = round(self.run_left, 4)
         if self.run_left <= LEARNED:
-            text = f"{self.run_left:.1%} of a constant's error is left: nothing to look for"
+            text = f"{_percent(self.run_left)} of the best constant predictor's error is left:"
+            text += " nothing to look for"
             return [Control(NAME, "ok", text, figures=self.figures)]
         began = time.perf_counter()
         trial(subject, Change(), FEWEST)
@@ -139,7 +142,7 @@ class _Search:
         size = len(subject.batches[0][1])
         if size >= 128:
             smaller = self.left("batch / 16", Change(batch=max(8, size // 16)))
-            found.append(self.way("batch-size", smaller, str(max(8, size // 16))))
+            found.append(self.way("batch-size", smaller, max(8, size // 16)))
         return found
 
     def rates(self, change: Change) -> list[Way]:
@@ -151,7 +154,7 @@ class _Search:
         ):
             each = {f: self.left(f"rate x{f:g}{tag}", replace(change, rate=f)) for f in factors}
             best = min(each, key=lambda f: each[f].left)
-            found.append(self.way(cause, each[best], f"{lr * best:.2g}"))
+            found.append(self.way(cause, each[best], significant(lr * best)))
         return found
 
     def adams(self, change: Change) -> list[Way]:
@@ -159,7 +162,7 @@ class _Search:
             return []
         each = {lr: self.left(f"adam {lr:g}", replace(change, adam=lr)) for lr in ADAM}
         best = min(each, key=lambda lr: each[lr].left)
-        return [self.way("optimizer-choice", each[best], f"{best:g}")]
+        return [self.way("optimizer-choice", each[best], best)]
 
     def helpful(self, ways: list[Way]) -> list[Way]:
         """Those that learn what the run did not, and about as well as the best of them."""
@@ -196,27 +199,29 @@ class _Search:
                     found.append(self.way(cause, each[best]))
         if every != Change() and self.left("all, own rate", every).left > self.limit:
             own = [w for w in self.rates(every) if self.helps(w)]
-            adam = self.way("optimizer-choice", each[best], f"{best:g}")
+            adam = self.way("optimizer-choice", each[best], best)
             found += own or [adam]
         return found
 
     # -- words
 
-    def way(self, cause: str, judged: Judged, value: str = "") -> Way:
+    def way(self, cause: str, judged: Judged, value: float = 0.0) -> Way:
         text, remedy = SAYS.get(cause, ("", ""))
-        return Way(cause, text.format(value=value), remedy.format(value=value), judged)
+        text, remedy = (words.format(value=value) for words in (text, remedy))
+        return Way(cause, text, remedy, judged, value if cause.startswith("rate-") else None)
 
     def named(self, ways: list[Way]) -> list[Control]:
         ranked = sorted(ways, key=lambda w: ORDER.index(w.cause))[:2]
         found = []
         for n, way in enumerate(ranked):
             text = (
-                f"{way.text}, {way.left:.0%} of a constant's error is left; the run left"
-                f" {_share(self.run_left)} after {self.subject.steps:,} steps, the same again"
-                f" {_share(self.again)} after {self.steps}"
+                f"{way.text} {_percent(way.left)} of the best constant predictor's error is left;"
+                f" the run left {_percent(self.run_left)} after {self.subject.steps:,} steps, the"
+                f" same again {_percent(self.again)} after {self.steps:,}"
             )
             verdict = "warning" if n else "failed"
             figures = {"left": way.left, "run": self.run_left, "again": self.again}
+            figures |= {} if way.rate is None else {"rate": way.rate}
             found.append(
                 Control(f"trial {way.cause}", verdict, text, way.remedy, figures, way.cause)
             )
@@ -227,14 +232,18 @@ class _Search:
         return Control(NAME, "ok", text, figures=self.figures)
 
 
-def _share(value: float) -> str:
-    return f"{value:.0%}" if math.isfinite(value) else "no number"
+def _percent(share: float) -> str:
+    if not math.isfinite(share):
+        return "no number"
+    # nothing is left of nothing: a small rest is not 0
+    return f"{share:.0%}" if share >= 0.095 or share == 0 else f"{100 * share:.1g} %"
 
 
 ORDER = (
     *("input-out-of-range", "initialisation", "too-few-epochs", "rate-too-high", "rate-too-low"),
     *("vanishing-gradient", "optimizer-choice", "batch-size"),
 )
+LR = 'optimizer.param_groups[0]["lr"] = {value}'
 SAYS = {
     "input-out-of-range": (
         "with each input column at mean 0 and sd 1",
@@ -242,15 +251,18 @@ SAYS = {
     ),
     "initialisation": (
         "with weights as torch's layers start",
-        "leave the start to torch, or nn.init.kaiming_normal_",
+        "leave the start to torch's layers, or nn.init.kaiming_normal_(layer.weight)",
     ),
     "vanishing-gradient": (
         "with relu in the place of squashing activations",
-        "relu, or a norm before each activation",
+        "nn.ReLU() between the layers, or a norm before each activation",
     ),
     "too-few-epochs": ("trained for longer", "four times as many epochs"),
-    "rate-too-high": ("at a learning rate of {value}", "lr={value}"),
-    "rate-too-low": ("at a learning rate of {value}", "lr={value}"),
-    "optimizer-choice": ("with Adam at {value}", "torch.optim.Adam(..., lr={value})"),
-    "batch-size": ("with batches of {value}", "a batch of {value}"),
+    "rate-too-high": ("at a learning rate of {value}", LR),
+    "rate-too-low": ("at a learning rate of {value}", LR),
+    "optimizer-choice": (
+        "with Adam at {value}",
+        "optimizer = torch.optim.Adam(net.parameters(), lr={value})",
+    ),
+    "batch-size": ("with batches of {value}", "DataLoader(..., batch_size={value})"),
 }

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import torch
 
 from famulus.diagnosis.controls.bench import Bench, Check, Control, updates
+from famulus.diagnosis.remedy import NOBODY, Change, Owner, advise, learning_rate, significant
 
 NAME = "weights move"
 STEPS = 3  # after which every weight must have moved
 FAINT = 1e-9  # largest entry of a gradient below which rounding may take a step away
+LIKELY = 1e-3  # a learning rate that moves weights
 MOST = 0.5  # share of the trained numbers that a gradient of exactly 0 may leave where they are
 
 
@@ -28,7 +30,11 @@ class Weight:
 
 
 def moves(
-    weights: Iterable[Weight], drifted: Iterable[str], steps: int, exempt: str = ""
+    weights: Iterable[Weight],
+    drifted: Iterable[str],
+    steps: int,
+    exempt: str = "",
+    owner: Owner = NOBODY,
 ) -> Control:
     """`drifted`: buffers of frozen modules that moved all the same (running statistics).
 
@@ -58,18 +64,22 @@ def moves(
         remedy = "a norm, residual connections, fewer layers, or another activation or start"
         return Control(NAME, "failed", text, remedy, figures, "vanishing-gradient")
     if lost or unmoved or (unreached and not exempt):
+        changes: tuple[Change, ...] = ()
         if lost:
             text, remedy = "the optimizer does not hold", "param_groups must list every parameter"
             names = [w.name for w in lost]
         elif unmoved:
-            text, remedy = "a gradient arrives, but nothing moves", "training.optimizer.lr above 0"
+            rate = float(owner.value("training.optimizer.lr", 0.0))
+            higher = advise(owner, learning_rate(significant(max(10 * rate, LIKELY))))
+            text = "a gradient arrives, but nothing moves"
+            remedy, changes = higher.text, higher.changes
             names = [w.name for w in unmoved]
         else:
             text = "no gradient, or one of exactly 0, reaches"
             remedy = "call the module, without detach or no_grad on the way, or freeze it openly"
             names = unreached
         text += f": {_named(names)} ({len(names)} of {len(trained)}), in {steps} steps"
-        return Control(NAME, "failed", text, remedy, figures, "weights-do-not-move")
+        return Control(NAME, "failed", text, remedy, figures, "weights-do-not-move", changes)
     text = f"{len(trained) - len(still)} of {len(trained)} trained tensors moved in {steps} steps"
     text += f", {frozen} frozen by setting stood still" if frozen else ""
     text += f"; the others: {exempt}" if still and exempt else ""
@@ -125,7 +135,7 @@ def weights_after(bench: Bench) -> tuple[list[Weight], list[str]]:
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     exempt = f"{bench.changes}: they join later" if bench.changes else ""
-    yield moves(*weights_after(bench), STEPS, exempt)
+    yield moves(*weights_after(bench), STEPS, exempt, bench.owner)
 
 
 CHECK = Check(NAME, run, wanted=updates(STEPS), least=updates(STEPS))

@@ -1,33 +1,61 @@
-"""The loss does not fall, and no rule or control knows why."""
+"""Training brought nothing, and no rule or check knows why."""
 
 from statistics import fmean
 
+from famulus.diagnosis import rates
+from famulus.diagnosis.figures import apart, baseline
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, advise
 from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "cannot-tell"
-SUMMARY = "the loss does not fall, and nothing that is looked at explains it"
+SUMMARY = "training brings nothing, and nothing that is looked at explains it"
 FALL = 0.02  # share of the first losses by which the last ones must be lower
 ENOUGH = 8  # logged losses
 
 
 def rule(history: History) -> Finding | None:
-    """Asked only where nothing else was found."""
+    """Asked only where nothing else was found that explains it."""
     seen, loss = training_loss(history)
-    if len(loss) < ENOUGH:
+    judged = of_history(history)
+    if len(loss) < ENOUGH or judged.verdict is True:
         return None
     near = max(2, len(loss) // 8)
     first, last = fmean(loss[:near]), fmean(loss[-near:])
+    fallen = f"the training loss was {first:.4g} in the first {near} logs and is {last:.4g} in the"
+    fallen += f" last {near}, after {seen[-1]:,} samples"
+    if judged.verdict is False and _late(history):
+        best = judged.best
+        assert best is not None  # a verdict is of something
+        value, level = apart(best.value, best.level)
+        text = f"at step {history.val[-1]['step']:,} val/{best.score} is {value}"
+        text += f" ({baseline(best.baseline)}: {level}), no score is better than its baseline;"
+        text += f" {fallen}"
+        severity = "warning"
+    elif _falls(history, first, last):
+        return None
+    else:
+        text, severity = f"{fallen}; a fall of {FALL:.0%} was expected", "info"
+    remedy = advise(
+        history.owner,
+        Step(
+            command="famulus check FILE tries to overfit one batch, and zeroed and noise inputs",
+            words="train on one batch alone: a sound model overfits it within some hundred steps",
+        ),
+        *rates.steps(history),
+    )
+    step = history.train[-1]["step"]
+    return Finding(CAUSE, severity, text, remedy.text, step, changes=remedy.changes)
+
+
+def _falls(history: History, first: float, last: float) -> bool:
     _, held_out = curve(history.val, "loss")
     better = len(held_out) > 1 and held_out[0] - held_out[-1] > FALL * abs(held_out[0])
-    if better or first - last > FALL * abs(first):
-        return None
-    return Finding(
-        CAUSE,
-        "info",
-        f"the loss was {first:.4g} in the first {near} logs and is {last:.4g} in the last {near},"
-        f" after {seen[-1]:,} inputs; a fall of {FALL:.0%} was expected",
-        "famulus check FILE overfits one batch and tries zeroed and noise inputs; then"
-        f" training.optimizer.lr: {10 * history.config['training']['optimizer']['lr']:.3g}",
-        step=history.train[-1]["step"],
-    )
+    return better or first - last > FALL * abs(first)
+
+
+def _late(history: History) -> bool:
+    """Was the last validation after real training, not before it?"""
+    at = history.val[-1]["step"] if history.val else 0
+    return sum(event["step"] <= at for event in history.train) >= ENOUGH

@@ -3,9 +3,8 @@
 Counted over a whole validation set: within a batch, few codes are no sign of a fault.
 """
 
-from typing import Any
-
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Change, Remedy, advise, setting, together
 
 CAUSE = "codebook-collapsed"
 SUMMARY = "a few codes of the codebook serve every input: the others are dead"
@@ -25,28 +24,44 @@ def rule(history: History) -> Finding | None:
     # Small codebooks may need two codes; a large one that still fills is young, not dead.
     if perplexity > max(2.0, USED * size) or perplexity > GROWS * before["perplexity"]:
         return None
-    drift = f"; codes and vectors are {last['drift']:.2g} apart" if "drift" in last else ""
+    drift = f", codes and vectors {last['drift']:.2g} apart" if "drift" in last else ""
+    remedy = _remedy(history)
     return Finding(
         CAUSE,
         "error",
-        f"{used:.0f} of {size:.0f} codes are in use over the validation set, perplexity"
-        f" {perplexity:.3g} (limit {USED:.0%} of the codebook) after {rows[-1]['inputs']:,} inputs,"
-        f" {before['perplexity']:.3g} at the validation before{drift}",
-        _remedy(history.config.get("model", {})),
+        f"at step {rows[-1]['step']:,} {used:.0f} of {size:.0f} codes are in use over the"
+        f" validation split, perplexity {perplexity:.3g} (limit {USED:.0%} of the"
+        f" codebook){drift}; at the validation before, step {rows[-2]['step']:,}, perplexity was"
+        f" {before['perplexity']:.3g}",
+        remedy.text,
+        changes=remedy.changes,
         step=rows[-1]["step"],
         consequences=("predicts-the-mean", "loss-spike", "rate-too-high", "dead-units"),
     )
 
 
-def _remedy(model: dict[str, Any]) -> str:
-    advice = []
-    if model.get("last_activation") and model.get("activation") in ("relu", "leaky_relu"):
-        advice.append(
-            "model.last_activation: false (vectors after a ReLU can't reach half the codes)"
+def _remedy(history: History) -> Remedy:
+    """What is known to keep codes in use; a smaller codebook where all of that is in force."""
+    owner = history.owner
+    model = owner.value("model", {})
+    reset = "starts by k-means and draws dead codes anew"
+    steps = []
+    if model.get("last_activation"):
+        steps.append(
+            setting("model.last_activation", False, why="a ReLU keeps vectors from half the codes")
         )
-    if not model.get("project", True):
-        advice.append("model.project: true")
-    quantiser = model.get("quantiser") or {}
-    if quantiser.get("kind") == "gradient":
-        advice.append("model.quantiser.kind: ema, which starts by k-means and resets dead codes")
-    return "; ".join(advice) or "a smaller model.quantiser.size, or model.quantiser.kind: fsq"
+    if model.get("kind", "vqvae") == "vqvae":
+        steps.append(setting("model.project", True))
+    if owner.value("model.quantiser.kind") == "gradient":
+        steps.append(setting("model.quantiser.kind", "ema", why=reset))
+    remedy = advise(owner, *steps)
+    if remedy.text:
+        return remedy
+    size = owner.value("model.quantiser.size", 0)
+    smaller = [setting("model.quantiser.size", size // 4)] if size >= 8 else []
+    no_codebook = together(
+        Change("model.quantiser.kind", "fsq"), why="finite scalar quantization has no codebook"
+    )
+    words = "a smaller codebook, k-means at the start, dead codes drawn anew"
+    remedy = advise(owner, *smaller, no_codebook)
+    return remedy if remedy.text else Remedy(words)

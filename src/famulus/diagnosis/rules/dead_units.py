@@ -3,8 +3,12 @@
 Limit as AutoTrainer's and SageMaker Debugger's: most of a layer, at two samples in a row.
 """
 
+from famulus.diagnosis import rates
+from famulus.diagnosis.figures import more
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import RECTIFYING, Layer, beats_constant, last_layers
+from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, activation, advise, learning_rate, norm
 
 CAUSE = "dead-units"
 SUMMARY = "most units of a layer are zero for every input"
@@ -20,7 +24,7 @@ def _dead(layer: Layer) -> float:
 
 def rule(history: History) -> Finding | None:
     # A net that learns is sound, however many of its units are off.
-    if len(history.probes) < 3 or beats_constant(history, 0.7):
+    if len(history.probes) < 3 or of_history(history).gained(0.3):
         return None
     before = {v["name"]: v for v in last_layers(history, 1)}
     dead = [
@@ -33,18 +37,26 @@ def rule(history: History) -> Finding | None:
     if not dead:
         return None
     worst = max(dead, key=lambda v: v["dead"])
-    start = next((v for v in history.probes[0]["layers"] if v["name"] == worst["name"]), None)
-    then = f" ({start['dead']:.0%} at the start)" if start and start.get("dead") is not None else ""
-    more = f", and in {len(dead) - 1} more layers" if len(dead) > 1 else ""
-    rate = history.train[-1]["lr"] if history.train else 0.0
+    first, last = history.probes[0], history.probes[-1]
+    start = next((v for v in first["layers"] if v["name"] == worst["name"]), None)
+    then = ""
+    if start and start.get("dead") is not None:
+        then = f" ({start['dead']:.0%} at step {first['step']:,})"
+    remedy = advise(
+        history.owner,
+        learning_rate(rates.lower(history)),
+        activation("leaky_relu", "LeakyReLU", why="flat nowhere"),
+        norm(),
+        Step(words="biases that start at 0"),
+    )
     return Finding(
         CAUSE,
         "error",
-        f"{worst['dead']:.0%} of the units of {worst['name']} ({worst['type']}) are the same for"
-        f" every input of a batch at step {history.probes[-1]['step']:,}{then}, limit"
-        f" {SHARE:.0%}{more}",
-        f"training.optimizer.lr: {rate / 10:.3g}, an activation that is not flat (leaky_relu), a"
-        " norm before it; biases that start at 0",
-        step=history.probes[-1]["step"],
+        f"{worst['dead']:.0%} of the units of layer {worst['name']} ({worst['type']}) are 0 for"
+        f" every sample of a batch at step {last['step']:,}{then}, limit"
+        f" {SHARE:.0%}{more(len(dead) - 1, 'layer')}",
+        remedy.text,
+        changes=remedy.changes,
+        step=last["step"],
         consequences=("input-unused",) if worst["dead"] >= ALL else (),
     )

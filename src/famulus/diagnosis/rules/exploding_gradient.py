@@ -3,7 +3,9 @@
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import beats_constant, with_weights
+from famulus.diagnosis.layers import with_weights
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, advise, clipping, norm
 
 CAUSE = "exploding-gradient"
 SUMMARY = "gradients grow on their way to the first layers, or from step to step"
@@ -23,7 +25,8 @@ def rule(history: History) -> Finding | None:
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
     # Norms and Adam take a gradient's size away: it is a fault only where nothing is learned.
-    if len(sizes) < 3 or beats_constant(history, 0.95) is True:
+    learned = of_history(history).gained(0.05)
+    if len(sizes) < 3 or learned:
         return None
     start = median(s for s, _ in sizes[:3])
     most, step = max(sizes)
@@ -34,24 +37,32 @@ def rule(history: History) -> Finding | None:
         return None
     if at_start >= STEEP:
         step = history.probes[0]["step"]
-        told = (
-            f"the gradient of a layer is {at_start:,.0f} times its weights in the median at the"
-            f" start (limit {STEEP:.0f}), {start:.2g} in the largest"
+        text = (
+            f"at step {step:,} the gradient of a layer is {at_start:,.0f} times its weights in the"
+            f" median (limit {STEEP:.0f})"
         )
     elif grown:
-        told = f"the largest gradient grew from {start:.2g} to {most:.2g} at step {step:,}"
+        text = (
+            f"the largest gradient of a layer grew from {start:.2g} in the first three samples to"
+            f" {most:.2g} at step {step:,}"
+        )
     else:
         factor, layers, step = ratios[-1]
-        told = (
-            f"the gradient is {layers[-1]['grad']:.2g} in {layers[-1]['name']} and"
-            f" {layers[0]['grad']:.2g} in {layers[0]['name']}, {factor:.0f} times as much (limit"
-            f" {FACTOR:.0f})"
+        text = (
+            f"at step {step:,} the gradient is {layers[-1]['grad']:.2g} in layer"
+            f" {layers[-1]['name']} and {layers[0]['grad']:.2g} in layer {layers[0]['name']},"
+            f" {factor:.0f} times as much (limit {FACTOR:.0f} in the median of {len(ratios)}"
+            " samples)"
         )
+    remedy = advise(
+        history.owner, clipping(history.owner), norm(), Step(words="weights that start smaller")
+    )
     return Finding(
         CAUSE,
         "error",
-        f"{told}, and nothing is learned",
-        "training.clip: 1.0, a norm between the layers, weights that start smaller",
+        text + (", and nothing is learned" if learned is False else ""),
+        remedy.text,
+        changes=remedy.changes,
         step=step,
         consequences=("rate-too-high",) if at_start >= STEEP else (),
     )

@@ -4,6 +4,7 @@ The spread is that of features of length 1, over inputs; independent directions 
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Change, advise, norm, together
 
 CAUSE = "features-collapsed"
 SUMMARY = "an encoder gives every input the same features"
@@ -22,12 +23,23 @@ def rule(history: History) -> Finding | None:
     if rank >= RANK and spread >= SPREAD and cosine < COSINE:
         return None
     alike = f", cosine of different pictures {cosine:.4f} (limit {COSINE})"
+    remedy = advise(
+        history.owner,
+        together(
+            Change("data.pretext", "contrastive"),
+            Change("model.head.kind", "projection"),
+            Change("loss.kind", "info_nce"),
+            why="it pushes different pictures apart",
+            words="a loss that pushes different pictures apart",
+        ),
+        norm(),
+    )
     return Finding(
         CAUSE,
         "error",
-        f"effective rank {rank:.2f} (limit {RANK}), spread {spread:.2g} (limit {SPREAD}){alike}"
-        f" after {last['inputs']:,} inputs",
-        "a loss that pushes different pictures apart (data.pretext: contrastive with candidates),"
-        " or batch norm before the comparison",
+        f"features of the validation split at step {last['step']:,}: effective rank {rank:.2f}"
+        f" (limit {RANK}), spread {spread:.2g} (limit {SPREAD}){alike}",
+        remedy.text,
+        changes=remedy.changes,
         step=last["step"],
     )

@@ -7,6 +7,7 @@ their products are large and nearly alike, and nothing after the product can und
 from collections.abc import Mapping
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import advise, setting
 
 CAUSE = "features-not-centred"
 SUMMARY = "a head multiplies features that are not centred: all products are alike"
@@ -27,13 +28,21 @@ def rule(history: History) -> Finding | None:
         return None
     if cosine < ALIKE or loss < floor * (1 - NEAR):
         return None
+    remedy = advise(
+        history.owner,
+        setting("model.head.kind", "pair", why="it subtracts, and learns what to compare"),
+        setting(
+            "model.head.kind", "mlp", words="subtract the mean of the features before the product"
+        ),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"features of different pictures have a mean cosine of {cosine:.3g} (0 when centred, limit"
-        f" {ALIKE}), and head {head} multiplies them: val/loss {loss:.4g} after"
-        f" {last['inputs']:,} inputs, where the best constant scores {floor:.4g}",
-        "model.head.kind: pair (it subtracts and learns), or mlp",
+        f"at step {last['step']:,} features of different pictures have a mean cosine of"
+        f" {cosine:.3g} (0 when centred, limit {ALIKE}), and head {head} multiplies them:"
+        f" val/loss {loss:.4g}, where the best constant predictor scores {floor:.4g}",
+        remedy.text,
+        changes=remedy.changes,
         step=last["step"],
         consequences=("predicts-the-mean", "input-unused"),
     )

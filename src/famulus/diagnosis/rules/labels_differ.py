@@ -21,16 +21,17 @@ def rule(history: History) -> Finding | None:
         return None
     chance = math.exp(-start)  # an untrained net's loss is ln K
     noise = math.sqrt(chance * (1 - chance) / samples)  # sd of an accuracy by chance
-    trained = float(history.train[-1]["values"]["total"])
+    trained, at = float(history.train[-1]["values"]["total"]), history.train[-1]["step"]
     if trained > FITTED * floor or loss < floor or accuracy > chance - SIGMAS * noise:
         return None
     return Finding(
         CAUSE,
         "error",
-        f"val/accuracy {accuracy:.3f} is below chance ({chance:.3f}, by more than {SIGMAS:g} sd of"
-        f" {samples} samples) and val/loss {loss:.3g} above a constant's {floor:.3g}, while the"
-        f" training loss is {trained:.3g}",
-        "one list of class names for both splits; train on the validation split for a moment: it"
-        " must score as well there",
+        f"at step {history.val[-1]['step']:,} val/accuracy {accuracy:.3f} is below chance"
+        f" ({chance:.3f}, by more than {SIGMAS:g} sd of {samples} samples) and val/loss {loss:.3g}"
+        f" above the best constant predictor's {floor:.3g}, while the training loss is"
+        f" {trained:.3g} at step {at:,}",
+        "one list of class names for both splits; as a test, validate on samples of training: the"
+        " model must score as well as in training there",
         step=history.val[-1]["step"],
     )

@@ -3,6 +3,7 @@
 from statistics import quantiles
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, loader_threads
 
 CAUSE = "loader-bound"
 SUMMARY = "training waits for data more than a quarter of its time"
@@ -20,12 +21,21 @@ def rule(history: History) -> Finding | None:
     seconds = events[-1].get("s")
     if low < LIMIT or (seconds is not None and usual * seconds < LOST_S):
         return None
-    lost = f", {usual * seconds:,.0f} s of {seconds:,.0f}" if seconds else ""
+    lost = f", about {usual * seconds:,.0f} s of {seconds:,.0f}" if seconds else ""
+    remedy = advise(
+        history.owner,
+        loader_threads(history.owner),
+        Step(
+            command="famulus data convert, once: the converted dataset is read from memory",
+            words="a dataset that is read from memory",
+        ),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"{usual:.0%} of the step time is waiting for data (median of {len(events)} logs, limit"
-        f" {LIMIT:.0%}{lost})",
-        "training.workers: 4, or a converted set (famulus data convert) that is read from memory",
+        f"the loader can't keep up: {usual:.0%} of the time goes to waiting for data (median of"
+        f" {len(events)} logs, limit {LIMIT:.0%}{lost})",
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[-1]["step"],
     )

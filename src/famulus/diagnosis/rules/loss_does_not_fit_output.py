@@ -15,7 +15,7 @@ from famulus.diagnosis.contract import (
 from famulus.diagnosis.history import Finding, History
 
 CAUSE = "loss-does-not-fit-output"
-SUMMARY = "the loss is not made for what the net puts out or for these targets"
+SUMMARY = "the loss is not made for what the model puts out or for these targets"
 YES_NO = ("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
 DISTANCES = ("mse", "l1", "smooth_l1")
 NORMALISED = ("LogSoftmax", "Log")
@@ -39,9 +39,10 @@ def _by_construction(history: History) -> tuple[str, str] | None:
     if not loss:
         return None
     if "NllLoss" in loss[0] and not set(NORMALISED) & set(loss) and last not in NORMALISED:
+        ends = f" ends in {last.lower()}" if last else "'s last layer gives none"
         return (
-            f"nll_loss takes logarithms of probabilities, and the net ends in {str(last).lower()}:"
-            " the loss has no least value",
+            f"nll_loss takes logarithms of probabilities, and the model{ends}: the loss has no"
+            " least value",
             "F.cross_entropy, or log_softmax as the last layer",
         )
     if loss[0] in YES_NO and targets and (targets[0] < -1e-6 or targets[1] > 1 + 1e-6):
@@ -53,7 +54,7 @@ def _by_construction(history: History) -> tuple[str, str] | None:
     shape: Sequence[int] = always(history, "output_shape") or ()
     if "LogSoftmax" in loss and len(shape) > 1 and shape[1] == 1:
         return (
-            "softmax over a single output is always 1: the loss is 0 whatever the net says",
+            "softmax over a single output is always 1: the loss is 0 whatever the model answers",
             "binary_cross_entropy_with_logits, or an output for each class",
         )
     return None
@@ -67,7 +68,7 @@ def _distance_of_classes(history: History) -> tuple[str, str] | None:
     remain = left(history)
     if remain is None:
         return None
-    told = f"{remain:.0%} of a constant's errors are left"
+    told = f"{remain:.0%} of the best constant predictor's error is left in the last batches"
     if targets == "classes" and loss in DISTANCES:
         return (
             f"{loss} takes class ids for amounts (class 9 would be three times class 3); {told}",

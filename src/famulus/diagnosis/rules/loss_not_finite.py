@@ -1,6 +1,8 @@
 """NaN or Inf in a loss (K8 in the catalogue of causes)."""
 
+from famulus.diagnosis import rates
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, clipping, learning_rate
 
 CAUSE = "loss-not-finite"
 SUMMARY = "a loss became NaN or infinite"
@@ -10,14 +12,21 @@ def rule(history: History) -> Finding | None:
     marks = [mark for mark in history.marks if mark["what"] == CAUSE]
     if not marks:
         return None
-    rate = (
-        history.train[-1]["lr"] if history.train else history.config["training"]["optimizer"]["lr"]
+    rate = rates.rate_at(history, marks[0]["step"])
+    remedy = advise(
+        history.owner,
+        learning_rate(rates.lower(history)),
+        clipping(history.owner),
+        Step(
+            words="if it is still not finite then, look for a log or a division of 0 in the loss",
+            after=True,
+        ),
     )
     return Finding(
         CAUSE,
         "error",
         f"{marks[0]['text']}, at a learning rate of {rate:.3g}",
-        f"training.optimizer.lr: {rate / 10:.3g}, or training.clip: 1.0; if NaN stays at a tenth of"
-        " the rate, look for a log or a division of 0 in the loss",
+        remedy.text,
+        changes=remedy.changes,
         step=marks[0]["step"],
     )

@@ -31,9 +31,9 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "info",
         f"the loss rose at {len(large)} of {len(rises)} growth events, most by {factor - 1:.0%} at"
-        f" {mark['inputs']:,} inputs ({mark['text']})",
-        "compare losses at equal val/code_numbers only; give the last stage most of"
-        " training.inputs",
+        f" {mark['inputs']:,} samples ({mark['text']})",
+        "compare losses at equal val/code_numbers only, and give the last stage most of the"
+        " training",
         step=mark["step"],
         consequences=("loss-spike",),
     )

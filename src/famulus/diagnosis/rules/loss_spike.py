@@ -1,18 +1,31 @@
 """A logged loss far above those before it (K11).
 
-The limit of twice the running level follows mosaicml/llm-foundry's kill_loss_spike_callback.
+The limit of twice the running level follows mosaicml/llm-foundry's kill_loss_spike_callback. Near
+zero, where a loss of a density may pass, twice a level is nothing: a jump must also be larger than
+what lies between two logs anyway.
 """
 
 from itertools import pairwise
 from statistics import median
 
+from famulus.diagnosis import rates
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import (
+    Remedy,
+    Step,
+    advise,
+    clipping,
+    learning_rate,
+    setting,
+    significant,
+)
 from famulus.diagnosis.trend import training_loss
 
 CAUSE = "loss-spike"
 SUMMARY = "the loss jumped to more than twice its level"
 TIMES = 2.0
 WINDOW = 10  # logs before
+SCATTER = 4.0  # times the median distance between neighbouring logs before
 LITTLE = 0.05  # of what a constant scores: a jump below it is the noise of a net that has learned
 BACK = 5  # logs within which a spike that does no harm is over
 OFTEN = 3  # spikes: then something makes them
@@ -24,39 +37,60 @@ def rule(history: History) -> Finding | None:
     spikes = []
     little = LITTLE * max(0.0, history.floor("loss", "best constant") or 0.0)
     for n in range(WINDOW, len(loss)):
-        usual = median(loss[n - WINDOW : n])
-        if usual > 0 and loss[n] > max(TIMES * usual, little):
+        before = loss[n - WINDOW : n]
+        usual = median(before)
+        scatter = median(abs(b - a) for a, b in pairwise(before))
+        if usual > 0 and loss[n] > max(TIMES * usual, little, usual + SCATTER * scatter):
             spikes.append((loss[n] / usual, n, usual))
     if not spikes:
         return None
     times, n, usual = max(spikes)
     after = loss[n + 1 : n + 1 + BACK]
     over = bool(after) and min(after) < 1.1 * usual
-    rate = max(event["lr"] for event in history.train)  # what a schedule starts from
-    told, remedy = _often(history, [seen[at] for _, at, _ in spikes])
+    often, wrong_sample = _often(history, [seen[at] for _, at, _ in spikes])
+    remedy = wrong_sample or _steadier(history)
     return Finding(
         CAUSE,
-        "info" if over and not told else "warning",
-        f"at {seen[n]:,} inputs the loss was {loss[n]:.4g}, {times:.1f} times the median of the"
-        f" {WINDOW} logs before (limit {TIMES:g})"
+        "info" if over and not often else "warning",
+        f"at {seen[n]:,} samples the training loss was {loss[n]:.4g}, {times:.1f} times the median"
+        f" of the {WINDOW} logs before (limit {TIMES:g})"
         + (f"; back at {min(after):.4g} within {BACK} logs" if over else "; it did not come back")
-        + told,
-        remedy
-        or "training.clip: 1.0, training.schedule.warmup_inputs, or"
-        f" training.optimizer.lr: {rate / 3:.2g}",
+        + often,
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[n]["step"],
-        consequences=("predicts-the-mean",) if told else (),
+        consequences=("predicts-the-mean",) if often else (),
     )
 
 
-def _often(history: History, at: list[int]) -> tuple[str, str]:
-    """What is to be said of spikes that come back, and what to do; empty where they don't."""
+def _steadier(history: History) -> Remedy:
+    owner, top = history.owner, rates.peak(history)
+    warmup = [] if owner.value("training.schedule.warmup_inputs") else [_warmup(history)]
+    return advise(owner, clipping(owner), *warmup, learning_rate(significant(top / 3)))
+
+
+def _warmup(history: History) -> Step:
+    samples = max(1, history.train[-1]["inputs"] // 20)
+    batch = int(history.owner.value("training.batch", 1))
+    code = "torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters="
+    code += f"{max(1, history.train[-1]['step'] // 20)})"
+    return setting("training.schedule.warmup_inputs", max(batch, samples), code=code)
+
+
+def _often(history: History, at: list[int]) -> tuple[str, Remedy | None]:
+    """What is to be said of spikes that come back ("" where they don't); what to do, if known."""
     apart = [b - a for a, b in pairwise(at)]
     if len(at) < OFTEN:
-        return "", ""
+        return "", None
     samples = history.facts.get("train_samples")
-    told = f"; {len(at)} such logs, {median(apart):,.0f} inputs apart in the median"
+    text = f"; {len(at)} such logs, {median(apart):,.0f} samples apart in the median"
     if not samples or not A_PASS[0] <= median(apart) / samples <= A_PASS[1]:
-        return told, ""
-    told += f", which is once in a pass over the {samples:,} training samples: one of them is wrong"
-    return told, "find the sample (training.log_every: {steps: 1}) and repair or leave it out"
+        return text, None
+    text += f", which is once in a pass over the {samples:,} training samples: one of them is wrong"
+    every = setting(
+        "training.log_every",
+        {"steps": 1},
+        why="shows the batch that the wrong sample is in: repair it, or leave it out",
+        words="log every step, find the wrong sample, and repair it or leave it out",
+    )
+    return text, advise(history.owner, every)

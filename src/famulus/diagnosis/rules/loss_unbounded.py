@@ -5,6 +5,7 @@ logit: logit 100 and target 5 cost -400.
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, setting
 from famulus.diagnosis.trend import training_loss
 
 CAUSE = "loss-unbounded"
@@ -24,12 +25,17 @@ def rule(history: History) -> Finding | None:
     steady = (middle - last) / max(first - middle, 1e-9)  # a likelihood slows down; this does not
     if steady < 0.5:
         return None
+    remedy = advise(
+        history.owner,
+        setting("data.scaling", "unit", why="grey levels in 0..1"),
+        Step(words="targets in 0..1 for binary cross-entropy: class ids need cross_entropy"),
+    )
     return Finding(
         CAUSE,
         "error",
-        f"the loss is {last:.4g} after {seen[-1]:,} inputs and falls as fast as at the"
-        f" start ({steady:.1f} times); {first:.4g} at {seen[0]:,}",
-        "targets of a binary cross-entropy must lie in 0..1: class ids need cross_entropy, grey"
-        " levels data.scaling: unit",
+        f"the training loss was {first:.4g} at {seen[0]:,} samples and is {last:.4g} at"
+        f" {seen[-1]:,}; in the second half it fell {steady:.1f} times as much as in the first",
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[-1]["step"],
     )

@@ -1,10 +1,12 @@
 """What is learned is the training samples, not what they share (K13)."""
 
+from famulus.diagnosis.figures import apart
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Remedy, Step, advise, budget, setting
 from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "memorises"
-SUMMARY = "validation gets worse while the training loss falls: samples are learned by heart"
+SUMMARY = "validation gets worse while the training loss falls: the samples are overfitted"
 WORSE = 1.05  # last validation / best one
 AFTER = 2  # validations after the best one, at least, all of them worse
 FALLEN = 0.9  # training loss now / at the best validation
@@ -30,27 +32,51 @@ def rule(history: History) -> Finding | None:
     if not (turned or stands or at_once):
         return None
     asked = bool((history.config.get("data") or {}).get("frozen"))
-    told = (
-        turned
-        or stands
-        or (
-            f"val/loss is {scores[-1]:.4g}, no better than the best constant's {floor:.4g}, at a"
-            f" training loss of {loss[-1]:.4g}"
-        )
+    text = turned or stands or _no_better(history, scores[-1], loss[-1])
+    remedy = (
+        Remedy("nothing: data.frozen asks for just that") if asked else _remedy(history, at[best])
     )
     times = (
-        f"; each of {samples:,} samples was seen {seen[-1] / samples:.0f} times" if samples else ""
+        f"; each of {samples:,.0f} samples was seen {seen[-1] / samples:.0f} times"
+        if samples
+        else ""
     )
     return Finding(
         CAUSE,
         "info" if asked else "warning",
-        told + times,
-        "data.frozen asks for just that" if asked else
-        f"more data, augmentation or a smaller model; until then training.inputs: {at[best]:_}"
-        " with training.keep: {best: val/loss}",
+        text + times,
+        remedy.text,
+        changes=remedy.changes,
         step=history.val[-1]["step"],
         consequences=("predicts-the-mean",) if at_once else (),
-    )  # fmt: skip
+    )
+
+
+def _no_better(history: History, score: float, loss: float) -> str:
+    level, own = apart(history.floor("loss", "best constant") or 0.0, score)
+    steps = history.val[-1]["step"], history.train[-1]["step"]
+    return (
+        f"val/loss is {own} at step {steps[0]:,} (the best constant predictor scores {level}), the"
+        f" training loss {loss:.4g} at step {steps[1]:,}"
+    )
+
+
+def _remedy(history: History, best: int) -> Remedy:
+    owner = history.owner
+    stop = budget(
+        owner,
+        best,
+        history.val[-1]["inputs"],
+        why="where validation was best",
+        code=f"end the loop at {best:,} samples",
+    )
+    keep = setting(
+        "training.keep.best",
+        "val/loss",
+        why="keeps the weights of that moment",
+        code="torch.save(net.state_dict(), path) at each new best validation",
+    )
+    return advise(owner, stop, keep, Step(words="more data, augmentation or a smaller model"))
 
 
 def _turned(
@@ -63,7 +89,7 @@ def _turned(
     if scores[-1] <= WORSE * scores[best] or loss[-1] >= FALLEN * then:
         return ""
     return (
-        f"val/loss was {scores[best]:.4g} at {at[best]:,} inputs and is {scores[-1]:.4g} at"
+        f"val/loss was {scores[best]:.4g} at {at[best]:,} samples and is {scores[-1]:.4g} at"
         f" {at[-1]:,}, while the training loss fell from {then:.4g} to {loss[-1]:.4g}"
     )
 
@@ -79,8 +105,8 @@ def _stands(at: list[int], scores: list[float], seen: list[int], loss: list[floa
     if scores[-1] < APART * loss[-1]:
         return ""
     return (
-        f"since {at[half]:,} inputs the training loss fell from {then:.4g} to {loss[-1]:.4g}, while"
-        f" val/loss went from {scores[half]:.4g} to {scores[-1]:.4g}"
+        f"since {at[half]:,} samples the training loss fell from {then:.4g} to {loss[-1]:.4g},"
+        f" while val/loss went from {scores[half]:.4g} to {scores[-1]:.4g}"
     )
 
 

@@ -3,10 +3,11 @@
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, setting
 from famulus.diagnosis.trend import training_loss
 
 CAUSE = "memorises-the-pool"
-SUMMARY = "the loss jumps whenever the pool of examples is reloaded: the pool is learned by heart"
+SUMMARY = "the loss jumps whenever the pool of examples is reloaded: the pool is overfitted"
 JUMP = 1.05  # median of loss after / before a reload
 RELOADS = 3
 SHARE = 0.75  # of the reloads that must jump up
@@ -30,13 +31,20 @@ def rule(history: History) -> Finding | None:
     up = [j for j in jumps if j > 1]
     if len(jumps) < RELOADS or len(up) < SHARE * len(jumps) or median(jumps) < JUMP:
         return None
+    remedy = advise(
+        history.owner,
+        setting("data.pool", 10 * pool),
+        setting("data.pool", None, why="every cube new"),
+        Step(words="judging by val/loss alone"),
+    )
     return Finding(
         CAUSE,
         "warning",
         f"at {len(up)} of {len(jumps)} reloads of the pool of {pool:,} the training loss rose, by"
         f" {median(jumps) - 1:.0%} in the median (limit {JUMP - 1:.0%}); each example had been seen"
-        f" {every / pool:.0f} times. The loss between reloads is that of samples known by heart",
-        f"data.pool: {10 * pool:_}, or data.pool: null (every cube new); judge by val/loss alone",
+        f" {every / pool:.1f} times. The loss between reloads is that of overfitted samples",
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[-1]["step"],
         consequences=("memorises", "loss-spike"),
     )

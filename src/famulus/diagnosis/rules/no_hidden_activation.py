@@ -4,7 +4,7 @@ from famulus.diagnosis.contract import EVERYTHING, graph, learned, left
 from famulus.diagnosis.history import Finding, History
 
 CAUSE = "no-hidden-activation"
-SUMMARY = "no activation stands between any two layers: the net is one linear map"
+SUMMARY = "no activation stands between any two layers: the model is one linear map"
 
 
 def rule(history: History) -> Finding | None:
@@ -14,13 +14,15 @@ def rule(history: History) -> Finding | None:
     if not pairs or direct < pairs or learned(history):
         return None
     remain = left(history)
-    more = "" if remain is None else f"; {remain:.0%} of a constant's error is left"
+    rest = ""
+    if remain is not None:
+        rest = f"; {remain:.0%} of the best constant predictor's error is left in the last batches"
     return Finding(
         CAUSE,
         "warning",
-        f"{direct} of {pairs} layers get the output of another one as it is: the net is one linear"
-        f" map{more}",
-        "an activation (relu) after each layer but the last",
+        f"{direct} of {pairs} layers that follow another one get its output as it is: the model is"
+        f" one linear map{rest}",
+        "an activation (nn.ReLU) after each layer but the last",
         step=0,
         consequences=EVERYTHING,
     )

@@ -1,6 +1,7 @@
 """Many learned steps that all stay equal: one number is learned (QSM journal, line 188)."""
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import advise, setting
 
 CAUSE = "one-degree-of-freedom"
 SUMMARY = "many parameters stay equal: only their sum is learned"
@@ -14,13 +15,20 @@ def rule(history: History) -> Finding | None:
     if count < MANY or len(spreads) < 2 or max(spreads[-2:]) > EQUAL:
         return None
     total = history.last("total_step")
-    told = f"; their sum is {total:.4g}" if total is not None else ""
+    sum_of_steps = f"; their sum is {total:.4g}" if total is not None else ""
+    remedy = advise(
+        history.owner,
+        setting("model.start", "chebyshev"),
+        setting("model.start", "random"),
+        setting("model.learn", "total", why="says so with one parameter"),
+    )
     return Finding(
         CAUSE,
         "info",
         f"the {count} learned steps differ by {spreads[-1]:.2g} of their mean after"
-        f" {history.val[-1]['inputs']:,} inputs (limit {EQUAL:g}){told}: equal starts get equal"
-        " gradients",
-        "model.start: chebyshev or random; or model.learn: total, which says so with one parameter",
+        f" {history.val[-1]['inputs']:,} samples (limit {EQUAL:g}){sum_of_steps}: equal starts get"
+        " equal gradients",
+        remedy.text,
+        changes=remedy.changes,
         step=history.val[-1]["step"],
     )

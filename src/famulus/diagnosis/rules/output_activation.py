@@ -20,22 +20,24 @@ def rule(history: History) -> Finding | None:
         return None
     name = last.lower()
     if last in BOUNDED and "LogSoftmax" in loss:
-        text = f"cross_entropy takes logits of any sign, and the net ends in {name}"
+        text = f"cross_entropy takes logits of any sign, and the model ends in {name}"
     elif last in BOUNDED and last != "Sigmoid" and "BinaryCrossEntropyWithLogits" in loss:
-        text = f"binary_cross_entropy_with_logits takes any number, and the net ends in {name}"
+        text = f"binary_cross_entropy_with_logits takes any number, and the model ends in {name}"
     elif loss[0] == "BinaryCrossEntropy" and last not in ("Sigmoid", "Softmax"):
-        text = f"binary_cross_entropy takes probabilities of a sigmoid, and the net ends in {name}"
+        text = (
+            f"binary_cross_entropy takes probabilities of a sigmoid, and the model ends in {name}"
+        )
     elif loss[:2] == ["NllLoss", "Log"] and last not in ("Softmax", "Sigmoid", "Div"):
-        text = f"the loss is the logarithm of probabilities, and the net ends in {name}"
-    elif told := _out_of_reach(history, last):
-        text = told
+        text = f"the loss is the logarithm of probabilities, and the model ends in {name}"
+    elif gap := _out_of_reach(history, last):
+        text = gap
     else:
         return None
     return Finding(
         CAUSE,
         severity(history),
         text,
-        "let the net end in its last linear layer, with cross_entropy for classes,"
+        "let the model end in its last linear layer, with cross_entropy for classes,"
         " binary_cross_entropy_with_logits for yes and no, mse_loss for numbers",
         step=0,
         consequences=EVERYTHING,

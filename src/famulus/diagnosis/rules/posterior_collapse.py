@@ -1,11 +1,13 @@
 """The posterior equals the prior: the code carries nothing, the decoder answers alone (K16).
 
-Source: units in use as in Burda et al. 2016, arXiv 1509.00519; the scale that a weight states
-follows from the Laplace density, ln p = -|d| / b - ln 2b.
+Source: units in use as in Burda et al. 2016, arXiv 1509.00519. The noise that a weight w beside a
+mean over P numbers assumes follows from the density: ln p = -|d| / b - ln 2b of the Laplace gives
+b = w P, ln p = -d^2 / 2 s^2 - ln s sqrt(2 pi) of the Gaussian s = sqrt(w P / 2).
 """
 
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.posterior import posterior
+from famulus.diagnosis.remedy import Remedy, advise, setting, significant
 
 CAUSE = "posterior-collapse"
 SUMMARY = "the posterior is the prior in every unit: the code of a VAE carries nothing"
@@ -20,26 +22,37 @@ def rule(history: History) -> Finding | None:
     floor, score = history.floor("l1", "best constant"), history.last("l1")
     beside = ""
     if floor and score is not None:
-        beside = f"; val/l1 {score:.4g}, where the best constant scores {floor:.4g}"
+        beside = f"; val/l1 {score:.4g}, where the best constant predictor scores {floor:.4g}"
+    remedy = _remedy(history, found.weight)
     return Finding(
         CAUSE,
         "error",
-        f"after {found.inputs:,} inputs 0 of {found.code} units are in use, mean sigma"
+        f"after {found.inputs:,} samples 0 of {found.code} units are in use, mean sigma"
         f" {found.sigma:.2f}, KL {found.kl:.2g} nats{beside}",
-        _remedy(history, found.weight),
+        remedy.text,
+        changes=remedy.changes,
         step=found.step,
         consequences=("predicts-the-mean",),
     )
 
 
-def _remedy(history: History, weight: float) -> str:
-    kind = history.config["loss"]["reconstruction"]
-    pixels = history.facts.get("numbers")
+def _remedy(history: History, weight: float) -> Remedy:
+    kind, pixels = history.config["loss"]["reconstruction"], history.facts.get("numbers")
     if kind in ("l1", "l2") and pixels:
-        states = f"b = {weight * pixels:g}" if kind == "l1" else "as wide a noise"
-        return (
-            f"weight {weight:g} beside a mean over {pixels:,} numbers states noise of {states} grey"
-            " ranges: set loss.reconstruction: laplace (its scale is found), or loss.kl_weight:"
-            f" {AGREED / pixels:.1g}"
+        scale = weight * pixels if kind == "l1" else (weight * pixels / 2) ** 0.5
+        fitting = AGREED / pixels if kind == "l1" else 2 * AGREED**2 / pixels
+        name = "b" if kind == "l1" else "sigma"
+        beside = f"{weight:g} beside a mean over {pixels:,} numbers assumes noise of {name} ="
+        beside += f" {scale:.3g} grey ranges"
+        return advise(
+            history.owner,
+            setting("loss.reconstruction", "laplace", why="finds the scale of its noise"),
+            setting("loss.kl_weight", significant(fitting, 1), why=beside),
         )
-    return "loss.kl_warmup_inputs, loss.free_bits: 0.1, or a smaller loss.kl_weight"
+    samples = history.facts.get("budget") or history.val[-1]["inputs"]
+    return advise(
+        history.owner,
+        setting("loss.kl_warmup_inputs", int(samples) // 4, why="the KL joins little by little"),
+        setting("loss.free_bits", 0.1, why="nats a unit that cost nothing"),
+        setting("loss.kl_weight", significant(weight / 10), words="a smaller weight of the KL"),
+    )

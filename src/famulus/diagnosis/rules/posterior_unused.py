@@ -2,6 +2,7 @@
 
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.posterior import posterior
+from famulus.diagnosis.remedy import Change, advise, setting, significant, together
 
 CAUSE = "posterior-unused"
 SUMMARY = "the posterior's noise is off: a VAE has become an autoencoder, draws show nothing"
@@ -14,19 +15,22 @@ def rule(history: History) -> Finding | None:
         return None
     spread = found.snr * found.sigma
     legacy = found.formula == "legacy"
-    remedy = (
-        "loss.kl: textbook with loss.reconstruction: laplace; keep legacy only to compare with old"
-        " results"
-        if legacy
-        else "loss.reconstruction: laplace with loss.kl_weight: 1, or a larger loss.kl_weight"
+    elbo = [Change("loss.reconstruction", "laplace"), Change("loss.kl_weight", 1.0)]
+    if legacy:
+        elbo = [Change("loss.kl", "textbook"), elbo[0]]
+    remedy = advise(
+        history.owner,
+        together(*elbo, why="keep legacy only to compare with old results" if legacy else ""),
+        *([] if legacy else [setting("loss.kl_weight", significant(10 * found.weight))]),
     )
     why = " (legacy takes sigma for a log-variance: least at sigma 0)" if legacy else ""
     return Finding(
         CAUSE,
         "warning",
-        f"mean sigma {found.sigma:.2g} after {found.inputs:,} inputs where the prior has 1{why};"
+        f"mean sigma {found.sigma:.2g} after {found.inputs:,} samples where the prior has 1{why};"
         f" codes spread by about {spread:.2g}, so a draw from N(0, 1) lies where the decoder has"
         " never been",
-        remedy,
+        remedy.text,
+        changes=remedy.changes,
         step=found.step,
     )

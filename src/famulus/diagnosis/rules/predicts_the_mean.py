@@ -1,46 +1,51 @@
-"""The net is no better than the best constant: it learned nothing of its input (K1)."""
+"""The net is no better than a constant predictor: it learned nothing of its input (K1)."""
 
+from famulus.diagnosis import rates
+from famulus.diagnosis.figures import apart, baseline
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, advise
 
 CAUSE = "predicts-the-mean"
-SUMMARY = "after training the score is that of the best constant: nothing of the input is used"
-NEAR = 0.02  # share of the floor within which a score counts as the floor
-FAR = 0.35  # above it: no longer the mean, but something worse
+SUMMARY = "after training no score is better than a constant predictor's: the input is not used"
+KNOWN = 0.1  # of a baseline's error gone in training
+FAR = 0.35  # of a baseline, above it: no longer the mean, but something worse
 
 
 def rule(history: History) -> Finding | None:
-    floors = [f for f in history.floors if f["means"] == "best constant"]
-    if len(history.val) < 2:
+    judged = of_history(history)
+    if len(history.val) < 2 or judged.verdict is True:
         return None
-    for floor in floors:
-        score, value = history.last(floor["score"]), float(floor["value"])
-        if score is None or abs(value) < 1e-12:
-            # A share of a floor at 0 is no tolerance.
-            continue
-        if not value - NEAR * abs(value) <= score <= value + FAR * abs(value):
-            continue
-        if _learned(history, floor["score"], value):
-            continue  # it knows its training samples by heart: another cause
-        return Finding(
-            CAUSE,
-            "error",
-            f"val/{floor['score']} is {score:.4g} after {history.val[-1]['inputs']:,} inputs;"
-            f" the best constant scores {value:.4g}",
-            "check that the target belongs to the input (famulus check FILE), then try"
-            f" training.optimizer.lr: {_lower(history):.3g}",
-            step=history.val[-1]["step"],
+    if any(c.gain > KNOWN for c in judged.trained):
+        return None  # it has overfitted its training samples: another cause
+    # Of few samples chance alone may look like a little: then losses decide.
+    losses = [c for c in judged.held_out if c.baseline == "best constant"]
+    if judged.verdict is None and not (losses and all(c.none for c in losses)):
+        return None
+    near = [c for c in judged.held_out if c.none and c.gain >= -FAR]
+    if not near:
+        return None
+    scores = []
+    for comparison in near[:3]:
+        value, level = apart(comparison.value, comparison.level)
+        scores.append(
+            f"val/{comparison.score} is {value} ({baseline(comparison.baseline)}: {level})"
         )
-    return None
-
-
-def _learned(history: History, score: str, floor: float) -> bool:
-    """Whether the training loss lies clearly below what a constant scores."""
-    if not history.train:
-        return False
-    values = history.train[-1]["values"]
-    found = values.get("total" if score == "loss" else score)
-    return found is not None and found < floor - 5 * NEAR * abs(floor)
-
-
-def _lower(history: History) -> float:
-    return history.config["training"]["optimizer"]["lr"] / 3
+    unclear = "" if judged.verdict is False else ", and no other score is clearly better"
+    remedy = advise(
+        history.owner,
+        Step(
+            command="famulus check FILE, which tells whether the target belongs to the input",
+            words="look at ten samples, whether the target belongs to the input",
+        ),
+        *rates.steps(history),
+    )
+    return Finding(
+        CAUSE,
+        "error",
+        f"after {history.val[-1]['inputs']:,} samples {', '.join(scores)}: no better than a"
+        f" predictor that does not look at its input{unclear}",
+        remedy.text,
+        changes=remedy.changes,
+        step=history.val[-1]["step"],
+    )

@@ -7,12 +7,14 @@ well with each doubling of the way, the way was cut short.
 
 import math
 
+from famulus.diagnosis import rates
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Change, Remedy, Step, advise, learning_rate, significant
 from famulus.diagnosis.trend import ended, line, training_loss, travel
 from famulus.diagnosis.trend import tail as tail_of
 
 CAUSE = "rate-cannot-reach"
-SUMMARY = "the schedule leaves too little rate in its second half: the net could not get there"
+SUMMARY = "the schedule takes the learning rate away too early: the model could not get there"
 TAIL = 0.1  # share of the way that the last half of the steps could go
 GAIN = 0.15  # fall of the loss that a doubled way promised
 BETWEEN = (0.3, 0.9)  # shares of the way on which that is measured
@@ -33,15 +35,29 @@ def rule(history: History) -> Finding | None:
     gain = 1 - 2**power
     if gain < GAIN:
         return None
-    training = history.config["training"]
+    remedy = _remedy(history)
     return Finding(
         CAUSE,
         "warning",
-        f"the last half of the steps had {tail:.1%} of the sum of the rate ({way[-1]:.3g} in all;"
-        f" limit {TAIL:.0%}), while the loss was falling by {gain:.0%} with each doubling of that"
-        f" sum: it ended at {loss[-1]:.4g}",
-        "training.schedule.name: cosine, or constant with"
-        f" training.optimizer.lr: {training['optimizer']['lr']:g} kept up longer",
+        f"the last half of the steps had {tail:.1%} of the summed learning rate ({way[-1]:.3g} in"
+        f" all; limit {TAIL:.0%}), while the training loss fell by {gain:.0%} with each doubling of"
+        f" that sum: it ended at {loss[-1]:.4g}",
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[-1]["step"],
         consequences=("converged", "plateau", "rate-too-low"),
     )
+
+
+def _remedy(history: History) -> Remedy:
+    """A schedule that keeps the rate up; another rate where no schedule took it away."""
+    owner, steps = history.owner, history.train[-1]["step"]
+    warmup = owner.value("training.schedule.warmup_inputs", 0)
+    kept = {"warmup_inputs": warmup} if warmup else {}
+    names = [n for n in ("cosine", "constant") if n != owner.value("training.schedule.name")]
+    schedules = [Change("training.schedule", {"name": name, **kept}) for name in names]
+    cosine = f"torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={steps})"
+    first = Step(ways=tuple((change,) for change in schedules[:1]), code=cosine)
+    rest = [Step(ways=((change,),)) for change in schedules[1:]]
+    higher = learning_rate(significant(3 * rates.peak(history)))
+    return advise(owner, first, *rest, higher)

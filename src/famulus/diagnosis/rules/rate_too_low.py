@@ -5,7 +5,9 @@ that can have been gone. A curve that is straight in that sum has not bent towar
 Where the schedule itself made the last part of the way negligible, the cause is the schedule.
 """
 
+from famulus.diagnosis import rates
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, budget, learning_rate
 from famulus.diagnosis.trend import straight, tail, training_loss
 
 CAUSE = "rate-too-low"
@@ -18,14 +20,20 @@ def rule(history: History) -> Finding | None:
     if way is None or tail(history) < TAIL:
         return None
     at, loss = training_loss(history)
-    rate = max(event["lr"] for event in history.train)  # a schedule may have lowered it since
+    longer = 10 * at[-1]
+    remedy = advise(
+        history.owner,
+        learning_rate(rates.higher(history)),
+        budget(history.owner, longer, at[-1], code=f"go on to {longer:,} samples"),
+        Step(command="famulus check FILE, whose range test suggests a learning rate"),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"over {len(loss)} logs the loss fell from {loss[0]:.4g} to {loss[-1]:.4g} in a straight"
-        f" line and did not bend; the rate adds up to {way:.3g} over {history.train[-1]['step']:,}"
-        " steps, which is about as far as a weight can have moved",
-        f"training.optimizer.lr: {10 * rate:.2g}, or {10 * at[-1]:_} inputs; famulus check FILE"
-        " tries rates",
+        f"over {len(loss)} logs the training loss fell from {loss[0]:.4g} to {loss[-1]:.4g} in a"
+        f" straight line and did not bend; the learning rate adds up to {way:.3g} over"
+        f" {history.train[-1]['step']:,} steps, about as far as a weight can have moved",
+        remedy.text,
+        changes=remedy.changes,
         step=history.train[-1]["step"],
     )

@@ -5,6 +5,7 @@ drawn evenly it then finds too much, however well it tells one from the other.
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Change, advise, together
 
 CAUSE = "sampling-shift"
 SUMMARY = "samples are drawn from other places in training than in validation"
@@ -25,12 +26,22 @@ def rule(history: History) -> Finding | None:
     if len(ratios) < LAST or min(ratios) < LIMIT:
         return None
     last = values[-1]
+    remedy = advise(
+        history.owner,
+        together(
+            Change("data.edges", 0.5),
+            Change("data.weighted", True),
+            why="the loss is then that of even sampling",
+        ),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"the net finds {last[PREDICTED]:.3f} where {last[TRUE]:.3f} is there, {ratios[-1]:.1f}"
-        f" times as much (limit {LIMIT}, over {LAST} validations); {share:.0%} of the cubes have"
-        " an edge at their centre, and their pixels are not weighted",
-        "data.edges: 0.5 with data.weighted: true, which keeps the loss that of even sampling",
+        f"the predicted prevalence is {last[PREDICTED]:.3f} where the true one is {last[TRUE]:.3f},"
+        f" {ratios[-1]:.1f} times as much (limit {LIMIT}, in each of the last {LAST} validations);"
+        f" {share:.0%} of the cubes have an edge at their centre, and their pixels are not"
+        " weighted",
+        remedy.text,
+        changes=remedy.changes,
         step=history.val[-1]["step"],
     )

@@ -4,8 +4,11 @@ Limits of the flat part as SageMaker Debugger's order: |tanh| > .97, sigmoid bel
 The last activation may well be there: black pixels and sure answers are.
 """
 
+from famulus.diagnosis.figures import more
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import SQUASHING, beats_constant, last_layers
+from famulus.diagnosis.layers import SQUASHING, last_layers
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, activation, advise, norm, setting
 
 CAUSE = "saturated-units"
 SUMMARY = "most outputs of a tanh or sigmoid lie in its flat part"
@@ -16,7 +19,7 @@ MOST = 0.75  # whatever is learned, at the first sample and at the last
 def rule(history: History) -> Finding | None:
     if len(history.probes) < 2:
         return None
-    limit = MOST if beats_constant(history, 0.7) else SHARE
+    limit = MOST if of_history(history).gained(0.3) else SHARE
     layers = last_layers(history)
     inner = {v["name"] for v in layers[:-1]}
     from_start = limit == MOST
@@ -34,14 +37,21 @@ def rule(history: History) -> Finding | None:
     if not flat:
         return None
     worst = max(flat, key=lambda v: v["saturated"])
-    more = f", and in {len(flat) - 1} more layers" if len(flat) > 1 else ""
+    remedy = advise(
+        history.owner,
+        activation("relu", "ReLU"),
+        norm(),
+        setting("data.scaling", "standard", why="inputs of mean 0 and deviation 1"),
+        Step(words="inputs of mean 0 and deviation 1, and weights as torch's layers start"),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"{worst['saturated']:.0%} of the outputs of {worst['name']} ({worst['type']}) lie in its"
-        f" flat part at step {history.probes[-1]['step']:,}, limit {limit:.0%}{more}",
-        "inputs and weights of unit size (data.scaling, the usual initialisation), a norm before"
-        " it, or model.activation: relu",
+        f"{worst['saturated']:.0%} of the outputs of layer {worst['name']} ({worst['type']}) lie in"
+        f" its flat part at step {history.probes[-1]['step']:,}, limit"
+        f" {limit:.0%}{more(len(flat) - 1, 'layer')}",
+        remedy.text,
+        changes=remedy.changes,
         step=history.probes[-1]["step"],
         consequences=("vanishing-gradient",) if _at_start(history, worst["name"]) else (),
     )

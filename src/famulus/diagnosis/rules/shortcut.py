@@ -4,6 +4,7 @@ Source: Doersch et al. 2015, arXiv 1505.05192.
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, setting
 
 CAUSE = "shortcut"
 SUMMARY = "the answer is read from a seam or from colour, not from what the picture shows"
@@ -22,12 +23,19 @@ def rule(history: History) -> Finding | None:
     worst = max(shares, key=lambda n: shares[n], default=None)
     if worst is None or shares[worst] < SHARE:
         return None
+    removed = [*history.owner.value("data.without", []), worst]
+    remedy = advise(
+        history.owner,
+        setting("data.without", removed, why="in training, too"),
+        Step(words="sources that are augmented apart"),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"accuracy {accuracy:.2f} with pictures as they are, {values[f'without_{worst}']:.2f}"
-        f" without {worst}, {chance:.2f} by chance: {shares[worst]:.0%} of what was learned is"
-        f" {worst} (limit {SHARE:.0%})",
-        f"data.without: [{worst}] in training; or sources that are augmented apart",
+        f"at step {history.val[-1]['step']:,} accuracy is {accuracy:.2f} with pictures as they are,"
+        f" {values[f'without_{worst}']:.2f} without {worst}, {chance:.2f} by chance:"
+        f" {shares[worst]:.0%} of what was learned is {worst} (limit {SHARE:.0%})",
+        remedy.text,
+        changes=remedy.changes,
         step=history.val[-1]["step"],
     )

@@ -5,9 +5,10 @@ than a constant in one mode and clearly better than it in the other is not untra
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Change, Step, advise, either, norm, setting
 
 CAUSE = "train-eval-gap"
-SUMMARY = "the net fits in training mode and not in evaluation mode: batch statistics or dropout"
+SUMMARY = "the model fits in training mode and not in evaluation mode: batch statistics or dropout"
 CLEARLY = 0.1  # below the constant's score, in training mode
 RATIO = 1.5  # of the losses, where no constant's score is known
 
@@ -26,15 +27,24 @@ def rule(history: History) -> Finding | None:
         named = loss > floor * (1 - CLEARLY / 5) and trained < floor * (1 - CLEARLY)
     if not named:
         return None
-    beside = "" if floor is None else f"; the best constant scores {floor:.4g}"
-    batch = history.config["training"]["batch"]
+    beside = "" if floor is None else f"; the best constant predictor scores {floor:.4g}"
+    batch = int(history.owner.value("training.batch", 0))
+    larger = [setting("training.batch", 4 * batch)] if batch else []
+    remedy = advise(
+        history.owner,
+        *larger,
+        either(Change("model.dropout", 0.0), Change("model.head.dropout", 0.0)),
+        norm("group", why="has no running statistics"),
+        Step(words="a longer run: running statistics lag behind by some 50 steps"),
+    )
     return Finding(
         CAUSE,
         "warning",
-        f"on one batch at step {last['step']} the loss is {trained:.4g} in training mode and"
-        f" {loss:.4g} over the validation set in evaluation mode (gap {gap:.3g}{beside})",
-        f"train for longer than {last['step']} steps before judging (running statistics lag by"
-        f" some 50), training.batch: {4 * batch}, dropout 0, or a net without batch norm",
+        f"at step {last['step']:,} val/loss is {loss:.4g}; on one batch the loss in evaluation mode"
+        f" lies {gap:.3g} above that in training mode, without which it would be"
+        f" {trained:.4g}{beside}",
+        remedy.text,
+        changes=remedy.changes,
         step=last["step"],
         consequences=("predicts-the-mean", "memorises"),
     )

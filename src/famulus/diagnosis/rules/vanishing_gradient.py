@@ -7,7 +7,9 @@ only where the net has not learned, and where the first layers lag behind by a f
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import beats_constant, with_weights
+from famulus.diagnosis.layers import with_weights
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, activation, advise, norm
 
 CAUSE = "vanishing-gradient"
 SUMMARY = "gradients shrink on their way to the first layers, which learn nothing"
@@ -22,19 +24,27 @@ def rule(history: History) -> Finding | None:
         if len(layers) >= LAYERS:
             small.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
     # Nobody is accused where it is not known whether the net has learned.
-    if len(small) < 3 or beats_constant(history, 0.95) is not False:
+    if len(small) < 3 or of_history(history).gained(0.05) is not False:
         return None
     typical = median(f for f, _, _ in small)
     if typical > FACTOR:
         return None
-    _, probe, layers = small[-1]
+    now, probe, layers = small[-1]
+    first, last = layers[0], layers[-1]
+    remedy = advise(
+        history.owner,
+        activation("relu", "ReLU"),
+        norm(),
+        Step(words="fewer layers, or skip connections"),
+    )
     return Finding(
         CAUSE,
         "error",
-        f"the gradient is {layers[-1]['grad']:.2g} in {layers[-1]['name']} and"
-        f" {layers[0]['grad']:.2g} in {layers[0]['name']}, {len(layers)} layers before it (ratio"
-        f" {typical:.1g} in the median of {len(small)} samples, limit {FACTOR:g}), and nothing is"
-        " learned",
-        "fewer layers, skips, batch norm, or relu in the place of sigmoid and tanh",
+        f"at step {probe['step']:,} the gradient is {last['grad']:.2g} in layer {last['name']} and"
+        f" {first['grad']:.2g} in layer {first['name']}, {len(layers) - 1} layers before it: a"
+        f" ratio of {now:.1g} ({typical:.1g} in the median of {len(small)} samples, limit"
+        f" {FACTOR:g}), and nothing is learned",
+        remedy.text,
+        changes=remedy.changes,
         step=probe["step"],
     )

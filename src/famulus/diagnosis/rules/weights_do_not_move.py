@@ -3,8 +3,10 @@
 Told apart by why: the optimizer does not have them, no gradient arrives, or every gradient is 0.
 """
 
+from famulus.diagnosis import rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import Layer, series
+from famulus.diagnosis.remedy import Remedy, advise, learning_rate
 
 CAUSE = "weights-do-not-move"
 SUMMARY = "weights that should be trained stay bit for bit what they were"
@@ -36,21 +38,25 @@ def rule(history: History) -> Finding | None:
     name, seen = max(still.items(), key=lambda pair: pair[1][-1][1]["numbers"])
     step, layer = seen[-1]
     numbers = sum(v[-1][1]["numbers"] for v in still.values())
-    more = f" and {len(still) - 1} more" if len(still) > 1 else ""
+    rest = len(still) - 1
+    others = f" and {rest} more layer{'s' * (rest > 1)}" if rest else ""
     if layer.get("held") is False:
-        why, do = "the optimizer does not have them", "hand the model's own parameters to it"
+        why, do = "the optimizer does not have them", Remedy("pass the model's parameters to it")
     elif layer.get("grad") is None:
-        why, do = "no gradient arrives", "look for detach, no_grad, argmax or a copy on the way"
+        why = "no gradient arrives"
+        do = Remedy("look for detach, no_grad, argmax or a copy on the way to the loss")
     elif not layer["grad"]:
-        why, do = "every gradient is 0", "look for units that are dead or saturated after it"
+        why = "every gradient is 0"
+        do = Remedy("look for dead or saturated units behind the layer")
     else:
-        why = f"though a gradient of {layer['grad']:.2g} arrives"
-        do = f"training.optimizer.lr: {10 * history.train[-1]['lr']:.3g}"
+        why = f"a gradient of {layer['grad']:.2g} arrives, and nothing moves"
+        do = advise(history.owner, learning_rate(rates.higher(history)))
     return Finding(
         CAUSE,
         "error",
-        f"{name} ({layer['type']}){more}, {numbers:,} weights, were the same bit for bit at"
-        f" {len(seen)} samples up to step {step:,}: {why}",
-        do,
+        f"layer {name} ({layer['type']}){others}, {numbers:,} weights, stayed the same bit for bit"
+        f" in {len(seen)} sampled steps up to step {step:,}: {why}",
+        do.text,
+        changes=do.changes,
         step=seen[0][0],
     )

@@ -130,6 +130,13 @@ LIMITS = (
         silent=0.049,
         faulty=0.051,
     ),
+    Limit(  # 1.2, 0.8, 1.2, ... before: neighbours are .4 apart, and their median is 1
+        loss_spike,
+        "SCATTER",
+        lambda x: spikes(20, height=x, before=[1.2, 0.8] * 5),
+        silent=2.58,
+        faulty=2.62,
+    ),
     Limit(loss_spike, "WINDOW", spikes, silent=9, faulty=10),
     Limit(  # the median of the window, neither its mean nor its largest
         loss_spike,

@@ -85,7 +85,7 @@ def modes(trained=0.5, loss=1.0, floor=1.0):
 
 
 def weight_of_0008(finding):
-    return finding.remedy.endswith("loss.kl_weight: 0.0008")
+    return "loss.kl_weight: 0.0008 " in finding.remedy
 
 
 LIMITS = (
@@ -120,9 +120,9 @@ LIMITS = (
     Limit(posterior_collapse, "posterior.ENOUGH", lambda x: posterior(1.0, x), 0.198, 0.202),
     Limit(posterior_collapse, "", lambda n: posterior(1.0, validations=n), silent=1, faulty=2),
     Limit(posterior_unused, "OFF", posterior, silent=0.102, faulty=0.098),
-    Limit(predicts_the_mean, "NEAR", lambda x: constant(score=x), silent=0.978, faulty=0.982),
+    Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
     Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, faulty=1.34),
-    Limit(predicts_the_mean, "NEAR", lambda x: constant(total=x), silent=0.89, faulty=0.91),
+    Limit(predicts_the_mean, "KNOWN", lambda x: constant(total=x), silent=0.89, faulty=0.91),
     Limit(predicts_the_mean, "", lambda n: constant(validations=n), silent=1, faulty=2),
     Limit(sampling_shift, "LIMIT", prevalence, silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LIMIT", lambda x: prevalence(low=x), silent=1.38, faulty=1.42),
