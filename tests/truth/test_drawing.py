@@ -6,6 +6,7 @@ A browser is not asked here; sizes and contrasts are computed from the style she
 import io
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,7 +92,7 @@ def test_the_index_is_newest_first_within_a_day(shop):
         play = Play({"loss": 0.3}, time=f"2026-11-20T{clock}:00.000+00:00")
         shop.play(shop.write(DIGITS, name, training__seed=ord(name)), play)
     text = shop.index().text.split("To do")[0]
-    order = [y for x in text.splitlines() if (y := x.removesuffix(".yaml")) in times]
+    order = [y for x in text.splitlines() if (y := Path(x).stem) in times]
     assert order == sorted(times, key=times.get, reverse=True)
 
 
@@ -101,7 +102,7 @@ def test_the_index_is_newest_first_over_days(shop):
         play = Play({"loss": 0.3}, time=f"{day}:00.000+00:00")
         shop.play(shop.write(DIGITS, name, training__seed=ord(name)), play)
     text = shop.index().text.split("To do")[0]
-    order = [y for x in text.splitlines() if (y := x.removesuffix(".yaml")) in days]
+    order = [y for x in text.splitlines() if (y := Path(x).stem) in days]
     assert order == ["a", "b", "c"]
 
 

@@ -39,9 +39,9 @@ def findings_of(records: Sequence[Record]) -> tuple[CommonFinding, ...]:
     findings = [_common(cause, pairs) for cause, pairs in by_cause.items()]
     explains = {str(e.get("under")) for pairs in by_cause.values() for e, _ in pairs}
     first = {cause: min(_step(e) for e, _ in pairs) for cause, pairs in by_cause.items()}
-    # as grave and as frequent: what explains another, then what showed first
+    # as grave: what explains another, then what is frequent, then what showed first
     findings.sort(
-        key=lambda f: (-_rank(f.severity), -len(f.runs), f.cause not in explains, first[f.cause])
+        key=lambda f: (-_rank(f.severity), f.cause not in explains, -len(f.runs), first[f.cause])
     )
     alone = {f.cause for f in findings if not f.under}
     # the cause above it may not have been found in any run: then it stands alone

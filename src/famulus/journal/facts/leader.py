@@ -1,6 +1,6 @@
 """Which cell is best, in words: ahead of which other, and whether the spread allows to say so."""
 
-from famulus.journal.facts.baselines import baselines, listed
+from famulus.journal.facts.baselines import apart, baselines, listed
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.effects import distinguishable
 from famulus.journal.facts.group import Group
@@ -18,6 +18,7 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     best = ranked[0]
     value = Strong(best.shown(score, True))
     if len(ranked) == 1:
+        value = Strong(_beside_baselines(best, cells, ranking))
         budget = f" after {count(best.records[0].inputs)} samples" if best.records[0].inputs else ""
         whose = f" of {cells.label(best)}" if len(cells.own) > 1 else ""
         end = f"{budget}{listed(baselines(cells, ranking))}."
@@ -40,6 +41,15 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     else:
         parts += [f"; {next_one} is within the seed-to-seed spread of it."]
     return [[*parts, _beaten(best, cells, ranking), _why(ranking)]]
+
+
+def _beside_baselines(group: Group, cells: Cells, ranking: Ranking) -> str:
+    """The score, with as many digits as tell it from the nearest baseline."""
+    mean = group.mean(ranking.score, finished=True)
+    levels = [v for one in baselines(cells, ranking) for v in one.values.values()]
+    if mean is None or not levels or group.spread(ranking.score, finished=True) is not None:
+        return group.shown(ranking.score, finished=True)
+    return apart(mean, min(levels, key=lambda level: abs(level - mean)))[0]
 
 
 def _why(ranking: Ranking) -> str:
