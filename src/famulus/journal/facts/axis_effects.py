@@ -1,12 +1,24 @@
 """What the axes of a matrix do to the score, in words: shares of its variance, and pairs."""
 
+import math
+from collections.abc import Sequence
+
 from famulus.journal.facts.anova import analyse
 from famulus.journal.facts.cells import Cells
-from famulus.journal.facts.effects import Pairs, pairs, pooled_spread, positive
-from famulus.journal.facts.numbers import percent, percent_range, plain, plural
+from famulus.journal.facts.effects import (
+    Pairs,
+    compared,
+    matched,
+    pairs,
+    pooled_spread,
+    positive,
+)
+from famulus.journal.facts.group import Group, domain, token
+from famulus.journal.facts.numbers import figure, percent, percent_range, plain, plural
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.sentence import Sentence, Strong, score_name
 
+LISTED = 6  # values of an axis whose means are told
 TOLD = 0.005  # share of the variance that is worth a figure
 
 
@@ -26,10 +38,32 @@ def axis_effects(cells: Cells, ranking: Ranking) -> list[Sentence]:
         if one is None or len(one.ratios) < 2:
             continue
         sentences.append([*_pairs(one, ranking), "."])
+    sentences += [line for axis in cells.axes if (line := _levels(axis, groups, cells, ranking))]
     if pooled is not None and sentences:
         spread = f"; the seed-to-seed spread is {percent(pooled)} (standard deviation)."
         sentences[-1] = [*sentences[-1][:-1], spread]
     return sentences
+
+
+def _levels(axis: str, groups: Sequence[Group], cells: Cells, ranking: Ranking) -> Sentence:
+    """'set: validation loss in the mean is 0.031 with mnist, 0.044 with ...', the best first, of an
+    axis of several values, over the cells that are there with each of them."""
+    values = domain(groups, axis)
+    if not 3 <= len(values) <= LISTED:
+        return []
+    keys = {token(v): plain(v) for v in values}
+    sets = matched(groups, axis, compared(groups, axis, cells.axes))
+    whole = [one for one in sets if one.keys() >= keys.keys()]
+    if len(whole) < 2:  # of a single one the table says as much
+        return []
+    means = {
+        name: math.fsum(one[key].mean(ranking.score, True) or 0.0 for one in whole) / len(whole)
+        for key, name in keys.items()
+    }
+    names = ranking.sorted(means, means.get)
+    first, *rest = (f"{figure(means[name])} with {name}" for name in names)
+    begin = f"{axis}: {score_name(ranking.score)} in the mean of {len(whole)} cells each is "
+    return [begin, Strong(first), f", {', '.join(rest)}", "."]
 
 
 def _pairs(pairs: Pairs, ranking: Ranking) -> Sentence:

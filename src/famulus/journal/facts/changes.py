@@ -53,8 +53,12 @@ def _distinct(settings: Iterable[Mapping[str, JSON]]) -> dict[str, list[JSON]]:
 
 
 def varying(records: Sequence[Record]) -> list[str]:
-    """Dotted paths whose values differ between the runs."""
-    return [path for path, values in levels(records).items() if len(values) > 1]
+    """Dotted paths whose values differ between the runs; one that only some have is one."""
+    each = [levels([r]) for r in records]
+    return [
+        path for path, values in levels(records).items()
+        if len(values) > 1 or not all(path in one for one in each)
+    ]  # fmt: skip
 
 
 def show(value: JSON) -> str:

@@ -132,7 +132,7 @@ def distinguishable(a: Group, b: Group, score: str, groups: Groups) -> bool | No
     for some in (groups, (a, b)):
         spread, freedom = pooled_spread(some, score, relative), degrees(some, score)
         if spread is not None:
-            limits.append(_student(freedom) * spread * math.hypot(*sizes))
+            limits.append(student(freedom) * spread * math.hypot(*sizes))
     return abs(first - second) > max(limits) if limits else None
 
 
@@ -141,7 +141,7 @@ def degrees(groups: Groups, score: str) -> int:
     return sum(max(len(g.values(score, finished=True)) - 1, 0) for g in groups)
 
 
-def _student(freedom: int) -> float:
+def student(freedom: int) -> float:
     """Two-sided 95 % quantile: 12.7 for one degree of freedom, 1.96 for very many."""
     from scipy.special import stdtrit  # slow to import
 

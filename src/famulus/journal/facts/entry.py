@@ -62,7 +62,9 @@ def collect(store: Store, experiment: str) -> Entry:
         table=build(cells.groups, cells.axes, order, scores, expected),
         findings=findings_of(records),
         baselines=baselines_of(cells),
-        expectations=expectations(runs.expect, cells.groups, axes, runs.complete, way),
+        expectations=expectations(
+            runs.expect, cells.groups, axes, runs.complete, way, runs.overrides
+        ),
         edges=tuple(edge for r in records for edge in lineage_of(r)),
         varies=tuple(path for path in varying(records) if path != "training.seed"),
         history=history_of(runs),

@@ -31,17 +31,37 @@ Groups = Sequence[Group]
 Better = Callable[[str], str | None]  # of a score's name: lower, higher, None where nobody said
 
 
+# what is set beside a file without changing what it expects: cells are picked by `where`
+BESIDE = re.compile(
+    r"\s*(matrix|replicates|why|name|cost|resources|training\.(seed|device|workers|threads|probes"
+    r"|log_every|checkpoint_every|pictures_every|keep))\b"
+)
+
+
+def changed_beside(overrides: Sequence[str]) -> list[str]:
+    """Overrides with which a plan is not what its file's expectations were written for."""
+    if any(re.match(r"\s*expect\b", one) for one in overrides):
+        return []  # they were written for this plan
+    return [one for one in overrides if not BESIDE.match(one)]
+
+
 def expectations(
     dated: Sequence[Mapping[str, Any]],
     groups: Groups,
     axes: Sequence[str],
     complete: bool,
     better: Better = lambda score: None,
+    overrides: Sequence[str] = (),
 ) -> tuple[Expectation, ...]:
-    """Each judged, with its dates. `dated`: records as store/expectations.py keeps them."""
+    """Each judged, with its dates. `dated`: records as store/expectations.py keeps them;
+    `overrides`: what was set beside the file."""
     judged = []
+    changed = ", ".join(changed_beside(overrides))
     for record in dated:
         for one in check([record["entry"]], groups, axes, complete, better):
+            if changed and one.state in (MET, BROKEN):
+                why = f"{one.measured}, but with {changed} beside the file"
+                one = replace(one, state=UNJUDGED, measured=why)
             where = record["entry"].get("where")
             about = {r.id: r for g in groups for r in g.records if matches(g, where)}
             results = [r for r in about.values() if r.scores]

@@ -9,7 +9,15 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 
 from famulus.config.matrix import text
-from famulus.journal.facts.effects import compared, matched, together
+from famulus.journal.facts.effects import (
+    compared,
+    degrees,
+    distinguishable,
+    matched,
+    pooled_spread,
+    student,
+    together,
+)
 from famulus.journal.facts.expectation import (
     BROKEN,
     MET,
@@ -52,6 +60,9 @@ def order(entry: Mapping, groups: Groups, axes: Sequence[str], complete: bool) -
         judged = _mean_order(says, ascending, keys, sets, score, complete)
     else:
         judged = _every_pair(says, keys, sets, score, complete)
+    compared_cells = [g for one in sets for g in one.values()]
+    if judged.state in (MET, BROKEN) and all(g.learned is False for g in compared_cells):
+        return replace(judged, state=UNJUDGED, measured="none of the cells has learned anything")
     if judged.state == UNJUDGED and not sets:
         why = f"no two cells differ in {axis} alone"
         return replace(judged, measured=why)
@@ -61,7 +72,8 @@ def order(entry: Mapping, groups: Groups, axes: Sequence[str], complete: bool) -
 def _every_pair(
     says: str, keys: Sequence[str], sets: Sets, score: str, complete: bool
 ) -> Expectation:
-    holds, judged, missing = 0, 0, 0
+    holds, judged, missing, alike = 0, 0, 0, 0
+    groups = [g for one in sets for g in one.values()]
     for one in sets:
         # all pairs, not neighbours alone: one missing cell must not hide the others
         for low, high in combinations(keys, 2):
@@ -72,13 +84,20 @@ def _every_pair(
                 missing += 1
                 continue
             judged += 1
+            if distinguishable(one[low], one[high], score, groups) is False:
+                alike += 1
+                continue
             # strictly: equal means keep no order
             holds += a < b
     if not judged:
         return Expectation(says, *waiting(complete, "no pair has both scores"))
     measured = f"{holds} of {plural(judged, 'pair')}"
-    if holds < judged:
+    if alike:
+        measured += f", {alike} within the seed-to-seed spread"
+    if holds + alike < judged:
         return Expectation(says, BROKEN, measured)
+    if alike and not missing and complete:
+        return Expectation(says, UNJUDGED, measured)
     if missing:
         rest = "without a score" if complete else "to come"
         return Expectation(says, *waiting(complete, f"{measured}, {missing} {rest}"))
@@ -108,8 +127,28 @@ def _mean_order(
         measured += f" ({plural(lost, 'set')} of cells without all scores left out)"
     if not complete or moving:
         return Expectation(says, OPEN, measured + " so far")
-    rising = all(a < b for a, b in pairwise(means))
-    return Expectation(says, MET if rising else BROKEN, measured)
+    falling = [(m, n) for m, n in pairwise(range(len(means))) if not means[m] < means[n]]
+    alike = [p for p in pairwise(range(len(means))) if _alike(p, keys, means, sets, score)]
+    if set(falling) - set(alike):
+        return Expectation(says, BROKEN, measured)
+    if alike:
+        return Expectation(says, UNJUDGED, measured + ", within the seed-to-seed spread")
+    return Expectation(says, MET, measured)
+
+
+def _alike(
+    pair: tuple[int, int], keys: Sequence[str], means: Sequence[float], sets: Sets, score: str
+) -> bool:
+    """Is the difference of two means over sets of cells within what seeds do, at 95 %?"""
+    whole = [one for one in sets if all(k in one for k in keys)]
+    groups = [g for one in whole for g in one.values()]
+    spread = pooled_spread(groups, score, relative=False)
+    if spread is None:
+        return False
+    # of a mean over cells: each cell's own mean adds its variance
+    counts = [len(one[keys[n]].values(score, finished=True)) for n in pair for one in whole]
+    error = spread * math.sqrt(sum(1 / n for n in counts if n)) / len(whole)
+    return abs(means[pair[0]] - means[pair[1]]) <= student(degrees(groups, score)) * error
 
 
 def _settled_mean(group: Group, score: str) -> float | None:

@@ -96,14 +96,26 @@ def gather(records: Sequence[Record]) -> tuple[Group, ...]:
     )
 
 
+MUTE = ("none", "auto", "default", "on", "off")  # texts that say nothing without their axis
+
+
+def _named(value: JSON) -> str:
+    """'plateau (factor 0.75, patience 25)' of a section with a name."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        return plain(value)
+    rest = ", ".join(f"{k} {plain(v)}" for k, v in value.items() if k != "name")
+    return f"{value['name']} ({rest})" if rest else str(value["name"])
+
+
 def title(axes: Mapping[str, JSON], names: Iterable[str], separator: str = " · ") -> str:
     """'mnist · bilinear · 20': the values of the axes named, with a name where a value is bare."""
-    parts = []
+    parts, names = [], list(names)
     for name in names:
         value = axes.get(name)
         if value is None:
             continue
-        # a number alone says nothing
-        bare = isinstance(value, bool | int | float)
-        parts.append(f"{name} {plain(value)}" if bare else plain(value))
+        # a number alone says nothing, nor does a word that another axis has as well
+        twin = any(axes.get(other) == value for other in names if other != name)
+        bare = isinstance(value, bool | int | float) or twin or value in MUTE
+        parts.append(f"{name} {plain(value)}" if bare else _named(value))
     return separator.join(parts)

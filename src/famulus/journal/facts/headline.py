@@ -130,7 +130,7 @@ def _expectations(expectations: Sequence[Expectation]) -> Sentence:
     parts: Sentence = [Strong(f"{states[MET]} of {n}"), " met"]
     broken = [e for e in present if e.state == BROKEN]
     if broken:
-        parts += [f"; not met: {broken[0].says} ({broken[0].measured})"]
+        parts += [f"; not met: {broken[0].says}, measured {broken[0].measured}"]
         parts += [f" and {len(broken) - 1} more" if len(broken) > 1 else ""]
     for state in (UNJUDGED, OPEN):
         parts += [f"; {states[state]} {state}" if states[state] else ""]
@@ -155,4 +155,5 @@ def _changes(history: History) -> Sentence:
     first = "; ".join(lines[:3]) if lines else "nothing differs"
     rest = f"; {len(lines) - 3} more below" if len(lines) > 3 else ""
     tail = "; nothing else differs" if lines and not rest else ""
-    return [f"Against the last version of this file ({history.since}): {first}{rest}{tail}."]
+    when = f"{history.since}, {plural(history.older, 'run')}"
+    return [f"Against {history.before} ({when}): {first}{rest}{tail}."]

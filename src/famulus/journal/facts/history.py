@@ -1,8 +1,11 @@
 """When an experiment ran, and what changed since the version of its file before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from famulus.journal.facts.changes import differences, last_version
+from famulus.journal.facts.record import Record
 from famulus.journal.facts.runs import Runs
 
 
@@ -13,6 +16,8 @@ class History:
     started: str
     ended: str
     since: str  # day of the version before, '' without one
+    before: str  # what that was: an earlier version of the file, or the file with other --set
+    older: int  # runs of it
     changes: tuple[str, ...]  # from it, a line each
     stale: tuple[str, ...]  # ids of runs with older code than the newest
 
@@ -32,6 +37,25 @@ def history_of(runs: Runs) -> History:
         started=min((r.started for r in records if r.started), default=""),
         ended=max((r.ended for r in records if r.ended), default=""),
         since=max((r.started for r in old), default="")[:10],
+        before=_before(old, records),
+        older=len(old),
         changes=tuple(differences(old, [r for r in records if not r.heir])) if old else (),
         stale=tuple(r.id for r in coded if newest and not r.same_code(newest)),
     )
+
+
+def _before(old: Sequence[Record], new: Sequence[Record]) -> str:
+    sides = [{_set_beside(r) for r in side} - {None} for side in (old, new)]
+    if all(sides) and not sides[0] & sides[1]:
+        return "the last runs, which had other --set"
+    return "the last version of this file"
+
+
+def _set_beside(record: Record) -> tuple[str, ...] | None:
+    """The words behind --set in the command that ran it; None where no command is recorded."""
+    command = record.newest.get("command")
+    words = command.split() if isinstance(command, str) else command
+    if not words:
+        return None
+    values = [str(b) for a, b in pairwise(words) if a == "--set"]
+    return tuple(sorted([*values, *(str(w)[6:] for w in words if str(w).startswith("--set="))]))

@@ -29,6 +29,13 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     # the second only: if the best can't be told from it, no order below means more
     beyond = distinguishable(best, second, score, cells.groups)
     next_one = f"{cells.label(second)} with {second.shown(score, True)}"
+    level = [g for g in ranked if g.mean(score, finished=True) == best.mean(score, finished=True)]
+    if len(level) > 1:
+        words = f" score the same, digit for digit: a {score_name(score)} of "
+        return [[Strong(opening(cells.some(level))), words, value, ".", _why(ranking)]]
+    if beyond is None and best.shown(score, True) == second.shown(score, True):
+        first, other = apart(*(g.mean(score, finished=True) or 0.0 for g in (best, second)))
+        value, next_one = Strong(first), f"{cells.label(second)} with {other}"
     if best.learned is False:
         end = f" the {ranking.end} {score_name(score)}: "
         parts = [Strong(opening(cells.label(best))), " has", end, value, "; none is good."]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from famulus.journal.facts.group import Group
-from famulus.journal.facts.numbers import JSON, count
+from famulus.journal.facts.numbers import JSON, count, figure
 from famulus.journal.facts.ranking import DEFAULT, LENGTH, Ranking
 from famulus.journal.facts.record import Record
 
@@ -235,6 +235,8 @@ def _metered(rows: Sequence[Row], score: str, ranking: Ranking) -> tuple[Row, ..
     finished = {n: value(row.cells.get(score)) for n, row in enumerate(rows) if row.ranked}
     scores = {n: ranking.sign * v for n, v in finished.items() if v is not None}
     low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
+    if figure(low) == figure(high):  # one row alone, or rows that look the same
+        scores = {}
     bars = [meter(scores[n], low, high) if n in scores else None for n in range(len(rows))]
     return tuple(
         replace(row, cells={**row.cells, "meter": n}) for row, n in zip(rows, bars, strict=True)

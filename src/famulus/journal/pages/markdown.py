@@ -121,7 +121,7 @@ def _settings(entry: Entry) -> list[str]:
         parts.append("What differs between cells: " + ", ".join(f"`{v}`" for v in entry.varies))
     if entry.history.since:
         lines = entry.history.changes or ("nothing differs",)
-        parts.append(f"Against the last version of this file ({entry.history.since}):")
+        parts.append(f"Against {entry.history.before} ({entry.history.since}):")
         parts.append("\n".join(f"- {escape(line)}" for line in lines))
     if entry.baselines:
         parts.append("\n".join(f"- {escape(k)}: {escape(v)}" for k, v in entry.baselines))

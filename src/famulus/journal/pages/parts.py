@@ -50,11 +50,11 @@ def entry_margin(entry: Entry) -> list[str]:
         word = "finished" if set(states) == {"finished"} else "ended"
         lines.append(f"{word} {history.ended[11:16]}")
     lines.append(f"{plural(total, 'run')}, {done} done" if total else "")
-    lines.append(duration(cost.seconds) if cost.seconds else "")
+    lines.append(f"{duration(cost.seconds)} of training" if cost.seconds else "")
     lines.append(cost.energy)
     if cost.price:
         amount, currency = cost.price
-        lines.append(f"{currency} {amount:.2f}")
+        lines.append(f"{currency} {amount:.2f}" if amount >= 0.01 else f"below {currency} 0.01")
     lines.append(f"task {entry.task}" if entry.task and entry.task != MONITORED else "")
     return [line for line in lines if line]
 
@@ -90,8 +90,13 @@ def finding_facts(finding: CommonFinding, cells: Cells, prefix: str) -> dict[str
     first = groups[0].axes if groups else {}
     common = [a for a in cells.axes if all(g.axes.get(a) == first.get(a) for g in groups)]
     shared = [f"{a} {plain(first[a])}" for a in common if first.get(a) is not None]
-    where = plural(len(groups), "cell") if len(cells.groups) > 1 else ""
-    where += (": " if where else "") + ", ".join(shared) if shared else ""
+    total = len(cells.groups)
+    where = f"{len(groups)} of {plural(total, 'cell')}" if total > 1 else ""
+    # only if no other cell has them
+    alike = [g for g in cells.groups if all(g.axes.get(a) == first.get(a) for a in common)]
+    where += f": {', '.join(shared)}" if where and shared and len(alike) == len(groups) else ""
+    if (seeds := sum(len(g.records) for g in groups)) > len(finding.runs):
+        where += f", {len(finding.runs)} of {seeds} runs"
     # one run a cell: replicates mostly show the same
     runs = [next(r for r in g.records if r in finding.runs) for g in groups[:LINKS]]
     links = [(prefix + names.run_page(r), cells.name(r)) for r in runs]

@@ -74,8 +74,10 @@ def _run_margin(record: Record) -> list[str]:
     power = f"{figure(record.watts)} W" if record.watts else ""
     lines.append(energy([record]) or power)
     lines.append(f"{figure(record.rate)} samples/s" if record.rate else "")
-    lines.append(f"{count(record.memory_mb * 1e6)}B of memory" if record.memory_mb else "")
     device = record.facts.get("device")
+    # on a CPU with all that the process held before, as cells that it trained earlier
+    whose = "memory" if str(device).startswith("cuda") else "memory (whole process)"
+    lines.append(f"{count(record.memory_mb * 1e6)}B of {whose}" if record.memory_mb else "")
     precision = record.facts.get("precision")
     precision = precision.get("name") if isinstance(precision, dict) else precision
     lines.append(" · ".join(plain(v) for v in (device, precision) if v))
