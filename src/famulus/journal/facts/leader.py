@@ -73,7 +73,10 @@ def _beaten(best: Group, cells: Cells, ranking: Ranking) -> str:
     level = ranking.best([b.values[best.key] for b in won])
     strongest = next(b for b in won if b.values[best.key] == level)
     name = f"{strongest.name} ({figure(level)})"
-    some = f"{len(won)} of {len(own)} baselines, the strongest of them " if len(own) > 1 else ""
+    many = f"{len(won)} of {len(own)}"
+    if len(won) == len(own):
+        many = "both" if len(own) == 2 else f"all {len(own)}"
+    some = f"{many} baselines, the strongest of them " if len(own) > 1 else ""
     return f" {opening(cells.label(best))} beats {some}{name}."
 
 

@@ -80,13 +80,13 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
 
 
 def _expectation(one: Expectation) -> str:
-    when = f" ({escape(one.when)})" if one.when else ""
+    when = f"; {escape(one.when)}" if one.when else ""
     return f"- {SIGNS[one.state]} {one.state}: {escape(one.says)} — {escape(one.measured)}{when}"
 
 
 def _gone(one: Expectation) -> str:
     says, measured = escape(one.says), escape(one.measured)
-    return f"- ~~{says}~~: {one.state}, {measured} ({escape(one.when)})"
+    return f"- ~~{says}~~: {one.state}, {measured}; {escape(one.when)}"
 
 
 def _pictures(cells: Cells, ranking: Ranking) -> list[str]:
