@@ -119,7 +119,7 @@ def test_a_frozen_process_is_taken_over_and_stops(tmp_path, file, undisturbed):
         assert a.err == ""
     assert one_line(run)
     assert same_end(run, undisturbed)
-    assert run.attempts()[0]["ended"] is None
+    assert run.attempts()[0]["ended"] == "lost"  # its successor said so, since it could not
 
 
 def test_a_process_that_beats_is_not_taken_over(tmp_path, file):
