@@ -169,3 +169,48 @@ def test_a_name_that_stands_for_several_cells_compares_like_with_like():
     groups = named(("a", 8, 3, 0.1), ("a", 16, 3, 0.2), ("b", 8, 5, 0.15), ("c", 16, 3, 0.1))
     promise = {"order": "val/loss", "by": "name", "says": "a < b"}
     assert check([promise], groups, AXES, True)[0].measured == "1 of 1 pair"  # at width 8
+
+
+def test_what_was_set_beside_the_file_leaves_its_expectations_open():
+    """Written for 48,000 samples, run with 2,000 of them: neither met nor broken."""
+    groups = cells()
+    dated = [{"entry": ORDER, "results": []}, {"entry": {"finding": "none"}, "results": []}]
+
+    def states(*overrides):
+        judged = expectations(dated, groups, ["filter", "size"], True, overrides=overrides)
+        return [e.state for e in judged]
+
+    assert states() == ["met", "met"]
+    assert states("training.inputs=2_000") == ["can't be judged"] * 2
+    assert states("matrix.size=[20]", "training.threads=1", "replicates=2") == ["met", "met"]
+    # written for this very plan
+    assert states("training.inputs=2_000", "expect=[{finding: none}]") == ["met", "met"]
+    text = expectations(dated, groups, ["filter", "size"], True, overrides=["data.size=8"])[0]
+    assert text.measured == "2 of 2 pairs, but with data.size=8 beside the file"
+
+
+@pytest.mark.parametrize("extent", ["mean", "every pair"])
+@pytest.mark.parametrize(
+    ("gap", "wanted"), [(0.001, "can't be judged"), (0.5, "met"), (-0.5, "not met")]
+)
+def test_an_order_within_the_spread_of_seeds_is_none(extent, gap, wanted):
+    """Three seeds with a spread of .01: a gap of .001 says nothing, one of .5 does."""
+    seeds = (-0.01, 0.0, 0.01)
+    groups = [group({"lr": 1}, *(0.7 + s for s in seeds))]
+    groups += [group({"lr": 2}, *(0.7 + gap + s for s in seeds))]
+    promise = {"order": "val/loss", "by": "lr", "says": "1 < 2", "in": extent}
+    found = check([promise], groups, ["lr"], True)[0]
+    assert found.state == wanted
+    assert ("within the seed-to-seed spread" in found.measured) == (wanted == "can't be judged")
+
+
+def test_an_order_of_cells_that_learned_nothing_is_none():
+    floors = ({"score": "loss", "value": 0.5, "means": "best constant"},)
+    groups = [group({"lr": n}, v) for n, v in ((1, 0.6), (2, 0.7))]
+    for one in groups:
+        object.__setattr__(one.records[0], "floors", floors)
+    promise = {"order": "val/loss", "by": "lr", "says": "1 < 2"}
+    found = check([promise], groups, ["lr"], True)[0]
+    assert (found.state, found.measured) == (
+        "can't be judged", "none of the cells has learned anything"
+    )  # fmt: skip
