@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from markdown_it import MarkdownIt
 
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.selection import select
@@ -38,6 +39,14 @@ def test_times_have_the_unit_of_the_longest(seconds, heading, cells):
     for text in (render.text(table(*seconds)), render.markdown(table(*seconds))):
         assert heading in text
         assert all(cell in text for cell in cells)
+
+
+def test_markdown_shows_marks_of_its_own_as_they_are():
+    made = table(3.0, 4.0)
+    made.rows[0].cells["lr"] = "***a|b\\c"
+    html = MarkdownIt("commonmark").enable("table").render(render.markdown(made))
+    assert ">***a|b\\c</td>" in html
+    assert "<code>*********************</code>" in html
 
 
 def test_machines_keep_keys_and_digits():
