@@ -45,10 +45,10 @@ def for_people(table: Table) -> Table:
 
 
 def _heading(column: Column, headings: dict[str, str]) -> str:
-    # a budget stands behind a score's name: val/loss (1 M inputs)
-    if column.kind == "score":
-        return column.name.replace(" inputs)", " samples)")
-    return headings.get(column.name, column.name) if column.kind != "axis" else column.name
+    if column.kind == "axis":
+        return column.name
+    # a budget stands behind a score's name: val/loss (1 M inputs), val/loss (1 M inputs) (std)
+    return headings.get(column.name, column.name.replace(" inputs)", " samples)"))
 
 
 def shown(cell: Cell, column: Column) -> str:
