@@ -357,6 +357,11 @@ def test_resume_follows_an_interruption(tmp_path, trained):
 # -- status, compare, journal, apply ---------------------------------------------------------------
 
 
+def test_status_of_an_experiment_that_is_not_there_names_those_that_are(store):
+    said = famulus("status", "tinny", "--store", store.root).out
+    assert said == "no runs of 'tinny': the store has tiny\n"
+
+
 def test_status_without_its_index_and_with_a_damaged_one(store):
     at = ("--store", store.root, "--json")
     first = famulus("status", *at).json()

@@ -44,6 +44,10 @@ def test_its_fork_stays_in_every_table(removed):
     assert f"{child.id}: its parent {parent.id} is gone" in said.out
     assert len(famulus("compare", "tiny", "--json", *at).json()["rows"]) == 1
     assert f"its parent {parent.id} is gone" in famulus("status", *at).out
+    assert famulus("journal", "tiny", *at).code == 0
+    for page in ("index.html", "index.md"):
+        text = (store.local / "journal/tiny" / page).read_text()
+        assert f"{child.id}: its parent {parent.id} is gone" in text
     (row,) = famulus("status", "--json", *at).json()
     assert (row["parent"], row["parent_gone"]) == (parent.path, True)
     runs = runs_of(store, "tiny")

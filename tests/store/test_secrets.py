@@ -14,7 +14,7 @@ from famulus.store.event_kinds import KINDS
 from famulus.store.secrets import HIDDEN, hidden_path, masked, names_a_secret, scrubbed
 
 SECRET = (
-    "password PASSWORD passwd pwd db_pass dbPass secret client_secret api_key apiKey auth"
+    "password PASSWORD passwd pwd db_pass dbPass secret client_secret api_key api_keys apiKey auth"
     " access_key aws_secret_access_key token hf_token authToken auth_token credentials private-key"
 )
 INNOCENT = (

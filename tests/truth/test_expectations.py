@@ -84,6 +84,18 @@ def test_a_new_first_cell_does_not_make_new_text_a_prediction_of_old_runs(shop):
     assert words.has(words.AFTER, line(page, "val/loss")[2]), page.expectations
 
 
+def test_a_plan_narrowed_to_new_cells_does_not_hide_what_is_known(shop):
+    """Broken, refitted while only a cell without a result was planned, then planned in full."""
+    play, old = Play({"loss": LOSS}), expects(0.9)
+    shop.play(shop.write(expect=[old]), play)
+    path = shop.write(expect=[expects(0.3)])
+    shop.play(path, play, "--set", "training.seed=9")
+    shop.play(path, play)
+    page = shop.entry()
+    assert words.has(words.AFTER, line(page, r"val/loss 0\.3\b")[2]), page.expectations
+    assert words.has(r"withdrawn[^.]*0\.9\b", page.text), "what was broken has vanished"
+
+
 def test_each_expectation_has_a_time_of_its_own(shop):
     """One is from the beginning; another joined it after the result."""
     play = Play({"loss": LOSS, "l1": 0.2})

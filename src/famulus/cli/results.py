@@ -22,13 +22,14 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """What every run is doing."""
-    rows = open_store(store).rows(experiment)
+    opened = open_store(store)
+    rows = opened.rows(experiment)
     if as_json:
         show(rows)
         return
     from famulus.launch.listing import status_lines
 
-    for line in status_lines(rows):
+    for line in status_lines(rows, experiment, opened.experiments()):
         print(line)
 
 

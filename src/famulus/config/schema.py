@@ -287,7 +287,7 @@ class ScoreExpect(Strict):
 
     score: str = Field(description="name of a score, as val/loss")
     where: dict[str, JsonValue] = Field({}, description="matrix values of the cells meant")
-    value: float = Field(description="the value promised, in the score's unit")
+    value: float = Field(description="the value expected, in the score's unit")
     within: str | float = Field("10%", description="share as 10%, or absolute in the score's unit")
 
     @field_validator("within")
@@ -386,7 +386,7 @@ class Experiment(Strict):
     loss: dict[str, Any] = Field({}, description="the task's loss section")
     training: Training = Field(description="how a run is trained")
     start_from: str | None = Field(None, description="weights: RUN@best, RUN@last or RUN@STEP")
-    expect: tuple[Expect, ...] = Field((), description="the promise that the journal checks")
+    expect: tuple[Expect, ...] = Field((), description="expectations, which the page judges")
     cost: Cost | None = Field(None, description="prices, or null")
 
     @field_validator("start_from")

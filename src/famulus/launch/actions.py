@@ -81,7 +81,7 @@ def go_on(
         if done is not None:
             raise ConfigError(
                 f"run {run.id} is {done['status']} at {done['inputs']:,} inputs; famulus extend"
-                f" {run.id} --inputs +1M trains on, --set KEY=VALUE starts a child from its end"
+                f" {run.id} --inputs +1M trains on, --set KEY=VALUE forks it at its end"
             )
         cell = again(session, run)
         _watches_the_better_way(cell, run)

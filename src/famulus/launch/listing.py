@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+SHOWN = 8  # experiments that a sentence names
+
 
 def _name(row: dict[str, Any]) -> str:
     """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'."""
@@ -20,8 +22,17 @@ def _causes(findings: Any) -> str:
     return f"{findings[0]['cause']} ({findings[0]['severity']}){more}"
 
 
-def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Experiments as headings, a line a run below them."""
+def status_lines(
+    rows: Sequence[dict[str, Any]], asked: str | None = None, known: Sequence[str] = ()
+) -> Iterator[str]:
+    """Experiments as headings, a line a run below them.
+
+    `asked`: the one experiment whose runs they are; `known`: those of the store.
+    """
+    if not rows and asked and known:
+        more = ", ..." if len(known) > SHOWN else ""
+        yield f"no runs of {asked!r}: the store has {', '.join(known[:SHOWN])}{more}"
+        return
     if not rows:
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return

@@ -65,8 +65,9 @@ def advice(scale: float, batch: int) -> str:
     """One sentence on a batch size, given the noise scale."""
     if not scale > 0:
         return "the gradient is all noise at this number of examples: measure with more"
-    worth = (1 + scale / batch) / (1 + scale / (4 * batch))
+    worth = f"{(1 + scale / batch) / (1 + scale / (4 * batch)):.2g}"
+    steps = "step" if worth == "1" else "steps"
     return (
         f"noise scale {scale:.3g}: a batch of {4 * batch} instead of {batch} is worth "
-        f"{worth:.2g} steps and costs up to 4"
+        f"{worth} {steps} of {batch} and costs up to 4"
     )

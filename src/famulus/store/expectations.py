@@ -1,7 +1,7 @@
 """When each expectation of an experiment's file first stood there, and what was known by then.
 
-A record: {"entry", "sha256", "time", "results": ids of planned runs that had a result by then}, and
-"withdrawn": when it left the file, of one that left after a result.
+A record: {"entry", "sha256", "time", "results": ids of the experiment's runs that had a result by
+then}, and "withdrawn": when it left the file, of one that left after a result.
 """
 
 import hashlib

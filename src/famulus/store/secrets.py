@@ -14,7 +14,7 @@ HIDDEN = "***"
 PLAIN = (float, bool, type(None))  # no secret is one of them
 _STRONG = (
     r"passw(?:or)?d|passphrase|passcode|secret(?!ar)|credential|authorization|pwd(?![a-z])"
-    r"|(?:api|access|private|account|signing|encryption)[_-]?key(?![a-z])"
+    r"|(?:api|access|private|account|signing|encryption)[_-]?keys?(?![a-z])"
     r"|(?:api|access|auth|bearer|refresh|session|bot|hf|hub|github|gitlab|wandb)[_-]?token(?!s)"
 )
 _WEAK = ("pass", "auth", "oauth", "token", "jwt")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from famulus.journal.facts.cells import cells_of
-from famulus.journal.facts.overridden import filled_by, with_overrides
+from famulus.journal.facts.overridden import filled_by, repeated, with_overrides
 from famulus.journal.facts.ranking import ranking, score_names
 from famulus.journal.facts.table import build
 from tests.journal.runs import record
@@ -43,6 +43,15 @@ def test_a_fork_shows_its_own_value_and_a_column_for_what_no_axis_sets():
     assert plain.axes == {"rate": 0.001, "batch": 64, "training.clip": None}
     assert slower.axes["rate"] == 0.01
     assert (clipped.axes["rate"], clipped.axes["training.clip"]) == (0.001, 1)
+
+
+def test_a_repetition_of_a_fork_stands_under_what_the_fork_was_trained_with():
+    """Its matrix holds the parent's value, as the fork's does."""
+    shown = with_overrides([run("a", 0.5, 512), run("b", 0.4, 512, "a", lr=0.01)], TEXT)
+    again = [run(id, 0.4, 512, lr=0.01) for id in ("c", "d", "e")]
+    for one, origin in zip(again, ("b", "c", "a"), strict=True):
+        one.config["origin"] = {"run": origin, "kind": "rerun"}
+    assert [r.axes["rate"] for r in repeated(again, shown)] == [0.01, 0.01, 0.001]
 
 
 def test_without_the_file_one_setting_of_the_old_value_is_the_axis():

@@ -167,6 +167,29 @@ def test_many_marks_are_all_drawn_and_few_have_words():
     assert all(f">layer {n}</text>" in text for n, text in enumerate(few, 1))
 
 
+def test_a_mark_that_a_fork_has_of_its_parent_is_worded_once():
+    frame = axes.Frame(axes.LARGE, 2600.0, (0.0, 1.0), False)
+    marks = [
+        figures.Mark(0, 0, 0, (100.0, 1.0, 1.0), "fork"),
+        figures.Mark(0, 1, 1, (100.0, 1.0, 3.0), "fork"),
+        figures.Mark(0, 1, 1, (900.0, 9.0, 9.0), "fork"),
+    ]
+    drawn = plot._marks(marks, frame, [])
+    assert [text.count(">fork</text>") for text in drawn] == [1, 0, 1]
+
+
+def test_the_baseline_of_a_panel_lies_inside_its_own_frame_and_moves_no_other():
+    figure = made([1.0, 2.0], own=True, floors={0: [(5.0, "zero")], 1: [(-70.0, "median")]})
+    figure.panels.append("q")
+    low, high = plot.y_range(figure, 0)
+    assert high > 5
+    assert low >= 0
+    assert plot.y_range(figure, 1)[0] < -70
+    assert plot.figure_data(figure)["floors"] == [[5.0], [-70.0]]
+    shared = made([1.0, 2.0], floors={0: [(5.0, "zero")], 1: [(-70.0, "median")]})
+    assert plot.y_range(shared, 0) == plot.y_range(shared, 1)
+
+
 def test_a_run_under_way_has_the_band_of_its_forecast(monkeypatch):
     """Drawn from its last validation to the end of its budget; nothing once it has finished."""
     at = np.linspace(2_000, 80_000, 40)

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from famulus.journal.facts.ranking import Ranking
 from famulus.journal.facts.selection import select
-from famulus.journal.facts.table import build
+from famulus.journal.facts.table import Column, build
 from famulus.journal.pages import render
 from famulus.journal.pages.compare import _key
 from famulus.journal.pages.results import caption, legend
@@ -40,6 +42,14 @@ def test_times_have_the_unit_of_the_longest(seconds, heading, cells):
         assert all(cell in text for cell in cells)
 
 
+def test_markdown_shows_marks_of_its_own_as_they_are():
+    made = table(3.0, 4.0)
+    made.rows[0].cells["lr"] = "***a|b\\c"
+    html = MarkdownIt("commonmark").enable("table").render(render.markdown(made))
+    assert ">***a|b\\c</td>" in html
+    assert "<code>*********************</code>" in html
+
+
 def test_machines_keep_keys_and_digits():
     made = table(0.04, 0.05)
     line = next(csv.DictReader(io.StringIO(render.as_csv(made))))
@@ -54,6 +64,10 @@ def test_headings_are_words_of_the_field():
     assert {"bar", "samples/s", "samples", "seconds"} < set(head)
     assert not {"meter", "inputs", "inputs/s", "minutes"} & set(head)
     assert "640 samples)" in render.text(table(3.0, 4.0))
+    made = table(3.0, 4.0)
+    spread = Column("val/loss (640 inputs) (std)", "number")
+    head = render.text(replace(made, columns=(*made.columns, spread))).splitlines()[0]
+    assert "val/loss (640 samples) (std)" in head
 
 
 def test_an_axis_keeps_its_name_and_its_values():

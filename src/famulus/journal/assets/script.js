@@ -122,7 +122,7 @@
       span.x = [0, Math.max(...use.map((s) => xs(s)[s.x.length - 1]), ...ends) || 1];
       const rulers = plots.map((_, p) => {
         const log = isLog(p), own = data.own ? use.filter((s) => s.p === p) : use;
-        span.y[p] = range(own, log, data.own ? [] : data.floors);
+        span.y[p] = range(own, log, data.floors[p]);
         const at = ticks(...span.y[p], log);
         return [at, tickLabels(at)];
       });

@@ -67,6 +67,15 @@ def with_overrides(records: Sequence[Record], text: str) -> list[Record]:
     ]
 
 
+def repeated(repetitions: Sequence[Record], records: Sequence[Record]) -> tuple[Record, ...]:
+    """`repetitions` under the axes of what they repeat, which may be a fork or a repetition."""
+    axes, shown = {r.id: r.axes for r in records}, []
+    for one in sorted(repetitions, key=lambda r: (r.started, r.id)):
+        axes[one.id] = axes.get(one.repeats, one.axes)
+        shown.append(replace(one, axes=axes[one.id]))
+    return tuple(shown)
+
+
 def _axes(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Axes whose setting is no longer the matrix's value."""
     found = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from famulus.config.errors import FamulusError
 from famulus.journal.facts.curves import Event
-from famulus.journal.facts.overridden import with_overrides
+from famulus.journal.facts.overridden import repeated, with_overrides
 from famulus.journal.facts.read import read_run
 from famulus.journal.facts.record import Record
 from famulus.store.run import Run
@@ -71,10 +71,11 @@ def runs_of(store: Store, experiment: str) -> Runs:
     repetitions = tuple(r for r in every if r.repeats)
     records = [r for r in every if not r.repeats]
     gone = {r.id: str(r.parent["run"]) for r in records if r.parent and r.run.parent() is None}
-    more: dict[str, Any] = {"repetitions": repetitions, "gone": gone}
+    more: dict[str, Any] = {"gone": gone}
     if not cells:
         ordered = sorted(records, key=lambda r: (r.started, r.name))
-        return Runs(text, tuple(with_overrides(ordered, text)), (), (), **more)
+        shown = tuple(with_overrides(ordered, text))
+        return Runs(text, shown, (), (), repeated(repetitions, shown), **more)
     # the id too: a cell of an older version may bear the same name
     current = {r.id: r for r in records if r.slug in cells and cells[r.slug] in ("", r.id)}
     # one whose parent was removed still stands for its cell
@@ -97,7 +98,8 @@ def runs_of(store: Store, experiment: str) -> Runs:
     more |= {"source": store.source(experiment) or ""}
     more |= {"expect": _expectations(plan, planned)}
     missing = tuple(s for s in cells if s not in slugs)
-    return Runs(text, tuple(with_overrides(planned, text)), earlier, missing, **more)
+    shown = tuple(with_overrides(planned, text))
+    return Runs(text, shown, earlier, missing, repeated(repetitions, shown), **more)
 
 
 def _expectations(plan: Mapping[str, Any], records: Sequence[Record]) -> tuple[Event, ...]:

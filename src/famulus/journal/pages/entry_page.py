@@ -63,7 +63,7 @@ def entry_page(entry: Entry) -> tuple[str, dict[str, bytes]]:
         chart=_entry_chart(cells, entry.ranking.score, plan),
         rows=result_rows(visible, plan.colour),
         head=[{"name": c.name, "right": numeric(c, visible)} for c in visible.columns],
-        below=caption(cells, entry.ranking),
+        below=caption(cells, entry.ranking, runs.losses),
         pictures=gallery_of(front, cells, plan.colour, gallery),
         more_pictures=gallery_of(rest, cells, plan.colour, gallery),
         findings=[finding_facts(f, cells, "runs/") for f in entry.findings],

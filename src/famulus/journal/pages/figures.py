@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from famulus.journal.facts.baselines import name_of
 from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
@@ -124,7 +125,8 @@ def figure_of(
                         seen[key] = float(floor["value"])
         # of all cells in a panel
         if len(seen) <= 3:  # more would say which cell, and hide the curves
-            made.floors[n] = [(v, k[0]) for k, v in seen.items() if k[0] != "initial loss"]
+            levels = ((v, k[0]) for k, v in seen.items() if k[0] != "initial loss")
+            made.floors[n] = [(value, name_of(means)) for value, means in levels]
     return made
 
 
@@ -186,7 +188,8 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
             thin = decimated(series, kind, min(most, POINTS // max(1, len(panels))))
             made.traces.append(Trace(n, 0, 0, kind, "", "", thin))
         made.marks += marks_of(record, n, 0, 0) if n == 0 else []
-        made.floors[n] = [(float(f["value"]), str(f["means"])) for f in record.floors_of(name)]
+        floors = record.floors_of(name)
+        made.floors[n] = [(float(f["value"]), name_of(str(f["means"]))) for f in floors]
     if score == "val/loss" and (ahead := band(record)):
         made.bands.append((0, 0, ahead))
     return made

@@ -52,7 +52,8 @@ def entry_markdown(entry: Entry, curves: bool) -> str:
         parts += ["## Curves", f"![{escape(ranking.score)} over inputs](curves.svg)"]
     if cells.groups:
         parts += ["## Results", markdown(select(entry.table)).rstrip()]
-        parts += [escape(below)] if (below := caption(cells, ranking)) else []
+        below = caption(cells, ranking, entry.runs.losses)
+        parts += [escape(below)] if below else []
     parts += _pictures(cells, ranking)
     if entry.findings:
         parts.append("## Findings")

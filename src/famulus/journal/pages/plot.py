@@ -36,7 +36,7 @@ LETTER = 6.2  # pixels of a letter of words
 
 
 def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
-    """Lowest and highest value shown; shared floors are always inside. Always low < high."""
+    """Lowest and highest value shown; baselines are always inside. Always low < high."""
     log, values = made.log(panel), [t.series.value for t in made.seen(panel)]
     every = np.concatenate(values) if values else np.array([0.0, 1.0])
     # the logarithm of what is clipped away anyway
@@ -46,8 +46,7 @@ def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
     # the first values of a run are far above all others and would flatten the rest
     top = float(np.quantile(every, CLIP)) if clip else float(every.max())
     low = float(every.min())
-    floors = [v for f in made.floors.values() for v, _ in f if (v > 0 or not log)]
-    floors = [] if made.own else floors
+    floors = [v for v in _levels(made, panel) if v > 0 or not log]
     low, top = min([low, *floors]), max([top, *floors])
     # rounding of a constant is no curve, and its ticks would need all digits
     flat = top - low <= FLAT * max(abs(low), abs(top))
@@ -55,6 +54,12 @@ def y_range(made: Figure, panel: int, clip: bool = True) -> tuple[float, float]:
         return (low / 2, low * 2) if flat else (low / 1.08, top * 1.08)
     pad = (abs(low) * 0.1 or 1.0) if flat else (top - low) * 0.05
     return (low - pad if low < 0 or low - pad > 0 else 0.0), top + pad
+
+
+def _levels(made: Figure, panel: int) -> list[float]:
+    """Baselines that panel's axis holds: panels of one quantity have one axis."""
+    panels = (made.floors.get(panel, []),) if made.own else made.floors.values()
+    return sorted({value for floors in panels for value, _ in floors})
 
 
 def panel_svg(made: Figure, n: int, key: str, end: float, left: int) -> str:
@@ -114,13 +119,17 @@ def _floors(floors: list[tuple[float, str]], frame: Frame) -> list[str]:
 def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
     """Dotted uprights; words beside the first few, one below the other, and beside the last.
 
-    The others keep theirs as a tooltip: a net that grows has dozens.
+    The others keep theirs as a tooltip: a net that grows has dozens, and a fork has its parent's.
     """
     lines, top = [], TOP + 9.0
     for y in sorted(floors):  # their words stand just above their lines
         top = y + FONT + 1 if abs(y - top) < FONT + 5 else top
-    worded = {*range(WORDED), len(marks) - 1} if len(marks) > WORDED + 1 else {*range(len(marks))}
-    for row, mark in enumerate(marks[:MARKS]):
+    rows: dict[tuple[float, str], int] = {}
+    for mark in marks:
+        rows.setdefault((mark.at[0], mark.text), len(rows))
+    worded = {*range(WORDED), len(rows) - 1} if len(rows) > WORDED + 1 else {*range(len(rows))}
+    for mark in marks[:MARKS]:
+        row = rows[mark.at[0], mark.text]
         x = frame.x(mark.at[0])
         room = frame.right - x, x - frame.left
         side, dx = ("", 3) if room[0] >= room[1] else ("e", -3)
@@ -128,6 +137,7 @@ def _marks(marks: list[Mark], frame: Frame, floors: list[float]) -> list[str]:
         most = max(4, int(max(room) / LETTER))
         short = mark.text if len(mark.text) <= most else mark.text[: most - 1] + "…"
         short = short if row in worded else ""
+        worded.discard(row)  # one of several at the same place says it
         lines.append(
             f'<g class="m" data-at="{at}" transform="translate({x:.1f} 0)">'
             f'<title>{escape(mark.text)}</title><path d="M0 {TOP}V{frame.base}"/>'
@@ -177,7 +187,7 @@ def figure_data(made: Figure) -> dict[str, Any]:
     width, height = made.size
     box = {"w": width, "h": height, "l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "q": CLIP}
     box |= {"flat": FLAT, "font": FONT, "digit": DIGIT, "letter": LETTER}
-    floors = sorted({v for f in made.floors.values() for v, _ in f})
+    floors = [_levels(made, n) for n in range(len(made.panels))]
     logs = [made.log(n) for n in range(len(made.panels))]
     bands = [
         {"p": p, "x": b["inputs"], "low": b["low"], "high": b["high"]} for p, _, b in made.bands

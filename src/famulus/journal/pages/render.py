@@ -7,6 +7,7 @@ give every digit under the columns' own names.
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 from famulus.config.errors import ConfigError
@@ -44,10 +45,10 @@ def for_people(table: Table) -> Table:
 
 
 def _heading(column: Column, headings: dict[str, str]) -> str:
-    # a budget stands behind a score's name: val/loss (1 M inputs)
-    if column.kind == "score":
-        return column.name.replace(" inputs)", " samples)")
-    return headings.get(column.name, column.name) if column.kind != "axis" else column.name
+    if column.kind == "axis":
+        return column.name
+    # a budget stands behind a score's name: val/loss (1 M inputs), val/loss (1 M inputs) (std)
+    return headings.get(column.name, column.name.replace(" inputs)", " samples)"))
 
 
 def shown(cell: Cell, column: Column) -> str:
@@ -100,20 +101,16 @@ def markdown(table: Table) -> str:
 
     def cell(value: str) -> str:
         # a line end would end the row
-        value = " ".join(value.split()).replace("\\", "\\\\").replace("|", "\\|")
+        value = re.sub(r"[\\|*]", r"\\\g<0>", " ".join(value.split()))
         return value.replace("<", "&lt;")
 
     head = " | ".join(cell(n) for n in table.names)
     rule = "|".join("---:" if numeric(c, table) else ":---" for c in table.columns)
     lines = [f"| {head} |", f"|{rule}|"]
     for row in table.rows:
-        cells = (
-            shown(row.cells.get(c.name), c).replace("*", "\\*")
-            if c.kind != "meter"
-            else (f"`{m}`" if (m := shown(row.cells.get(c.name), c)) else "")
-            for c in table.columns
-        )
-        lines.append("| " + " | ".join(c if c.startswith("`") else cell(c) for c in cells) + " |")
+        cells = [(shown(row.cells.get(c.name), c), c.kind) for c in table.columns]
+        words = (f"`{t}`" if t and kind == "meter" else cell(t) for t, kind in cells)
+        lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """The results table of an entry's page: rows with colours, links and a bar, and its caption."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from famulus.journal.facts import names
@@ -52,8 +52,11 @@ def legend(ranking: Ranking) -> str:
     return ranking.legend + ("; the longest bar is the best" if ranking.better else "")
 
 
-def caption(cells: Cells, ranking: Ranking) -> str:
-    """How the cells are ranked, over how many replicates they are means, whose time is told."""
+def caption(cells: Cells, ranking: Ranking, losses: Sequence[str] = ()) -> str:
+    """How the cells are ranked, over how many replicates they are means, whose time is told.
+
+    `losses`: of forks, whose parents are gone.
+    """
     parts = []
     if max(cells.replicates, default=0) > 1:
         n = plain(min(cells.replicates)) if len(cells.replicates) == 1 else "several"
@@ -62,4 +65,4 @@ def caption(cells: Cells, ranking: Ranking) -> str:
         parts.append(legend(ranking))
     if any(r.inherited_seconds for g in cells.groups for r in g.records):
         parts.append(FORKED)
-    return " · ".join(parts)
+    return " · ".join([*parts, *losses])

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from famulus.config.yaml import dump
 from famulus.journal.facts import forecast, names
+from famulus.journal.facts.baselines import name_of
 from famulus.journal.facts.changes import as_written
 from famulus.journal.facts.cost import energy
 from famulus.journal.facts.curves import Event
@@ -120,9 +121,7 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
         at = f" at step {best['step']:,}" if isinstance(best.get("step"), int) else ""
         lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
     for floor in record.floors:
-        means = str(floor.get("means"))
-        # no measured one: it follows from the loss alone
-        means = "expected before the first step" if means == "initial loss" else means
+        means = name_of(str(floor.get("means")))
         lines.append((f"{means} ({floor.get('score')})", figure(floor["value"], 4)))
     if advice := record.facts.get("advice"):
         lines.append(("advice", plain(advice)))
@@ -188,8 +187,9 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
     machine = newest.get("machine")
     if isinstance(machine, dict):
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
-    # advice stands beside the scores, notes on the data before them, what they mean in the tables
-    skipped = ("time", "step", "inputs", "advice", "scores", "data_notes")
+    # advice stands beside the scores, notes on the data before them, what they mean in the tables,
+    # a parent's time in the margin
+    skipped = ("time", "step", "inputs", "advice", "scores", "data_notes", "leaks", "inherited")
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 
