@@ -91,7 +91,10 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
         print(f"{indent}  {finding.evidence}")
         if finding.remedy:
             print(f"{indent}  → {finding.remedy}")
-    if not findings:
+    ending = run.ending()
+    if run.status() == "failed" and ending.get("reason"):
+        print(f"{run.id} failed: {ending['reason']}")
+    elif not findings:
         print(f"{run.id}: no finding")
 
 

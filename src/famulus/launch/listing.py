@@ -11,7 +11,9 @@ def _name(row: dict[str, Any]) -> str:
     if row.get("overrides") is None:
         return str(row["slug"])
     parent = str(row.get("parent") or "")[-12:][:6]
-    return " + ".join([parent, ", ".join(row["overrides"]) or "no changes"])
+    # null frees what another override sets instead
+    changed = [one for one in row["overrides"] if not one.endswith("=null")]
+    return " + ".join([parent, ", ".join(changed) or "no changes"])
 
 
 def _causes(findings: Any) -> str:
@@ -47,6 +49,8 @@ def status_lines(
         loss = (row.get("scores") or {}).get("val/loss")
         value = f"val/loss {loss:.5g}" if isinstance(loss, int | float) else ""
         notes = [row.get("reason") or row.get("error") or "", _causes(row.get("findings"))]
+        if notes[1] and notes[1].split(" ")[0] in notes[0]:
+            notes.pop()  # the reason names its cause
         if row.get("parent_gone"):
             notes.append(f"its parent {str(row['parent'])[-12:]} is gone")
         note = "; ".join(n for n in notes if n)

@@ -138,9 +138,11 @@ def side_scores(cells: Cells, leading: Ranking) -> list[Sentence]:
     if len(cells.own) != 1 or not any(r.status == "finished" for r in cells.own[0].records):
         return []
     lines: list[Sentence] = []
+    leads = cells.own[0].mean(leading.score, finished=True)
     for ranking in with_rivals(cells, leading)[1:]:
         value = cells.own[0].shown(ranking.score, finished=True)
-        if value:
+        # a loss that is this score has said it
+        if value and cells.own[0].mean(ranking.score, finished=True) != leads:
             name, end = score_name(ranking.score).capitalize(), listed(baselines(cells, ranking))
             lines.append([f"{name} is ", Strong(value), f"{end}."])
     return lines
@@ -151,7 +153,8 @@ def _not_beaten(
 ) -> Sentence:
     missed = [g for g in cells.own if g.key in keys]
     everywhere = len(missed) == len(cells.own) > 1
-    subject = "No cell beats" if everywhere else opening(cells.some(missed))
+    nobody = "No cell of the plan beats" if len(cells.groups) > len(cells.own) else "No cell beats"
+    subject = nobody if everywhere else opening(cells.some(missed))
     verb = "" if everywhere else " does not beat" if len(missed) == 1 else " do not beat"
     names = "; ".join(f"{one.name} ({one.shown})" for one in lines[:SHOWN])
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""

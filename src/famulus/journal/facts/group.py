@@ -14,6 +14,9 @@ from famulus.journal.facts.unused_axes import idle, without
 OUTSIDE = ("why", "expect", "cost", "replicates", "matrix")  # in these no replicate differs
 
 
+HIDDEN = "***"  # a setting that was masked tells nothing apart
+
+
 @dataclass(frozen=True)
 class Group:
     """Runs that differ in their seed alone. `key` is the colour and the link of all its traces."""
@@ -112,7 +115,7 @@ def title(axes: Mapping[str, JSON], names: Iterable[str], separator: str = " · 
     parts, names = [], list(names)
     for name in names:
         value = axes.get(name)
-        if value is None:
+        if value in (None, HIDDEN):
             continue
         # a number alone says nothing, nor does a word that another axis has as well
         twin = any(axes.get(other) == value for other in names if other != name)

@@ -59,7 +59,9 @@ def _state(runs: Runs, cells: Cells) -> Sentence:
         one = len(runs.records) == 1
         parts += [reason if one else f"{cells.name(first, ', ')} ({reason}"]
         at = f" at step {first.step:,}"
-        parts += [at if first.step and at.strip() not in reason else "", "" if one else ")"]
+        # an exception has a line, and most other reasons name their step
+        placed = "step" in reason or " (at " in reason
+        parts += [at if first.step and not placed else "", "" if one else ")"]
         parts += [f" and {len(failed) - 1} more." if len(failed) > 1 else "."]
     return parts
 

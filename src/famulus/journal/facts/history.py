@@ -29,7 +29,10 @@ class History:
 
 def history_of(runs: Runs) -> History:
     """Dates, the difference from the last version, runs whose code is older than the newest's."""
-    records, old = runs.records, last_version(runs.earlier) if runs.records else []
+    records = runs.records
+    own = [r for r in records if not r.heir]
+    # forks alone are no version of the file
+    old = last_version(runs.earlier) if own else []
     coded = [r for r in records if r.code]
     # the id as well: two runs may start in the same second, and a page must not change by itself
     newest = max(coded, key=lambda r: (r.started, r.id), default=None)
@@ -39,7 +42,7 @@ def history_of(runs: Runs) -> History:
         since=max((r.started for r in old), default="")[:10],
         before=_before(old, records),
         older=len(old),
-        changes=tuple(differences(old, [r for r in records if not r.heir])) if old else (),
+        changes=tuple(differences(old, own)) if old else (),
         stale=tuple(r.id for r in coded if newest and not r.same_code(newest)),
     )
 

@@ -36,11 +36,18 @@ def leader(cells: Cells, ranking: Ranking, missing: int) -> list[Sentence]:
     if beyond is None and best.shown(score, True) == second.shown(score, True):
         first, other = apart(*(g.mean(score, finished=True) or 0.0 for g in (best, second)))
         value, next_one = Strong(first), f"{cells.label(second)} with {other}"
+    whole = len(cells.own) == len(cells.groups)  # forks are not ranked with the plan's cells
     if best.learned is False:
-        end = f" the {ranking.end} {score_name(score)}: "
-        parts = [Strong(opening(cells.label(best))), " has", end, value, "; none is good."]
-        return [[*parts, _why(ranking)]]
-    parts = ["Best is ", Strong(cells.label(best)), f" with a {score_name(score)} of ", value]
+        end = f" has the {ranking.end} {score_name(score)}: "
+        begin = [] if whole else ["Of the plan's cells "]
+        subject = opening(cells.label(best)) if whole else cells.label(best)
+        return [[*begin, Strong(subject), end, value, "; none is good.", _why(ranking)]]
+    parts = [
+        "Best is " if whole else "Best of the plan's cells is ",
+        Strong(cells.label(best)),
+        f" with a {score_name(score)} of ",
+        value,
+    ]
     if beyond is None:
         parts += [f"; next comes {next_one}. Single seed: differences may be noise."]
     elif beyond:

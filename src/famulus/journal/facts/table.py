@@ -195,7 +195,7 @@ def _status(group: Group) -> str:
     budget = (group.records[0].config.get("training") or {}).get("inputs")
     if group.status == "running" and budget:
         text += f" ({100 * group.records[-1].inputs / budget:.0f} %)"
-    return text + (f", goes on from {group.child_of[:6]}" if group.child_of else "")
+    return text + (f", forked from {group.child_of[:6]}" if group.child_of else "")
 
 
 def best(record: Record, ranking: Ranking) -> float | None:
