@@ -25,7 +25,8 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     if not rows:
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return
-    names = {row["id"]: _name(row) for row in rows}
+    # by path: the same computation has one id in every experiment
+    names = {row["path"]: _name(row) for row in rows}
     width = max(map(len, names.values()))
     experiment = None
     for row in rows:
@@ -39,6 +40,6 @@ def status_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         if row.get("parent_gone"):
             notes.append(f"its parent {str(row['parent'])[-12:]} is gone")
         note = "; ".join(n for n in notes if n)
-        name = names[row["id"]]
+        name = names[row["path"]]
         line = f"  {row['id']}  {name:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
         yield line.rstrip()

@@ -196,7 +196,7 @@ class Store:
 
     def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
         """What `status` shows, one row a run (of one experiment): see store/index.py."""
-        if self.absent:  # nor is anything cached of it
+        if self.absent and not self.experiments():  # nor is anything cached of it
             return []
         return index.rows(self.home, self._names(experiment), whole=experiment is None)
 
