@@ -10,4 +10,5 @@ def test_one_computation_in_two_experiments_keeps_both_names():
         for e, s in (("a", "lr=1"), ("b", "rate=1"))
     ]
     lines = list(status_lines(rows))
-    assert "lr=1" in lines[1] and "rate=1" in lines[3]
+    assert "lr=1" in lines[1]
+    assert "rate=1" in lines[3]

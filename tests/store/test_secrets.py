@@ -9,6 +9,7 @@ import pytest
 import famulus.store
 from famulus import tasks
 from famulus.config.schema import Experiment
+from famulus.config import yaml
 from famulus.store import events, records
 from famulus.store.event_kinds import KINDS
 from famulus.store.secrets import HIDDEN, hidden_path, masked, names_a_secret, scrubbed
@@ -99,6 +100,25 @@ def test_a_file_as_written_keeps_no_hidden_value():
     text = "# for hunter2\ndata: {auth: hunter2}\n"
     assert records.text(text, {"hunter2"}) == b"# for ***\ndata: {auth: ***}\n"
     assert records.text("a: xyz\n", {"xyz"}) == b"a: xyz\n"  # too short to be looked for
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["|\n    hunter2x\n    hunter3x", ">-\n    hunter2x\n    hunter3x", "hunter2x hunter3x",
+     "'hunter2x''hunter3x'", '"hunter2x\\"hunter3x"', "[hunter2x, hunter3x]", "&a hunter2x"],
+)  # fmt: skip
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_hides_a_value_in_any_form(value, mark):
+    """Also one that `--set` replaced: it stands in no cell. The rest is read as it was."""
+    text = f"{mark}why: a\ndata:\n  password: {value}\n  name: digits  # ours\n"
+    kept = records.experiment(text, {"other"}).decode()
+    assert "hunter" not in kept
+    assert "name: digits  # ours\n" in kept
+    read = yaml.load(kept).value
+    assert read["why"] == "a"
+    assert set(read["data"]) == {"password", "name"}
+    assert hidden_path(read) in ("data.password", "data.password.0")
+    assert records.experiment(kept) == kept.encode()
 
 
 def test_events_and_records_are_masked_and_a_checkpoints_state_is_not():

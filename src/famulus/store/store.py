@@ -110,8 +110,8 @@ class Store:
             before = (records.read(self.files, layout.cells(experiment)) or {}).get("expect") or []
             results = [row["id"] for row in rows]
             planned["expect"] = expectations.dated(before, expect, results, records.now())
-        secrets = hidden_values(cells)
-        self.files.write(layout.written(experiment), records.text(text, secrets))
+        hidden = hidden_values(cells)
+        self.files.write(layout.written(experiment), records.experiment(text, hidden))
         self._write_cells(experiment, planned)
 
     def note_source(self, experiment: str, place: str) -> None:

@@ -20,4 +20,5 @@ def test_half_a_floor_and_a_finding_without_a_cause(tmp_path):
         attempt.finish({"status": "finished", "scores": {"val/loss": 0.375}, "inputs": 8})
     pages = {p.name: p.read_text() for p in write(store) if p.suffix == ".html"}
     text = pages["run-000000000000.html"]
-    assert "best constant" in text and "strange" in text
+    assert "best constant" in text
+    assert "strange" in text
