@@ -8,8 +8,8 @@ import pytest
 
 import famulus.store
 from famulus import tasks
-from famulus.config.schema import Experiment
 from famulus.config import yaml
+from famulus.config.schema import Experiment
 from famulus.store import events, records
 from famulus.store.event_kinds import KINDS
 from famulus.store.secrets import HIDDEN, hidden_path, masked, names_a_secret, scrubbed
@@ -81,6 +81,13 @@ def test_a_value_is_hidden_to_its_end(quote):
     inner = "p@ss word" if quote else "p@ssword"
     text = f"{{name: x, db_password: {quote}{inner}{quote}, batch: 3}}"
     assert scrubbed(text) == f"{{name: x, db_password: {quote}***{quote}, batch: 3}}"
+
+
+def test_a_list_is_hidden_whole():
+    assert scrubbed("passwords: [one, two]") == 'passwords: ["***"]'
+    code = scrubbed("+passwords = ['one', \"two\"]  # ours", code=True)
+    assert code == '+passwords = ["***"]  # ours'
+    assert scrubbed(code, code=True) == code
 
 
 def test_code_keeps_its_expressions():
