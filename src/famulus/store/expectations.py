@@ -1,6 +1,6 @@
 """When each expectation of an experiment's file first stood there, and what was known by then.
 
-A record: {"entry", "sha256", "time", "results": ids of planned runs that had a result by then}, and
+A record: {"entry", "sha256", "time", "results": ids of runs that had a result by then}, and
 "withdrawn": when it left the file, of one that left after a result.
 """
 
@@ -35,5 +35,5 @@ def dated(
         first = known.pop(key, None) or {"time": time, "results": list(results)}
         kept = {"entry": dict(entry), "sha256": key}
         records.append({**kept, "time": first["time"], "results": first["results"]})
-    gone = known.values() if results else ()
-    return records + [{**record, "withdrawn": record.get("withdrawn", time)} for record in gone]
+    gone = [record for record in known.values() if results or "withdrawn" in record]
+    return records + [{"withdrawn": time, **record} for record in gone]

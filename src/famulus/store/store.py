@@ -105,10 +105,9 @@ class Store:
             layout.new_experiment(experiment)
         planned: dict[str, Any] = {"cells": dict(cells), "overrides": list(overrides)}
         if expect is not None:
-            ids = {cell.get("id") for cell in cells.values() if isinstance(cell, Mapping)}
-            rows = [row for row in self.rows(experiment) if row["id"] in ids and row["scores"]]
             before = (records.read(self.files, layout.cells(experiment)) or {}).get("expect") or []
-            results = [row["id"] for row in rows]
+            # of every run: the next plan may be of those that this one leaves out (`--set`)
+            results = [row["id"] for row in self.rows(experiment) if row["scores"]]
             planned["expect"] = expectations.dated(before, expect, results, records.now())
         hidden = hidden_values(cells)
         self.files.write(layout.written(experiment), records.experiment(text, hidden))
