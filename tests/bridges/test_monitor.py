@@ -345,3 +345,23 @@ def test_the_package_starts_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError):
         __import__("famulus").Monitors  # noqa: B018
+
+
+def test_the_doctor_names_only_scores_that_there_are(tmp_path):
+    """Without a floor of a score it goes by the last batches: that is no `val/...`."""
+    torch.manual_seed(0)
+    net, x = torch.nn.Linear(2, 1), torch.randn(16, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with Monitor(net, optimizer, store=str(tmp_path / "runs"), name="e", controls_s=0) as monitor:
+        for step in range(200):
+            outputs, targets = net(x), torch.randn(16, 1)  # nothing to learn
+            loss = (outputs - targets).square().mean() * 0
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            monitor.step(loss, x, outputs, targets)
+            if step % 40 == 39:
+                monitor.validate(loss=loss.item())
+    found = {finding.cause: finding.evidence for finding in monitor.findings()}
+    assert "relative error in the last batches" in found["predicts-the-mean"]
+    assert not any("val/error" in text for text in found.values())

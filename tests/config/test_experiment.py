@@ -319,6 +319,8 @@ def test_a_mistaken_override_is_named(override, reason):
             ["training.inputs=null", "training.seed=1", "training.epochs=null"],
             ["training.inputs=null"],
         ),
+        # the other one only renames the cell
+        (["matrix.size=[-1, 20]", "replicates=2"], ["matrix.size=[-1, 20]"]),
         # elsewhere than it shows
         (["training.seed=1", "training.optimizer.lr=0.1"], ["training.optimizer.lr=0.1"]),
     ],

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from famulus import Monitor
+from famulus import Monitor, tasks
+from famulus.config.errors import ConfigError
+from famulus.config.schema import Strict
+from famulus.launch.actions import read_plan
 from famulus.store.store import Store
 from famulus.tasks.tiles.tiles import Tiles
 from tests.launch.tiny import ONE, TEXT, complains, famulus, write
@@ -101,3 +104,19 @@ def test_a_secret_in_the_matrix_is_refused(tmp_path):
     line = complains(said, 2, "tiny.yaml:4", "matrix.password")
     assert "hunter" not in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_so_is_one_that_only_its_setting_gives_away(tmp_path, monkeypatch):
+    class Account(Strict):
+        password: str
+
+    class Remote(Tiles):
+        class Config(Strict):
+            data: Account
+
+    monkeypatch.setattr(tasks, "load", lambda *_: Remote)
+    text = "why: x\ntask: remote\nmatrix:\n  who: [hunter2x]\n"
+    text += 'data: {password: "${matrix.who}"}\ntraining: {inputs: 8}\n'
+    with pytest.raises(ConfigError, match=r"tiny.yaml:4:8: matrix.who: .* a secret") as caught:
+        read_plan(write(tmp_path, text), (), ())
+    assert "hunter" not in str(caught.value)

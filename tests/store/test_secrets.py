@@ -8,6 +8,7 @@ import pytest
 
 import famulus.store
 from famulus import tasks
+from famulus.config import yaml
 from famulus.config.schema import Experiment
 from famulus.store import events, records
 from famulus.store.event_kinds import KINDS
@@ -82,6 +83,13 @@ def test_a_value_is_hidden_to_its_end(quote):
     assert scrubbed(text) == f"{{name: x, db_password: {quote}***{quote}, batch: 3}}"
 
 
+def test_a_list_is_hidden_whole():
+    assert scrubbed("passwords: [one, two]") == 'passwords: ["***"]'
+    code = scrubbed("+passwords = ['one', \"two\"]  # ours", code=True)
+    assert code == '+passwords = ["***"]  # ours'
+    assert scrubbed(code, code=True) == code
+
+
 def test_code_keeps_its_expressions():
     code = "+token = self.next(tokens)\n+    auth = pool(auth)\n+f(token=token)\n"
     assert scrubbed(code, code=True) == code
@@ -99,6 +107,25 @@ def test_a_file_as_written_keeps_no_hidden_value():
     text = "# for hunter2\ndata: {auth: hunter2}\n"
     assert records.text(text, {"hunter2"}) == b"# for ***\ndata: {auth: ***}\n"
     assert records.text("a: xyz\n", {"xyz"}) == b"a: xyz\n"  # too short to be looked for
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["|\n    hunter2x\n    hunter3x", ">-\n    hunter2x\n    hunter3x", "hunter2x hunter3x",
+     "'hunter2x''hunter3x'", '"hunter2x\\"hunter3x"', "[hunter2x, hunter3x]", "&a hunter2x"],
+)  # fmt: skip
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_hides_a_value_in_any_form(value, mark):
+    """Also one that `--set` replaced: it stands in no cell. The rest is read as it was."""
+    text = f"{mark}why: a\ndata:\n  password: {value}\n  name: digits  # ours\n"
+    kept = records.experiment(text, {"other"}).decode()
+    assert "hunter" not in kept
+    assert "name: digits  # ours\n" in kept
+    read = yaml.load(kept).value
+    assert read["why"] == "a"
+    assert set(read["data"]) == {"password", "name"}
+    assert hidden_path(read) in ("data.password", "data.password.0")
+    assert records.experiment(kept) == kept.encode()
 
 
 def test_events_and_records_are_masked_and_a_checkpoints_state_is_not():

@@ -148,3 +148,10 @@ def test_lab_pages(store):
 def test_free_bytes(store):
     free = store.free_bytes()
     assert free > 0 if store.local else free is None
+
+
+def test_an_experiment_that_was_copied_without_its_store_is_listed(store, run, url):
+    """A folder of runs may come alone from another machine: `absent` is only what has none."""
+    store.files.remove(layout.META)
+    alone = Store.open(url, create=False)
+    assert [row["path"] for row in alone.rows()] == [run.path]

@@ -37,6 +37,7 @@ class TaskSchema(Protocol):
 
 FindTask = Callable[[str], TaskSchema]
 Judge = Callable[["Settings"], None]
+IN_CELL = " (in cell "
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,21 @@ def read(
             try:
                 _ExperimentReader(document, list(some), task, judge).plan(title, written)
             except ConfigError as other:
-                return str(other)
+                return _fault(other)
             return ""
 
-        to_blame = responsible(given, str(error), fault_of)
+        to_blame = responsible(given, _fault(error), fault_of)
         if to_blame:
             where = ", ".join(f"--set {one}" for one in to_blame)
         else:
             key = error.problem.startswith(("unknown key", "no such axis"))
             where = document.where(error.path, key)
         raise ConfigError(f"{where}: {error}", cause=error.cause) from None
+
+
+def _fault(error: ConfigError) -> str:
+    """What is wrong, in whichever cell: their names change with overrides that do no harm."""
+    return str(error).partition(IN_CELL)[0]
 
 
 def _open(source: str | Path) -> tuple[str, str]:
@@ -191,7 +197,7 @@ class _ExperimentReader:
                 one, essence = self.cell(base, cell, slug, replicate, config, parents)
             except SettingError as error:
                 if self.depends_on_cell(error.path):
-                    problem = f"{error.problem} (in cell {slug})"
+                    problem = f"{error.problem}{IN_CELL}{slug})"
                     raise SettingError(error.path, problem, error.cause) from None
                 raise
             # both would have one id, and the second would be taken for the first, done

@@ -40,12 +40,16 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class Node:
-    """A value, where it stands (from 1), and how many values it holds, aliases spelt out."""
+    """A value, where it stands (from 1), and how many values it holds, aliases spelt out.
+
+    span: of a scalar or an alias, its first character in the text and the one behind its last.
+    """
 
     value: Any
     line: int
     column: int
     size: int = 1
+    span: tuple[int, int] = (0, 0)
     children: dict[str | int, "Node"] = field(default_factory=dict)
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -150,6 +154,7 @@ class _Reader:
         node = Node(None, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, ScalarEvent):
             node.value = self.scalar(event)
+            node.span = event.start_mark.index, event.end_mark.index
         elif isinstance(event, SequenceStartEvent):
             self.sequence(node, depth)
         elif isinstance(event, MappingStartEvent):
@@ -168,7 +173,8 @@ class _Reader:
             raise self.fail(event, f"expected at most {MAX_VALUES:,} values, aliases spelt out")
         # Where it is used, not where it is defined: that is the place to change.
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
-        return Node(target.value, line, column, target.size, target.children, target.keys)
+        span = event.start_mark.index, event.end_mark.index
+        return Node(target.value, line, column, target.size, span, target.children, target.keys)
 
     def scalar(self, event: ScalarEvent) -> Any:
         # quoted text is text, whatever it looks like

@@ -45,6 +45,7 @@ class Comparison:
 
     gain: share of the baseline's error that is gone (of a fraction: of what it lacks to 1); 0 or
     less is no better. From a gain of `margin` on it is clearly better, up to `noise` it is not.
+    score: '' is the error in the last batches, as a share of the baseline's.
     """
 
     score: str
@@ -54,6 +55,11 @@ class Comparison:
     gain: float
     margin: float = CLEAR
     noise: float = EQUAL
+
+    @property
+    def name(self) -> str:
+        """In a sentence of the doctor's."""
+        return f"{PREFIX}{self.score}" if self.score else "the relative error in the last batches"
 
     @property
     def clear(self) -> bool:
@@ -129,7 +135,7 @@ def of_history(history: History) -> Learning:
     declared = from_json(history.facts.get("scores"))
     found = learning(values, history.floors, declared, samples, trained)
     if not found.held_out and (share := left(history)) is not None:
-        batch = Comparison("error", share, "best constant", 1.0, 1 - share)
+        batch = Comparison("", share, "best constant", 1.0, 1 - share)
         return Learning((batch,), found.trained)
     return found
 

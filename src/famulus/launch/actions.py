@@ -6,7 +6,7 @@ from typing import Any
 
 from famulus import tasks
 from famulus.config.errors import ConfigError, SettingError
-from famulus.config.experiment import Plan, Settings, read
+from famulus.config.experiment import Cell, Plan, Settings, read
 from famulus.config.scores import directed
 from famulus.launch import naming
 from famulus.launch.board import Board
@@ -15,7 +15,7 @@ from famulus.launch.plan import Ready, again, child, prepare, repetition
 from famulus.launch.session import Session
 from famulus.launch.workers import Helpers
 from famulus.store.run import Run
-from famulus.store.secrets import hidden_path, masked
+from famulus.store.secrets import HIDDEN, hidden_path, hidden_values, masked
 from famulus.training.optim import check_options
 from famulus.training.progress import Calendar
 
@@ -33,13 +33,20 @@ def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> P
     plan = read(file, overrides, lambda name: tasks.load(name, allowed), judge=judge)
     for cell in plan.cells:
         # folders and tables are named by them, in every store and on every page
-        if where := hidden_path(masked(cell.axes)):
+        if where := _secret_axis(cell):
             place = plan.document.where(("matrix", where))
             raise ConfigError(
                 f"{place}: matrix.{where}: expected values that name a folder, received a secret:"
                 " take it out of the matrix"
             )
     return plan
+
+
+def _secret_axis(cell: Cell) -> str:
+    """The axis whose value is a secret by its name, its look or where a setting takes it."""
+    taken = hidden_values({k: v for k, v in cell.config.items() if k != "matrix"})
+    axes = {k: HIDDEN if hidden_values(v, "weak") & taken else v for k, v in cell.axes.items()}
+    return hidden_path(masked(axes))
 
 
 def run_file(

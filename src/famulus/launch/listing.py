@@ -38,7 +38,8 @@ def status_lines(
     if not rows:
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return
-    names = {row["id"]: _name(row) for row in rows}
+    # by path: the same computation has one id in every experiment
+    names = {row["path"]: _name(row) for row in rows}
     width = max(map(len, names.values()))
     experiment = None
     for row in rows:
@@ -54,6 +55,6 @@ def status_lines(
         if row.get("parent_gone"):
             notes.append(f"its parent {str(row['parent'])[-12:]} is gone")
         note = "; ".join(n for n in notes if n)
-        name = names[row["id"]]
+        name = names[row["path"]]
         line = f"  {row['id']}  {name:<{width}}  {row['status']:<11} {inputs}  {value} {note}"
         yield line.rstrip()

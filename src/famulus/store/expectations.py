@@ -35,5 +35,5 @@ def dated(
         first = known.pop(key, None) or {"time": time, "results": list(results)}
         kept = {"entry": dict(entry), "sha256": key}
         records.append({**kept, "time": first["time"], "results": first["results"]})
-    gone = known.values() if results else ()
-    return records + [{**record, "withdrawn": record.get("withdrawn", time)} for record in gone]
+    gone = [record for record in known.values() if results or "withdrawn" in record]
+    return records + [{"withdrawn": time, **record} for record in gone]

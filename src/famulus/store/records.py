@@ -5,13 +5,14 @@ pictures do not, nor does the state of a checkpoint, which must come back as it 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from famulus.config import yaml
+from famulus.config.errors import ConfigError
 from famulus.store.files import Files
-from famulus.store.secrets import HIDDEN, masked, scrubbed
+from famulus.store.secrets import HIDDEN, hidden_values, masked, names_a_secret, scrubbed
 
 SHORTEST = 4  # characters of a hidden value that is looked for elsewhere in a text
 
@@ -37,6 +38,31 @@ def text(written: str, secrets: Iterable[str] = ()) -> bytes:
     for secret in sorted(secrets, key=len, reverse=True):
         written = written.replace(secret, HIDDEN) if len(secret) >= SHORTEST else written
     return scrubbed(written).encode()
+
+
+def experiment(written: str, secrets: Iterable[str] = ()) -> bytes:
+    """An experiment file as a person wrote it, still YAML; `secrets`: as of `text`."""
+    try:
+        document = yaml.load(written)
+    except ConfigError:  # of no file that was read
+        return text(written, secrets)
+    own = hidden_values(document.value)
+    start = len(written) - len(written.removeprefix("\ufeff"))  # of the text that spans count in
+    # by their place: a value in several lines or with escapes is nowhere in the text as it is
+    for first, end in sorted(_secret_spans(document.root), reverse=True):
+        value = written[start + first : start + end]
+        rest = value[len(value.rstrip()) :]  # a block ends with its last line
+        written = f'{written[: start + first]}"{HIDDEN}"{rest}{written[start + end :]}'
+    return text(written, own | set(secrets))
+
+
+def _secret_spans(node: yaml.Node, kind: str = "") -> Iterator[tuple[int, int]]:
+    for key, child in node.children.items():
+        own = (names_a_secret(key) if isinstance(key, str) else "") or kind
+        if child.children:
+            yield from _secret_spans(child, own)
+        elif masked(child.value, own) == HIDDEN:
+            yield child.span
 
 
 def read(files: Files, path: str) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ _VALUE = r"[\"']?[^\s\"'&,;]+?(?=[)\]}]*(?:[\s\"'&,;]|$))"
 _EQUALS = r"\s*[:=]\s*(?:[\w.\[\]| ]+?\s*=\s*)?"
 _PAIR = re.compile(
     rf"(?P<key>(?<!\w)(?P<name>{_NAME})[\"']?(?P<equals>{_EQUALS})(?:(?:bearer|basic)\s+)?)"
-    rf"(?P<value>\"[^\"\n]+\"|'[^'\n]+'|{_VALUE})",
+    rf"(?P<value>\[[^\]\n]+\]|\"[^\"\n]+\"|'[^'\n]+'|{_VALUE})",
     re.I | re.M,
 )
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]+@")
@@ -93,6 +93,8 @@ def scrubbed(text: str, *, code: bool = False) -> str:
 
 def _without_value(match: re.Match[str], code: bool) -> str:
     kind, value = names_a_secret(match["name"]), match["value"]
+    if value[0] == "[" and value[-1] == "]":  # of a weak name, indices more likely
+        return f'{match["key"]}["{HIDDEN}"]' if kind == "sure" else match[0]
     quote = value[0] if value[0] in "\"'" and value[0] == value[-1] and len(value) > 1 else ""
     inner = value.strip("\"'")
     if kind == "weak":

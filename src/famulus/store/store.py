@@ -105,12 +105,12 @@ class Store:
             layout.new_experiment(experiment)
         planned: dict[str, Any] = {"cells": dict(cells), "overrides": list(overrides)}
         if expect is not None:
-            # of all its runs: a plan narrowed to new cells must not make what is known unknown
-            results = [row["id"] for row in self.rows(experiment) if row["scores"]]
             before = (records.read(self.files, layout.cells(experiment)) or {}).get("expect") or []
+            # of every run: the next plan may be of those that this one leaves out (`--set`)
+            results = [row["id"] for row in self.rows(experiment) if row["scores"]]
             planned["expect"] = expectations.dated(before, expect, results, records.now())
-        secrets = hidden_values(cells)
-        self.files.write(layout.written(experiment), records.text(text, secrets))
+        hidden = hidden_values(cells)
+        self.files.write(layout.written(experiment), records.experiment(text, hidden))
         self._write_cells(experiment, planned)
 
     def note_source(self, experiment: str, place: str) -> None:
@@ -195,7 +195,7 @@ class Store:
 
     def rows(self, experiment: str | None = None) -> list[dict[str, Any]]:
         """What `status` shows, one row a run (of one experiment): see store/index.py."""
-        if self.absent:  # nor is anything cached of it
+        if self.absent and not self.experiments():  # nor is anything cached of it
             return []
         return index.rows(self.home, self._names(experiment), whole=experiment is None)
 

@@ -29,7 +29,7 @@ def rule(history: History) -> Finding | None:
         best = judged.best
         assert best is not None  # a verdict is of something
         value, level = apart(best.value, best.level)
-        text = f"at step {history.val[-1]['step']:,} val/{best.score} is {value}"
+        text = f"at step {history.val[-1]['step']:,} {best.name} is {value}"
         text += f" ({baseline(best.baseline)}: {level}), no score is better than its baseline;"
         text += f" {fallen}"
         severity = "warning"

@@ -28,9 +28,7 @@ def rule(history: History) -> Finding | None:
     scores = []
     for comparison in near[:3]:
         value, level = apart(comparison.value, comparison.level)
-        scores.append(
-            f"val/{comparison.score} is {value} ({baseline(comparison.baseline)}: {level})"
-        )
+        scores.append(f"{comparison.name} is {value} ({baseline(comparison.baseline)}: {level})")
     unclear = "" if judged.verdict is False else ", and no other score is clearly better"
     remedy = advise(
         history.owner,

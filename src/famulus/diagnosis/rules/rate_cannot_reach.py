@@ -28,7 +28,7 @@ def rule(history: History) -> Finding | None:
         return None
     tail = tail_of(history)
     part = [(math.log(w), math.log(v)) for w, v in zip(way, loss, strict=True)
-            if v > 0 and BETWEEN[0] * way[-1] <= w <= BETWEEN[1] * way[-1]]  # fmt: skip
+            if w > 0 < v and BETWEEN[0] * way[-1] <= w <= BETWEEN[1] * way[-1]]  # fmt: skip
     if tail >= TAIL or len(part) < LOGS:
         return None
     power, _ = line(*zip(*part, strict=True))

@@ -39,11 +39,16 @@ class Cells:
         return "the run" if name == NO_MATRIX else name
 
     def some(self, groups: Sequence[Group]) -> str:
-        """In a sentence: 'all 24 cells', 'both cells', 'lr 0.1 and 2 other cells'."""
-        if len(groups) == len(self.own) > 1:
-            return "both cells" if len(groups) == 2 else f"all {len(groups)} cells"
-        more = f" and {plural(len(groups) - 1, 'other cell')}" if len(groups) > 1 else ""
-        return self.label(groups[0]) + more
+        """In a sentence: 'all 24 cells', 'both cells and 1 fork', 'lr 0.1 and 2 other cells'."""
+        own, forks = (sum(bool(g.child_of) == fork for g in groups) for fork in (False, True))
+        if own == len(self.own) > 1:
+            parts = ["both cells" if own == 2 else f"all {own} cells"]
+        else:
+            first = groups[0]
+            own, forks = own - (not first.child_of), forks - bool(first.child_of)
+            parts = [self.label(first), plural(own, "other cell") if own else ""]
+        *parts, last = [p for p in (*parts, plural(forks, "fork") if forks else "") if p]
+        return " and ".join([", ".join(parts), last] if parts else [last])
 
 
 def cells_of(records: Sequence[Record]) -> Cells:

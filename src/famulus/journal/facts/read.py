@@ -31,7 +31,7 @@ def read_run(run: Run) -> Record:
         facts=facts,
         series=series_of(curve),
         marks=marks_of(curve),
-        floors=tuple(e for e in _of(events, "floor") if number(e.get("value"))),
+        floors=tuple(e for e in _of(events, "floor") if _is_whole(e)),
         findings=_of(events, "finding"),
         pictures=tuple(_picture(e) for e in _of(events, "picture") if e.get("file")),
         attempts=attempts, lineage=lineage, parent=parent, notes=run.notes() or "",
@@ -42,6 +42,11 @@ def read_run(run: Run) -> Record:
 
 def _of(events: Sequence[Event], kind: str) -> tuple[Event, ...]:
     return tuple(e for e in events if e.get("kind") == kind)
+
+
+def _is_whole(floor: Event) -> bool:
+    """Does it say what it is of, and its name?"""
+    return number(floor.get("value")) and bool(floor.get("score") and floor.get("means"))
 
 
 def _parent(lineage: Sequence[Event], config: Mapping[str, Any]) -> Event:

@@ -21,9 +21,10 @@ def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]
     known = [v for v in scores if v is not None]
     # the best of one is no news
     top = table.ranking.best(known) if len(known) > 1 else None
+    right = {c.name: numeric(c, table) for c in table.columns}
     lines = []
     for row in table.rows:
-        cells = [_cell(row.cells.get(c.name), c, table) for c in table.columns]
+        cells = [_cell(row.cells.get(c.name), c, right[c.name]) for c in table.columns]
         for cell, column in zip(cells, table.columns, strict=True):
             cell["tone"] = "soft" if column.kind == "score" and not settled(row) else cell["tone"]
         first, score = row.records[0], value(row.cells.get(table.score))
@@ -35,7 +36,7 @@ def result_rows(table: Table, colour: Mapping[int, int]) -> list[dict[str, Any]]
     return lines
 
 
-def _cell(cell: Cell, column: Column, table: Table) -> dict[str, Any]:
+def _cell(cell: Cell, column: Column, right: bool) -> dict[str, Any]:
     number = value(cell)
     if isinstance(cell, Measured):
         (text, spread), words = with_spread(cell.mean, cell.std), ""
@@ -43,7 +44,7 @@ def _cell(cell: Cell, column: Column, table: Table) -> dict[str, Any]:
         text, spread, words = shown(cell, column), "", plain(cell)
     tone = next((t for s, t in TONES.items() if s in text), "") if column.name == "status" else ""
     return {"text": text, "pm": spread, "meter": cell if column.kind == "meter" else None,
-            "tone": tone, "right": numeric(column, table), "axis": column.kind == "axis",
+            "tone": tone, "right": right, "axis": column.kind == "axis",
             "v": repr(number) if number is not None else words or None}  # fmt: skip
 
 

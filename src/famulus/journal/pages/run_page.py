@@ -129,7 +129,7 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
 
 
 def _own_finding(finding: CommonFinding, record: Record) -> dict:
-    own = [f for f in record.findings if f.get("cause") == finding.cause][-1]
+    own = [f for f in record.findings if str(f.get("cause")) == finding.cause][-1]
     at = f"step {own['step']:,}" if isinstance(own.get("step"), int) else ""
     remedies = [("", str(own["remedy"]))] if own.get("remedy") else []
     return {"cause": finding.cause, "severity": str(own.get("severity") or "info"), "where": at,
