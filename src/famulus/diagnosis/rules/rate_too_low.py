@@ -12,6 +12,7 @@ from famulus.diagnosis.trend import straight, tail, training_loss
 
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
+HALVED = 0.5  # of the first loss: steps that halve it are large enough, only too few
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
 
@@ -20,6 +21,8 @@ def rule(history: History) -> Finding | None:
     if way is None or tail(history) < TAIL:
         return None
     at, loss = training_loss(history)
+    if 0 < loss[-1] < HALVED * loss[0]:
+        return None
     longer = 10 * at[-1]
     remedy = advise(
         history.owner,
