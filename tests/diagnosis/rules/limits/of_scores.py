@@ -4,6 +4,7 @@ import math
 
 from famulus.diagnosis.rules import (
     codebook_collapsed,
+    codebook_not_started,
     features_collapsed,
     features_not_centred,
     labels_differ,
@@ -25,6 +26,12 @@ def codebook(last, before=8.0, size=256, validations=2, steps=STEPS, started=1.0
     used = {"used_codes": 16.0, "used_share": 16 / size}
     val = [{"perplexity": before, "started": started, **used}, {"perplexity": last, **used}]
     return run([1.0] * steps, val[-validations:])
+
+
+def waiting(started, of_budget=1.0):
+    return run(
+        [1.0] * STEPS, [{"started": started}], facts={"budget": STEPS * PER_STEP / of_budget}
+    )
 
 
 def features(rank=5.0, std=0.3, cosine=0.1, validations=2):
@@ -101,6 +108,8 @@ LIMITS = (
     Limit(codebook_collapsed, "", lambda n: codebook(8.0, validations=n), silent=1, faulty=2),
     Limit(codebook_collapsed, "FEW", lambda n: codebook(8.0, steps=n), silent=15, faulty=16),
     Limit(codebook_collapsed, "", lambda x: codebook(8.0, started=x), silent=0.0, faulty=1.0),
+    Limit(codebook_not_started, "", waiting, silent=1.0, faulty=0.0),
+    Limit(codebook_not_started, "", lambda x: waiting(0.0, x), silent=0.94, faulty=0.96),
     Limit(features_collapsed, "RANK", lambda x: features(rank=x), silent=1.52, faulty=1.48),
     Limit(features_collapsed, "SPREAD", lambda x: features(std=x), silent=0.0102, faulty=0.0098),
     Limit(features_collapsed, "COSINE", lambda x: features(cosine=x), silent=0.9978, faulty=0.9982),
