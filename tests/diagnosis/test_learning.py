@@ -5,7 +5,7 @@ import pytest
 
 from famulus.config.scores import Score
 from famulus.diagnosis.history import History
-from famulus.diagnosis.learning import half_way, kind, learning, of_history
+from famulus.diagnosis.learning import kind, learning, of_history, phase
 
 SCORES = {
     "l1": Score(better="lower"),
@@ -82,10 +82,15 @@ def test_nobody_says_too_early_that_nothing_is_learned(steps, before, wanted):
     assert better.gained(0.1) is True
 
 
-def test_half_way():
-    assert [half_way(steps) for steps in ([10, 20], [5, 9, 20], [11, 20], [20], [])] == [
-        0, 1, None, None, None
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("steps", "grown", "wanted"),
+    [([10, 20], (), (20, 0)), ([5, 9, 20], (), (20, 1)), ([11, 20], (), (20, None)),
+     ([20], (), (20, None)), ([10, 20, 30, 40], (20,), (20, 2)), ([10, 20, 40], (25,), (15, None)),
+     ([10, 20], (5, 20), (15, 0))],
+)  # fmt: skip
+def test_the_time_to_learn_begins_with_the_last_layer_that_joined(steps, grown, wanted):
+    marks = [{"what": "growth", "step": step} for step in grown]
+    assert phase(steps, [*marks, {"what": "lr", "step": 19}]) == wanted
 
 
 def test_learned_by_heart_is_neither_learned_nor_nothing():

@@ -71,7 +71,7 @@ class Comparison:
 @dataclass(frozen=True)
 class Learning:
     """`held_out`: of validation, `trained`: of the training batches last logged; `before`: of the
-    validation about half way; `steps`: up to the last score, where they are known."""
+    validation about half way; `steps`: up to the last score, since the start or a growth."""
 
     held_out: tuple[Comparison, ...]
     trained: tuple[Comparison, ...] = ()
@@ -156,10 +156,13 @@ def learning(
     )
 
 
-def half_way(steps: Sequence[int]) -> int | None:
-    """The place of the last of these steps that lies in the first half; None without one."""
-    place = bisect_right(steps, steps[-1] / 2) - 1 if steps else -1
-    return place if place >= 0 else None
+def phase(steps: Sequence[int], marks: Iterable[Mapping[str, Any]]) -> tuple[int, int | None]:
+    """Of scores at these steps: how many steps the last one lies behind the start, or behind the
+    last layer that joined; and the place of the score half way there, None without one."""
+    joined = (int(m["step"]) for m in marks if m.get("what") == "growth")
+    start = max((step for step in joined if step < steps[-1]), default=0)
+    place = bisect_right(steps, (start + steps[-1]) / 2) - 1
+    return steps[-1] - start, place if place >= 0 and steps[place] > start else None
 
 
 def of_history(history: History) -> Learning:
@@ -170,9 +173,8 @@ def of_history(history: History) -> Learning:
     samples = history.facts.get("validation_samples")
     declared = from_json(history.facts.get("scores"))
     at = [event["step"] for event in history.val if "step" in event]
-    half = half_way(at)
+    steps, half = phase(at, history.marks) if at else (None, None)
     before = None if half is None else history.val[half]["values"]
-    steps = at[-1] if at else None
     found = learning(values, history.floors, declared, samples, trained, before, steps)
     if not found.held_out and (share := left(history)) is not None:
         batch = Comparison("error", share, "best constant", 1.0, 1 - share)

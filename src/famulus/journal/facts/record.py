@@ -7,7 +7,7 @@ from functools import cached_property
 
 from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
-from famulus.diagnosis.learning import Learning, half_way, learning
+from famulus.diagnosis.learning import Learning, learning, phase
 from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
@@ -210,13 +210,11 @@ class Record:
     def learning(self) -> Learning:
         """What its last scores say that it has learned."""
         samples, batches = self.facts.get("validation_samples"), self.last.get("values")
-        curves = {name: s for name, s in self.series.items() if name.startswith("val/")}
-        before = {
-            name: float(s.value[half])
-            for name, s in curves.items()
-            if (half := half_way(s.step.tolist())) is not None
-        }
-        steps = max((int(s.step[-1]) for s in curves.values() if len(s.step)), default=None)
+        steps, before = None, {}
+        for name, series in self.series.items():
+            if name.startswith("val/") and len(series):
+                steps, half = phase(series.step.astype(int).tolist(), self.marks)
+                before |= {} if half is None else {name: float(series.value[half])}
         return learning(self.scores, self.floors, self.declared, samples, batches, before, steps)
 
     @cached_property

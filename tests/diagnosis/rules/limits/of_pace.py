@@ -56,8 +56,8 @@ def straight(logs):
 
 
 def fall(to):
-    """Straight from 1 to this."""
-    return np.linspace(1, to, 24).tolist()
+    """Straight from 1 to this, the first log after a step."""
+    return np.linspace(1, to, 25)[1:].tolist()
 
 
 def noisy(fit):
@@ -131,7 +131,7 @@ LIMITS = (
     Limit(converged, "", lambda n: still(off=1, place=n, validations=6), silent=3, faulty=4),
     Limit(plateau, "FAR", still, silent=0.49, faulty=0.51),
     Limit(plateau, "NEAR", still, silent=0.985, faulty=0.975),
-    Limit(rate_too_low, "TAIL", lambda x: tailing(x, lambda way: 2 - way), 0.098, 0.102),
+    Limit(rate_too_low, "TAIL", lambda x: tailing(x, lambda way: 3 - way), 0.098, 0.102),
     Limit(rate_too_low, "HALVED", lambda x: evenly(fall(x)), silent=0.49, faulty=0.51),
     Limit(  # a loss that crosses zero has no half
         rate_too_low, "", lambda x: evenly(fall(x)), silent=0.01, faulty=-0.01
