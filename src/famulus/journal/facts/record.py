@@ -210,7 +210,8 @@ class Record:
     def learning(self) -> Learning:
         """What its last scores say that it has learned."""
         samples, batches = self.facts.get("validation_samples"), self.last.get("values")
-        steps, before = None, {}
+        steps: int | None = None
+        before: dict[str, float] = {}
         for name, series in self.series.items():
             if name.startswith("val/") and len(series):
                 steps, half = phase(series.step.astype(int).tolist(), self.marks)
