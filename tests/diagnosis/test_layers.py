@@ -9,7 +9,7 @@ from famulus.diagnosis.learning import of_history
 
 def history(score, value, floor, means="best constant", **declared):
     floors = [{"score": score, "value": floor, "means": means}]
-    val = [{"step": 1, "inputs": 1, "values": {score: value}}]
+    val = [{"step": 100, "inputs": 100, "values": {score: value}}]
     facts = {"scores": as_json(declared)} if declared else {}
     return History({}, val=val, floors=floors, facts=facts)
 

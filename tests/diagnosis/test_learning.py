@@ -5,7 +5,7 @@ import pytest
 
 from famulus.config.scores import Score
 from famulus.diagnosis.history import History
-from famulus.diagnosis.learning import kind, learning, of_history
+from famulus.diagnosis.learning import kind, learning, of_history, phase
 
 SCORES = {
     "l1": Score(better="lower"),
@@ -64,6 +64,33 @@ def test_a_loss_below_zero_is_better_the_lower_it_is():
     """Of a density's log: -0.2 for the constant, -0.9 for a net that knows more."""
     assert learning({"loss": -0.9}, [floor("loss", -0.2)], SCORES).verdict is True
     assert learning({"loss": 0.4}, [floor("loss", -0.2)], SCORES).verdict is False
+
+
+@pytest.mark.parametrize(
+    ("steps", "before", "wanted"),
+    [(15, 0.7, None), (16, 0.7, False), (16, 0.76, None), (16, 0.71, False), (15, None, None),
+     (None, None, False)],
+)  # fmt: skip
+def test_nobody_says_too_early_that_nothing_is_learned(steps, before, wanted):
+    """With few steps, or where the score of half way was worse by a twentieth of the baseline."""
+    then = {} if before is None else {"val/loss": before}
+    found = learning({"loss": 0.7}, [floor("loss", 0.7)], SCORES, before=then, steps=steps)
+    assert found.verdict is wanted
+    assert found.gained(0.1) is wanted
+    better = learning({"loss": 0.3}, [floor("loss", 0.7)], SCORES, before=then, steps=steps)
+    assert better.verdict is True
+    assert better.gained(0.1) is True
+
+
+@pytest.mark.parametrize(
+    ("steps", "grown", "wanted"),
+    [([10, 20], (), (20, 0)), ([5, 9, 20], (), (20, 1)), ([11, 20], (), (20, None)),
+     ([20], (), (20, None)), ([10, 20, 30, 40], (20,), (20, 2)), ([10, 20, 40], (25,), (15, None)),
+     ([10, 20], (5, 20), (15, 0))],
+)  # fmt: skip
+def test_the_time_to_learn_begins_with_the_last_layer_that_joined(steps, grown, wanted):
+    marks = [{"what": "growth", "step": step} for step in grown]
+    assert phase(steps, [*marks, {"what": "lr", "step": 19}]) == wanted
 
 
 def test_learned_by_heart_is_neither_learned_nor_nothing():

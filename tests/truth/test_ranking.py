@@ -163,7 +163,8 @@ def ill(tmp_path_factory):
     """Four cells, all worse than a constant; two of them with a cause."""
     shop = Shop(tmp_path_factory.mktemp("ill"))
     path = shop.write(matrix={"lr": [0.001, 0.002, 0.003, 0.004]},
-                      training__optimizer__lr="${matrix.lr}")  # fmt: skip
+                      training__optimizer__lr="${matrix.lr}",
+                      training__inputs=640)  # fmt: skip
 
     def plot(axes):
         found = [finding("dead-units")] if axes["lr"] > 0.002 else []

@@ -31,7 +31,8 @@ COMMAND = re.compile(r"famulus (check|run|resume|extend|rerun)\b")
 OWN = "own-loop"
 # causes that only runs of one task, or only monitored loops, can show
 ONLY = {
-    "codebook-collapsed": ("codes",), "features-collapsed": ("pretext",), "shortcut": ("pretext",),
+    "codebook-collapsed": ("codes",), "codebook-not-started": ("codes",),
+    "features-collapsed": ("pretext",), "shortcut": ("pretext",),
     "features-not-centred": ("pretext",), "labels-differ": ("transfer",),
     "targets-redrawn": ("pretext",), "memorises-the-pool": ("scroll",),
     "sampling-shift": ("scroll",), "one-degree-of-freedom": ("qsm",),

@@ -15,6 +15,7 @@ from tests.truth.test_ranking import named_best
 from tests.truth.test_remedies import of, shown
 
 RATES = {"matrix": {"lr": [0.001, 0.003]}, "training__optimizer__lr": "${matrix.lr}"}
+ENOUGH = {"training__inputs": 640}  # 20 steps: of fewer, nobody says what was learned
 INK_FLOORS = [("bce", 0.366, "best constant"), ("loss", 0.52, "best constant"),
               ("auc", 0.5, "chance"), ("f05", 0.147, "everything in the mask is ink")]  # fmt: skip
 
@@ -55,7 +56,7 @@ def test_the_doctor_judges_as_the_page_does(ink):
 def idle(tmp_path_factory):
     """Two cells that are worse than a constant in every score that has a baseline."""
     shop = Shop(tmp_path_factory.mktemp("idle"))
-    path = shop.write(**RATES, expect=[{"finding": "none", "severity": "error"}])
+    path = shop.write(**RATES, **ENOUGH, expect=[{"finding": "none", "severity": "error"}])
     floors = [(s, 0.2, "best constant") for s in ("loss", "recon", "l1")]
     ends = {0.001: 0.33, 0.003: 0.31}
     shop.play(path, lambda axes: Play(dict.fromkeys(("loss", "recon", "l1"), ends[axes["lr"]]),
@@ -66,6 +67,16 @@ def idle(tmp_path_factory):
 
 def test_where_all_scores_say_so_it_is_said(idle):
     assert words.has(words.NOTHING_LEARNED, happened(idle))
+
+
+def test_of_a_few_steps_nothing_is_said_of_learning(shop):
+    """Neither by the page nor by the doctor, though the score is a constant's."""
+    floors = [(s, 0.2, "best constant") for s in ("loss", "recon", "l1")]
+    flat = dict.fromkeys(("loss", "recon", "l1"), 0.2)
+    shop.play(shop.write(), Play(flat, floors=floors, curve=[0.2] * 5, diagnosed=True))
+    assert not words.has(words.NOTHING_LEARNED, shop.entry().text)
+    findings = shop.do("diagnose", shop.runs()[0].id, "--json").json()
+    assert [(f["cause"], f["severity"]) for f in findings] == [("cannot-tell", "info")]
 
 
 def test_among_cells_that_learned_nothing_none_is_best(idle):
@@ -96,7 +107,7 @@ def test_a_cell_that_the_lead_ranks_first_did_learn(shop):
     """Of two cells one is above the constant: only that one has learned nothing."""
     floors = [(s, 0.2, "best constant") for s in ("loss", "recon", "l1")]
     ends = {0.001: 0.31, 0.003: 0.05}
-    shop.play(shop.write(**RATES), lambda axes: Play(
+    shop.play(shop.write(**RATES, **ENOUGH), lambda axes: Play(
         dict.fromkeys(("loss", "recon", "l1"), ends[axes["lr"]]), floors=floors))  # fmt: skip
     lines = happened(shop).splitlines()
     assert named_best("\n".join(lines), ["0.001", "0.003"]) == "0.003"

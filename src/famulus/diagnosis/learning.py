@@ -3,12 +3,13 @@
 It looks at every score that has a baseline which needs no input (the best constant predictor,
 chance, the zero image), each held against the strongest of them. Rivals (raw-pixel kNN, an
 iterative solver) and bounds (the entropy of the targets) say how good a net is, not whether it
-learned.
+learned. Of a run of few steps, or one whose score still falls, nobody says that it learned nothing.
 """
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeGuard
@@ -28,6 +29,8 @@ SIGMAS = 3.0  # of a fraction's sampling error, from which it is better than cha
 A_LITTLE = 0.15  # of a fraction: nobody calls half as many again nothing, however few were asked
 # a map's score is of its many pixels, whatever the number of maps
 LEAST = 100  # samples that a fraction is taken to be of
+# Adam moves a weight by about its learning rate a step: 16 usual ones are a hundredth at most.
+FEW = 16  # steps up to the last score: with fewer, that it is no better says nothing
 
 
 def kind(means: str) -> Kind:
@@ -73,24 +76,49 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Learning:
-    """`held_out`: of validation, `trained`: of the training batches last logged."""
+    """`held_out`: of validation, `trained`: of the training batches last logged; `before`: of the
+    validation about half way; `steps`: up to the last score, since the start or a growth."""
 
     held_out: tuple[Comparison, ...]
     trained: tuple[Comparison, ...] = ()
+    before: tuple[Comparison, ...] = ()
+    steps: int | None = None
 
     @cached_property
     def verdict(self) -> bool | None:
         """True if any score is clearly better than its baseline, False if none is better at all;
-        None where that can't be told."""
+        None where that can't be told, or not yet."""
         if any(c.clear for c in self.held_out):
             return True
-        return False if self.held_out and all(c.none for c in self.held_out) else None
+        return False if self.none and not self.early else None
+
+    @property
+    def none(self) -> bool:
+        """Is no score better than its baseline, whether or not it is too early to judge by that?"""
+        return bool(self.held_out) and all(c.none for c in self.held_out)
+
+    @property
+    def early(self) -> bool:
+        """Is it too early to say that nothing is learned?"""
+        return self.few or self.rising
+
+    @property
+    def few(self) -> bool:
+        return self.steps is not None and self.steps < FEW
+
+    @cached_property
+    def rising(self) -> bool:
+        """Did any score gain in the second half what makes one clearly better than a baseline?"""
+        then = {c.score: c.gain for c in self.before}
+        return any(c.gain - then.get(c.score, c.gain) >= c.margin for c in self.held_out)
 
     def gained(self, share: float) -> bool | None:
-        """Is more than `share` of any baseline's error gone? None without a baseline."""
+        """Is more than `share` of any baseline's error gone? None without a baseline, or if that
+        is not so yet and early."""
         if not self.held_out:
             return None
-        return any(c.gain > max(share, c.margin) for c in self.held_out)
+        much = any(c.gain > max(share, c.margin) for c in self.held_out)
+        return much or (None if self.early else False)
 
     @cached_property
     def memorised(self) -> bool:
@@ -109,21 +137,38 @@ def learning(
     declared: Scores,
     samples: int | None = None,
     trained: Mapping[str, float] | None = None,
+    before: Mapping[str, float] | None = None,
+    steps: int | None = None,
 ) -> Learning:
-    """`scores` with or without `val/`; `floors` as events tell them; `samples`: in validation."""
+    """`scores` and `before` (half way) with or without `val/`; `floors` as events tell them;
+    `samples`: in validation."""
     levels: dict[str, list[tuple[float, str]]] = {}
     for floor in floors:
         if kind(str(floor.get("means"))) == "trivial" and _finite(floor.get("value")):
             name = str(floor.get("score")).removeprefix(PREFIX)
             levels.setdefault(name, []).append((float(floor["value"]), str(floor["means"])))
-    own = {name.removeprefix(PREFIX): value for name, value in scores.items()}
+    now, then = (
+        {name.removeprefix(PREFIX): value for name, value in row.items()}
+        for row in (scores, before or {})
+    )
     batches = dict(trained or {})
     if "total" in batches:
         batches["loss"] = batches.pop("total")
     return Learning(
-        _comparisons(own, levels, declared, samples),
+        _comparisons(now, levels, declared, samples),
         _comparisons(batches, levels, declared, None),
+        _comparisons(then, levels, declared, samples),
+        steps,
     )
+
+
+def phase(steps: Sequence[int], marks: Iterable[Mapping[str, Any]]) -> tuple[int, int | None]:
+    """Of scores at these steps: how many steps the last one lies behind the start, or behind the
+    last layer that joined; and the place of the score half way there, None without one."""
+    joined = (int(m["step"]) for m in marks if m.get("what") == "growth")
+    start = max((step for step in joined if step < steps[-1]), default=0)
+    place = bisect_right(steps, (start + steps[-1]) / 2) - 1
+    return steps[-1] - start, place if place >= 0 and steps[place] > start else None
 
 
 def of_history(history: History) -> Learning:
@@ -133,10 +178,14 @@ def of_history(history: History) -> Learning:
     values = history.val[-1]["values"] if history.val else {}
     samples = history.facts.get("validation_samples")
     declared = from_json(history.facts.get("scores"))
-    found = learning(values, history.floors, declared, samples, trained)
+    at = [event["step"] for event in history.val if "step" in event]
+    steps, half = phase(at, history.marks) if at else (None, None)
+    before = None if half is None else history.val[half]["values"]
+    found = learning(values, history.floors, declared, samples, trained, before, steps)
     if not found.held_out and (share := left(history)) is not None:
         batch = Comparison("", share, "best constant", 1.0, 1 - share)
-        return Learning((batch,), found.trained)
+        logged = history.train[-1].get("step") if history.train else None
+        return Learning((batch,), found.trained, steps=logged)
     return found
 
 

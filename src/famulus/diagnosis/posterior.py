@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from famulus.diagnosis.history import History
+from famulus.diagnosis.learning import FEW
 
 ENOUGH = 0.2  # share of the budget after which a posterior at its start is no beginning
 
@@ -30,6 +31,8 @@ def posterior(history: History) -> Posterior | None:
     last = history.val[-1]
     values = last["values"]
     if not {"kl", "sigma", "snr", "active_units"} <= set(values):
+        return None
+    if (last.get("step") or FEW) < FEW:
         return None
     budget = history.facts.get("budget") or history.config["training"].get("inputs") or 0
     if last["inputs"] < max(ENOUGH * budget, loss.get("kl_warmup_inputs") or 0):

@@ -1,6 +1,7 @@
 """Measures of a curve that several rules read. Curves are pairs of lists: inputs, values."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -94,13 +95,20 @@ STILL = 0.005  # relative change over the last third that counts as none
 VALIDATIONS = 6
 
 
-def flat(history: History) -> Flat | None:
-    """The last third of the validations, if the loss lies still there."""
+def flat(history: History, by_way: bool = False) -> Flat | None:
+    """The last third of the validations, if the loss lies still there.
+
+    by_way: and the last third of the way that the learning rate allowed, too: at the end of a
+    schedule every loss stands still.
+    """
     at, loss = curve(history.val, "loss")
     # A straight fall may be slow without having come to an end.
     if len(loss) < VALIDATIONS or straight(history) is not None:
         return None
     count = max(3, len(loss) // 3)
+    if by_way and (way := travel(history)):
+        since = history.train[bisect_left(way, way[-1] * 2 / 3)]["inputs"]
+        count = max(count, sum(n >= since for n in at))
     part = loss[-count:]
     level = fmean(part)
     if level <= 0 or (max(part) - min(part)) > STILL * level:

@@ -92,6 +92,17 @@ def test_flat_is_converged_or_a_plateau_by_what_a_constant_scores():
     assert plateau.rule(falling) is None
 
 
+def test_the_end_of_a_schedule_is_no_sign_that_a_loss_has_arrived():
+    """Every loss stands still there: the last third of the way counts, too."""
+    cosine = lambda step: 1e-3 * (1 + math.cos(math.pi * step / 400)) / 2  # noqa: E731
+    falls = lambda share: 0.3 + 0.1 * (1 - share) ** 4  # noqa: E731
+    rests = lambda share: 0.3 + 0.3 * math.exp(-20 * share)  # noqa: E731
+    level = lambda way: 1.0  # noqa: E731
+    assert converged.rule(curve(level, cosine, val=falls, floor=1.0)) is None
+    assert converged.rule(curve(level, cosine, val=rests, floor=1.0)) is not None
+    assert converged.rule(curve(level, val=falls, floor=1.0)) is not None  # at a full rate
+
+
 @pytest.mark.parametrize(("height", "severity"), [(1.9, None), (2.1, "info"), (30.0, "info")])
 def test_a_spike_is_twice_the_level_before(height, severity):
     found = curve(lambda way: 1.0)

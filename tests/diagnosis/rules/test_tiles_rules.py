@@ -86,6 +86,16 @@ def test_a_collapsed_laplace_is_not_told_to_become_one():
     assert "loss.kl_warmup_inputs: 6400" in found.remedy
 
 
+def test_a_collapse_under_the_legacy_formula_is_told_by_its_own_measure():
+    """Of 16 units at mu = 0, sigma = 1 it gives 16 (e - 2) / 2 = 5.7, which are no nats."""
+    found = posterior_collapse.rule(history("collapse", kl="legacy"))
+    assert "by the legacy formula, which gives 5.7 where nothing is coded" in found.evidence
+    assert "nats" not in found.evidence
+    assert "laplace" not in found.remedy
+    assert "loss.kl: textbook" in found.remedy
+    assert "nats" in posterior_collapse.rule(history("collapse")).evidence
+
+
 def test_collapse_explains_that_the_mean_is_predicted():
     assert predicts_the_mean.rule(history("collapse")) is not None
     found = [(f.cause, f.under) for f in diagnose(history("collapse"))]

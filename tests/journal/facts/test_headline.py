@@ -29,7 +29,10 @@ def test_the_best_cell_is_named_first(entry):
     }  # fmt: skip
     best = min(means, key=means.get)
     axes = next(a for a in lab.cells() if str(a) == best)
-    assert f"Best is {axes['set']}, {axes['filter']}, size {axes['size']}" in said(entry)
+    assert (
+        f"Best of the plan's cells is {axes['set']}, {axes['filter']}, size {axes['size']}"
+        in said(entry)
+    )
     assert "17 of 17 pairs" in said(entry)
 
 

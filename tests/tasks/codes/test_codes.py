@@ -77,6 +77,16 @@ def test_training_lowers_the_loss_and_scores_are_finite(model):
     assert ("perplexity" in scores) == (model.get("kind") != "vae")
 
 
+def test_scores_say_whether_the_codebook_has_started():
+    """The pool takes a quarter of its room from a batch at most: after four batches it is full."""
+    task, net = make()
+    started = []
+    for _ in range(5):
+        started.append(score(task, net)["started"])
+        task.loss(net.train(), batch_of(task, 64), AT)
+    assert started == [0, 0, 0, 0, 1]
+
+
 @pytest.mark.parametrize("kind", ["vqvae", "vae"])
 def test_scores_do_not_depend_on_the_batch_size(kind):
     task, net = make(model={"kind": kind})

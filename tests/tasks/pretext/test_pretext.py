@@ -1,6 +1,7 @@
 """Task pretext: floors hit by constants, controls, frozen targets, scores, pictures, apply."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,8 @@ def test_every_pretext_trains_scores_and_shows(pretext):
         pictures = task.pictures(net.eval(), batch)
     for picture in pictures.values():
         assert len({row.shape for row in picture.rows.values()}) == 1
-    assert ("mistakes" in pictures) == (pretext != "contrastive")
+    # all 96 are looked through
+    assert ("mistakes" in pictures) == (pretext != "contrastive" and found["accuracy"] < 1)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +281,59 @@ def test_a_shortcut_is_measured():
     assert found["accuracy"] == 1.0
     assert found["without_seam"] < 0.7
     assert found["seam_share"] > 0.7
+
+
+class Knows(Constant):
+    """Answers rightly, but for the first `wrong` questions of a batch, whose slots it turns round;
+    of more than `known` questions it names the first slot."""
+
+    def __init__(self, wrong=0, known=1000):
+        super().__init__([9.0, -9.0, -9.0])
+        self.wrong, self.known = wrong, known
+
+    def forward(self, image, sources=None):
+        same = (sources - image[:, None]).flatten(2).abs().sum(2)
+        answer = 9.0 - 18.0 * (same > 1e-4)
+        answer[: self.wrong] *= -1
+        answer[self.known :] = self.logits
+        return answer
+
+
+def test_an_accuracy_within_two_standard_errors_of_chance_has_no_shares():
+    task, _ = make("unmix", copy="source")
+    task._accuracy_without = lambda *_: 0.0
+    error = math.sqrt(1 / 3 * 2 / 3 / 96)
+    gains = []
+    for known in range(20):
+        found = scores(task, Knows(known=known))
+        gains.append((found["accuracy"] - 1 / 3) / error)
+        assert found["detail_share"] == (gains[-1] > 2)
+    assert any(0.5 < gain < 2 for gain in gains)
+    assert max(gains) > 2
+
+
+@pytest.mark.parametrize("wrong", [0, 2])
+def test_only_wrong_answers_are_mistakes(wrong):
+    task, _ = make("unmix", copy="source")
+    batch = next(iter(held_out(task, 12)))
+    with torch.no_grad():
+        pictures = task.pictures(Knows(wrong), batch)
+    assert ("mistakes" in pictures) == bool(wrong)
+    if wrong:
+        caption = pictures["mistakes"].caption
+        assert caption.startswith("2 of the first 96 questions answered wrongly")
+        assert len(re.findall(r"\(1\.00\)|\(0\.67\)", caption)) == 2  # all slots, or two, wrong
+    else:
+        assert "are answered rightly" in pictures["questions"].caption
+
+
+@pytest.mark.parametrize(("copied", "count"), [("none", 2), ("source", 1), ("mixture", 3)])
+def test_the_answer_names_as_many_slots_as_are_in_it(copied, count):
+    slots = 4
+    task, _ = make("unmix", sources=slots, copy=copied)
+    batch = next(iter(held_out(task, 12)))
+    assert (batch["target"].sum(1) == count).all()
+    assert f"{count} of {slots} sources" in task.facts().shown["answer"]
 
 
 def test_health_tells_collapse():

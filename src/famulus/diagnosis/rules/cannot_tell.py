@@ -2,23 +2,26 @@
 
 from statistics import fmean
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.figures import apart, baseline
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.remedy import Step, advise
+from famulus.diagnosis.learning import Learning, of_history
+from famulus.diagnosis.remedy import Step, advise, budget
 from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "cannot-tell"
 SUMMARY = "training brings nothing, and nothing that is looked at explains it"
 FALL = 0.02  # share of the first losses by which the last ones must be lower
 ENOUGH = 8  # logged losses
+LONGER = 10  # times as many samples, where it is too early to tell
 
 
 def rule(history: History) -> Finding | None:
     """Asked only where nothing else was found that explains it."""
     seen, loss = training_loss(history)
     judged = of_history(history)
+    if judged.none and judged.early and history.train:
+        return _early(history, judged, history.train[-1]["inputs"])
     if len(loss) < ENOUGH or judged.verdict is True:
         return None
     near = max(2, len(loss) // 8)
@@ -36,7 +39,7 @@ def rule(history: History) -> Finding | None:
     elif _falls(history, first, last):
         return None
     else:
-        text, severity = f"{fallen}; a fall of {FALL:.0%} was expected", "info"
+        text, severity = f"{fallen}; less than {FALL:.0%} lower", "info"
     remedy = advise(
         history.owner,
         Step(
@@ -47,6 +50,21 @@ def rule(history: History) -> Finding | None:
     )
     step = history.train[-1]["step"]
     return Finding(CAUSE, severity, text, remedy.text, step, changes=remedy.changes)
+
+
+def _early(history: History, judged: Learning, shown: int) -> Finding:
+    """No score is better than its baseline, which says nothing yet."""
+    best = judged.best
+    assert best is not None  # what is not better is a score
+    value, level = apart(best.value, best.level)
+    text = f"{judged.steps} steps are not enough to tell" if judged.few else "too early to tell"
+    text += f": val/{best.score} is {value} ({baseline(best.baseline)}: {level})"
+    text += ", and still gets better" if judged.rising else ""
+    longer = LONGER * shown
+    remedy = advise(
+        history.owner, budget(history.owner, longer, shown, code=f"go on to {longer:,} samples")
+    )
+    return Finding(CAUSE, "info", text, remedy.text, judged.steps, changes=remedy.changes)
 
 
 def _falls(history: History, first: float, last: float) -> bool:

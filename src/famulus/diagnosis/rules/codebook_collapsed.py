@@ -4,6 +4,7 @@ Counted over a whole validation set: within a batch, few codes are no sign of a 
 """
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import FEW
 from famulus.diagnosis.remedy import Change, Remedy, advise, setting, together
 
 CAUSE = "codebook-collapsed"
@@ -13,8 +14,9 @@ GROWS = 1.3  # from one validation to the next: it is still filling
 
 
 def rule(history: History) -> Finding | None:
-    rows = [e for e in history.val if "perplexity" in e["values"]]
-    if len(rows) < 2:
+    # until k-means has started a codebook, vectors pass by it
+    rows = [e for e in history.val if "perplexity" in e["values"] and e["values"].get("started", 1)]
+    if len(rows) < 2 or rows[-1]["step"] < FEW:
         return None
     last, before = rows[-1]["values"], rows[-2]["values"]
     share, used = last.get("used_share"), last.get("used_codes")
@@ -29,7 +31,7 @@ def rule(history: History) -> Finding | None:
     return Finding(
         CAUSE,
         "error",
-        f"at step {rows[-1]['step']:,} {used:.0f} of {size:.0f} codes are in use over the"
+        f"at step {rows[-1]['step']:,}, {used:.0f} of {size:.0f} codes are in use over the"
         f" validation split, perplexity {perplexity:.3g} (limit {USED:.0%} of the"
         f" codebook){drift}; at the validation before, step {rows[-2]['step']:,}, perplexity was"
         f" {before['perplexity']:.3g}",

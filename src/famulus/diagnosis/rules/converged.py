@@ -10,7 +10,7 @@ FAR = 0.5  # of the constant's score
 
 
 def rule(history: History) -> Finding | None:
-    found = flat(history)
+    found = flat(history, by_way=True)
     if found is None or (found.floor is not None and found.last > FAR * found.floor):
         return None
     beside = ""

@@ -3,7 +3,7 @@
 Limit as AutoTrainer's and SageMaker Debugger's: most of a layer, at two samples in a row.
 """
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.figures import more
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers

@@ -25,13 +25,15 @@ def rule(history: History) -> Finding | None:
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
     # Norms and Adam take a gradient's size away: it is a fault only where nothing is learned.
-    learned = of_history(history).gained(0.05)
+    judged = of_history(history)
+    learned = judged.gained(0.05)
     if len(sizes) < 3 or learned:
         return None
     start = median(s for s, _ in sizes[:3])
     most, step = max(sizes)
     grown = start > 0 and most > GROWN * start
-    deep = bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
+    # Layers differ in many sound nets: that alone counts once the net had time to learn.
+    deep = not judged.early and bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
     at_start = steep[0] if steep else 0.0
     if not grown and not deep and at_start < STEEP:
         return None

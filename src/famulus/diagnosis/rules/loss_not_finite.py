@@ -1,6 +1,6 @@
 """NaN or Inf in a loss (K8 in the catalogue of causes)."""
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import Step, advise, clipping, learning_rate
 

@@ -8,7 +8,7 @@ what lies between two logs anyway.
 from itertools import pairwise
 from statistics import median
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import (
     Remedy,

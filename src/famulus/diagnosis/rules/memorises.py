@@ -2,11 +2,12 @@
 
 from famulus.diagnosis.figures import apart
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Remedy, Step, advise, budget, setting
 from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "memorises"
-SUMMARY = "validation gets worse while the training loss falls: the samples are overfitted"
+SUMMARY = "the training loss falls, the validation loss does not: the samples are overfitted"
 WORSE = 1.05  # last validation / best one
 AFTER = 2  # validations after the best one, at least, all of them worse
 FALLEN = 0.9  # training loss now / at the best validation
@@ -29,6 +30,8 @@ def rule(history: History) -> Finding | None:
     turned = _turned(at, scores, seen, loss, best)
     stands = _stands(at, scores, seen, loss)
     at_once = floor is not None and scores[-1] >= floor and loss[-1] < FALLEN / 2 * floor
+    # What still improves on held-out samples is no list of the training samples.
+    at_once = at_once and not of_history(history).early
     if not (turned or stands or at_once):
         return None
     asked = bool((history.config.get("data") or {}).get("frozen"))

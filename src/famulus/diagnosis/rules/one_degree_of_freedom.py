@@ -16,6 +16,11 @@ def rule(history: History) -> Finding | None:
         return None
     total = history.last("total_step")
     sum_of_steps = f"; their sum is {total:.4g}" if total is not None else ""
+    apart = "are equal"
+    if spreads[-1]:
+        apart = f"differ by {spreads[-1]:.2g} of their mean (limit {EQUAL:g})"
+    asked = history.owner.value("model.start") == "equal"
+    start = "start equal, as model.start: equal asks," if asked else "start equal"
     remedy = advise(
         history.owner,
         setting("model.start", "chebyshev"),
@@ -25,9 +30,8 @@ def rule(history: History) -> Finding | None:
     return Finding(
         CAUSE,
         "info",
-        f"the {count} learned steps differ by {spreads[-1]:.2g} of their mean after"
-        f" {history.val[-1]['inputs']:,} samples (limit {EQUAL:g}){sum_of_steps}: equal starts get"
-        " equal gradients",
+        f"the {count} learned steps {apart} after {history.val[-1]['inputs']:,}"
+        f" samples{sum_of_steps}: they {start} and get equal gradients",
         remedy.text,
         changes=remedy.changes,
         step=history.val[-1]["step"],

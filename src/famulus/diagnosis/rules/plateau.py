@@ -3,7 +3,7 @@
 Which of the two, a curve can't say: the experiment is a branch at ten times the rate.
 """
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import Change, Remedy, significant
 from famulus.diagnosis.rules.converged import FAR

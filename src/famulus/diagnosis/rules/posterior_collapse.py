@@ -5,8 +5,10 @@ mean over P numbers assumes follows from the density: ln p = -|d| / b - ln 2b of
 b = w P, ln p = -d^2 / 2 s^2 - ln s sqrt(2 pi) of the Gaussian s = sqrt(w P / 2).
 """
 
+import math
+
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.posterior import posterior
+from famulus.diagnosis.posterior import Posterior, posterior
 from famulus.diagnosis.remedy import Remedy, advise, setting, significant
 
 CAUSE = "posterior-collapse"
@@ -23,12 +25,12 @@ def rule(history: History) -> Finding | None:
     beside = ""
     if floor and score is not None:
         beside = f"; val/l1 {score:.4g}, where the best constant predictor scores {floor:.4g}"
-    remedy = _remedy(history, found.weight)
+    remedy = _remedy(history, found)
     return Finding(
         CAUSE,
         "error",
         f"after {found.inputs:,} samples 0 of {found.code} units are in use, mean sigma"
-        f" {found.sigma:.2f}, KL {found.kl:.2g} nats{beside}",
+        f" {found.sigma:.2f}, KL {_kl(found)}{beside}",
         remedy.text,
         changes=remedy.changes,
         step=found.step,
@@ -36,7 +38,22 @@ def rule(history: History) -> Finding | None:
     )
 
 
-def _remedy(history: History, weight: float) -> Remedy:
+def _kl(found: Posterior) -> str:
+    if found.formula != "legacy":
+        return f"{found.kl:.2g} nats"
+    # `nets.elbo.legacy_kl` at mu = 0, sigma = 1: no divergence, and so not 0 there
+    prior = found.code * (math.e - 2) / 2
+    return f"{found.kl:.2g} by the legacy formula, which gives {prior:.2g} where nothing is coded"
+
+
+def _remedy(history: History, found: Posterior) -> Remedy:
+    weight = found.weight
+    smaller = setting(
+        "loss.kl_weight", significant(weight / 10), words="a smaller weight of the KL"
+    )
+    if found.formula == "legacy":  # what its weight assumes of the noise, no density says
+        why = "the legacy formula takes sigma for a log-variance"
+        return advise(history.owner, setting("loss.kl", "textbook", why=why), smaller)
     kind, pixels = history.config["loss"]["reconstruction"], history.facts.get("numbers")
     if kind in ("l1", "l2") and pixels:
         scale = weight * pixels if kind == "l1" else (weight * pixels / 2) ** 0.5
@@ -54,5 +71,5 @@ def _remedy(history: History, weight: float) -> Remedy:
         history.owner,
         setting("loss.kl_warmup_inputs", int(samples) // 4, why="the KL joins little by little"),
         setting("loss.free_bits", 0.1, why="nats a unit that cost nothing"),
-        setting("loss.kl_weight", significant(weight / 10), words="a smaller weight of the KL"),
+        smaller,
     )

@@ -1,6 +1,6 @@
 """The net is no better than a constant predictor: it learned nothing of its input (K1)."""
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.figures import apart, baseline
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
@@ -14,7 +14,7 @@ FAR = 0.35  # of a baseline, above it: no longer the mean, but something worse
 
 def rule(history: History) -> Finding | None:
     judged = of_history(history)
-    if len(history.val) < 2 or judged.verdict is True:
+    if len(history.val) < 2 or judged.verdict is True or judged.early:
         return None
     if any(c.gain > KNOWN for c in judged.trained):
         return None  # it has overfitted its training samples: another cause

@@ -7,7 +7,7 @@ well with each doubling of the way, the way was cut short.
 
 import math
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import Change, Remedy, Step, advise, learning_rate, significant
 from famulus.diagnosis.trend import ended, line, training_loss, travel

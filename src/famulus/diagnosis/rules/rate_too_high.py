@@ -7,7 +7,7 @@ that a layer changes in a step, beside a loss that has risen or stands where a c
 from statistics import fmean
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.rates import lower, ratios
+from famulus.diagnosis.learning_rates import lower, ratios
 from famulus.diagnosis.remedy import Step, advise, learning_rate
 from famulus.diagnosis.trend import training_loss
 

@@ -5,13 +5,16 @@ that can have been gone. A curve that is straight in that sum has not bent towar
 Where the schedule itself made the last part of the way negligible, the cause is the schedule.
 """
 
-from famulus.diagnosis import rates
+from statistics import fmean
+
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import Step, advise, budget, learning_rate
-from famulus.diagnosis.trend import straight, tail, training_loss
+from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
+HALVED = 0.5  # of the line's start: steps that halve it are large enough, only too few
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
 
@@ -20,6 +23,10 @@ def rule(history: History) -> Finding | None:
     if way is None or tail(history) < TAIL:
         return None
     at, loss = training_loss(history)
+    far = travel(history)
+    slope, _ = line(far, loss)
+    if 0 < loss[-1] < HALVED * (fmean(loss) - slope * fmean(far)):
+        return None
     longer = 10 * at[-1]
     remedy = advise(
         history.owner,

@@ -23,7 +23,7 @@ def rule(history: History) -> Finding | None:
         layers = with_weights(probe["layers"])
         if len(layers) >= LAYERS:
             small.append((layers[0]["grad"] / layers[-1]["grad"], probe, layers))
-    # Nobody is accused where it is not known whether the net has learned.
+    # Nobody is accused where it is not known, or not yet, whether the net has learned.
     if len(small) < 3 or of_history(history).gained(0.05) is not False:
         return None
     typical = median(f for f, _, _ in small)
@@ -43,7 +43,7 @@ def rule(history: History) -> Finding | None:
         f"at step {probe['step']:,} the gradient is {last['grad']:.2g} in layer {last['name']} and"
         f" {first['grad']:.2g} in layer {first['name']}, {len(layers) - 1} layers before it: a"
         f" ratio of {now:.1g} ({typical:.1g} in the median of {len(small)} samples, limit"
-        f" {FACTOR:g}), and nothing is learned",
+        f" {FACTOR:g}), and no score is clearly better than its baseline",
         remedy.text,
         changes=remedy.changes,
         step=probe["step"],

@@ -3,7 +3,7 @@
 Told apart by why: the optimizer does not have them, no gradient arrives, or every gradient is 0.
 """
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import Layer, series
 from famulus.diagnosis.remedy import Remedy, advise, learning_rate

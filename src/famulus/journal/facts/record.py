@@ -7,7 +7,7 @@ from functools import cached_property
 
 from famulus import tasks
 from famulus.config.scores import Scores, find, from_json
-from famulus.diagnosis.learning import Learning, learning
+from famulus.diagnosis.learning import Learning, learning, phase
 from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.layers import LayerHistory
 from famulus.journal.facts.numbers import JSON, finite, number
@@ -210,7 +210,13 @@ class Record:
     def learning(self) -> Learning:
         """What its last scores say that it has learned."""
         samples, batches = self.facts.get("validation_samples"), self.last.get("values")
-        return learning(self.scores, self.floors, self.declared, samples, batches)
+        steps: int | None = None
+        before: dict[str, float] = {}
+        for name, series in self.series.items():
+            if name.startswith("val/") and len(series):
+                steps, half = phase(series.step.astype(int).tolist(), self.marks)
+                before |= {} if half is None else {name: float(series.value[half])}
+        return learning(self.scores, self.floors, self.declared, samples, batches, before, steps)
 
     @cached_property
     def declared(self) -> Scores:

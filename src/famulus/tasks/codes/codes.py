@@ -168,6 +168,7 @@ class Codes(Task):
         return result | {
             "commit": last / seen,
             "loss": recon + c.commit_weight * last / seen,
+            "started": float(model.quantiser.started),
             "used_codes": float(report.used),
             "used_share": report.used_share,
             "perplexity": report.perplexity,

@@ -20,6 +20,7 @@ CODES = {
     "used_share": Score(better="higher", comparable=False, depends_on=BOOK),
     "commit": Score(),
     "drift": Score(),
+    "started": Score(),  # 0 until k-means has made the codebook: z passes unquantised
     "kl": Score(unit="nats"),
 }
 PRIOR = {

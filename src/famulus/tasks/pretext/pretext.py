@@ -4,7 +4,8 @@ Shapes: B batch, N slots, K classes or candidates, C channels, Y X pixels, D fea
 Units: `loss` in nats for bce, soft_label, cross_entropy and info_nce, else in the target's unit.
 `accuracy` is the share of wholly right answers (all slots of a set). `without_x` is that accuracy
 on the same pictures with a shortcut taken away, `x_share` the part of it above chance that was
-lost. `feature_*` and `knn` are of plain pictures: labels are looked at, never learned.
+lost (0 where there is none). `feature_*` and `knn` are of plain pictures: labels are looked at,
+never learned.
 Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
 """
 
@@ -45,6 +46,7 @@ from famulus.tasks.pretext.source import PretextSource
 
 HEALTH = 1024  # validation pictures for rank, spread and neighbours
 CONTROLLED = 512  # validation samples that are scored again for each control
+SIGMAS = 2.0  # standard errors above chance: up to there an accuracy has no shares
 PROBED = 2000  # samples of the pixel probe
 
 
@@ -75,16 +77,19 @@ class Pretext(Task):
         )
 
     def _base_rate(self) -> float:
-        data = self.config.data
-        chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
         # all of them or none would start a bias at infinity
-        return min(max(chosen / data.sources, 0.01), 0.99)
+        return min(max(self._in_the_set() / self.config.data.sources, 0.01), 0.99)
+
+    def _in_the_set(self) -> int:
+        """How many slots a right answer of `unmix` or `scale` names."""
+        data = self.config.data
+        return {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
 
     def facts(self) -> Facts:
         data, weights = self.config.data, self.config.model.encoder.weights
         shown = {"pretext": data.pretext}
         if data.pretext in SLOTTED:
-            shown["answer"] = f"{data.target}: {data.mixed} of {data.sources} sources"
+            shown["answer"] = f"{data.target}: {self._in_the_set()} of {data.sources} sources"
         if weights:
             shown["encoder_weights"] = weights
         targets: Literal["frozen", "drawn anew in every epoch"]
@@ -187,11 +192,13 @@ class Pretext(Task):
         mean = {n: v / (controlled if n in on_some else seen) for n, v in sums.items()}
         whole = mean.pop("controlled")
         chance = self._chance()
+        error = math.sqrt(chance * (1 - chance) / max(controlled, 1))
         for name in names:
             gained = whole - chance
             lost = whole - mean[f"without_{name}"]
             # a share of nothing gained is noise over noise
-            mean[f"{name}_share"] = min(1.0, max(0.0, lost / gained)) if gained > 0.02 else 0.0
+            learned = gained > SIGMAS * error
+            mean[f"{name}_share"] = min(1.0, max(0.0, lost / gained)) if learned else 0.0
         return mean | result | self._health(model, torch.cat(indices)[:HEALTH].numpy())
 
     def _portions(self, batches: Iterable[Batch]) -> Iterable[Batch]:
@@ -252,8 +259,7 @@ class Pretext(Task):
     def _chance(self) -> float:
         data = self.config.data
         if data.pretext in SLOTTED:
-            chosen = {"source": 1, "mixture": data.mixed + 1}.get(data.copy_, data.mixed)
-            return constant.set_chance(data.sources, chosen)
+            return constant.set_chance(data.sources, self._in_the_set())
         if data.pretext == "patchwork":
             # always the commoner answer
             return max(data.positive, 1 - data.positive)
@@ -347,9 +353,15 @@ class Pretext(Task):
             for i, good in enumerate(right)
         ]
         pictures = {"questions": Picture(rows, "; ".join(lines))}
+        if self.config.data.pretext == "contrastive":
+            return pictures
         if worst := self._worst(model):
-            pictures["mistakes"] = worst
-        return pictures
+            return pictures | {"mistakes": worst}
+        none = f"All of the first {self._examined()} validation questions are answered rightly"
+        return {"questions": Picture(rows, "; ".join([none, *lines]))}
+
+    def _examined(self) -> int:
+        return min(len(self.data().validation), CONTROLLED)
 
     def _words(self, logits: Tensor, batch: Batch, i: int) -> str:
         kind = self.config.data.pretext
@@ -363,12 +375,11 @@ class Pretext(Task):
         return f"said {int(logits[i].argmax())}; is {int(batch['target'][i])}"
 
     def _worst(self, model: nn.Module, shown: int = 12) -> Picture | None:
-        """The validation questions with the largest loss among the first, with file names."""
-        if self.config.data.pretext == "contrastive":
-            return None
+        """Of the first validation questions that are answered wrongly those with the largest loss,
+        with file names; None if there are none."""
         source = self.data().validation
         device = next(model.parameters()).device
-        count = min(len(source), CONTROLLED)
+        count = self._examined()
         errors: list[tuple[float, int]] = []
         for chosen in np.array_split(np.arange(count), max(1, count // 128)):
             batch = self._batch(source, chosen, device)
@@ -377,7 +388,10 @@ class Pretext(Task):
                 error = (self._activated(logits) - self._target(batch)).abs().mean(1)
             else:
                 error = nn.functional.cross_entropy(logits, batch["target"], reduction="none")
-            errors += zip(error.tolist(), chosen.tolist(), strict=True)
+            wrong = ~self._right(logits, batch)
+            errors += zip(error[wrong].tolist(), chosen[wrong.cpu().numpy()].tolist(), strict=True)
+        if not errors:
+            return None
         worst = sorted(errors, key=lambda pair: -pair[0])[:shown]
         index = np.array([i for _, i in worst])
         batch = self._batch(source, index, device)
@@ -386,7 +400,8 @@ class Pretext(Task):
             for n in range(batch["sources"].shape[1]):
                 rows[f"source {n + 1}"] = strip(batch["sources"][:, n])
         files = "; ".join(f"{source.names[i]} ({e:.2f})" for e, i in worst)
-        return Picture(rows, f"Largest error of the first {count} questions: {files}")
+        wrong_of = f"{len(errors)} of the first {count} questions answered wrongly"
+        return Picture(rows, f"{wrong_of}, those of the largest error: {files}")
 
     @staticmethod
     def _batch(source: PretextSource, chosen: np.ndarray, device: torch.device) -> Batch:

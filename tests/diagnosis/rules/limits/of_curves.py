@@ -17,6 +17,18 @@ def ends(*last, logs=16):
     return run([1.0] * (logs - len(last)) + list(last))
 
 
+def young(steps=12, before=1.0):
+    """At what a constant scores; of 24 steps, still on its way there if it was worse before."""
+    return run([1.0] * steps, [{"loss": before}, {"loss": 1.0}], floors={"loss": 1.0})
+
+
+def early(finding):
+    """Says that it is too early, and asks for ten times the samples."""
+    return ("inputs", 10 * 12 * PER_STEP) in [
+        (c.path.rpartition(".")[2], c.value) for c in finding.changes
+    ]
+
+
 def held_out(fall):
     return run([1.0] * 16, [{"loss": 1.0}, {"loss": 1 - fall}])
 
@@ -67,8 +79,10 @@ def stands(halved=0.4, stood=1.0, apart=4.0, validations=10):
     return run(losses, [{"loss": v} for v in val])
 
 
-def at_once(val=1.2, loss=0.1):
-    return run([1.0, loss], [{"loss": val}], floors={"loss": 1.0})
+def at_once(val=1.2, loss=0.1, before=None, steps=32):
+    scores = (val if before is None else before, val)
+    losses = [1.0] * (steps - 1) + [loss]
+    return run(losses, [{"loss": score} for score in scores], floors={"loss": 1.0})
 
 
 def reloaded(*heights, second=10, last=10):
@@ -117,6 +131,9 @@ def words(text):
 LIMITS = (
     Limit(cannot_tell, "FALL", lambda x: ends(1 - x, 1 - x), silent=0.0202, faulty=0.0198),
     Limit(cannot_tell, "FALL", held_out, silent=0.0202, faulty=0.0198),
+    Limit(cannot_tell, "LONGER", young, silent=11, faulty=12, says=early),
+    Limit(cannot_tell, "", lambda n: young(n), silent=16, faulty=15, says=words("15 steps are")),
+    Limit(cannot_tell, "", lambda x: young(24, x), 1.048, 1.052, says=words("still gets better")),
     Limit(cannot_tell, "ENOUGH", lambda n: ends(logs=n), silent=7, faulty=8),
     # The mean of the last eighth, of two logs at least.
     Limit(cannot_tell, "", lambda x: ends(x, 0.97, 0.97, logs=24), silent=0.99, faulty=1.01),
@@ -201,6 +218,8 @@ LIMITS = (
     Limit(memorises, "AFTER", lambda n: stands(validations=n), silent=4, faulty=5),
     Limit(memorises, "FALLEN", lambda x: at_once(loss=x), silent=0.46, faulty=0.44),
     Limit(memorises, "", at_once, silent=0.99, faulty=1.01),
+    Limit(memorises, "", lambda n: at_once(steps=n), silent=15, faulty=16),
+    Limit(memorises, "", lambda x: at_once(before=x), silent=1.252, faulty=1.248),
     Limit(memorises_the_pool, "JUMP", lambda x: reloaded(x, x, x), silent=1.04, faulty=1.06),
     Limit(  # in the median
         memorises_the_pool, "JUMP", lambda x: reloaded(1.01, x, 2.0), silent=1.04, faulty=1.06

@@ -55,6 +55,11 @@ def straight(logs):
     return evenly([2 - n / logs for n in range(logs)])
 
 
+def fall(to):
+    """Straight from 1 to this, the first log after a step."""
+    return np.linspace(1, to, 25)[1:].tolist()
+
+
 def noisy(fit):
     """A line and a zigzag at right angles to it, so large that R^2 is `fit`."""
     x = np.linspace(-1, 1, 24)
@@ -126,7 +131,11 @@ LIMITS = (
     Limit(converged, "", lambda n: still(off=1, place=n, validations=6), silent=3, faulty=4),
     Limit(plateau, "FAR", still, silent=0.49, faulty=0.51),
     Limit(plateau, "NEAR", still, silent=0.985, faulty=0.975),
-    Limit(rate_too_low, "TAIL", lambda x: tailing(x, lambda way: 2 - way), 0.098, 0.102),
+    Limit(rate_too_low, "TAIL", lambda x: tailing(x, lambda way: 3 - way), 0.098, 0.102),
+    Limit(rate_too_low, "HALVED", lambda x: evenly(fall(x)), silent=0.49, faulty=0.51),
+    Limit(  # a loss that crosses zero has no half
+        rate_too_low, "", lambda x: evenly(fall(x)), silent=0.01, faulty=-0.01
+    ),
     Limit(rate_too_low, "trend.LOGS", straight, silent=11, faulty=12),
     Limit(rate_too_low, "trend.STRAIGHT", noisy, silent=0.968, faulty=0.972),
     Limit(rate_too_low, "trend.STEEP", lambda x: bent(x, logs=24), silent=0.74, faulty=0.76),

@@ -4,6 +4,7 @@ import math
 
 from famulus.diagnosis.rules import (
     codebook_collapsed,
+    codebook_not_started,
     features_collapsed,
     features_not_centred,
     labels_differ,
@@ -18,12 +19,19 @@ from famulus.diagnosis.rules import (
 from tests.diagnosis.rules.limits.limit import PER_STEP, Limit, run
 
 FLOOR = {"loss": 1.0}
+STEPS = 32  # enough to judge by
 
 
-def codebook(last, before=8.0, size=256, validations=2):
+def codebook(last, before=8.0, size=256, validations=2, steps=STEPS, started=1.0):
     used = {"used_codes": 16.0, "used_share": 16 / size}
-    val = [{"perplexity": before, **used}, {"perplexity": last, **used}]
-    return run(val=val[-validations:])
+    val = [{"perplexity": before, "started": started, **used}, {"perplexity": last, **used}]
+    return run([1.0] * steps, val[-validations:])
+
+
+def waiting(started, of_budget=1.0):
+    return run(
+        [1.0] * STEPS, [{"started": started}], facts={"budget": STEPS * PER_STEP / of_budget}
+    )
 
 
 def features(rank=5.0, std=0.3, cosine=0.1, validations=2):
@@ -49,19 +57,22 @@ def steps(*spreads, count=20):
     return run(val=[{"step_spread": s} for s in spreads], config={"model": {"steps": count}})
 
 
-def posterior(sigma, of_budget=1.0, numbers=64, validations=2):
+def posterior(sigma, of_budget=1.0, numbers=64, validations=2, steps=STEPS):
     values = {"kl": 0.1, "sigma": sigma, "snr": 0.1, "active_units": 0}
     loss = {"kl": "textbook", "kl_weight": 1.0, "reconstruction": "l1"}
-    inputs = validations * PER_STEP
     return run(
-        val=[values] * validations,
+        [1.0] * steps,
+        [values] * validations,
         config={"loss": loss, "model": {"code": 16}},
-        facts={"budget": inputs / of_budget, "numbers": numbers},
+        facts={"budget": steps * PER_STEP / of_budget, "numbers": numbers},
     )
 
 
-def constant(score=1.0, total=1.0, validations=2):
-    return run([total] * 2, [{"loss": score}] * validations, floors=FLOOR)
+def constant(score=1.0, total=1.0, validations=2, steps=STEPS, before=None):
+    val = [{"loss": score}] * validations
+    if before is not None:
+        val[0] = {"loss": before}
+    return run([total] * steps, val, floors=FLOOR)
 
 
 def prevalence(ratio=2.0, validations=3, edges=1.0, low=None):
@@ -95,6 +106,10 @@ LIMITS = (
     ),
     Limit(codebook_collapsed, "GROWS", codebook, silent=10.5, faulty=10.3),  # after 8
     Limit(codebook_collapsed, "", lambda n: codebook(8.0, validations=n), silent=1, faulty=2),
+    Limit(codebook_collapsed, "FEW", lambda n: codebook(8.0, steps=n), silent=15, faulty=16),
+    Limit(codebook_collapsed, "", lambda x: codebook(8.0, started=x), silent=0.0, faulty=1.0),
+    Limit(codebook_not_started, "", waiting, silent=1.0, faulty=0.0),
+    Limit(codebook_not_started, "", lambda x: waiting(0.0, x), silent=0.94, faulty=0.96),
     Limit(features_collapsed, "RANK", lambda x: features(rank=x), silent=1.52, faulty=1.48),
     Limit(features_collapsed, "SPREAD", lambda x: features(std=x), silent=0.0102, faulty=0.0098),
     Limit(features_collapsed, "COSINE", lambda x: features(cosine=x), silent=0.9978, faulty=0.9982),
@@ -119,11 +134,15 @@ LIMITS = (
     ),
     Limit(posterior_collapse, "posterior.ENOUGH", lambda x: posterior(1.0, x), 0.198, 0.202),
     Limit(posterior_collapse, "", lambda n: posterior(1.0, validations=n), silent=1, faulty=2),
+    Limit(posterior_collapse, "posterior.FEW", lambda n: posterior(1.0, steps=n), 15, 16),
     Limit(posterior_unused, "OFF", posterior, silent=0.102, faulty=0.098),
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
     Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, faulty=1.34),
     Limit(predicts_the_mean, "KNOWN", lambda x: constant(total=x), silent=0.89, faulty=0.91),
     Limit(predicts_the_mean, "", lambda n: constant(validations=n), silent=1, faulty=2),
+    Limit(predicts_the_mean, "", lambda n: constant(steps=n), silent=15, faulty=16),
+    # A curve that falls by 5 % of the constant in its second half has not come to rest.
+    Limit(predicts_the_mean, "", lambda x: constant(before=x), silent=1.052, faulty=1.048),
     Limit(sampling_shift, "LIMIT", prevalence, silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LIMIT", lambda x: prevalence(low=x), silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LAST", lambda n: prevalence(validations=n), silent=2, faulty=3),

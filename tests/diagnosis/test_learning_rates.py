@@ -2,7 +2,7 @@
 
 import pytest
 
-from famulus.diagnosis import rates
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.remedy import OWN_LOOP
 from tests.diagnosis.rules.limits.limit import RATE, run
 from tests.diagnosis.rules.limits.of_layers import steep
