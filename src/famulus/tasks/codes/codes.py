@@ -12,7 +12,7 @@ Rybkin et al. 2021, arXiv 2006.13202 (calibrated).
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ from famulus.tasks.codes.data import batches
 from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import build_coded
 from famulus.tasks.codes.quantisation import CodebookCount
+from famulus.tasks.codes.quantiser import Quantiser
 from famulus.tasks.codes.scaling import Moments
 from famulus.tasks.codes.scores import CODES
 from famulus.tasks.codes.settings import CodesConfig
@@ -168,7 +169,7 @@ class Codes(Task):
         return result | {
             "commit": last / seen,
             "loss": recon + c.commit_weight * last / seen,
-            "started": float(model.quantiser.started),
+            "started": float(cast(Quantiser, model.quantiser).started),
             "used_codes": float(report.used),
             "used_share": report.used_share,
             "perplexity": report.perplexity,
