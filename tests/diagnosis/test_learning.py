@@ -120,3 +120,10 @@ def test_a_history_is_judged_by_its_last_validation():
     assert of_history(history).verdict is True
     assert of_history(History({}, val=val[:1], floors=[floor("loss", 0.69)])).verdict is False
     assert of_history(History({})).verdict is None
+
+
+def test_near_zero_a_log_density_is_measured_in_nats():
+    """A thousandth of a nat is a fifth of the constant's -0.005, and nothing learned."""
+    floors = [floor("loss", -0.005)]
+    assert learning({"loss": -0.006}, floors, SCORES).verdict is False
+    assert learning({"loss": -0.6}, floors, SCORES).verdict is True

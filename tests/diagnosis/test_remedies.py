@@ -176,7 +176,7 @@ def test_the_ratio_beside_two_gradients_is_theirs():
     history.probes[-1] = deep([1e-5, 1, 1, 0.1]).probes[0]  # the others' median is another one
     evidence = vanishing_gradient.rule(history).evidence
     assert "is 0.1 in layer 3 and 1e-05 in layer 0" in evidence
-    assert "a ratio of 0.0001 (1e-09 in the median of 5 samples" in evidence
+    assert "a ratio of 0.0001; the median of 5 samples is 1e-09" in evidence
 
 
 # -- checks ----------------------------------------------------------------------------------

@@ -206,9 +206,9 @@ def _comparisons(
         if level == 0:  # a share of 0 is no measure
             continue
         fraction = higher and 0 < level < 1 and value <= 1
-        gain = (value - level if higher else level - value) / (
-            1 - level if fraction else abs(level)
-        )
+        # a log density may cross zero, where a share of it means nothing: nats are its own scale
+        size = max(abs(level), 1.0) if min(level, value) < 0 else abs(level)
+        gain = (value - level if higher else level - value) / (1 - level if fraction else size)
         limits = (CLEAR, EQUAL)
         if fraction:
             error = math.sqrt(level * (1 - level) / max(samples or 0, LEAST))

@@ -18,6 +18,7 @@ TARGET = 2e-3  # update over weight
 HIGH, LOW = 0.03, 1e-4  # beyond these the learning rate is suspect
 LEAST, MOST = 1e-2, 1e4  # factors by which a ratio may change a learning rate: it is no law
 TINY = 1e-5  # where no ratio is known, a learning rate up to which too low is likelier
+SANE = 0.1  # of a rate above 1, whose hundredth is hopeless as well
 STEP = 10.0  # at least, and where nothing tells how much
 EARLY = 6  # samples, the first left out: later, dead units move nothing
 
@@ -98,7 +99,8 @@ def lower(history: History) -> float:
         return significant(min(tried))
     found = ratios(history)
     asked = top / STEP if found is None else found.rate * TARGET / found.typical
-    return significant(max(LEAST * top, min(top / STEP, asked)))
+    lowered = max(LEAST * top, min(top / STEP, asked))
+    return significant(lowered if lowered <= 1 else SANE)
 
 
 def higher(history: History) -> float:

@@ -26,6 +26,7 @@ NAME = "overfit one batch"
 SHARE = 0.5  # of the way from the first loss to `best` that must be gone
 AHEAD = 0.1  # of the way: what a net must gain on one that sees no input
 STEPS = 300
+FEW = 50  # steps, below which a net that has only reached the constant may yet learn
 SLOWER = 0.01  # on the rate, where the configured one makes it worse
 LIKELY = 1e-3  # a learning rate at which weights move
 FACTORS = (10.0, 100.0)  # on the rate, where the configured one has not been enough
@@ -85,6 +86,9 @@ def overfit(
             text += f"; {quick.last:.4g} at {factor:.3g} times the rate: it can, given time"
             return Control(NAME, "ok", text, figures=figures)
     text += f": only {gone:.0%} of the way to {best:.4g}"
+    if own.steps < FEW:
+        text += f"; {FEW} steps at least would tell, which takes a larger --budget"
+        return Control(NAME, "skipped", text, figures=figures)
     if 0 < 10 * weights < numbers:
         text += f"; {weights:,} weights can't hold {numbers:,} numbers"
         return Control(NAME, "ok", text, figures=figures)

@@ -247,7 +247,7 @@ LR = 'optimizer.param_groups[0]["lr"] = {value}'
 SAYS = {
     "input-out-of-range": (
         "with each input column at mean 0 and sd 1",
-        "(x - x.mean(0)) / x.std(0)",
+        "x = (x - x.mean(0)) / x.std(0).clamp_min(1e-6)",
     ),
     "initialisation": (
         "with weights as torch's layers start",

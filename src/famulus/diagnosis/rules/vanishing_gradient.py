@@ -42,7 +42,7 @@ def rule(history: History) -> Finding | None:
         "error",
         f"at step {probe['step']:,} the gradient is {last['grad']:.2g} in layer {last['name']} and"
         f" {first['grad']:.2g} in layer {first['name']}, {len(layers) - 1} layers before it: a"
-        f" ratio of {now:.1g} ({typical:.1g} in the median of {len(small)} samples, limit"
+        f" ratio of {now:.1g}; the median of {len(small)} samples is {typical:.1g} (limit"
         f" {FACTOR:g}), and no score is clearly better than its baseline",
         remedy.text,
         changes=remedy.changes,

@@ -35,6 +35,7 @@ def sentences(entry: Entry) -> list[Sentence]:
     lines = [_state(runs, cells), *_leaks(runs), *nothing_learned(cells)]
     lines += [s.sentence for s in short if s.everywhere]
     lines += [_findings(entry.findings, cells), *leader(cells, ranking, len(runs.missing))]
+    lines += [_without_score(cells, ranking.score)]
     lines += [*side_scores(cells, ranking), *_ahead(runs, cells, ranking.score)]
     lines += [s.sentence for s in short if not s.everywhere]
     lines += [*axis_effects(cells, ranking), _expectations(entry.expectations)]
@@ -82,6 +83,15 @@ def _ahead(runs: Runs, cells: Cells, score: str) -> list[Sentence]:
     if len(under_way) > AHEAD:
         lines.append([f"{plural(len(under_way) - AHEAD, 'more run')} under way."])
     return lines
+
+
+def _without_score(cells: Cells, score: str) -> Sentence:
+    """Cells that finished with nothing that can be ranked, as a score that is not finite."""
+    lost = [g for g in cells.own if g.status == "finished" and g.mean(score) is None]
+    if not lost or len(lost) == len(cells.own):
+        return []
+    verb = "has" if len(lost) == 1 else "have"
+    return [Strong(opening(cells.some(lost))), f" {verb} no finite {score_name(score)}."]
 
 
 def _leaks(runs: Runs) -> list[Sentence]:
