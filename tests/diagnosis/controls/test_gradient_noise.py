@@ -22,7 +22,7 @@ def test_noise_scale_of_a_quadratic_with_known_covariance():
     told = gradient_noise(parts, batch=64)
     assert told.figures["noise_scale"] == pytest.approx(exact, rel=0.03)
     worth = (1 + exact / 64) / (1 + exact / 256)  # steps that one of 256 is worth
-    assert f"{worth:.2g} steps" in told.text
+    assert f"worth {worth:.2g} step" in told.text
     biased = np.mean([float(((g - torch.from_numpy(w - mu)) ** 2).sum()) for g, _ in parts])
     assert abs(biased / ((w - mu) ** 2).sum() / exact - 1) > 0.5  # without the factor of the size
 
