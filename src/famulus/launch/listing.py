@@ -1,15 +1,22 @@
 """`famulus status` as text."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 SHOWN = 8  # experiments that a sentence names
 
 
-def _name(row: dict[str, Any]) -> str:
-    """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'."""
+def _name(row: dict[str, Any], several: bool) -> str:
+    """The cell; of a fork, whose slug is its parent's, '1a2b3c + training.optimizer.lr=0.01'.
+
+    `several`: other runs have the slug, too; then what was set beside the file joins it.
+    """
+    if row.get("repeats"):
+        return f"{row['slug']} (repeats {row['repeats'][:6]})"
     if row.get("overrides") is None:
-        return str(row["slug"])
+        beside = [one for one in row.get("set") or [] if not one.startswith("matrix.")]
+        return " + ".join([str(row["slug"]), *([", ".join(beside)] if several and beside else [])])
     parent = str(row.get("parent") or "")[-12:][:6]
     # null frees what another override sets instead
     changed = [one for one in row["overrides"] if not one.endswith("=null")]
@@ -39,7 +46,8 @@ def status_lines(
         yield "no runs yet: famulus new tiles -o experiments/first.yaml, then famulus run"
         return
     # by path: the same computation has one id in every experiment
-    names = {row["path"]: _name(row) for row in rows}
+    slugs = Counter((row["experiment"], row["slug"]) for row in rows)
+    names = {row["path"]: _name(row, slugs[row["experiment"], row["slug"]] > 1) for row in rows}
     width = max(map(len, names.values()))
     experiment = None
     for row in rows:

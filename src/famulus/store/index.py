@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from famulus.store import events as lines
 from famulus.store import layout, records
 from famulus.store.run import CONTINUED, Home, Run
 
-FORM = 2  # of the table; another one in the cache is thrown away
+FORM = 3  # of the table; another one in the cache is thrown away
 COPIED = [
     *("reason", "step", "inputs", "seconds", "scores", "best", "findings", "parameters", "rate"),
     "wait",
@@ -46,9 +47,9 @@ def rows(home: Home, names: list[str], *, whole: bool) -> list[dict[str, Any]]:
     Keys: experiment, slug, id, path, status, attempts, started and updated (times of the newest
     attempt, None before), error (why it can't be read, or None); parent (path of the run that it
     goes on from, or None) and parent_gone; of a fork `overrides`, what it set (its slug is its
-    parent's); of done.json, the newest events or the checkpoint that resumes: reason step inputs
-    seconds scores best findings (cause and severity of what is grave) parameters rate wait, None
-    where unknown.
+    parent's); `set`, what stood beside the file, and `repeats`, a run's id; of done.json, the
+    newest events or the checkpoint that resumes: reason step inputs seconds scores best findings
+    (cause and severity of what is grave) parameters rate wait, None where unknown.
     """
     with closing(_open(cache_file(home.files.root))) as database:
         table: list[dict[str, Any]] = []
@@ -101,6 +102,8 @@ def summary(run: Run) -> dict[str, Any]:
         "updated": None,
         "attempts": 0,
         "overrides": None,
+        "set": [],
+        "repeats": None,
         "finished": False,
         "error": None,
         "parent": None,
@@ -109,7 +112,9 @@ def summary(run: Run) -> dict[str, Any]:
         done = run.done()
         attempts = run.attempts()
         row["attempts"] = len(attempts)
-        row["overrides"] = _overrides(run) if attempts else None
+        if attempts:
+            row["overrides"] = _overrides(run)
+            row["set"], row["repeats"] = _beside(run)
         row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
         row["status"] = run.status()
         row["parent"] = _parent_path(run)
@@ -143,6 +148,15 @@ def _overrides(run: Run) -> list[str] | None:
     if not isinstance(parent, dict) or parent.get("kind") not in CONTINUED:
         return None
     return [str(o) for o in line.get("overrides") or []]
+
+
+def _beside(run: Run) -> tuple[list[str], str | None]:
+    """What was set beside the file, and the id of the run that this one repeats."""
+    command = run.lineage(1).get("command") or []
+    words = command.split() if isinstance(command, str) else [str(w) for w in command]
+    values = [value for flag, value in pairwise(words) if flag == "--set"]
+    origin = run.config().get("origin") or {}
+    return values, str(origin["run"]) if origin.get("kind") == "rerun" else None
 
 
 def _newest(run: Run, n: int) -> dict[str, Any]:

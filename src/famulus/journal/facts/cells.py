@@ -1,7 +1,9 @@
 """The cells of an experiment's matrix, and which of its axes tell them apart."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from famulus.journal.facts.effects import naming
 from famulus.journal.facts.group import Group, axis_names, gather, title, token
@@ -31,7 +33,14 @@ class Cells:
 
     def name(self, record: Record, separator: str = " · ") -> str:
         """The cell of a run: 'mnist · bilinear · 20', or its slug where no axis varies."""
-        return title(record.axes, self.naming, separator) or record.slug
+        words = title(record.axes, self.naming, separator) or record.slug
+        # two forks may differ in their length alone
+        alike = record.heir and self._titles[title(record.axes, self.naming)] > 1
+        return f"{words}{separator}fork {record.id[:6]}" if alike else words
+
+    @cached_property
+    def _titles(self) -> Counter[str]:
+        return Counter(title(g.axes, self.naming) for g in self.groups)
 
     def label(self, group: Group) -> str:
         """A cell in a sentence: 'mnist, bilinear, size 20'; 'the run' where there is no matrix."""
