@@ -137,8 +137,10 @@ def _expectations(expectations: Sequence[Expectation]) -> Sentence:
         return []
     states = Counter(e.state for e in present)
     n = plural(len(present), "expectation")
-    if states[OPEN] == len(present):
-        return [f"None of {n} can be judged yet."]
+    if not states[MET] and not states[BROKEN]:
+        subject = f"None of {n}" if len(present) > 1 else "The expectation"
+        verb = "can" if len(present) > 1 else "can't"
+        return [f"{subject} {verb} be judged{' yet' if states[OPEN] else ''}."]
     parts: Sentence = [Strong(f"{states[MET]} of {n}"), " met"]
     broken = [e for e in present if e.state == BROKEN]
     if broken:

@@ -6,7 +6,7 @@ from typing import Any
 from famulus.journal.facts import names
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
-from famulus.journal.facts.expectation import BROKEN, MET, OPEN
+from famulus.journal.facts.expectation import BROKEN, MET, OPEN, UNJUDGED
 from famulus.journal.facts.findings import CommonFinding
 from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import duration, plain, plural
@@ -68,7 +68,9 @@ def entry_chips(entry: Entry) -> list[tuple[str, str]]:
         tone = "bad" if BROKEN in states else "good" if set(states) == {MET} else "soft"
         expected = plural(len(states), "expectation")
         met = f"{states.count(MET)} of {expected} met"
-        chips.append((tone, f"{expected} not judged yet" if set(states) == {OPEN} else met))
+        if not {MET, BROKEN} & set(states):
+            met = f"{expected} {OPEN if OPEN in states else UNJUDGED}"
+        chips.append((tone, met))
     if grave := [f for f in entry.findings if f.grave]:
         tone = "bad" if any(f.severity == "error" for f in grave) else "warn"
         more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
