@@ -16,7 +16,7 @@ def baseline(means: str) -> str:
     """The name of a baseline for people."""
     return {
         "best constant": "best constant predictor",
-        "initial loss": "untrained model, in theory",
+        "initial loss": "theoretical initial loss",  # computed: of outputs that know nothing
     }.get(means, means)
 
 

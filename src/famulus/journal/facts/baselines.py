@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from famulus.config.scores import PREFIX
+from famulus.diagnosis.figures import baseline
 from famulus.diagnosis.learning import EQUAL, Comparison, Kind, kind
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.group import Group
@@ -14,15 +15,6 @@ from famulus.journal.facts.sentence import Sentence, Strong, opening, score_name
 SHOWN = 3  # things of one kind that are listed
 SENTENCES = 3  # on baselines that cells miss
 MOST_DIGITS = 7  # of two figures that are told apart
-
-
-def name_of(means: str) -> str:
-    """'best constant predictor' for best constant; other baselines as their task names them."""
-    # computed, not measured: what a net starts with if its outputs know nothing
-    words = {"best constant": "best constant predictor", "initial loss": "theoretical initial loss"}
-    for short, long in words.items():
-        means = means.replace(short, long)
-    return means
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ def baselines(cells: Cells, ranking: Ranking) -> list[Baseline]:
     for means, levels in values.items():
         if kind(means) in ("trivial", "rival"):
             missed = tuple(g for g in cells.own if g.key in levels and _missed(g, levels, ranking))
-            lines.append(Baseline(name_of(means), kind(means), levels, missed))
+            lines.append(Baseline(baseline(means), kind(means), levels, missed))
     return lines
 
 
@@ -98,7 +90,7 @@ def nothing_learned(cells: Cells) -> list[Sentence]:
 def _beside(one: Comparison, whose: str) -> str:
     score, (value, level) = score_name(f"val/{one.score}"), apart(one.value, one.level)
     alike = "just as " if abs(one.gain) <= EQUAL else ""
-    return f"{score} {value}{whose} ({alike}{name_of(one.baseline)}, {level})"
+    return f"{score} {value}{whose} ({alike}{baseline(one.baseline)}, {level})"
 
 
 def apart(value: float, other: float) -> tuple[str, str]:
@@ -171,13 +163,13 @@ def _not_beaten(
     return [Strong(subject), f"{verb} {names}{more} in {score_name(ranking.score)}: {at}", end]
 
 
-def _all_the_same(missed: Sequence[Group], baseline: Baseline) -> str:
+def _all_the_same(missed: Sequence[Group], line: Baseline) -> str:
     """'; its auc of 0.668 beats chance (0.5)': a trivial baseline missed by a net that learned."""
     best = missed[0].records[0].learning.best
-    if baseline.kind != "trivial" or missed[0].learned is not True or best is None:
+    if line.kind != "trivial" or missed[0].learned is not True or best is None:
         return "."
     whose = "its" if len(missed) == 1 else "the first one's"
-    beats = f"{name_of(best.baseline)} ({figure(best.level)})"
+    beats = f"{baseline(best.baseline)} ({figure(best.level)})"
     return f"; {whose} {best.score} of {figure(best.value)} beats {beats}."
 
 
@@ -190,7 +182,7 @@ def baselines_of(cells: Cells) -> tuple[tuple[str, str], ...]:
     values: dict[str, dict[int, float]] = {}
     for group in cells.groups:
         for floor in group.records[0].floors:
-            name = f"{name_of(str(floor.get('means')))} ({floor.get('score')})"
+            name = f"{baseline(str(floor.get('means')))} ({floor.get('score')})"
             values.setdefault(name, {})[group.key] = float(floor["value"])
     return tuple((name, _spread(levels, cells)) for name, levels in values.items())
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from famulus.journal.facts.baselines import name_of
+from famulus.diagnosis.figures import baseline
 from famulus.journal.facts.curves import Event, Series
 from famulus.journal.facts.decimate import lttb, min_max
 from famulus.journal.facts.forecast import band
@@ -126,7 +126,7 @@ def figure_of(
         # of all cells in a panel
         if len(seen) <= 3:  # more would say which cell, and hide the curves
             levels = ((v, k[0]) for k, v in seen.items() if k[0] != "initial loss")
-            made.floors[n] = [(value, name_of(means)) for value, means in levels]
+            made.floors[n] = [(value, baseline(means)) for value, means in levels]
     return made
 
 
@@ -189,7 +189,7 @@ def run_figure(record: Record, score: str, most: int = 600) -> Figure:
             made.traces.append(Trace(n, 0, 0, kind, "", "", thin))
         made.marks += marks_of(record, n, 0, 0) if n == 0 else []
         floors = record.floors_of(name)
-        made.floors[n] = [(float(f["value"]), name_of(str(f["means"]))) for f in floors]
+        made.floors[n] = [(float(f["value"]), baseline(str(f["means"]))) for f in floors]
     if score == "val/loss" and (ahead := band(record)):
         made.bands.append((0, 0, ahead))
     return made

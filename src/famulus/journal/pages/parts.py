@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from famulus.diagnosis.remedy import OWN_LOOP
 from famulus.journal.facts import names
 from famulus.journal.facts.cells import Cells
 from famulus.journal.facts.entry import Entry
@@ -12,7 +13,6 @@ from famulus.journal.facts.group import Group
 from famulus.journal.facts.numbers import duration, plain, plural
 from famulus.journal.facts.record import Record
 
-MONITORED = "own-loop"  # what run.yaml of a monitored loop has as its task
 LINKS = 6  # runs that a finding names
 REMEDIES = 3  # different ones that are told of a finding
 TONES = {"failed": "bad", "interrupted": "warn", "running": "warn", "planned": "soft"}
@@ -37,7 +37,7 @@ def origin_of(entry: Entry) -> str:
     """What an experiment came from: its file, or a training loop that a monitor watched."""
     if entry.runs.text:
         return entry.runs.source or f"{entry.experiment}.yaml"
-    monitored = entry.task == MONITORED
+    monitored = entry.task == OWN_LOOP
     return f"{entry.experiment}, a monitored training loop" if monitored else entry.experiment
 
 
@@ -55,7 +55,7 @@ def entry_margin(entry: Entry) -> list[str]:
     if cost.price:
         amount, currency = cost.price
         lines.append(f"{currency} {amount:.2f}" if amount >= 0.01 else f"below {currency} 0.01")
-    lines.append(f"task {entry.task}" if entry.task and entry.task != MONITORED else "")
+    lines.append(f"task {entry.task}" if entry.task and entry.task != OWN_LOOP else "")
     return [line for line in lines if line]
 
 

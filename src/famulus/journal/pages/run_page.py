@@ -5,8 +5,8 @@ from typing import Any
 from markupsafe import Markup
 
 from famulus.config.yaml import dump
+from famulus.diagnosis.figures import baseline
 from famulus.journal.facts import forecast, names
-from famulus.journal.facts.baselines import name_of
 from famulus.journal.facts.changes import as_written
 from famulus.journal.facts.cost import energy
 from famulus.journal.facts.curves import Event
@@ -121,7 +121,7 @@ def _run_scores(record: Record) -> list[tuple[str, str]]:
         at = f" at step {best['step']:,}" if isinstance(best.get("step"), int) else ""
         lines.append((f"best {best.get('score')}", figure(best["value"], 4) + at))
     for floor in record.floors:
-        means = name_of(str(floor.get("means")))
+        means = baseline(str(floor.get("means")))
         lines.append((f"{means} ({floor.get('score')})", figure(floor["value"], 4)))
     if advice := record.facts.get("advice"):
         lines.append(("advice", plain(advice)))
