@@ -59,7 +59,7 @@ class Floor:
 
     score: str  # name as in `scores`
     value: float
-    means: str  # "best constant", "chance", "zero image", "initial loss", ...
+    means: str  # "best constant", "chance", "initial loss", ...: see diagnosis/learning.py
 
 
 @dataclass(frozen=True)
