@@ -486,7 +486,7 @@ def _numbered():
 
 
 def test_figures_of_table_and_lead_are_those_of_the_store(mixed):
-    """What the issue found right stays right: each figure is recomputed from the runs."""
+    """What is right stays right: each figure is recomputed from the runs."""
     ends = {tuple(r.config()["matrix"].values()): r.done()["scores"]["val/loss"]
             for r in mixed.runs()}  # fmt: skip
     for row in results(mixed):
