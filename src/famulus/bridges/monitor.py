@@ -33,10 +33,11 @@ from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
-from famulus.diagnosis.verdict import diagnose, roots
+from famulus.diagnosis.verdict import diagnose
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
+from famulus.store.event_kinds import roots
 from famulus.store.store import Store
 
 LOG_EVERY = 50  # steps

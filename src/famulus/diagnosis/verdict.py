@@ -62,12 +62,6 @@ def healthy(findings: Iterable[Finding]) -> bool:
     return not any(finding.severity in GRAVE for finding in findings)
 
 
-def roots(findings: Iterable[Event]) -> list[dict[str, str]]:
-    """Of findings as events, the grave ones that no other explains: for who only lists runs."""
-    grave = [f for f in findings if f.get("severity") in GRAVE and not f.get("under")]
-    return [{"cause": str(f["cause"]), "severity": str(f["severity"])} for f in grave]
-
-
 def _of_controls(controls: Iterable[Event]) -> list[Finding]:
     """The last word of each control that failed and knows why."""
     newest = {str(event["name"]): event for event in controls}

@@ -10,13 +10,14 @@ import torch
 from famulus.config.errors import FamulusError, StoreError
 from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
-from famulus.diagnosis.verdict import diagnose, roots
+from famulus.diagnosis.verdict import diagnose
 from famulus.feed.source import Leak
 from famulus.launch.plan import ORIGIN, Ready
 from famulus.launch.session import Session
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
+from famulus.store.event_kinds import roots
 from famulus.store.run import Run
 from famulus.store.store import Store
 from famulus.tasks.base import Facts

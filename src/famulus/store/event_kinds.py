@@ -5,7 +5,7 @@ of training over all attempts. What is NotRequired is absent where it was not me
 leaves out kinds that it does not know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 
@@ -140,3 +140,14 @@ KINDS: dict[str, type] = {
     "control": ControlEvent, "probe": ProbeEvent, "picture": PictureEvent,
     "finding": FindingEvent, "facts": FactsEvent,
 }  # fmt: skip
+
+
+def roots(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The grave causes that no other explains, by the newest word on each: for who lists runs."""
+    newest = {str(f.get("cause")): f for f in findings}
+    grave = {c: f for c, f in newest.items() if f.get("severity") in ("warning", "error")}
+    return [
+        {"cause": cause, "severity": str(f["severity"])}
+        for cause, f in grave.items()
+        if not f.get("under")
+    ]

@@ -18,6 +18,7 @@ from famulus.config.errors import StoreError
 from famulus.config.names import RUN_FOLDER
 from famulus.store import events as lines
 from famulus.store import layout, records
+from famulus.store.event_kinds import roots
 from famulus.store.run import CONTINUED, Home, Run
 
 FORM = 3  # of the table; another one in the cache is thrown away
@@ -113,16 +114,14 @@ def summary(run: Run) -> dict[str, Any]:
         attempts = run.attempts()
         row["attempts"] = len(attempts)
         if attempts:
-            row["overrides"] = _overrides(run)
-            row["set"], row["repeats"] = _beside(run)
+            row |= _origin(run)
         row["started"] = row["updated"] = attempts[-1].get("time") if attempts else None
         row["status"] = run.status()
-        row["parent"] = _parent_path(run)
         if done:
             row |= {key: done.get(key) for key in COPIED}
             row |= {"finished": True, "updated": done.get("time")}
             if row["findings"] is None:  # 0.1.0 wrote them as events alone
-                row["findings"] = _grave(run)
+                row["findings"] = roots(e for e in run.events() if e["kind"] == "finding")
         elif attempts:
             row |= _newest(run, attempts[-1]["n"])
             row["reason"] = run.ending().get("reason") or None
@@ -132,31 +131,23 @@ def summary(run: Run) -> dict[str, Any]:
     return row
 
 
-def _grave(run: Run) -> list[dict[str, str]]:
-    newest = {str(e.get("cause")): e for e in run.events() if e["kind"] == "finding"}
-    return [
-        {"cause": cause, "severity": str(e["severity"])}
-        for cause, e in newest.items()
-        if e.get("severity") in ("warning", "error") and not e.get("under")
-    ]
-
-
-def _overrides(run: Run) -> list[str] | None:
-    """What a fork set; None of a run that is none."""
-    line = run.lineage(1)
+def _origin(run: Run) -> dict[str, Any]:
+    """Of the first attempt: `overrides`, what a fork set (None of a run that is none); `set`, what
+    stood beside the file; `repeats`, the run that this one is a repetition of; `parent`, a path."""
+    line = run.lineage(1) or run.lineage()
     parent = line.get("parent")
-    if not isinstance(parent, dict) or parent.get("kind") not in CONTINUED:
-        return None
-    return [str(o) for o in line.get("overrides") or []]
-
-
-def _beside(run: Run) -> tuple[list[str], str | None]:
-    """What was set beside the file, and the id of the run that this one repeats."""
-    command = run.lineage(1).get("command") or []
+    parent = parent if isinstance(parent, dict) else {}
+    forked = parent.get("kind") in CONTINUED
+    command = line.get("command") or []
     words = command.split() if isinstance(command, str) else [str(w) for w in command]
-    values = [value for flag, value in pairwise(words) if flag == "--set"]
     origin = run.config().get("origin") or {}
-    return values, str(origin["run"]) if origin.get("kind") == "rerun" else None
+    named = {"experiment", "slug", "id"} <= parent.keys()
+    return {
+        "overrides": [str(o) for o in line.get("overrides") or []] if forked else None,
+        "set": [value for flag, value in pairwise(words) if flag == "--set"],
+        "repeats": str(origin["run"]) if origin.get("kind") == "rerun" else None,
+        "parent": layout.run(*(parent[k] for k in ("experiment", "slug", "id"))) if named else None,
+    }
 
 
 def _newest(run: Run, n: int) -> dict[str, Any]:
@@ -204,13 +195,6 @@ def _at_checkpoint(run: Run) -> dict[str, Any]:
     at = checkpoint.state.get("progress") or {}
     known = {key: at.get(key) for key in ("step", "inputs", "seconds", "scores")}
     return {key: value for key, value in known.items() if value}
-
-
-def _parent_path(run: Run) -> str | None:
-    record = run.lineage().get("parent")
-    if not isinstance(record, dict) or not {"experiment", "slug", "id"} <= record.keys():
-        return None
-    return layout.run(record["experiment"], record["slug"], record["id"])
 
 
 def _forget_others(database: sqlite3.Connection, names: list[str]) -> None:

@@ -108,6 +108,8 @@ class FsspecFiles:
                 with told("write", self.root):
                     first, second = self._create(probe, b"1"), self._create(probe, b"2")
                 self._exclusive = self._one_request() and first and not second
+            # A service that knows no exclusive creation says so in one of these ways; who starts a
+            # run on it is told that only one may write.
             except (NotImplementedError, ValueError, TypeError):
                 self._exclusive = False
             finally:
@@ -198,7 +200,7 @@ class FsspecFiles:
         try:
             self.fs.rm_file(absolute)
         except (OSError, NotImplementedError):
-            return
+            return  # a leftover of a hidden name, which no listing shows
 
     def _at(self, path: str) -> str:
         return f"{self.base}/{path}" if path else self.base

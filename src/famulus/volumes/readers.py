@@ -9,6 +9,7 @@ Shapes: Z Y X; axis 0 of a picture is y (rows), axis 1 is x.
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
@@ -28,15 +29,16 @@ PIECE = 64 << 20  # bytes of a volume of chunks that are read at once
 MAX_RAM = 8 << 30  # bytes of a volume that is read into memory without conversion
 
 
-class Reader:
+class Reader(ABC):
     """A source whose shape and type are known, and which gives its planes one by one."""
 
     path: Path
     shape: Sizes
     dtype: np.dtype
 
+    @abstractmethod
     def planes(self) -> Iterator[np.ndarray]:
-        raise NotImplementedError
+        """Planes YX from the first to the last."""
 
     def pieces(self) -> "Iterator[np.ndarray | Piece]":
         """All voxels once, in pieces that fit into memory whatever the size: planes, or others."""

@@ -62,11 +62,14 @@ class Quantiser(nn.Module):
     def channels(self) -> int:
         return self.per_place * self.width
 
+    # not abstract: one that quantises as a whole (LibraryQuantiser) chooses nothing by itself
     def choose(self, z_GND: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Codes GN."""
+        raise NotImplementedError(f"{type(self).__name__} does not choose codes apart")
 
     def vectors(self, codes_GN: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The vectors GND of codes GN."""
+        raise NotImplementedError(f"{type(self).__name__} has no vectors of codes")
 
     def prepare(self, z_GND: Tensor) -> Tensor:
         """What is compared with the codebook."""
