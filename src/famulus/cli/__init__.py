@@ -12,11 +12,11 @@ from typing import Any
 
 import typer
 
-from famulus.cli import cases, experiments, manifest, results, use
+from famulus.cli import cases, experiments, manifest, results, use, watch
 from famulus.cli.app import app
 from famulus.config.errors import FamulusError
 
-__all__ = ["app", "cases", "experiments", "main", "manifest", "results", "use"]
+__all__ = ["app", "cases", "experiments", "main", "manifest", "results", "use", "watch"]
 
 # Newer typers carry a click of their own, whose errors are not those of the package click.
 USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

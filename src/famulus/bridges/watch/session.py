@@ -1,0 +1,406 @@
+"""`with famulus.watch():` Who trains what, found out from what the seams tell.
+
+A training begins with the first update of an optimizer that is in none yet: its model is what the
+script has called with these weights. Optimizers whose models were called before that update belong
+to the same training (a generator beside its discriminator); one that starts later has a run of its
+own. Nothing here outlives the block: `close` puts torch back as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from famulus.bridges import watched
+from famulus.bridges.watch import criteria, places
+from famulus.bridges.watch.models import called_holders, joined, model_of, weights_of
+from famulus.bridges.watch.places import Place
+from famulus.bridges.watch.seams import Seams
+from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
+from famulus.bridges.watched import Named
+from famulus.config.errors import ConfigError
+from famulus.diagnosis.history import Finding
+from famulus.store.run import Run
+
+NEVER_UPDATED = 20  # losses without any update, after which a training begins all the same
+UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
+MOST_RUNS = 100
+MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
+MOST_WALKS = 64  # of loaders, of which is known whose they are
+ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
+
+
+class Enough(BaseException):
+    """Ends a script that was to run its first steps only. No Exception: scripts catch those."""
+
+
+class Watch:
+    """Everything that trains inside the block leaves a run; `findings()` says what ails them.
+
+    store: folder or URL. name: the experiment. settings, why: as of `famulus.Monitor`.
+    controls_s, controls_steps: what the trial trainings of all runs may take together.
+    first_steps: of a training, after which `Enough` is raised.
+    Raises ConfigError if there is a watch already.
+    """
+
+    def __init__(
+        self,
+        store: str = "runs",
+        name: str = "mine",
+        *,
+        settings: Mapping[str, Any] | None = None,
+        why: str = "",
+        controls_s: float = 30.0,
+        controls_steps: int | None = None,
+        first_steps: int | None = None,
+    ) -> None:
+        self.store, self.name, self.settings, self.why = store, name, settings, why
+        self.controls_s, self.controls_steps = controls_s, controls_steps
+        self.first_steps = first_steps
+        self.trainings: list[Training] = []
+        self.losses_seen = 0
+        self._open: list[Training] = []
+        self._keep_open = False
+        self._seams = Seams(self)
+        self._built: dict[int, tuple[weakref.ref, Place | None]] = {}  # optimizers, and where
+        self._of: dict[int, Training] = {}  # trainings by the id of an optimizer
+        self._roots: dict[int, Training] = {}  # and of a module that the script calls
+        self._called: dict[int, nn.Module] = {}  # by id, while their optimizer is not known
+        self._looked = 0
+        self._calls: list[Call] = []  # with gradients, since the last backward
+        self._latest: Call | None = None  # of any kind
+        self._losses: list[Loss] = []  # since the last update
+        self._scaled: tuple[Any, Any] | None = None  # of a GradScaler: what came, what went in
+        self._whole: dict[Place | None, bool] = {}  # is the loss a criterion's value alone?
+        self._fetched: tuple[int, int, Any, float] | None = None  # loader, walk, batch, s
+        self._walks: dict[int, tuple[int, int]] = {}  # (id of the loader, number), by iterator
+        self._walked = 0
+        self._closure: Any = None  # the optimizer that calls one now
+        self._made: tuple[Any, list[Loss], float | None] | None = None  # an update, and its rate
+        self._updates = 0
+        self._ended: weakref.WeakSet[Any] = weakref.WeakSet()  # optimizers
+        self._said: set[str] = set()
+
+    def __enter__(self) -> Watch:
+        return self.start()
+
+    def start(self) -> Watch:
+        """What `with` does; `close` is to be called at the end."""
+        if not ACTIVE.acquire(blocking=False):
+            raise ConfigError("watch: expected no other watch around this one; leave that first")
+        self._seams.install()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> None:
+        self.close(None if isinstance(error, Enough | SystemExit) else error)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Puts torch back as it was and ends every run; again is harmless."""
+        if self._seams.installed:
+            self._seams.remove()
+            ACTIVE.release()
+        with contextlib.suppress(Enough):
+            self._settle()
+        for training in list(self._open):
+            self._end(training, error)
+
+    def notes(self) -> list[str]:
+        """What was not seen, a line each."""
+        if self.trainings:
+            return []
+        if self.losses_seen:
+            return [
+                f"{self.losses_seen:,} losses were propagated, but no optimizer of torch.optim made"
+                " an update: nothing is recorded"
+            ]
+        return ["no training was seen: no loss was propagated in this process"]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [training.recorder.run for training in self.trainings]
+
+    def findings(self) -> list[Finding]:
+        """What ails the trainings, the first one's first."""
+        return [f for training in self.trainings for f in training.recorder.findings()]
+
+    # -- told by the seams: models
+
+    def before_call(self, model: nn.Module) -> None:
+        self._settle()
+        training = self._roots.get(id(model))
+        if training and model.training and torch.is_grad_enabled():
+            training.recorder.begin()
+
+    def model_called(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+        training = self._roots.get(id(model))
+        if training is None and not self._is_new(model):
+            return
+        grad = torch.is_grad_enabled()
+        self._as_validation(but=[c for c in self._calls if c.trains])
+        call = Call(training, trains=grad and model.training)
+        if self._fetched is not None:
+            call.loader, call.walk, call.batch, call.waited = self._fetched
+            call.samples = watched.count_of(call.batch)
+            self._fetched = None
+        elif not self._calls:
+            call.samples = watched.count_of(args, kwargs)
+        if grad and training and training.looks and not self._calls:
+            call.arguments, call.output = (args, kwargs), output
+        else:
+            call.batch = None
+        self._latest = call
+        if grad:
+            self._calls = [*self._calls[-MOST_CALLS:], call]
+
+    def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None:
+        found = criteria.read(name, args, kwargs, result)
+        if found is None or self._latest is None:
+            return
+        if result.requires_grad:
+            if self._calls:
+                self._calls[-1].criteria.append(found)
+        elif not self._latest.trains:
+            self._latest.validate(found)
+
+    # -- losses and updates
+
+    def loss_scaled(self, loss: Any, scaled: Any) -> None:
+        self._scaled = scaled, loss
+
+    def backward_called(self, loss: Any) -> None:
+        self._settle()
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            return
+        self.losses_seen += 1
+        if self._scaled is not None and self._scaled[0] is loss:
+            loss = self._scaled[1]
+        self._scaled = None
+        calls = [c for c in self._calls if c.trains] or self._calls[-1:]
+        self._as_validation(but=calls)
+        self._calls = []
+        seen = self._loss(loss, calls)
+        if self._closure is None or not self._losses:  # of a closure's calls the first one counts
+            self._losses.append(seen)
+        if self._closure is not None:
+            self._inside_closure()
+        elif not self._updates and len(self._losses) >= NEVER_UPDATED:
+            self._nobody_updates()
+
+    def optimizer_built(self, optimizer: Any) -> None:
+        self._settle()
+        self._built[id(optimizer)] = weakref.ref(optimizer), places.own_line()
+        self._seams.looking, self._looked = True, 0
+
+    def before_update(self, optimizer: Any, closure: bool) -> None:
+        self._settle()
+        self._closure = optimizer if closure else None
+        if id(optimizer) not in self._of and not (closure and not self._losses):
+            self._begin(optimizer)
+
+    def after_update(self, optimizer: Any) -> None:
+        self._updates += 1
+        self._closure = None
+        # A schedule may change the rate before anything else is heard.
+        rate = optimizer.param_groups[0].get("lr")
+        self._made = optimizer, self._losses, None if rate is None else float(rate)
+        self._losses = []
+
+    def _settle(self) -> None:
+        """Records the last update: not while optimizer and model call the hooks of a sample, which
+        are taken away by it."""
+        if self._made is None:
+            return
+        (optimizer, losses, rate), self._made = self._made, None
+        training = self._of.get(id(optimizer))
+        if training is None:
+            return
+        training.update(optimizer, losses, rate)
+        steps = training.recorder.steps
+        if self.first_steps is not None and steps >= self.first_steps:
+            raise Enough(f"{steps} steps")
+
+    # -- data
+
+    def loader_walked(self, loader: Any, walk: Any) -> None:
+        self._settle()
+        self._walked += 1
+        known = list(self._walks.items())[-MOST_WALKS:]
+        self._walks = {**dict(known), id(walk): (id(loader), self._walked)}
+
+    def batch_fetched(self, walk: Any, batch: Any, seconds: float) -> None:
+        self._settle()
+        before = self._fetched[3] if self._fetched else 0.0
+        loader, number = self._walks.get(id(walk), (id(walk), 0))
+        self._fetched = loader, number, batch, before + seconds
+
+    def trouble(self, error: Exception) -> None:
+        """Of our own: the script goes on alone."""
+        self._seams.active = False
+        what = f"{type(error).__name__}: {error}"
+        say(f"watching stops, the script goes on: {what}")
+        for training in self._open:
+            with contextlib.suppress(Exception):
+                training.recorder.mark(f"watching stopped: {what}")
+
+    # -- inside: losses
+
+    def _loss(self, loss: Tensor, calls: list[Call]) -> Loss:
+        place = places.caller(4)
+        known = [c for call in calls for c in call.criteria]
+        training = calls[0].training if calls else None
+        looks = training is not None and training.looks
+        if looks or place not in self._whole:
+            main = criteria.unscaled(loss, known)
+            self._whole[place] = main is not None
+        else:
+            main = known[-1] if known and self._whole[place] else None
+        value = loss if main is None else main.result
+        seen = Loss(place, value.detach(), calls, whole=main is not None)
+        if main is None:
+            seen.parts = {c.name: c.result.detach() for c in known}
+        if looks:
+            seen.graph, seen.criterion = value, main or next(iter(known), None)
+        for call in calls:
+            call.criteria = []
+        return seen
+
+    def _as_validation(self, but: list[Call]) -> None:
+        """Calls that no gradient was asked of after all."""
+        kept = {id(call) for call in but}
+        for call in self._calls:
+            if id(call) not in kept:
+                for criterion in call.criteria:
+                    call.validate(criterion)
+        self._calls = [call for call in self._calls if id(call) in kept]
+
+    def _inside_closure(self) -> None:
+        """Gradients are there, and the update is not made."""
+        optimizer = self._closure
+        if id(optimizer) not in self._of:
+            self._begin(optimizer)
+        if training := self._of.get(id(optimizer)):
+            training.recorder.before_update(optimizer)
+
+    def _nobody_updates(self) -> None:
+        """Losses enough, and no weight has changed: the forgotten update is what is to be said."""
+        known = [o for ref, _ in self._built.values() if (o := ref()) is not None]
+        losses, self._losses = self._losses, []
+        if known and id(known[0]) not in self._of:
+            self._begin(known[0])
+        for training in self._open[:1]:
+            for loss in losses:
+                training.without_update(loss)
+
+    # -- inside: who trains what
+
+    def _is_new(self, model: nn.Module) -> bool:
+        """Notes a module with weights that is called before it is known who trains it."""
+        self._looked += 1
+        if self._looked > UNUSED:
+            self._seams.looking = False
+        if next(model.parameters(), None) is None:
+            return False
+        self._called[id(model)] = model
+        return True
+
+    def _begin(self, optimizer: Any) -> None:
+        """The first update of an optimizer that is in no training yet."""
+        if self._replaces(optimizer):
+            return
+        if len(self.trainings) >= MOST_RUNS:
+            self._once(f"{MOST_RUNS} trainings are recorded, later ones are not")
+            return
+        self._keep_open |= optimizer in self._ended  # it comes back: they take turns
+        if not self._keep_open:
+            for training in list(self._open):
+                self._end(training)
+        called = list(self._called.values())
+        group = self._group(optimizer, called)
+        names = {id(o): self._named(o) for o in group}
+        models = [model_of(weights_of(o), called) for o in group]
+        called_there = [self._model_name(o) for o in group]
+        model = joined(models, called_there)
+        if called_there[0] and len(group) == 1:
+            names[id(model)] = Named(called_there[0])
+        options: dict[str, Any] = {"settings": self.settings, "why": self.why, "names": names}
+        options |= {"controls_s": self.controls_s, "controls_steps": self.controls_steps}
+        recorder = Recorder(model, group, self.store, self.name, **options)
+        recorder.start()
+        recorder.ended_early = self.first_steps is not None
+        training = Training(recorder)
+        self.trainings.append(training)
+        self._open.append(training)
+        self._of |= {id(one): training for one in group}
+        weights = set[int]().union(*map(weights_of, group))
+        for root in called_holders(weights, called) or called:
+            self._roots[id(root)] = training
+            self._seams.roots[id(root)] = root
+        self._called = {}
+        for loss in self._losses:  # heard before anybody knew whose they are
+            for call in loss.calls:
+                call.training = training
+        waiting = [ref() for key, (ref, _) in self._built.items() if key not in self._of]
+        self._seams.looking = any(o is not None for o in waiting)
+
+    def _replaces(self, optimizer: Any) -> bool:
+        """Another optimizer of the same weights goes on with their training."""
+        weights = weights_of(optimizer)
+        for training in self._open:
+            for before in training.recorder.optimizers:
+                if weights_of(before) == weights:
+                    self._of.pop(id(before), None)
+                    self._of[id(optimizer)] = training
+                    training.recorder.replaced(before, optimizer, self._named(optimizer))
+                    return True
+        return False
+
+    def _group(self, first: Any, called: list[nn.Module]) -> list[Any]:
+        """`first` and those of whose weights a model was called as well, as they were built."""
+        group = [first]
+        for key, (ref, _) in self._built.items():
+            other = ref()
+            if other is None or other is first or key in self._of:
+                continue
+            weights = weights_of(other)
+            if called_holders(weights, called) and all(weights != weights_of(o) for o in group):
+                group.append(other)
+        order = list(self._built)
+        return sorted(group, key=lambda o: order.index(id(o)) if id(o) in order else -1)
+
+    def _named(self, optimizer: Any) -> Named:
+        ref, place = self._built.get(id(optimizer), (None, None))
+        if ref is None or ref() is not optimizer or place is None:
+            return Named()
+        return Named(places.assigned_to(place) or "", str(place))
+
+    def _model_name(self, optimizer: Any) -> str | None:
+        ref, place = self._built.get(id(optimizer), (None, None))
+        return places.model_named(place) if ref is not None and ref() is optimizer else None
+
+    def _end(self, training: Training, error: BaseException | None = None) -> None:
+        """Its last words; trial trainings of all runs share one budget."""
+        recorder = training.recorder
+        self._open.remove(training)
+        recorder.controls_s, began = self.controls_s, time.perf_counter()
+        training.close(error)
+        self.controls_s = max(0.0, self.controls_s - (time.perf_counter() - began))
+        for optimizer in recorder.optimizers:
+            self._of.pop(id(optimizer), None)
+            with contextlib.suppress(TypeError):  # what can't be referred to weakly
+                self._ended.add(optimizer)
+        for key in [k for k, owner in self._roots.items() if owner is training]:
+            del self._roots[key]
+            self._seams.roots.pop(key, None)
+        training.release()
+
+    def _once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            say(text)

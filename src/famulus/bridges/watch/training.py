@@ -1,0 +1,309 @@
+"""One training: what is seen between two updates of the weights, made a step of a monitor."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from famulus.bridges import watched
+from famulus.bridges.monitor import Monitor
+from famulus.bridges.watch import places
+from famulus.bridges.watch.criteria import Criterion, unscaled
+from famulus.bridges.watch.places import Place
+from famulus.bridges.watch.validation import Validation
+from famulus.bridges.watched import Named
+from famulus.config.scores import Score
+from famulus.diagnosis.loss_forms import matching
+
+SCORES = {"accuracy": Score(better="higher")}
+
+
+class Recorder(Monitor):
+    """A monitor that is told of updates by a watch, and looks when a training's forward pass begins:
+    not before, since a validation may come between."""
+
+    def start(self) -> Recorder:
+        self._armed = False
+        self._tensors = Tensors()
+        self._chances: set[str] = set()
+        self.rate: float | None = None  # of learning, at the last update
+        super().start()
+        for hook in self._hooks:
+            hook.remove()
+        return self
+
+    @property
+    def looks(self) -> bool:
+        """Are this step's tensors wanted?"""
+        return self._armed and (self._is_sampled or self._sampled.keeps_more)
+
+    def begin(self) -> None:
+        """A training's forward pass is about to begin."""
+        if not self._armed and self.steps:  # of the first one the forward pass is over already
+            super()._arm()
+        self._armed = True
+
+    def updated(self, optimizer: Any) -> None:
+        self._after(optimizer, (), {})
+
+    def record(
+        self, parts: Mapping[str, Tensor], seen: Tensors, samples: int, waited: float | None
+    ) -> None:
+        """A step."""
+        self._tensors = seen
+        self.step(parts, seen.inputs, seen.outputs, seen.targets, wait=waited, samples=samples)
+        self._tensors = Tensors()
+
+    def validated(self, scores: Mapping[str, float], commonest: float | None) -> None:
+        """`commonest`: the share of the commonest class, which a guess without input gets right."""
+        if commonest is not None and "accuracy" not in self._chances:
+            self._chances.add("accuracy")
+            means = "chance, the commonest class"
+            self._guarded(
+                lambda: self._emit("floor", score="accuracy", value=commonest, means=means)
+            )
+        self.validate(scores)
+
+    def replaced(self, before: Any, after: Any, name: Named) -> None:
+        """The script made another optimizer for the same weights."""
+        self.optimizers[self.optimizers.index(before)] = after
+        self._sampled.replaced(before, after)
+        made = f" at {name.at}" if name.at else ""
+        self.mark(f"another optimizer of the same weights: {type(after).__name__}{made}")
+
+    def release(self) -> None:
+        """Lets go of the script's model: it may need the room."""
+        self.model, self.optimizers = nn.Module(), []
+
+    def _learning_rate(self) -> float:
+        return super()._learning_rate() if self.rate is None else self.rate
+
+    def _arm(self) -> None:
+        self._armed = self._is_sampled = False
+
+    def _complain(self, text: str) -> None:
+        say(text)
+
+    def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
+        self._sampled.see(self._tensors.loss, inputs, outputs, targets)
+
+
+def say(text: str) -> None:
+    """One line for the person, beside what the script prints."""
+    print(f"famulus: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+@dataclass
+class Call:
+    """A script's call of its model. Tensors are kept only where they will be looked at."""
+
+    training: Training | None  # None while it is not known
+    trains: bool  # gradients are asked for, and the model is in training mode
+    loader: int = 0  # id of the DataLoader that the batch came from
+    walk: int = 0  # its how-manieth iteration
+    samples: int = 0
+    waited: float = 0.0  # seconds
+    arguments: tuple[tuple, dict] | None = None
+    output: Any = None
+    batch: Any = None
+    criteria: list[Criterion] = field(default_factory=list)
+
+    def validate(self, criterion: Criterion) -> None:
+        """A loss that no gradient is asked of."""
+        if self.training is not None:
+            self.training.validate(self.loader, criterion)
+
+
+@dataclass
+class Loss:
+    """What `backward` was called of. `whole`: it is one criterion's value, and not a sum of some.
+
+    parts: values of the criteria in a sum. graph, criterion: where tensors are wanted.
+    """
+
+    place: Place | None
+    value: Tensor
+    calls: list[Call]
+    whole: bool = False
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    graph: Tensor | None = None
+    criterion: Criterion | None = None
+
+
+@dataclass
+class Tensors:
+    """Of one step, as a monitor takes them."""
+
+    inputs: Any = None
+    outputs: Any = None
+    targets: Any = None
+    loss: Any = None
+
+
+class Training:
+    """A model, its optimizers and their monitor.
+
+    An update takes all losses since the one before; a step is recorded once each optimizer has
+    made its update, or one has made two.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.validation = Validation()
+        self.loader = 0  # id of the one that is trained on
+        self.epochs = 0  # walks over it
+        self._walk = 0
+        self._updated: list[int] = []  # optimizers, since the last step
+        self._losses: list[Loss] = []
+        self._names: dict[Place | None, str] = {}
+        self._whole = False  # is the loss a criterion's value?
+        self._batch = 0.0  # samples
+
+    @property
+    def looks(self) -> bool:
+        return self.recorder.looks
+
+    @property
+    def title(self) -> str:
+        """`Net with Adam`."""
+        config = self.recorder.config
+        training = config["training"]
+        made = training.get("optimizers") or [training["optimizer"]]
+        return f"{config['model']['class']} with {', '.join(one['class'] for one in made)}"
+
+    def update(self, optimizer: Any, losses: list[Loss], rate: float | None) -> None:
+        """After an update by these losses, at this learning rate."""
+        if optimizer is self.recorder.optimizers[0]:
+            self.recorder.rate = rate
+        self.recorder.updated(optimizer)
+        again = id(optimizer) in self._updated
+        self._updated.append(id(optimizer))
+        self._losses += losses
+        if again or len(set(self._updated)) == len(self.recorder.optimizers):
+            self.record()
+
+    def without_update(self, loss: Loss) -> None:
+        """A loss that nobody updates weights by: the monitor counts these."""
+        self._losses.append(loss)
+        self.record()
+
+    def validate(self, loader: int, criterion: Criterion) -> None:
+        name = "loss" if self._whole else criterion.name
+        self.validation.add(loader, name, criterion)
+
+    def record(self) -> None:
+        """What has been seen is a step."""
+        losses, self._losses, self._updated = self._losses, [], []
+        if not losses:
+            return
+        self.validated()
+        calls = [call for loss in losses for call in loss.calls]
+        samples = _samples(losses)
+        self._batch = samples / len(losses) if samples else self._batch
+        self._whole = losses[-1].whole
+        waited = None
+        for call in calls:
+            if call.loader:
+                self.loader, waited = call.loader, (waited or 0.0) + call.waited
+                self.epochs += call.walk != self._walk
+                self._walk = call.walk
+        seen = _tensors(losses) if self.looks else Tensors()
+        self.recorder.record(self._parts(losses), seen, samples, waited)
+
+    def validated(self) -> None:
+        """Writes down the validation since the last step, if there was one."""
+        if not self.validation:
+            return
+        validation, self.validation = self.validation, Validation()
+        self.recorder.validated(*validation.scores(self._batch or 1.0, self.loader))
+
+    def close(self, error: BaseException | None = None) -> None:
+        self.record()
+        self.validated()
+        self.recorder.close(error)
+
+    def release(self) -> None:
+        """Lets go of the script's model and data: it may need the room."""
+        self.validation = Validation()
+        self._losses = []
+        self.recorder.release()
+
+    # -- inside
+
+    def _parts(self, losses: list[Loss]) -> dict[str, Tensor]:
+        """Each loss by its name in the script, and their sum; of one that comes several times, as
+        gradients are accumulated, the mean."""
+        by_place: dict[Place | None, list[Loss]] = {}
+        for loss in losses:
+            by_place.setdefault(loss.place, []).append(loss)
+        if len(by_place) == 1:
+            names = losses[0].parts
+            parts = {name: _mean([one.parts[name] for one in losses if name in one.parts])
+                     for name in names}  # fmt: skip
+            return {**parts, "total": _mean([one.value for one in losses])}
+        means = {self._name(at): _mean([one.value for one in some]) for at, some in by_place.items()}
+        device = losses[0].value.device
+        return {**means, "total": torch.stack([m.reshape(()).to(device) for m in means.values()]).sum()}
+
+    def _name(self, place: Place | None) -> str:
+        if place not in self._names:
+            name, taken = places.loss_named(place) or "loss", {*self._names.values(), "total"}
+            free = (f"{name}{n}" if n > 1 else name for n in range(1, len(taken) + 2))
+            self._names[place] = next(one for one in free if one not in taken)
+        return self._names[place]
+
+
+def _samples(losses: list[Loss]) -> int:
+    """In a step: accumulated batches add up; several losses are of the same ones."""
+    counts = Counter[Place | None]()
+    for loss in losses:
+        counts[loss.place] += sum(call.samples for call in loss.calls)
+    fetched = sum(c.samples for loss in losses for c in loss.calls if c.loader)
+    return fetched or max(counts.values(), default=0)
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack([v.reshape(()) for v in values]).mean()
+
+
+def _tensors(losses: list[Loss]) -> Tensors:
+    """Of the last loss that anything is known of."""
+    known = [loss for loss in losses if loss.criterion or any(c.arguments for c in loss.calls)]
+    if not known:
+        return Tensors(loss=losses[-1].graph)
+    loss = known[-1]
+    call = next((c for c in loss.calls if c.arguments), None)
+    inputs = _as_called(call.arguments) if call and call.arguments else None
+    if loss.criterion is not None:
+        return Tensors(inputs, loss.criterion.outputs, loss.criterion.targets, loss.graph)
+    outputs = watched.first_tensor(call.output) if call else None
+    targets = _wanted(loss.value, outputs, call) if call else None
+    return Tensors(inputs, outputs, targets, loss.graph)
+
+
+def _as_called(arguments: tuple[tuple, dict]) -> Any:
+    """As a trial calls the model again: one value, several, or by name; None for a mixture."""
+    args, kwargs = arguments
+    if kwargs:
+        return kwargs if not args else None
+    return args[0] if len(args) == 1 else args
+
+
+def _wanted(value: Tensor, outputs: Any, call: Call) -> Tensor | None:
+    """Of a loss written as arithmetic: the tensor of the batch that gives this very value."""
+    if not isinstance(outputs, Tensor):
+        return None
+    inputs = {id(t) for t in watched.tensors_of([*(call.arguments or ())])}
+    others = [t for t in watched.tensors_of(call.batch) if id(t) not in inputs]
+    for tensor in others[:4]:
+        tensor = tensor.to(outputs.device)
+        if matching(float(value), outputs.detach(), tensor):
+            return tensor
+    return None
