@@ -6,12 +6,12 @@ from torch import nn
 
 torch.manual_seed(0)
 digits = load_digits()
-images = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1)
+images = torch.tensor(digits.images * 255 / 16, dtype=torch.float32).unsqueeze(1)  # 8 bit
 labels = torch.tensor(digits.target)
 
 
 def normalise(x):
-    return (x / 16 - 0.305) / 0.376
+    return (x / 255 - 0.305) / 0.376
 
 
 def subset(classes, n_train):

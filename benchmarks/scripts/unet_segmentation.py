@@ -69,7 +69,7 @@ def main():
     val_loader = DataLoader(Discs(64, offset=10_000), batch_size=32)
     model = UNet()
     criterion = nn.BCEWithLogitsLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for epoch in range(10):
         model.train()
         for images, masks in train_loader:
