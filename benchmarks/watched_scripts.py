@@ -84,10 +84,13 @@ def _report(name: str, text: str) -> dict[str, Any]:
             timeout=LIMIT_S,
         )
     try:
-        return dict(json.loads(process.stdout))
-    except json.JSONDecodeError as e:
-        tail = process.stderr[-2000:]
-        raise RuntimeError(f"{name}: expected JSON, received {process.stdout!r}\n{tail}") from e
+        report = dict(json.loads(process.stdout))
+    except json.JSONDecodeError:
+        report = {}
+    if "runs" not in report:  # no such command, or a refusal, which is JSON too
+        output = f"{process.stdout!r}\n{process.stderr[-2000:]}"
+        raise RuntimeError(f"{name}: expected a JSON object with runs, received {output}")
+    return report
 
 
 def row(
