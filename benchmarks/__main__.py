@@ -8,7 +8,7 @@ import sys
 
 import benchmarks
 
-HELPERS = {"__main__", "timing"}
+HELPERS = {"__main__", "timing", "watched_scripts"}
 READ_A_STORE = ("forecast", "legacy")  # and train nothing
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.__main__ import names as benchmark_names
 from PIL import Image
 from typer.main import get_command
 
@@ -311,8 +312,7 @@ def test_exit_codes_are_those_of_the_errors():
 
 def test_every_benchmark_is_named():
     text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
-    names = {path.stem for path in ROOT.glob("benchmarks/[a-z]*.py")} - {"timing"}
-    assert [n for n in names if not n.startswith("reference_") and f"`{n}`" not in text] == []
+    assert [name for name in benchmark_names() if f"`{name}`" not in text] == []
 
 
 # -- pages hang together
