@@ -35,8 +35,10 @@ def record(watched):
 def runs(watched):
     """By the class of the model; the one without a container by its optimizer's variable."""
     known = by_model(watched.store)
-    of = {run.config()["training"]["optimizer"]["variable"]: run for run in watched.store.runs()}
-    return {**known, "parts": of["of_both"]}
+    for run in watched.store.runs():
+        if run.config()["training"]["optimizer"].get("variable") == "of_both":
+            known["parts"] = run
+    return known
 
 
 def windows(run):
