@@ -49,16 +49,6 @@ def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
     return found, total - len(found)
 
 
-def hookable(net: nn.Module, layers: list[Layer]) -> list[Layer]:
-    """Those whose outputs a hook may read.
-
-    Not in a frozen transformer of torch's: it has a fast path, which hooks would close.
-    """
-    frozen = (m for m in net.modules() if isinstance(m, nn.TransformerEncoderLayer))
-    closed = {id(part) for m in frozen if not m.training for part in m.modules()}
-    return [layer for layer in layers if id(layer.module) not in closed]
-
-
 def _real(parameter: nn.Parameter) -> bool:
     return readable(parameter) and (parameter.is_floating_point() or parameter.is_complex())
 
