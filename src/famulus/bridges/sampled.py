@@ -63,12 +63,14 @@ class Sampled:
 
     def keep(self, inputs: Any, outputs: Any, targets: Any) -> None:
         """A copy of the batch for the controls, while there is room."""
-        if not self._keeps or not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
+        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0
+        if full or not self._keeps:
+            return
+        if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
             return
         tensors = [*tensors_of(inputs), targets]
         size = sum(t.numel() * t.element_size() for t in tensors)
-        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0 or size > self._room[1]
-        if full or len(tensors) < 2 or not targets.dim():
+        if size > self._room[1] or len(tensors) < 2 or not targets.dim():
             return
         # bounded: a monitor must never be why a loop runs out of memory
         self._room = [self._room[0] - len(targets), self._room[1] - size]
@@ -117,7 +119,8 @@ class Sampled:
         """Probes since the last call, the newest with `forms`; waits for the device."""
         events = self._probe.take()
         if self._seen and events:
-            events[-1]["forms"] = seen = forms(*self._seen)
+            likely = next((name for name, _ in self._losses), None)
+            events[-1]["forms"] = seen = forms(*self._seen, likely)
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
         self._seen = None
@@ -129,7 +132,7 @@ class Sampled:
         self._batches, self._start = [], {}
 
 
-def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
+def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> dict[str, Any]:
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
@@ -146,7 +149,7 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
     value = plain(loss)
-    same = matching(value, outputs, targets)
+    same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
     remaining = left_over(outputs, targets, found["loss"]) or {}

@@ -16,7 +16,17 @@ from torch.nn.modules import module as torchs
 from torch.utils.hooks import RemovableHandle
 
 from famulus.diagnosis.probes.layers import Layer, torchs_own
-from famulus.diagnosis.probes.tensors import Sheet, gram, plain, pooled, put_dead, readable, sampled
+from famulus.diagnosis.probes.tensors import (
+    Sheet,
+    gram,
+    plain,
+    pooled,
+    put_dead,
+    put_moments,
+    put_zeros,
+    readable,
+    sampled,
+)
 
 # Their units are the last axis of what they return; those of all others are the second.
 INNERMOST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
@@ -115,10 +125,8 @@ class Outputs:
     @torch.no_grad()
     def _measure(self, value: Tensor, kind: str, into: dict[str, Any]) -> None:
         some = sampled(value)
-        var, mean = torch.var_mean(some, correction=0)
-        self.sheet.scalar(mean, into, "mean")
-        self.sheet.scalar(var, into, "std", root=True)
-        self.sheet.scalar((some == 0).float().mean(), into, "zeros")
+        put_moments(some, self.sheet, into)
+        put_zeros(some, self.sheet, into)
         put_dead(value, self.axis, self.sheet, into)
         if (share := flat_part(kind, some)) is not None:
             self.sheet.scalar(share, into, "saturated")

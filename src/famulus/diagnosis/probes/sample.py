@@ -19,6 +19,7 @@ from famulus.diagnosis.probes.outputs import Guard, Outputs
 from famulus.diagnosis.probes.tensors import (
     Sheet,
     batch_figures,
+    largest_of,
     norms,
     rank_of_gram,
     readable,
@@ -125,10 +126,10 @@ class Sample:
         trained, before = self.before.pop(id(optimizer), ([], []))
         if trained:
             # one call: a loop would launch a kernel for each tensor
-            changes = torch._foreach_sub([p.detach() for _, p in trained], before)
-            self._write(trained, norms(changes), "update")
+            torch._foreach_sub_(before, [p.detach() for _, p in trained])
+            self._write(trained, norms(before), "update")
             # the difference of two numbers that are not the same is never 0
-            self._write(trained, norms(changes, math.inf), "largest")
+            self._write(trained, largest_of(before), "largest")
         if not self.waiting and not self.before:
             self._finish()
 
