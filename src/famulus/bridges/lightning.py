@@ -41,8 +41,8 @@ class FamulusCallback(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Any
     ) -> None:
-        if self.monitor and trainer.optimizers and optimizer is trainer.optimizers[0]:
-            self.monitor.before_update()
+        if self.monitor:
+            self.monitor.before_update(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

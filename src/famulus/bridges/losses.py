@@ -1,4 +1,7 @@
-"""Losses since the last log, kept on the device: nothing waits until they are read."""
+"""Losses since the last log, kept on the device: nothing waits until they are read.
+
+A step costs one copy of each: sums are taken when a log is due.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+JOINED = 1024  # losses that lie one by one, at most: each takes a block of the device's memory
+
 
 class LossMeter:
     """Means of named losses; of `total` also the spread over the steps of a log."""
@@ -16,38 +21,48 @@ class LossMeter:
         self._start()
 
     def _start(self) -> None:
-        self._sums: dict[str, Any] = {}
-        self._squares: Any = 0.0
+        self._numbers: dict[str, list[float]] = {}
+        self._tensors: dict[str, list[Tensor]] = {}
         self._count = 0
 
     def add(self, parts: dict[str, Tensor | float]) -> None:
         self._count += 1
         for name, value in parts.items():
-            value = _wide(value)
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            if name == "total":
-                self._squares = self._squares + value * value
+            if isinstance(value, Tensor):
+                values = self._tensors.setdefault(name, [])
+                # a copy: a loop may go on with its loss in place
+                values.append(value.detach().clone())
+                if len(values) == JOINED:
+                    values[:] = [_joined(values)]
+            else:
+                self._numbers.setdefault(name, []).append(float(value))
 
     def read(self) -> tuple[dict[str, float], dict[str, Any]]:
         """(mean of each part, {"sd", "count", "not_finite"}), and starts anew; waits once."""
         if not self._count:
             return {}, {}
-        names, count = list(self._sums), self._count
-        values = [*self._sums.values(), self._squares]
-        on_device = [v for v in values if isinstance(v, Tensor)]
-        moved = iter(torch.stack(on_device).tolist() if on_device else [])  # one transfer for all
-        plain = [next(moved) if isinstance(v, Tensor) else float(v) for v in values]
+        count, values = self._count, self._values()
         self._start()
-        means = {name: total / count for name, total in zip(names, plain, strict=False)}
+        means = {name: sum(each) / count for name, each in values.items()}
         finite = all(math.isfinite(v) for v in means.values())
-        # rounding may leave it just below 0
-        spread = math.sqrt(max(0.0, plain[-1] / count - means["total"] ** 2)) if finite else None
+        squares = ((value - means["total"]) ** 2 for value in values["total"])
+        spread = math.sqrt(sum(squares) / count) if finite else None
         return means, {"sd": spread, "count": count, "not_finite": not finite}
 
+    def _values(self) -> dict[str, list[float]]:
+        """Each part's, in float64."""
+        values = {name: list(numbers) for name, numbers in self._numbers.items()}
+        sizes = {name: sum(map(torch.numel, each)) for name, each in self._tensors.items()}
+        if not sizes:
+            return values
+        one = _joined([t for each in self._tensors.values() for t in each])  # one transfer for all
+        moved = one.tolist()
+        for name, size in sizes.items():
+            values[name] = values.get(name, []) + moved[:size]
+            del moved[:size]
+        return values
 
-def _wide(value: Tensor | float) -> Tensor | float:
-    """In float64 where the device has it; sums of thousands of losses need the digits."""
-    if not isinstance(value, Tensor):
-        return float(value)
-    value = value.detach().reshape(())
-    return value.float() if value.device.type == "mps" else value.double()
+
+def _joined(values: list[Tensor]) -> Tensor:
+    """Flat, in the widest of their types, on the device of the first."""
+    return torch.cat([v.reshape(-1).to(values[0].device) for v in values])

@@ -56,10 +56,10 @@ def _no_updates(optimizers: list[torch.optim.Optimizer], calls: int) -> Control:
     )
 
 
-def tried(subject: Subject, budget_s: float) -> list[Control]:
+def tried(subject: Subject, budget_s: float, steps: int | None) -> list[Control]:
     """Short trainings after the run; a net that can't be called again is left alone."""
     try:
-        return trials(subject, budget_s)
+        return trials(subject, budget_s, steps)
     except Exception as error:
         return [Control("trials", "skipped", f"{type(error).__name__}: {str(error)[:200]}")]
 
@@ -73,6 +73,8 @@ class Monitor:
     are ranked by those that are declared, and by `loss`, of which lower is better.
     controls_s: seconds, at most, that short trial trainings on a copy of the net may take at the
     end of a run that learned little; 0 for none. They need inputs, outputs and targets.
+    controls_steps: instead of seconds, the steps that all of them may take together; the verdict
+    then depends on no clock.
     Raises ConfigError for what is no model, optimizer or name, StoreError for a store out of reach.
     """
 
@@ -88,6 +90,7 @@ class Monitor:
         why: str = "",
         log_every: int = LOG_EVERY,
         controls_s: float = 10.0,
+        controls_steps: int | None = None,
     ) -> None:
         self.model = watched.checked_model(model)
         self.optimizers = watched.optimizers_of(optimizer)
@@ -95,7 +98,11 @@ class Monitor:
             raise ConfigError(f"Monitor: expected log_every >= 1, received {log_every}")
         if controls_s < 0:
             raise ConfigError(f"Monitor: expected controls_s >= 0, received {controls_s}")
-        self.log_every, self.controls_s = log_every, controls_s
+        if controls_steps is not None and controls_steps < 0:
+            raise ConfigError(f"Monitor: expected controls_steps >= 0, received {controls_steps}")
+        self.log_every = log_every
+        self.controls_s, self.controls_steps = controls_s, controls_steps
+        self.ended_early = False  # stopped on purpose: its length then says nothing
         self.declared = checked(scores or {}, "Monitor: scores")
         self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
         self.run = watched.new_run(Store.open(store), name, self.config)
@@ -103,6 +110,8 @@ class Monitor:
         self._calls = self._updates = 0  # since the last step
         self._trained = False  # has the optimizer ever been asked for an update?
         self._losses = LossMeter()
+        self._waited_s: float | None = None  # for data, since the last log
+        self._waited_before_s: float | None = None  # until then
         self._scores: dict[str, float] = {}
         self._findings: list[Finding] | None = None
         self._attempt: Attempt | None = None
@@ -132,23 +141,33 @@ class Monitor:
         threads = torch.get_num_threads()
         facts = {"parameters": self._numbers(), "device": device, "threads": threads}
         self._emit("facts", **facts, scores=as_json(self.declared))
-        self._sampled = Sampled(self.model, self.optimizers, keep=self.controls_s > 0)
-        # Gradients are complete before the first optimizer, weights behind the last.
-        self._hooks = [self.optimizers[0].register_step_pre_hook(self._before)]
-        self._hooks += [o.register_step_post_hook(self._after) for o in self.optimizers]
+        budget = self.controls_s if self.controls_steps is None else self.controls_steps
+        self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=budget > 0)
+        self._hooks = [o.register_step_post_hook(self._after) for o in self.optimizers]
         self._guarded(self._arm)
         return self
 
     # -- what a loop calls
 
-    def step(self, loss: Any, inputs: Any = None, outputs: Any = None, targets: Any = None) -> None:
+    def step(
+        self,
+        loss: Any,
+        inputs: Any = None,
+        outputs: Any = None,
+        targets: Any = None,
+        *,
+        wait: float | None = None,
+    ) -> None:
         """After `optimizer.step()`: the loss as one number, or named parts with `total`.
 
         inputs (their first axis counts the examples), outputs and targets let more be named.
+        wait: seconds that passed before this step until its batch was there.
         """
         parts = watched.loss_parts(loss)
         if self._attempt is None:
             raise ConfigError("Monitor.step: expected an open monitor: use `with`, or start()")
+        if wait is not None:
+            self._waited_s = (self._waited_s or 0.0) + wait
         self._guarded(lambda: self._step(parts, inputs, outputs, targets))
 
     def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -187,7 +206,7 @@ class Monitor:
 
     # -- inside
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         """Runs `work` while the monitor is open; what fails in it must not end a training."""
         if self._off or self._attempt is None or self._over:
             return
@@ -198,22 +217,19 @@ class Monitor:
             self._sampled.close()
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
-            text = f"Monitor of {self.run.path} stops, the training goes on: {self._off}"
-            warnings.warn(text, stacklevel=4)  # the caller's own line
+            self._complain(f"Monitor of {self.run.path} stops, the training goes on: {self._off}")
 
-    def before_update(self) -> None:
+    def _complain(self, text: str) -> None:
+        """Tells trouble of the monitor's own."""
+        warnings.warn(text, stacklevel=4)  # the caller's own line
+
+    def before_update(self, optimizer: torch.optim.Optimizer | None = None) -> None:
         """Between `backward` and the update; only a step with a closure needs to say so."""
-        self._guarded(self._sampled.updates.before)
-
-    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if len(args) < 2 and not kwargs.get("closure"):  # the first one is the optimizer
-            self.before_update()
+        self._guarded(lambda: self._sampled.before_update(optimizer))
 
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._updates += 1
         self._trained = True
-        if optimizer is self.optimizers[-1]:
-            self._guarded(self._sampled.updates.after)
 
     def _step(self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
         self._calls += 1
@@ -247,8 +263,12 @@ class Monitor:
         if not values:
             return
         now = time.perf_counter()
-        rate = (self.inputs - self._lap_inputs) / max(1e-9, now - self._lapped)
-        self._lapped, self._lap_inputs = now, self.inputs
+        window = max(1e-9, now - self._lapped)  # two logs may fall into one tick
+        rate = (self.inputs - self._lap_inputs) / window
+        if self._waited_s is not None:
+            figures["wait"] = min(1.0, self._waited_s / window)
+            self._waited_before_s = (self._waited_before_s or 0.0) + self._waited_s
+        self._lapped, self._lap_inputs, self._waited_s = now, self.inputs, None
         lr = float(self.optimizers[0].param_groups[0]["lr"])
         self._emit("train", s=self._seconds(), values=values, lr=lr, rate=rate, **figures)
         broken = [name for name, value in values.items() if not math.isfinite(value)]
@@ -272,16 +292,17 @@ class Monitor:
             return
         if (floor := self._sampled.floor()) is not None:
             self._emit("floor", score="loss", value=floor, means="best constant")
-        subject = self._sampled.subject(self.steps)
+        seconds = self._seconds()  # of training: trials come after it
+        subject = self._sampled.subject(self.steps, self.ended_early)
         if error is None and subject and not learned(self.history()):
-            for control in tried(subject, self.controls_s):
+            for control in tried(subject, self.controls_s, self.controls_steps):
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
         verdict = [finding.event() for finding in self._findings]
         for event in verdict:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **event})
         broken = {} if error is None else {"error": failure.error_of(error)}
-        seconds = self._seconds()
+        waited_s = self._waited_before_s
         self._writer.finish(
             {
                 "status": "finished" if error is None else "failed",
@@ -295,7 +316,7 @@ class Monitor:
                 "findings": roots(verdict),
                 "parameters": self._numbers(),
                 "rate": self.inputs / seconds if seconds else None,
-                "wait": None,
+                "wait": min(1.0, waited_s / seconds) if seconds and waited_s is not None else None,
             }
         )
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from famulus.bridges.watched import first_tensor, plain, tensors_of
 from famulus.diagnosis.controls.trial import Subject
@@ -26,60 +23,25 @@ from famulus.diagnosis.loss_forms import (
     output_kind,
     target_kind,
 )
+from famulus.diagnosis.probes.outputs import Guard
 from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
-class Updates:
-    """One or several optimizers as the one that a probe knows: before the first, after the last.
-
-    Not torch's own hooks: a step with a closure (LBFGS, Lightning) computes its gradients inside,
-    where the hook before it has long been called.
-    """
-
-    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
-        self.optimizers = optimizers
-        self._before: OrderedDict[int, Callable[..., None]] = OrderedDict()
-        self._after: OrderedDict[int, Callable[..., None]] = OrderedDict()
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
-
-    def register_step_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
-        return _registered(hook, self._before)
-
-    def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
-        return _registered(hook, self._after)
-
-    def before(self) -> None:
-        """Gradients are there, weights are as they were."""
-        for hook in list(self._before.values()):
-            hook()
-
-    def after(self) -> None:
-        """Weights are updated."""
-        for hook in list(self._after.values()):
-            hook()
-
-
-def _registered(hook: Callable[..., None], hooks: OrderedDict[int, Any]) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    return handle
-
-
 class Sampled:
     """`begin` before each step, `see` after a sampled one, `events` once a log has waited."""
 
     def __init__(
-        self, model: nn.Module, optimizers: list[torch.optim.Optimizer], keep: bool = False
+        self,
+        model: nn.Module,
+        optimizers: list[torch.optim.Optimizer],
+        guard: Guard,
+        keep: bool = False,
     ) -> None:
         self._model, self._optimizers = model, optimizers
-        self.updates = Updates(optimizers)
-        self._probe = Probe(model, self.updates)
+        self._probe = Probe(model, optimizers, guard=guard)
         self._seen: tuple[Any, Any, Any] | None = None
         self._graph: dict[str, Any] | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
@@ -96,14 +58,19 @@ class Sampled:
         """Before the step of this number: whether it is sampled."""
         return self._probe.begin(step, inputs)
 
+    def before_update(self, optimizer: torch.optim.Optimizer | None) -> None:
+        self._probe.before_update(optimizer)
+
     def keep(self, inputs: Any, outputs: Any, targets: Any) -> None:
         """A copy of the batch for the controls, while there is room."""
-        if not self._keeps or not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
+        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0
+        if full or not self._keeps:
+            return
+        if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
             return
         tensors = [*tensors_of(inputs), targets]
         size = sum(t.numel() * t.element_size() for t in tensors)
-        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0 or size > self._room[1]
-        if full or len(tensors) < 2 or not targets.dim():
+        if size > self._room[1] or len(tensors) < 2 or not targets.dim():
             return
         # bounded: a monitor must never be why a loop runs out of memory
         self._room = [self._room[0] - len(targets), self._room[1] - size]
@@ -119,12 +86,13 @@ class Sampled:
         least = constant_loss(name, torch.cat([y for _, y in self._batches]), self._columns)
         return None if least is None else least * factor
 
-    def subject(self, steps: int) -> Subject | None:
+    def subject(self, steps: int, ended_early: bool) -> Subject | None:
         """The run for short trials; None unless its loss is a standard one at every sample."""
         if (loss := self._recognised()) is None:
             return None
         batches, optimizer = self._batches, type(self._optimizers[0])
-        return Subject(self._model, self._start, batches, *loss, optimizer, self._options, steps)
+        net = self._model, self._start, batches
+        return Subject(*net, *loss, optimizer, self._options, steps, ended_early)
 
     def _recognised(self) -> tuple[str, float] | None:
         """(name, factor) of a standard loss, if every sample was found to be of that one."""
@@ -151,7 +119,8 @@ class Sampled:
         """Probes since the last call, the newest with `forms`; waits for the device."""
         events = self._probe.take()
         if self._seen and events:
-            events[-1]["forms"] = seen = forms(*self._seen)
+            likely = next((name for name, _ in self._losses), None)
+            events[-1]["forms"] = seen = forms(*self._seen, likely)
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
         self._seen = None
@@ -163,7 +132,7 @@ class Sampled:
         self._batches, self._start = [], {}
 
 
-def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
+def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> dict[str, Any]:
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
@@ -180,7 +149,7 @@ def forms(loss: Any, outputs: Any, targets: Any) -> dict[str, Any]:
     found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
     value = plain(loss)
-    same = matching(value, outputs, targets)
+    same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
     remaining = left_over(outputs, targets, found["loss"]) or {}

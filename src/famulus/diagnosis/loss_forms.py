@@ -32,14 +32,16 @@ def target_kind(targets: Tensor) -> tuple[str, int]:
         return ("binary", 2) if int(targets.min()) >= 0 and top <= 1 else ("classes", top + 1)
     if targets.dim() == 2 and targets.shape[1] > 1 and _one_hot(targets):
         return "one-hot", targets.shape[1]
-    values = torch.unique(targets)
-    if len(values) > 1000 or not bool((values == values.round()).all()):
+    if not bool((targets == targets.round()).all()):
         return "real", 0
-    low, high = float(values[0]), float(values[-1])
+    low, high = (float(end) for end in torch.aminmax(targets))
     if low >= 0 and high <= 1:
         return "binary", 2
-    few = len(values) >= 3 and low == 0 and len(values) == high + 1 and high < 100
-    return ("classes", int(high) + 1) if few else ("real", 0)
+    if low != 0 or not 2 <= high < 100:
+        return "real", 0
+    # counted, not sorted: targets may be whole pictures
+    every = bool((torch.bincount(targets.flatten().long()) > 0).all())
+    return ("classes", int(high) + 1) if every else ("real", 0)
 
 
 def _one_hot(targets: Tensor) -> bool:
@@ -135,17 +137,22 @@ def _broadcast(outputs: Tensor, targets: Tensor) -> bool:
 
 
 @torch.no_grad()
-def matching(loss: float, outputs: Tensor, targets: Tensor) -> tuple[str, float] | None:
+def matching(
+    loss: float, outputs: Tensor, targets: Tensor, likely: str | None = None
+) -> tuple[str, float] | None:
     """(name, factor) of the standard loss that gives `loss`; None if none does.
 
-    `factor` is `loss` over its mean: 1, or the count of what was summed, or 1/2.
+    The `likely` one is asked before the others. `factor` is `loss` over its mean: 1, or the count
+    of what was summed, or 1/2.
     """
     if not math.isfinite(loss) or abs(loss) < TINY:
         return None
     factors = {1.0, 0.5, float(len(outputs)), float(outputs.numel())}
     if outputs.dim() > 1:
         factors |= {float(outputs[0].numel()), outputs[0].numel() / 2}
-    for name, criterion in candidates(outputs, targets).items():
+    known = candidates(outputs, targets)
+    for name in sorted(known, key=lambda each: each != likely):
+        criterion = known[name]
         mean = float(criterion(outputs, targets))
         for factor in sorted(factors):
             if math.isfinite(mean) and abs(loss - factor * mean) <= EXACT * abs(loss):

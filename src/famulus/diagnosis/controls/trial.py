@@ -46,6 +46,7 @@ class Subject:
     optimizer: type[torch.optim.Optimizer]
     options: dict[str, Any]
     steps: int
+    ended_early: bool = False  # stopped on purpose: its length is no fault of it
 
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]

@@ -38,6 +38,7 @@ HELPS = 0.5  # of what the run has left
 STEPS, FEWEST, MOST = 300, 30, 3000  # of a trial; below FEWEST it tells nothing; of a longer run
 RATES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 ADAM = (0.001, 0.01, 0.1)
+LARGE = 128  # examples in a batch, from which on a smaller one is tried
 NEAR = 2.0  # times the best: as good
 
 
@@ -56,20 +57,23 @@ class Way:
         return self.judged.left
 
 
-def trials(subject: Subject, budget_s: float) -> list[Control]:
+def trials(subject: Subject, budget_s: float, steps: int | None = None) -> list[Control]:
     """Controls that name a cause, and one, `trials`, with all figures.
+
+    They take some `budget_s` seconds; with `steps`, that many steps at most, whatever the clock
+    says, so that the verdict is the same on any machine.
 
     The random state is put back. Raises whatever the net raises when it is called again.
     """
     devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(0)  # one verdict for one run
-        return _Search(subject, budget_s).controls()
+        return _Search(subject, budget_s, steps).controls()
 
 
 class _Search:
-    def __init__(self, subject: Subject, budget_s: float) -> None:
-        self.subject, self.budget_s = subject, budget_s
+    def __init__(self, subject: Subject, budget_s: float, steps: int | None) -> None:
+        self.subject, self.budget_s, self.most_steps = subject, budget_s, steps
         self.figures: dict[str, float] = {}
 
     def controls(self) -> list[Control]:
@@ -83,26 +87,58 @@ class _Search:
             text = f"{_percent(self.run_left)} of the best constant predictor's error is left:"
             text += " nothing to look for"
             return [Control(NAME, "ok", text, figures=self.figures)]
-        began = time.perf_counter()
-        trial(subject, Change(), FEWEST)
-        a_step = (time.perf_counter() - began) / FEWEST
-        # Some twenty trials share the time.
-        self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, int(self.budget_s / a_step / 20))
-        self.longest = min(3 * subject.steps, MOST, int(self.budget_s / a_step / 4))
+        self.whole = Change(
+            scaled=unusual_input(subject),
+            redrawn=unusual_start(subject),
+            relu=with_relu(bare(subject.model)),
+        )
+        shares, text, remedy = self.shares()
+        self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, shares[0])
+        self.longest = 0 if subject.ended_early else min(3 * subject.steps, MOST, shares[1])
         if self.steps < FEWEST:
-            text = f"{FEWEST} steps of a trial would take {a_step * FEWEST:.2g} s"
-            return [Control(NAME, "skipped", text, "Monitor(..., controls_s=60)")]
+            return [Control(NAME, "skipped", text, remedy)]
         unchanged = self.left("as it was", Change())
         self.unchanged, self.again = unchanged, unchanged.left
         self.limit = HELPS * min(self.run_left, self.again)
         ways = self.helpful(self.single())
         mended = self.again <= HELPS * self.run_left  # by the number of steps alone
-        if not ways and mended and self.steps > subject.steps:
+        if not ways and mended and self.steps > subject.steps and not subject.ended_early:
             longer = [self.way("too-few-epochs", unchanged)]
             ways = longer if unchanged.clearly_better(self.run) else []
         elif not ways and not mended:
             ways = self.needed()
         return [*self.named(ways), self.summary()]
+
+    def shares(self) -> tuple[tuple[int, int], str, str]:
+        """Steps that one trial, and the longest, may take; what to say if these are too few."""
+        if self.most_steps is None:
+            began = time.perf_counter()
+            trial(self.subject, Change(), FEWEST)
+            a_step = (time.perf_counter() - began) / FEWEST
+            text = f"{FEWEST} steps of a trial would take {a_step * FEWEST:.2g} s"
+            # Some twenty trials share the time.
+            shares = int(self.budget_s / a_step / 20), int(self.budget_s / a_step / 4)
+            return shares, text, "Monitor(..., controls_s=60)"
+        longest = 0 if self.subject.ended_early else self.most_steps // 4
+        most = self.most_trials()
+        text = f"{self.most_steps} steps are less than {FEWEST} for each of {most} trials"
+        remedy = f"Monitor(..., controls_steps={2 * FEWEST * most})"
+        return ((self.most_steps - longest) // most, longest), text, remedy
+
+    def most_trials(self) -> int:
+        """How many of the usual length there can be: `unchanged`, `single` and `needed`."""
+        changes = sum((self.whole.scaled, self.whole.redrawn, self.whole.relu))
+        adams = len(ADAM) * (1 + (not self.is_adam))
+        rates = len(RATES) * (1 + (changes > 0))
+        return 1 + 2 * changes + adams + rates + (changes > 0) + (self.size >= LARGE)
+
+    @property
+    def is_adam(self) -> bool:
+        return issubclass(self.subject.optimizer, torch.optim.Adam | torch.optim.NAdam)
+
+    @property
+    def size(self) -> int:
+        return len(self.subject.batches[0][1])
 
     def left(
         self, name: str, change: Change, steps: int | None = None, state: Any = None
@@ -123,15 +159,15 @@ class _Search:
 
     def single(self) -> list[Way]:
         subject, found = self.subject, []
-        if unusual_input(subject):
+        if self.whole.scaled:
             found.append(
                 self.way("input-out-of-range", self.left("input scaled", Change(scaled=True)))
             )
-        if unusual_start(subject):
+        if self.whole.redrawn:
             found.append(
                 self.way("initialisation", self.left("weights redrawn", Change(redrawn=True)))
             )
-        if with_relu(bare(subject.model)):
+        if self.whole.relu:
             found.append(self.way("vanishing-gradient", self.left("relu", Change(relu=True))))
         state = subject.model.state_dict()
         if self.longest > FEWEST:
@@ -139,10 +175,9 @@ class _Search:
             found.append(self.way("too-few-epochs", longer))
         found += self.rates(Change())
         found += self.adams(Change())
-        size = len(subject.batches[0][1])
-        if size >= 128:
-            smaller = self.left("batch / 16", Change(batch=max(8, size // 16)))
-            found.append(self.way("batch-size", smaller, max(8, size // 16)))
+        if self.size >= LARGE:
+            smaller = self.left("batch / 16", Change(batch=max(8, self.size // 16)))
+            found.append(self.way("batch-size", smaller, max(8, self.size // 16)))
         return found
 
     def rates(self, change: Change) -> list[Way]:
@@ -158,7 +193,7 @@ class _Search:
         return found
 
     def adams(self, change: Change) -> list[Way]:
-        if issubclass(self.subject.optimizer, torch.optim.Adam | torch.optim.NAdam):
+        if self.is_adam:
             return []
         each = {lr: self.left(f"adam {lr:g}", replace(change, adam=lr)) for lr in ADAM}
         best = min(each, key=lambda lr: each[lr].left)
@@ -177,12 +212,7 @@ class _Search:
     # -- all changes together, and each taken back
 
     def needed(self) -> list[Way]:
-        subject = self.subject
-        every = Change(
-            scaled=unusual_input(subject),
-            redrawn=unusual_start(subject),
-            relu=with_relu(bare(subject.model)),
-        )
+        every = self.whole
         each = {lr: self.left(f"all, adam {lr:g}", replace(every, adam=lr)) for lr in ADAM}
         best = min(each, key=lambda lr: each[lr].left)
         if not self.helps(self.way("", each[best])):

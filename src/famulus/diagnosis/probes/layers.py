@@ -35,10 +35,11 @@ def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
     owned: set[int] = set()
     found = []
     for name, module in model.named_modules():
-        own = [p for p in module.parameters(recurse=False) if _real(p) and id(p) not in owned]
+        # torch's own iterators cost more than all else here
+        every = [p for p in module._parameters.values() if p is not None]
+        own = [p for p in every if id(p) not in owned and _real(p)]
         owned |= {id(p) for p in own}
-        has = any(True for _ in module.parameters(recurse=False))
-        if has or (not any(True for _ in module.children()) and _acts(module)):
+        if every or (not any(m is not None for m in module._modules.values()) and _acts(module)):
             short = ".".join(part for part in name.split(".") if part != COMPILED)
             found.append(Layer(short or type(module).__name__, module, own))
     total = len(found)
@@ -47,16 +48,6 @@ def layers_of(model: nn.Module) -> tuple[list[Layer], int]:
     if len(found) > MOST:
         found = [found[round(k * (len(found) - 1) / (MOST - 1))] for k in range(MOST)]
     return found, total - len(found)
-
-
-def hookable(net: nn.Module, layers: list[Layer]) -> list[Layer]:
-    """Those whose outputs a hook may read.
-
-    Not in a frozen transformer of torch's: it has a fast path, which hooks would close.
-    """
-    frozen = (m for m in net.modules() if isinstance(m, nn.TransformerEncoderLayer))
-    closed = {id(part) for m in frozen if not m.training for part in m.modules()}
-    return [layer for layer in layers if id(layer.module) not in closed]
 
 
 def _real(parameter: nn.Parameter) -> bool:
@@ -78,7 +69,7 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
 
     A hook would make a compiled net compile again: where any part is, only weights are measured.
     """
-    compiled = any(hasattr(m, COMPILED) or m._compiled_call_impl for m in model.modules())
+    compiled = any(COMPILED in m._modules or m._compiled_call_impl for m in model.modules())
     while True:
         if hasattr(model, COMPILED):
             model = getattr(model, COMPILED)

@@ -1,5 +1,8 @@
 """What a probe reads when the layers of a net are called: forward hooks for one step.
 
+They are torch's global ones: a hook on a module goes along into every copy and pickle of it, and
+closes the fast path of a frozen transformer.
+
 An activation that is a function (`F.relu(self.conv(x))`) is no module: it is seen in the input of
 the next layer, by the name of the node that made it, and gets an entry of its own, `conv > relu`.
 """
@@ -9,9 +12,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torchs
+from torch.utils.hooks import RemovableHandle
 
 from famulus.diagnosis.probes.layers import Layer, torchs_own
-from famulus.diagnosis.probes.tensors import Sheet, gram, plain, pooled, put_dead, readable, sampled
+from famulus.diagnosis.probes.tensors import (
+    Sheet,
+    gram,
+    plain,
+    pooled,
+    put_dead,
+    put_moments,
+    put_zeros,
+    readable,
+    sampled,
+)
 
 # Their units are the last axis of what they return; those of all others are the second.
 INNERMOST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
@@ -39,26 +54,32 @@ def flat_part(kind: str, value: Tensor) -> Tensor | None:
     return None
 
 
-Hook = Callable[..., None]
+Guard = Callable[[Callable[[], object]], object]
 
 
 class Outputs:
-    """Forward hooks for one step: each layer's first output, measured where it is made."""
+    """Forward hooks for one step: each layer's first output, measured where it is made.
 
-    def __init__(self, layers: list[Layer], sheet: Sheet) -> None:
-        self.sheet = sheet
+    `guard` calls what a hook does, so that a fault of ours need not end a forward pass.
+    """
+
+    def __init__(self, layers: list[Layer], sheet: Sheet, guard: Guard) -> None:
+        self.sheet, self.guard = sheet, guard
+        self.layers = {
+            id(layer.module): layer
+            for layer in layers
+            if not isinstance(layer.module, torch.jit.ScriptModule)
+        }
         self.nodes: list[tuple[Any, Layer]] = []  # what made each output, kept alive for `is`
         self.axis = 1  # of the units, as of the last layer with weights
         self.seen: list[Layer] = []  # in order of their first call
         self.called: list[Layer] = []  # of these, those with weights
         self.narrow: list[tuple[int, Layer, Tensor]] = []  # each narrower than all before
-        self.handles = []
-        for layer in layers:
-            if isinstance(layer.module, torch.jit.ScriptModule):
-                continue
-            self.handles += [
-                layer.module.register_forward_pre_hook(self._before(layer)),
-                layer.module.register_forward_hook(self._after(layer)),
+        self.handles: list[RemovableHandle] = []
+        if self.layers:
+            self.handles = [
+                torchs.register_module_forward_pre_hook(self._before),
+                torchs.register_module_forward_hook(self._after),
             ]
 
     def remove(self) -> None:
@@ -66,45 +87,46 @@ class Outputs:
             handle.remove()
         self.handles, self.nodes = [], []
 
-    def _before(self, layer: Layer) -> Hook:
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            value = next(tensors(inputs), None)
-            if value is not None and not layer.entry.get("calls"):
-                self._function(value)
+    def _before(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        layer = self.layers.get(id(module))
+        if layer and not layer.entry.get("calls"):
+            self.guard(lambda: self._entered(inputs))
 
-        return hook
+    def _after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if layer := self.layers.get(id(module)):
+            self.guard(lambda: self._called(layer, inputs, output))
 
-    def _after(self, layer: Layer) -> Hook:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            layer.entry["calls"] = layer.entry.get("calls", 0) + 1
-            for part in tensors(output):
-                if part.grad_fn is not None:
-                    self.nodes.append((part.grad_fn, layer))
-            value = next(tensors(output), None)
-            if layer.entry["calls"] == 1:
-                layer.place = len(self.seen)
-                self.seen.append(layer)
-            if value is None or layer.entry["calls"] > 1:
-                return
-            if layer.parameters:
-                self.axis = -1 if isinstance(module, INNERMOST) else 1
-                layer.channels = value.shape[1] if self.axis == 1 and value.ndim > 2 else 0
-            if not layer.parameters and not torchs_own(module) and _same_memory(inputs, value):
-                layer.entry["reshapes"] = True
-                return
-            self._measure(plain(value), type(module).__name__, layer.entry)
-            if layer.parameters:
-                self._narrowest(layer, plain(value))
+    def _entered(self, inputs: tuple[Any, ...]) -> None:
+        if (value := next(tensors(inputs), None)) is not None:
+            self._function(value)
 
-        return hook
+    def _called(self, layer: Layer, inputs: tuple[Any, ...], output: Any) -> None:
+        module = layer.module
+        layer.entry["calls"] = layer.entry.get("calls", 0) + 1
+        for part in tensors(output):
+            if part.grad_fn is not None:
+                self.nodes.append((part.grad_fn, layer))
+        value = next(tensors(output), None)
+        if layer.entry["calls"] == 1:
+            layer.place = len(self.seen)
+            self.seen.append(layer)
+        if value is None or layer.entry["calls"] > 1:
+            return
+        if layer.parameters:
+            self.axis = -1 if isinstance(module, INNERMOST) else 1
+            layer.channels = value.shape[1] if self.axis == 1 and value.ndim > 2 else 0
+        if not layer.parameters and not torchs_own(module) and _same_memory(inputs, value):
+            layer.entry["reshapes"] = True
+            return
+        self._measure(plain(value), type(module).__name__, layer.entry)
+        if layer.parameters:
+            self._narrowest(layer, plain(value))
 
     @torch.no_grad()
     def _measure(self, value: Tensor, kind: str, into: dict[str, Any]) -> None:
         some = sampled(value)
-        var, mean = torch.var_mean(some, correction=0)
-        self.sheet.scalar(mean, into, "mean")
-        self.sheet.scalar(var, into, "std", root=True)
-        self.sheet.scalar((some == 0).float().mean(), into, "zeros")
+        put_moments(some, self.sheet, into)
+        put_zeros(some, self.sheet, into)
         put_dead(value, self.axis, self.sheet, into)
         if (share := flat_part(kind, some)) is not None:
             self.sheet.scalar(share, into, "saturated")

@@ -20,12 +20,14 @@ Units: `weight`, `grad`, `update` root mean squares over a layer's own parameter
 the weights and of loss a weight; shares from 0 to 1; memory in MB (1e6 bytes).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
-from famulus.diagnosis.probes.sample import Sample, Updated
+from famulus.diagnosis.probes.outputs import Guard
+from famulus.diagnosis.probes.sample import Sample
 
 FIRST = 128  # steps between two samples after the first powers of two; itself one
 AN_OCTAVE = 16  # samples, at most, while the number of steps doubles
@@ -46,22 +48,32 @@ def due(step: int, every: int | None = None) -> bool:
     return step % apart == 0
 
 
+def _called(work: Callable[[], object]) -> object:
+    return work()
+
+
 class Probe:
-    """Measures `model` at sampled steps; `optimizer` may be None, then updates stay unknown.
+    """Measures `model` at sampled steps; `optimizer` may be None, then updates stay unknown, or
+    several.
 
     `every`: steps between samples, None for the schedule of `due`, 0 for none at all. Any module
     will do: called several times (the first call counts), sub-modules called directly, shared
     weights, outputs that are no tensors (left out), autocast. What was frozen or thawed since is
-    seen: layers are looked up anew for each sample.
+    seen: layers are looked up anew for each sample. `guard` calls what hooks do: what it catches
+    does not end a step.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Updated | None = None,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None = None,
         every: int | None = None,
+        guard: Guard = _called,
     ) -> None:
-        self.model, self.optimizer, self.every = model, optimizer, every
+        if isinstance(optimizer, torch.optim.Optimizer):
+            optimizer = [optimizer]
+        self.optimizers = list(optimizer or ())
+        self.model, self.every, self.guard = model, every, guard
         self._sample: Sample | None = None  # of this step
         self._pending: list[Sample] = []
 
@@ -69,7 +81,7 @@ class Probe:
         """Before a step's forward pass: True if the step is sampled. `inputs`: examples seen."""
         self._close()
         if due(step, self.every):
-            self._sample = Sample(self.model, self.optimizer, step, inputs)
+            self._sample = Sample(self.model, self.optimizers, step, inputs, self.guard)
         return self._sample is not None
 
     def batch(self, tensors: Mapping[str, Any]) -> None:
@@ -81,6 +93,11 @@ class Probe:
         """Reads the gradients now: after the last backward pass, before clipping."""
         if self._sample:
             self._sample.gradients()
+
+    def before_update(self, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Within a closure, which hooks of the optimizer come too early for: after `backward`."""
+        if self._sample:
+            self._sample.before_update(optimizer)
 
     def take(self) -> list[dict[str, Any]]:
         """The events of all samples since the last call, oldest first: one wait for the device."""

@@ -2,25 +2,24 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from famulus.diagnosis.probes.layers import (
     Layer,
-    hookable,
     in_order_of_calls,
     layers_of,
     unwrapped,
 )
-from famulus.diagnosis.probes.outputs import Outputs
+from famulus.diagnosis.probes.outputs import Guard, Outputs
 from famulus.diagnosis.probes.tensors import (
     Sheet,
     batch_figures,
+    largest_of,
     norms,
     rank_of_gram,
     readable,
@@ -31,39 +30,42 @@ KEYS = ("name", "type", "numbers", "weight", "grad", "update", "moved", "trainab
         "calls", *ACTIVATION)  # fmt: skip
 
 
-class Updated(Protocol):
-    """What is read of an optimizer, or of several that are taken as one."""
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]: ...
-
-    def register_step_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle: ...
-
-    def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle: ...
+Owner = tuple[Layer, nn.Parameter]
 
 
 class Sample:
-    """One step under measurement."""
+    """One step under measurement.
 
-    def __init__(self, model: nn.Module, optimizer: Updated | None, step: int, inputs: int) -> None:
-        self.step, self.inputs = step, inputs
+    Of several optimizers each one's parameters are read at its own update: what lies in `grad` at
+    another's (a GAN's) is left over from elsewhere. Those that none holds are read at the first.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        step: int,
+        inputs: int,
+        guard: Guard,
+    ) -> None:
+        self.step, self.inputs, self.guard = step, inputs, guard
         net, compiled = unwrapped(model)
         self.layers, self.more = layers_of(net)
         self.sheet = Sheet()
-        self.outputs = Outputs([] if compiled else hookable(net, self.layers), self.sheet)
+        self.outputs = Outputs([] if compiled else self.layers, self.sheet, guard)
         self.owners = [(layer, p) for layer in self.layers for p in layer.parameters]
-        self.held = None
-        self.handles = []
-        if optimizer is not None:
-            self.held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            self.handles = [
-                optimizer.register_step_pre_hook(lambda *_: self._before_update()),
-                optimizer.register_step_post_hook(lambda *_: self._after_update()),
-            ]
-        self.before: list[Tensor] = []  # weights
+        self.optimizers = optimizers
+        groups = {id(o): {id(p) for g in o.param_groups for p in g["params"]} for o in optimizers}
+        self.held = set().union(*groups.values()) if optimizers else None
+        self.waiting = groups  # for the update of these
+        self.handles = [o.register_step_pre_hook(self._before) for o in optimizers]
+        self.handles += [o.register_step_post_hook(self._after) for o in optimizers]
+        self.inside: torch.optim.Optimizer | None = None  # whose step calls a closure
+        self.before: dict[int, tuple[list[Owner], list[Tensor]]] = {}  # weights, by optimizer
+        self.read: set[int] = set()  # parameters whose gradients are known
+        self.updated: set[int] = set()  # parameters, over an update
         self.seen: dict[str, Any] = {}  # of the batch
         self.rank: dict[str, Any] | None = None
-        self.graded = self.moved = False
         self.memory_mb = 0.0
 
     @torch.no_grad()
@@ -74,34 +76,62 @@ class Sample:
 
     @torch.no_grad()
     def gradients(self) -> None:
-        if self.graded:
-            return
-        self.graded = True
+        """Of all parameters that were not read yet."""
         self.outputs.remove()
-        arrived = [(layer, p.grad) for layer, p in self.owners if p.grad is not None]
+        self._gradients(self.owners)
+
+    def _gradients(self, owners: Sequence[Owner]) -> None:
+        owners = [(layer, p) for layer, p in owners if id(p) not in self.read]
+        self.read |= {id(p) for _, p in owners}
+        arrived = [(layer, p.grad) for layer, p in owners if p.grad is not None]
         if arrived:
             self._write(arrived, norms([grad for _, grad in arrived]), "grad")
-        if self.owners:
-            self._write(self.owners, norms([p.detach() for _, p in self.owners]), "weight")
+        if owners:
+            self._write(owners, norms([p.detach() for _, p in owners]), "weight")
+
+    def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if len(args) > 1 or kwargs.get("closure"):  # the first one is the optimizer
+            self.inside = optimizer  # its gradients are computed within the step
+        else:
+            self.guard(lambda: self.before_update(optimizer))
+
+    def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self.inside = None
+        self.guard(lambda: self.after_update(optimizer))
 
     @torch.no_grad()
-    def _before_update(self) -> None:
-        self.gradients()
-        # a copy: the step changes weights in place
-        self.before = [p.detach().clone() for _, p in self.owners if p.requires_grad]
+    def before_update(self, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Gradients are there, weights as they were: of this optimizer, the one whose step calls
+        the closure that says so, or all."""
+        optimizer = optimizer or self.inside
+        for one in self.optimizers if optimizer is None else [optimizer]:
+            if (own := self.waiting.pop(id(one), None)) is None:
+                continue  # not the first update in this step
+            mine = [
+                (layer, p)
+                for layer, p in self.owners
+                if id(p) in own or not (self.held and id(p) in self.held)
+            ]
+            if not self.waiting:
+                self.outputs.remove()
+            mine = [(layer, p) for layer, p in mine if id(p) not in self.updated]
+            self._gradients(mine)
+            self.updated |= {id(p) for _, p in mine}
+            trained = [(layer, p) for layer, p in mine if p.requires_grad]
+            # copies: the step changes weights in place
+            self.before[id(one)] = trained, [p.detach().clone() for _, p in trained]
 
     @torch.no_grad()
-    def _after_update(self) -> None:
-        trained = [(layer, p) for layer, p in self.owners if p.requires_grad]
-        if self.before and len(self.before) == len(trained) and not self.moved:
-            self.moved = True
+    def after_update(self, optimizer: torch.optim.Optimizer) -> None:
+        trained, before = self.before.pop(id(optimizer), ([], []))
+        if trained:
             # one call: a loop would launch a kernel for each tensor
-            changes = torch._foreach_sub([p.detach() for _, p in trained], self.before)
-            self._write(trained, norms(changes), "update")
+            torch._foreach_sub_(before, [p.detach() for _, p in trained])
+            self._write(trained, norms(before), "update")
             # the difference of two numbers that are not the same is never 0
-            self._write(trained, norms(changes, math.inf), "largest")
-        self.before = []
-        self._finish()
+            self._write(trained, largest_of(before), "largest")
+        if not self.waiting and not self.before:
+            self._finish()
 
     def _write(self, owners: Sequence[tuple[Layer, Tensor]], values: Tensor, key: str) -> None:
         """One value a parameter into its layer, as (norm, how many numbers)."""
@@ -122,7 +152,7 @@ class Sample:
     @torch.no_grad()
     def close(self) -> None:
         self._finish()
-        self.before = []
+        self.before = {}
         self.gradients()
         if found := self.outputs.rank():
             layer, of, gram = found
@@ -161,6 +191,7 @@ class Sample:
         largest = [value for value, _ in entry.get("largest", [])]
         held = [self.held is not None and id(p) in self.held for p in layer.parameters]
         known = bool(layer.parameters) and self.held is not None
+        over = any(id(p) in self.updated for p in layer.parameters)
         own = {
             "name": layer.name,
             "type": type(layer.module).__name__,
@@ -168,7 +199,7 @@ class Sample:
             "weight": _rms(entry.get("weight")),
             "grad": _rms(entry.get("grad")),
             "update": _rms(entry.get("update")),
-            "moved": any(value != 0 for value in largest) if known and self.moved else None,
+            "moved": any(value != 0 for value in largest) if known and over else None,
             "trainable": any(p.requires_grad for p in layer.parameters),
             "held": any(held) if known else None,
             "calls": entry.get("calls", 0),
