@@ -9,7 +9,7 @@ import math
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.remedy import Change, Remedy, Step, advise, learning_rate, significant
+from famulus.diagnosis.remedy import Change, Remedy, Step, advise, significant
 from famulus.diagnosis.trend import ended, line, training_loss, travel
 from famulus.diagnosis.trend import tail as tail_of
 
@@ -56,8 +56,9 @@ def _remedy(history: History) -> Remedy:
     kept = {"warmup_inputs": warmup} if warmup else {}
     names = [n for n in ("cosine", "constant") if n != owner.value("training.schedule.name")]
     schedules = [Change("training.schedule", {"name": name, **kept}) for name in names]
-    cosine = f"torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={steps})"
+    name = owner.script.optimizer()
+    cosine = f"torch.optim.lr_scheduler.CosineAnnealingLR({name}, T_max={steps})"
     first = Step(ways=tuple((change,) for change in schedules[:1]), code=cosine)
     rest = [Step(ways=((change,),)) for change in schedules[1:]]
-    higher = learning_rate(significant(3 * rates.peak(history)))
+    higher = rates.step(history, significant(3 * rates.peak(history)))
     return advise(owner, first, *rest, higher)

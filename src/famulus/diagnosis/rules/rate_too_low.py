@@ -9,7 +9,7 @@ from statistics import fmean
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.remedy import Step, advise, budget, learning_rate
+from famulus.diagnosis.remedy import Step, advise, budget
 from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
@@ -30,8 +30,8 @@ def rule(history: History) -> Finding | None:
     longer = 10 * at[-1]
     remedy = advise(
         history.owner,
-        learning_rate(rates.higher(history)),
-        budget(history.owner, longer, at[-1], code=f"go on to {longer:,} samples"),
+        rates.step(history, rates.higher(history)),
+        budget(history.owner, longer, at[-1], words=f"train on, to {longer:,} samples"),
         Step(command="famulus check FILE, whose range test suggests a learning rate"),
     )
     return Finding(
