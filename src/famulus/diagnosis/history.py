@@ -123,7 +123,7 @@ def from_events(
     for event in events:
         kind = event.get("kind")
         if kind == "facts":
-            facts.update(_present(event))
+            facts.update(_known(event))
         elif kind in kinds and _is(event, NEEDED[kind]):
             kinds[kind].append(_whole(event))
     named: dict[str, Any] = {lists.get(kind, kind): found for kind, found in kinds.items()}
@@ -137,6 +137,13 @@ def _is(value: Any, needed: Mapping[str, Callable[[Any], bool]]) -> bool:
 
 def _present(event: Event) -> dict[str, Any]:
     return {key: value for key, value in event.items() if value is not None}
+
+
+def _known(value: Any) -> Any:
+    """Without what is null, however deep."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _known(inner) for key, inner in value.items() if inner is not None}
 
 
 def _whole(event: Event) -> Event:

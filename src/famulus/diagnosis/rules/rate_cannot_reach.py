@@ -33,7 +33,10 @@ def rule(history: History) -> Finding | None:
         return None
     power, _ = line(*zip(*part, strict=True))
     gain = 1 - 2**power
-    if gain < GAIN:
+    # a rate that is let down brings the loss down as well, as far as a longer way would
+    half = history.train[-1]["step"] / 2
+    then = [v for v, event in zip(loss, history.train, strict=True) if event["step"] <= half]
+    if gain < GAIN or (then and loss[-1] <= (1 - gain) * then[-1]):
         return None
     remedy = _remedy(history)
     return Finding(

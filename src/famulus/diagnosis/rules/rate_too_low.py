@@ -27,6 +27,8 @@ def rule(history: History) -> Finding | None:
     slope, _ = line(far, loss)
     if 0 < loss[-1] < HALVED * (fmean(loss) - slope * fmean(far)):
         return None
+    if not history.owner.is_file and _usual(history):
+        return None
     longer = 10 * at[-1]
     remedy = advise(
         history.owner,
@@ -44,3 +46,10 @@ def rule(history: History) -> Finding | None:
         changes=remedy.changes,
         step=history.train[-1]["step"],
     )
+
+
+def _usual(history: History) -> bool:
+    """Do steps change layers by what is usual? A loop of one's own, whose length nobody declared,
+    may have been ended early: then it has few steps, not small ones."""
+    found = rates.ratios(history)
+    return found is not None and found.typical >= rates.TARGET / 2
