@@ -411,8 +411,6 @@ def firsts(events):
                                   "codes-relu-on-z", "pretext-eval-gap"])  # fmt: skip
 @pytest.mark.parametrize("own", [True, False])
 def test_no_key_that_is_null_or_gone_ends_a_diagnosis(name, own):
-    import json
-
     stored = json.loads((FOLDER / f"{name}.json").read_text())
     config = settings(ADAM) if own else stored["config"]
     events = stored["events"]
@@ -442,8 +440,6 @@ def test_no_key_that_is_null_or_gone_ends_a_diagnosis(name, own):
 @pytest.mark.parametrize("kind", ["train", "val", "probe", "floor", "mark", "facts"])
 @pytest.mark.parametrize("name", RECORDED)
 def test_no_kind_of_event_that_is_missing_or_damaged_throughout_ends_a_diagnosis(name, kind):
-    import json
-
     events = json.loads((FOLDER / f"{name}.json").read_text())["events"]
     keys = {path for event in events if event["kind"] == kind for path in places(event)}
     config = settings(ADAM)

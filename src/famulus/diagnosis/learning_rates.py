@@ -117,7 +117,7 @@ def higher(history: History) -> float:
 
 
 def step(history: History, rate: float, why: str = "", layer: str = "") -> Step:
-    """That rate; of several optimizers each at the same share of its own, or that of `layer` alone."""
+    """That rate; of several optimizers each at the same share of its own, or `layer`'s alone."""
     top = peak(history)
     return learning_rate(rate, why, rate / top if top else None, layer)
 
