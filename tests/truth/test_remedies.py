@@ -25,7 +25,8 @@ from famulus.diagnosis.verdict import diagnose
 from tests.diagnosis.rules.limits import LIMITS
 from tests.truth.shop import Shop
 
-KEY = re.compile(r"\b(?:training|model|data|loss)(?:\.[a-z_]\w*)+")
+# what is called is Python: `model.parameters()`
+KEY = re.compile(r"\b(?:training|model|data|loss)(?:\.[a-z_]\w*)+\b(?!\()")
 PAIR = re.compile(rf"({KEY.pattern})\s*[:=]\s*([\w.+-]*\w)")
 COMMAND = re.compile(r"famulus (check|run|resume|extend|rerun)\b")
 OWN = "own-loop"
@@ -134,6 +135,14 @@ def test_every_key_that_a_remedy_names_is_one_of_the_task(name):
                 if not known(name, key):
                     wrong[finding.cause] = key
     assert not wrong
+
+
+def test_a_key_is_told_from_a_call():
+    assert KEY.findall("model.norm: batch; or training.clip (1.0)") == [
+        "model.norm",
+        "training.clip",
+    ]
+    assert not KEY.search("clip_grad_norm_(model.parameters(), 1.0); or model[3] = nn.ReLU()")
 
 
 def test_a_key_that_no_task_has_would_be_noticed():

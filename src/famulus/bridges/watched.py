@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +20,17 @@ from famulus.store.store import Store
 
 SLUG = "loop"
 MODULES = 200  # that are listed
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a script calls a model or an optimizer, and where it is made: `train.py:37`."""
+
+    variable: str = ""
+    at: str = ""
+
+    def facts(self) -> dict[str, str]:
+        return {key: value for key, value in vars(self).items() if value}
 
 
 def optimizers_of(given: Any) -> list[torch.optim.Optimizer]:
@@ -47,7 +59,18 @@ def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     }
     plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, kinds)}
     betas = {"betas": list(group["betas"])} if "betas" in group else {}
-    return {"name": type(optimizer).__name__.lower(), **plain, **betas}
+    kind = type(optimizer).__name__
+    return {"name": kind.lower(), "class": kind, **plain, **betas}
+
+
+def held_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
+    """Names of the modules that have a parameter of their own which this optimizer updates."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [
+        name
+        for name, module in model.named_modules()
+        if any(id(p) in held for p in module.parameters(recurse=False))
+    ]
 
 
 def settings_of(
@@ -55,16 +78,28 @@ def settings_of(
     optimizers: list[torch.optim.Optimizer],
     settings: Mapping[str, Any],
     why: str,
+    names: Mapping[int, Named] | None = None,
 ) -> dict[str, Any]:
-    """run.yaml of a monitored loop; `settings` are its axes in tables, as a matrix would be."""
-    chosen = options_of(optimizers[0])
-    more = {"optimizers": [options_of(o) for o in optimizers]} if len(optimizers) > 1 else {}
+    """run.yaml of a monitored loop; `settings` are its axes in tables, as a matrix would be.
+
+    names: what the script calls model and optimizers, by `id`; remedies use them.
+    """
+
+    def named(thing: Any) -> dict[str, str]:
+        return (names or {}).get(id(thing), Named()).facts()
+
+    each = [{**options_of(o), **named(o)} for o in optimizers]
+    chosen, more = each[0], {}
+    if len(each) > 1:
+        pairs = zip(each, optimizers, strict=True)
+        each = [{**facts, "holds": held_by(o, model)[:MODULES]} for facts, o in pairs]
+        more = {"optimizers": each}
     layers = [f"{name}: {type(m).__name__}" for name, m in model.named_modules() if name]
     return {
         "why": why,
         "task": OWN_LOOP,
         "matrix": dict(settings),
-        "model": {"class": type(model).__name__, "modules": layers[:MODULES]},
+        "model": {"class": type(model).__name__, **named(model), "modules": layers[:MODULES]},
         "training": {"seed": int(torch.initial_seed()), "optimizer": chosen, **more},
     }
 

@@ -75,6 +75,7 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
     """Diagnose problems in a run, with evidence."""
     from famulus import tasks
     from famulus.diagnosis.history import from_events
+    from famulus.diagnosis.report import finding_lines
     from famulus.diagnosis.verdict import diagnose as verdict
 
     run = open_store(store, needed=True).find(ref)
@@ -85,12 +86,8 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
     if as_json:
         show([finding.event() for finding in findings])
         return
-    for finding in findings:
-        indent, why = ("    ", f", explained by {finding.under}") if finding.under else ("", "")
-        print(f"{indent}{finding.severity}: {finding.cause}{why}")
-        print(f"{indent}  {finding.evidence}")
-        if finding.remedy:
-            print(f"{indent}  → {finding.remedy}")
+    for line in finding_lines(findings):
+        print(line)
     ending = run.ending()
     if run.status() == "failed" and ending.get("reason"):
         print(f"{run.id} failed: {ending['reason']}")

@@ -17,6 +17,10 @@ EVERYTHING = (
     *("too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "cannot-tell"),
     *("loss-unbounded", "loss-not-finite", "wrong-initial-loss", "weights-do-not-move"),
 )
+LAYERS = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "MkldnnConvolution", "Linear")
+BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")
+# What is no probability: of all else (a clamped sigmoid, a quotient, a mean) nobody knows.
+RAW = (*LAYERS, "Add", "LogSoftmax", *(kind for kind in BOUNDED if kind != "Sigmoid"))
 LEARNED = 0.1  # of a constant's error left
 
 
@@ -26,8 +30,10 @@ def graph(history: History) -> Mapping[str, Any]:
 
 
 def operations(history: History) -> list[str]:
-    """Between loss and outputs, outermost first."""
-    return list(graph(history).get("loss") or ())
+    """Between loss and outputs, outermost first; [] where the outputs pass through another layer:
+    a loss of similarities, or of a head beside the model, is none of these outputs as they are."""
+    found = list(graph(history).get("loss") or ())
+    return [] if set(found) & set(LAYERS) else found
 
 
 def forms(history: History) -> list[Mapping[str, Any]]:
@@ -43,7 +49,12 @@ def always(history: History, key: str) -> Any:
 
 
 def left(history: History) -> float | None:
-    """Share of a constant's error that is left: the median of the last three samples."""
+    """Share of a constant's error that is left: the median of the last three samples.
+
+    None where optimizers pull at the loss either way: a critic that is fooled has not failed.
+    """
+    if history.opposed:
+        return None
     known = [f["left"] for f in forms(history) if "left" in f]
     # The median of several: a single batch is too small to judge a net by.
     return median(known[-3:]) if known else None
@@ -61,6 +72,6 @@ def severity(history: History) -> str:
 
 def extremes(history: History, name: str) -> tuple[float, float] | None:
     """(least, largest) of a tensor of the batch over all samples."""
-    seen = [p["batch"][name] for p in history.probes if name in p.get("batch", {})]
+    seen = [p["batch"][name] for p in history.probes if name in p.get("batch", ())]
     seen = [f for f in seen if f.get("finite")]
     return (min(f["min"] for f in seen), max(f["max"] for f in seen)) if seen else None

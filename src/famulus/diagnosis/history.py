@@ -1,6 +1,11 @@
-"""What a rule sees of a run: its settings and the one visible line of events. Pure data."""
+"""What a rule sees of a run: its settings and the one visible line of events. Pure data.
 
-from collections.abc import Iterable, Mapping
+Events come from other versions, other people's loops and damaged files: `from_events` leaves out
+what is null or of another kind than its event says, and whole events that lack what makes them one.
+A rule may rely on what `NEEDED` names, and asks for all else.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -17,6 +22,32 @@ from famulus.store.event_kinds import (
 )
 
 Event = Mapping[str, Any]  # of any kind, as it was read
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+# What makes an event one of its kind.
+NEEDED: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "train": {"step": _number, "inputs": _number, "values": _mapping},
+    "val": {"step": _number, "inputs": _number, "values": _mapping},
+    "floor": {"score": _text, "means": _text, "value": _number},
+    "mark": {"step": _number, "what": _text},
+    "probe": {"step": _number, "layers": lambda value: isinstance(value, list)},
+    "control": {"name": _text, "verdict": _text},
+}
+LAYER = {"name": _text, "type": _text, "numbers": _number}
+# of a tensor of the batch
+EXTREMES = {"min": _number, "max": _number}
 
 
 @dataclass(frozen=True)
@@ -66,6 +97,17 @@ class History:
                 return float(event["value"])
         return None
 
+    @property
+    def opposed(self) -> bool:
+        """Do several optimizers pull at the loss, as in a GAN? Then that it stands is no sign."""
+        several = self.owner.value("training.optimizers", ())
+        return isinstance(several, list) and len(several) > 1
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of the settings; {} without one."""
+        value = self.config.get(name)
+        return value if isinstance(value, Mapping) else {}
+
     def last(self, score: str) -> float | None:
         """The score at the last validation."""
         return self.val[-1]["values"].get(score) if self.val else None
@@ -74,14 +116,48 @@ class History:
 def from_events(
     config: Mapping[str, Any], events: Iterable[Event], schema: TaskSchema | None = None
 ) -> History:
-    """Sorts a run's events by kind; unknown kinds are left out."""
+    """Sorts a run's events by kind; unknown kinds and what is damaged are left out."""
     lists = {"floor": "floors", "mark": "marks", "probe": "probes", "control": "controls"}
-    kinds: dict[str, list[Event]] = {"train": [], "val": [], **{kind: [] for kind in lists}}
+    kinds: dict[str, list[Event]] = {kind: [] for kind in NEEDED}
     facts: dict[str, Any] = {}
     for event in events:
-        if event["kind"] in kinds:
-            kinds[event["kind"]].append(event)
-        elif event["kind"] == "facts":
-            facts.update(event)
+        kind = event.get("kind")
+        if kind == "facts":
+            facts.update(_known(event))
+        elif kind in kinds and _is(event, NEEDED[kind]):
+            kinds[kind].append(_whole(event))
     named: dict[str, Any] = {lists.get(kind, kind): found for kind, found in kinds.items()}
     return History(config, facts=cast(FactsEvent, facts), schema=schema, **named)
+
+
+def _is(value: Any, needed: Mapping[str, Callable[[Any], bool]]) -> bool:
+    """Does it hold all of that?"""
+    return isinstance(value, Mapping) and all(known(value.get(k)) for k, known in needed.items())
+
+
+def _present(event: Event) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if value is not None}
+
+
+def _known(value: Any) -> Any:
+    """Without what is null, however deep."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _known(inner) for key, inner in value.items() if inner is not None}
+
+
+def _whole(event: Event) -> Event:
+    """Without what is null, and of its parts those alone that are what they should be."""
+    whole = _present(event)
+    if "values" in whole:
+        whole["values"] = {k: v for k, v in whole["values"].items() if _number(v)}
+    if "layers" in whole:
+        whole["layers"] = [layer for layer in whole["layers"] if _is(layer, LAYER)]
+        batch = whole.get("batch")
+        tensors = batch.items() if isinstance(batch, Mapping) else ()
+        whole["batch"] = {name: t for name, t in tensors if _is(t, EXTREMES)}
+    if isinstance(whole.get("forms"), Mapping):
+        # a loss that was not recognised is null, which says something
+        known = whole["forms"].items()
+        whole["forms"] = {k: v for k, v in known if v is not None or k in ("loss", "factor")}
+    return whole

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from famulus.diagnosis.contract import graph
 from famulus.diagnosis.history import History
 
 Layer = Mapping[str, Any]
@@ -29,6 +30,16 @@ def with_weights(layers: Iterable[Layer]) -> list[Layer]:
     """Layers that are trained and got a gradient that is a number."""
     trained = [v for v in layers if v["numbers"] and v.get("trainable", True)]
     return [v for v in trained if v.get("grad") and math.isfinite(v["grad"])]
+
+
+def last_activation(history: History) -> str:
+    """`net.4 (Softmax)` where the model's last layer is what its outputs come from, else `softmax`:
+    where a function gives them, no module has a name."""
+    kind = str(graph(history).get("output"))
+    last = next(iter(last_layers(history)[-1:]), {"name": "", "type": ""})
+    if str(last["type"]).lower() != kind.lower():
+        return f"the last {kind.lower()}"
+    return history.owner.script.layer(str(last["name"]), str(last["type"]))
 
 
 def ratio(layer: Layer) -> float | None:

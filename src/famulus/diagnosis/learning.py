@@ -10,13 +10,14 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeGuard
 
 from famulus.config.scores import PREFIX, Scores, find, from_json
 from famulus.diagnosis.contract import left
 from famulus.diagnosis.history import History
+from famulus.diagnosis.trend import fallen
 
 Kind = Literal["trivial", "rival", "bound", "start"]
 TRIVIAL = re.compile(
@@ -77,12 +78,14 @@ class Comparison:
 @dataclass(frozen=True)
 class Learning:
     """`held_out`: of validation, `trained`: of the training batches last logged; `before`: of the
-    validation about half way; `steps`: up to the last score, since the start or a growth."""
+    validation about half way; `steps`: up to the last score, since the start or a growth;
+    `fallen`: has the training loss halved?"""
 
     held_out: tuple[Comparison, ...]
     trained: tuple[Comparison, ...] = ()
     before: tuple[Comparison, ...] = ()
     steps: int | None = None
+    fallen: bool = False
 
     @cached_property
     def verdict(self) -> bool | None:
@@ -113,10 +116,12 @@ class Learning:
         return any(c.gain - then.get(c.score, c.gain) >= c.margin for c in self.held_out)
 
     def gained(self, share: float) -> bool | None:
-        """Is more than `share` of any baseline's error gone? None without a baseline, or if that
-        is not so yet and early."""
+        """Is more than `share` of any baseline's error gone? None if that is not so yet and early.
+
+        Without a baseline a training loss that has halved says so; else None.
+        """
         if not self.held_out:
-            return None
+            return self.fallen or None
         much = any(c.gain > max(share, c.margin) for c in self.held_out)
         return much or (None if self.early else False)
 
@@ -173,7 +178,9 @@ def phase(steps: Sequence[int], marks: Iterable[Mapping[str, Any]]) -> tuple[int
 
 def of_history(history: History) -> Learning:
     """What the last validation and the last log say; of a loop that is not validated, what its
-    last batches leave of a constant's error."""
+    last batches leave of a constant's error; nothing where optimizers pull it either way."""
+    if history.opposed:
+        return Learning(())
     trained = history.train[-1]["values"] if history.train else {}
     values = history.val[-1]["values"] if history.val else {}
     samples = history.facts.get("validation_samples")
@@ -186,7 +193,7 @@ def of_history(history: History) -> Learning:
         batch = Comparison("", share, "best constant", 1.0, 1 - share)
         logged = history.train[-1].get("step") if history.train else None
         return Learning((batch,), found.trained, steps=logged)
-    return found
+    return found if found.held_out else replace(found, fallen=fallen(history))
 
 
 def _comparisons(

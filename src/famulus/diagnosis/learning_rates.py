@@ -63,10 +63,12 @@ def ratios(history: History, early: int = EARLY) -> Ratios | None:
 
 
 def peak(history: History) -> float:
-    """The setting; of a loop of one's own, whose scheduler may have raised it, what was logged."""
-    optimizer = (history.config.get("training") or {}).get("optimizer") or {}
+    """The setting; of a loop of one's own, whose scheduler may have raised it, what was logged, or
+    what it will be raised to (torch's `initial_lr`)."""
+    value = history.owner.value
     logged = max((event.get("lr") or 0.0 for event in history.train), default=0.0)
-    return max(float(optimizer.get("lr") or 0.0), logged)
+    keys = ("training.optimizer.lr", "training.optimizer.initial_lr")
+    return max(logged, *(float(value(key, 0.0)) for key in keys))
 
 
 def rate_at(history: History, step: int) -> float:
@@ -114,6 +116,12 @@ def higher(history: History) -> float:
     return significant(min(MOST * top, max(top * STEP, asked)))
 
 
+def step(history: History, rate: float, why: str = "", layer: str = "") -> Step:
+    """That rate; of several optimizers each at the same share of its own, or `layer`'s alone."""
+    top = peak(history)
+    return learning_rate(rate, why, rate / top if top else None, layer)
+
+
 def steps(history: History) -> list[Step]:
     """What to try of the learning rate: the way that the evidence points, or either way."""
     way = direction(history)
@@ -123,12 +131,12 @@ def steps(history: History) -> list[Step]:
             "" if found is None else f"a step changes a layer by {found.typical:.1g} of its weights"
         )
         why += f"; {TARGET:g} is usual" if why else ""
-        return [learning_rate(lower(history) if way == "lower" else higher(history), why)]
+        return [step(history, lower(history) if way == "lower" else higher(history), why)]
     top = peak(history)
     slow, fast = significant(top / STEP), significant(top * STEP)
     return [
-        learning_rate(slow),
-        learning_rate(fast, "a short run each: the one whose loss falls tells which way"),
+        step(history, slow),
+        step(history, fast, "a short run each: the one whose loss falls tells which way"),
     ]
 
 

@@ -25,8 +25,8 @@ class Posterior:
 
 def posterior(history: History) -> Posterior | None:
     """None without a KL in the loss, or too early to tell."""
-    loss, model = history.config.get("loss") or {}, history.config.get("model") or {}
-    if len(history.val) < 2 or loss.get("kl", "none") == "none" or not loss.get("kl_weight"):
+    loss, model = history.section("loss"), history.section("model")
+    if len(history.val) < 2 or (loss.get("kl") or "none") == "none" or not loss.get("kl_weight"):
         return None
     last = history.val[-1]
     values = last["values"]
@@ -34,7 +34,7 @@ def posterior(history: History) -> Posterior | None:
         return None
     if (last.get("step") or FEW) < FEW:
         return None
-    budget = history.facts.get("budget") or history.config["training"].get("inputs") or 0
+    budget = history.facts.get("budget") or history.owner.value("training.inputs", 0)
     if last["inputs"] < max(ENOUGH * budget, loss.get("kl_warmup_inputs") or 0):
         return None
     return Posterior(

@@ -2,21 +2,26 @@
 
 A rule or a check lists steps. `advise` keeps of each what this run can still change: a setting that
 its task has, of a value that the schema takes and that is not in force yet. A run of a file reads
-`training.optimizer.lr: 0.0003`, as `--set` takes it; a loop under a Monitor, which has no file,
-reads `optimizer.param_groups[0]["lr"] = 0.0003`.
+`training.optimizer.lr: 0.0003`, as `--set` takes it; a loop of one's own, which has no file, reads
+`Adam(lr=0.0003) at train.py:37`, with the names of its script as far as they are known.
+
+The text is sentences joined by `; or ` (another way) or `; ` (afterwards). One that is a line of
+Python is that line, where it stands (` at FILE:LINE`), and why in brackets.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from famulus.config.errors import ConfigError
 from famulus.config.experiment import TaskSchema
 from famulus.config.refill import refill
+from famulus.diagnosis.script import NORMS, Script
 
 # the `task` of a run that a Monitor watched: none of that name exists, nor can it be trained again
 OWN_LOOP = "own-loop"
+Line = str | Callable[[Script], str]  # Python, perhaps with the names of a script
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,16 @@ class Step:
     """One thing to try.
 
     ways: settings, each way a few that are changed together; the first that the run can go counts.
-    why: said behind it. code: the same in a person's own loop. command: for a run of a file, where
-    no setting does it. words: where nothing of that fits. after: not instead of the steps before,
-    but where they did not help.
+    why: said behind it. code: the same in a person's own loop, one line of Python ('' of a script
+    that has it already), and where it goes. command: for a run of a file, where no setting does it.
+    words: where nothing of that fits. after: not instead of the steps before, but where they did
+    not help.
     """
 
     ways: tuple[tuple[Change, ...], ...] = ()
     why: str = ""
-    code: str = ""
+    code: Line = ""
+    where: Line = ""
     command: str = ""
     words: str = ""
     after: bool = False
@@ -70,6 +77,11 @@ class Owner:
     def is_file(self) -> bool:
         """False for a loop of one's own: it has no file and no settings."""
         return self.config.get("task") != OWN_LOOP
+
+    @property
+    def script(self) -> Script:
+        """The names of a loop of one's own."""
+        return Script(self.config)
 
     def value(self, path: str, default: Any = None) -> Any:
         """What is in force at a dotted path."""
@@ -139,35 +151,69 @@ def advise(owner: Owner, *steps: Step) -> Remedy:
             if not sentence and not any(map(owner.in_force, step.ways)):
                 sentence = step.command or step.words
         else:
-            sentence = step.code or step.words
+            sentence = _said(step.code, owner) if step.code else step.words
         if not sentence:
             continue
-        concrete = bool(way) if owner.is_file else sentence == step.code
+        concrete = bool(way) if owner.is_file else bool(step.code)
+        where = "" if owner.is_file else _said(step.where, owner)
+        beside = ": ".join(filter(None, (where, step.why))) if concrete else ""
         link = "" if not text else "; " if step.after else "; or "
-        text += link + (f"{sentence} ({step.why})" if step.why and concrete else sentence)
+        text += link + (f"{sentence} ({beside})" if beside else sentence)
         changes += way
     return Remedy(text, tuple(changes))
+
+
+def line(code: Line, where: str = "") -> Step:
+    """A line of Python, whoever it is for: what is wrong is in the code."""
+    words = code if isinstance(code, str) else ""
+    return Step(code=code, where=where, words=words)
 
 
 # -- steps that several rules take ---------------------------------------------------------------
 
 
-def learning_rate(rate: float, why: str = "") -> Step:
-    """Another learning rate: of a schedule, its peak."""
-    code = f'optimizer.param_groups[0]["lr"] = {rate!r}'
-    return setting("training.optimizer.lr", rate, code=code, why=why)
+def learning_rate(rate: float, why: str = "", times: float | None = None, layer: str = "") -> Step:
+    """Another learning rate: of a schedule, its peak.
+
+    Of several optimizers the one of `layer`, or each at `times` what it has.
+    """
+    return setting(
+        "training.optimizer.lr",
+        rate,
+        code=lambda script: script.learning_rates(rate, times, layer),
+        why=why,
+    )
 
 
 def clipping(owner: Owner) -> Step:
     """Gradients clipped to norm 1, or to a tenth of the norm that is in force."""
     held = owner.value("training.clip.norm")
     norm = 1.0 if not held else held / 10
-    code = f"torch.nn.utils.clip_grad_norm_(net.parameters(), {norm!r})"
     return Step(
         ways=((Change("training.clip", norm),),),
-        code=code,
-        why="between backward and the step" if not owner.is_file else "",
+        code=lambda script: (
+            f"torch.nn.utils.clip_grad_norm_({script.model}.parameters(), {norm!r})"
+        ),
+        where="between backward and the step",
     )
+
+
+def weight_decay() -> Step:
+    """Ten times what is in force, of Adam in the form that is no gradient; a loop's own alone."""
+
+    def code(script: Script) -> str:
+        own = script.holder()
+        if own is None:
+            return ""
+        name = str(own.get("class") or "")
+        held = float(own.get("weight_decay") or 0.0)
+        usual = 0.01 if name.startswith("Adam") else 1e-4
+        decay = significant(10 * held) if held else usual
+        return script.construction(
+            f"weight_decay={decay!r}", "AdamW" if name == "Adam" else "", own
+        )
+
+    return Step(code=code)
 
 
 def loader_threads(owner: Owner) -> Step:
@@ -176,38 +222,57 @@ def loader_threads(owner: Owner) -> Step:
     return setting("training.workers", count, code=f"DataLoader(..., num_workers={count})")
 
 
-def activation(name: str, module: str, why: str = "") -> Step:
-    """Another activation between the layers; `module`: its class in torch.nn."""
+def activation(name: str, module: str, why: str = "", layer: str = "") -> Step:
+    """Another activation between the layers, or for `layer`; `module`: its class in torch.nn."""
+
+    def code(script: Script) -> str:
+        place = script.place(layer)
+        return f"{place} = nn.{module}()" if place else f"nn.{module}()"
+
+    def where(script: Script) -> str:
+        in_place = f"in the place of {layer}" if layer else "between the layers"
+        return "" if script.place(layer) else in_place
+
     return either(
         Change("model.act", name),
         Change("model.encoder.act", name),
         Change("model.activation", name.replace("_", "-")),
         why=why,
-        code=f"nn.{module}() between the layers",
+        code=code,
+        where=where,
         words=f"{module} between the layers",
     )
 
 
 def norm(kind: str = "batch", why: str = "") -> Step:
-    """A norm between the layers: batch or group."""
-    module = {"batch": "nn.BatchNorm2d", "group": "nn.GroupNorm"}[kind]
+    """A norm between the layers: batch or group; a script that has one is not advised it."""
+
+    def code(script: Script) -> str:
+        if script.has(*(NORMS if kind == "batch" else ("GroupNorm", "LayerNorm"))):
+            return ""
+        return f"nn.{script.norm if kind == 'batch' else 'GroupNorm'}(...)"
+
     return either(
         Change("model.norm", kind),
         Change("model.encoder.norm", kind),
         why=why,
-        code=f"{module} between the layers",
+        code=code,
+        where="between the layers",
         words=f"{kind} norm between the layers",
     )
 
 
-def budget(owner: Owner, samples: int, shown: int, why: str = "", code: str = "") -> Step:
-    """Another length of training: `samples` where `shown` were seen, in the file's own unit."""
+def budget(owner: Owner, samples: int, shown: int, why: str = "", words: str = "") -> Step:
+    """Another length of training: `samples` where `shown` were seen, in the file's own unit.
+
+    words: the same of a loop of one's own, whose length no line sets.
+    """
     epochs = owner.value("training.epochs")
     if epochs and shown:
         change = Change("training.epochs", significant(epochs * samples / shown, 3))
     else:
         change = Change("training.inputs", samples)
-    return either(change, why=why, code=code, words=f"a run of {samples:,} samples")
+    return either(change, why=why, words=words or f"a run of {samples:,} samples")
 
 
 def significant(value: float, digits: int = 2) -> float:
@@ -216,6 +281,10 @@ def significant(value: float, digits: int = 2) -> float:
 
 
 # -- inside --------------------------------------------------------------------------------------
+
+
+def _said(line: Line, owner: Owner) -> str:
+    return line if isinstance(line, str) else line(owner.script)
 
 
 def _missing(config: Mapping[str, Any], path: str) -> bool:

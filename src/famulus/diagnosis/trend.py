@@ -19,8 +19,17 @@ def curve(events: Sequence[Event], name: str) -> Curve:
 
 
 def training_loss(history: History) -> Curve:
-    """The logged total, noise and all."""
-    return curve(history.train, "total")
+    """The logged total, noise and all; empty where optimizers pull it either way."""
+    return ([], []) if history.opposed else curve(history.train, "total")
+
+
+FALLEN = 0.5  # of the first loss
+
+
+def fallen(history: History) -> bool:
+    """Has the training loss halved? Where no baseline is known, that is what speaks of learning."""
+    _, loss = training_loss(history)
+    return bool(loss) and loss[-1] <= loss[0] - FALLEN * abs(loss[0])
 
 
 def travel(history: History) -> list[float]:
@@ -28,7 +37,7 @@ def travel(history: History) -> list[float]:
     a weight at most, about."""
     total, before, found = 0.0, 0, []
     for event in history.train:
-        total += event["lr"] * (event["step"] - before)
+        total += event.get("lr", 0.0) * (event["step"] - before)
         before = event["step"]
         found.append(total)
     return found
@@ -101,7 +110,7 @@ def flat(history: History, by_way: bool = False) -> Flat | None:
     by_way: and the last third of the way that the learning rate allowed, too: at the end of a
     schedule every loss stands still.
     """
-    at, loss = curve(history.val, "loss")
+    at, loss = ([], []) if history.opposed else curve(history.val, "loss")
     # A straight fall may be slow without having come to an end.
     if len(loss) < VALIDATIONS or straight(history) is not None:
         return None

@@ -4,6 +4,7 @@ them, or that nothing explains what is seen."""
 import importlib
 import math
 import pkgutil
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from types import ModuleType
@@ -12,7 +13,7 @@ from famulus.diagnosis import rules
 from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
 from famulus.diagnosis.history import Event, Finding, History
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.remedy import Change
+from famulus.diagnosis.remedy import Change, Owner
 from famulus.diagnosis.rules import cannot_tell
 
 ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -24,6 +25,7 @@ REFUTED = 0.3  # of a baseline's error gone
 DEAF = ("predicts-the-mean", "cannot-overfit")
 EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"),
           ("rate-too-high", "exploding-gradient"))  # fmt: skip
+TRIED = re.compile(r"[A-Z]\w+\(lr=[^()]+\)")
 OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
 
 
@@ -50,7 +52,7 @@ def diagnose(history: History) -> list[Finding]:
         controls = [event for event in controls if event["name"] not in SHORT]
     if any("wait" in event for event in history.train):  # measured while it ran
         controls = [event for event in controls if event.get("cause") != "loader-bound"]
-    found = _settled(_united([*_of_controls(controls), *filter(None, named)]))
+    found = _settled(_united([*_of_controls(controls, history.owner), *filter(None, named)]))
     # What is no fault explains nothing of a run that has not learned.
     unexplained = healthy(found) if judged.verdict is False else not found
     lost = cannot_tell.rule(history) if unexplained else None
@@ -62,22 +64,32 @@ def healthy(findings: Iterable[Finding]) -> bool:
     return not any(finding.severity in GRAVE for finding in findings)
 
 
-def _of_controls(controls: Iterable[Event]) -> list[Finding]:
+def _of_controls(controls: Iterable[Event], owner: Owner) -> list[Finding]:
     """The last word of each control that failed and knows why."""
     newest = {str(event["name"]): event for event in controls}
     return [
         Finding(
             str(event["cause"]),
             OF_VERDICT[event["verdict"]],
-            f"check {event['name']}: {event['text']}",
-            str(event.get("remedy") or ""),
+            f"check {event['name']}: {event.get('text', '')}",
+            _placed(str(event.get("remedy") or ""), owner),
             event.get("step"),
             DEAF if _deaf(event) else (),
-            changes=tuple(Change(c["path"], c["value"]) for c in event.get("changes") or ()),
+            changes=tuple(
+                Change(str(c["path"]), c.get("value"))
+                for c in event.get("changes") or ()
+                if c.get("path")
+            ),
         )
         for event in newest.values()
         if event.get("cause") and event.get("verdict") in OF_VERDICT
     ]
+
+
+def _placed(remedy: str, owner: Owner) -> str:
+    """A trial knows which optimizer it tried, and not where the script makes it."""
+    made = TRIED.fullmatch(remedy) and not owner.is_file
+    return owner.script.placed(remedy) if made else remedy
 
 
 def _settled(found: list[Finding]) -> list[Finding]:

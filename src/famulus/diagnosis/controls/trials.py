@@ -237,7 +237,8 @@ class _Search:
 
     def way(self, cause: str, judged: Judged, value: float = 0.0) -> Way:
         text, remedy = SAYS.get(cause, ("", ""))
-        text, remedy = (words.format(value=value) for words in (text, remedy))
+        name = self.subject.optimizer.__name__
+        text, remedy = (words.format(value=value, optimizer=name) for words in (text, remedy))
         return Way(cause, text, remedy, judged, value if cause.startswith("rate-") else None)
 
     def named(self, ways: list[Way]) -> list[Control]:
@@ -273,7 +274,7 @@ ORDER = (
     *("input-out-of-range", "initialisation", "too-few-epochs", "rate-too-high", "rate-too-low"),
     *("vanishing-gradient", "optimizer-choice", "batch-size"),
 )
-LR = 'optimizer.param_groups[0]["lr"] = {value}'
+LR = "{optimizer}(lr={value})"
 SAYS = {
     "input-out-of-range": (
         "with each input column at mean 0 and sd 1",
@@ -281,18 +282,18 @@ SAYS = {
     ),
     "initialisation": (
         "with weights as torch's layers start",
-        "leave the start to torch's layers, or nn.init.kaiming_normal_(layer.weight)",
+        "nn.init.kaiming_normal_(layer.weight); or leave the start to torch's layers",
     ),
     "vanishing-gradient": (
         "with relu in the place of squashing activations",
-        "nn.ReLU() between the layers, or a norm before each activation",
+        "nn.ReLU() (between the layers); or a norm before each activation",
     ),
     "too-few-epochs": ("trained for longer", "four times as many epochs"),
     "rate-too-high": ("at a learning rate of {value}", LR),
     "rate-too-low": ("at a learning rate of {value}", LR),
     "optimizer-choice": (
         "with Adam at {value}",
-        "optimizer = torch.optim.Adam(net.parameters(), lr={value})",
+        "Adam(lr={value})",
     ),
     "batch-size": ("with batches of {value}", "DataLoader(..., batch_size={value})"),
 }

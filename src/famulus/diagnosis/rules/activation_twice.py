@@ -2,6 +2,8 @@
 
 from famulus.diagnosis.contract import EVERYTHING, graph, operations, severity
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import last_activation
+from famulus.diagnosis.remedy import Remedy, advise, line
 
 CAUSE = "activation-twice"
 SUMMARY = "an activation is applied twice: by the net and again by the loss"
@@ -12,11 +14,16 @@ def rule(history: History) -> Finding | None:
     if last == "Softmax" and "LogSoftmax" in loss:
         text = "the model ends in softmax, and cross_entropy applies softmax again: from outputs of"
         text += " 0 to 1 every class keeps at least 1/e of the largest one's probability"
-        remedy = "let the model end in its last linear layer; softmax only to show probabilities"
+        remedy = Remedy(
+            f"without {last_activation(history)}: cross_entropy applies it; torch.softmax only to"
+            " show probabilities"
+        )
     elif last == "Sigmoid" and "BinaryCrossEntropyWithLogits" in loss:
         text = "the model ends in sigmoid, and binary_cross_entropy_with_logits applies it again:"
         text += " probabilities stay within 0.5 and 0.73"
-        remedy = "let the model end in its last linear layer, or use binary_cross_entropy"
+        without = f"without {last_activation(history)}: binary_cross_entropy_with_logits applies it"
+        other = line("F.binary_cross_entropy(outputs, targets)", "takes what a sigmoid gives")
+        remedy = Remedy(f"{without}; or {advise(history.owner, other).text}")
     else:
         return None
-    return Finding(CAUSE, severity(history), text, remedy, step=0, consequences=EVERYTHING)
+    return Finding(CAUSE, severity(history), text, remedy.text, step=0, consequences=EVERYTHING)

@@ -58,11 +58,12 @@ def _early(history: History, judged: Learning, shown: int) -> Finding:
     assert best is not None  # what is not better is a score
     value, level = apart(best.value, best.level)
     text = f"{judged.steps} steps are not enough to tell" if judged.few else "too early to tell"
-    text += f": val/{best.score} is {value} ({baseline(best.baseline)}: {level})"
+    text += f": {best.name} is {value} ({baseline(best.baseline)}: {level})"
     text += ", and still gets better" if judged.rising else ""
     longer = LONGER * shown
     remedy = advise(
-        history.owner, budget(history.owner, longer, shown, code=f"go on to {longer:,} samples")
+        history.owner,
+        budget(history.owner, longer, shown, words=f"train on, to {longer:,} samples"),
     )
     return Finding(CAUSE, "info", text, remedy.text, judged.steps, changes=remedy.changes)
 

@@ -45,7 +45,7 @@ def rule(history: History) -> Finding | None:
 def _remedy(history: History) -> Remedy:
     """What is known to keep codes in use; a smaller codebook where all of that is in force."""
     owner = history.owner
-    model = owner.value("model", {})
+    model = history.section("model")
     reset = "starts by k-means and draws dead codes anew"
     steps = []
     if model.get("last_activation"):

@@ -15,7 +15,8 @@ def rule(history: History) -> Finding | None:
     shown = history.val[-1]["inputs"]
     longer = 10 * shown
     remedy = advise(
-        history.owner, budget(history.owner, longer, shown, code=f"go on to {longer:,} samples")
+        history.owner,
+        budget(history.owner, longer, shown, words=f"train on, to {longer:,} samples"),
     )
     return Finding(
         CAUSE,

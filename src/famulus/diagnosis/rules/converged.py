@@ -24,7 +24,7 @@ def rule(history: History) -> Finding | None:
             found.since,
             shown,
             why="validation has not changed since",
-            code=f"end the loop at {found.since:,} samples",
+            words=f"end the loop at {found.since:,} samples: validation has not changed since",
         ),
     )
     return Finding(

@@ -8,7 +8,7 @@ from famulus.diagnosis.figures import more
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import RECTIFYING, Layer, last_layers
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.remedy import Step, activation, advise, learning_rate, norm
+from famulus.diagnosis.remedy import Step, activation, advise, norm
 
 CAUSE = "dead-units"
 SUMMARY = "most units of a layer are zero for every input"
@@ -42,12 +42,17 @@ def rule(history: History) -> Finding | None:
     then = ""
     if start and start.get("dead") is not None:
         then = f" ({start['dead']:.0%} at step {first['step']:,})"
+    name = str(worst["name"])
     remedy = advise(
         history.owner,
-        learning_rate(rates.lower(history)),
-        activation("leaky_relu", "LeakyReLU", why="flat nowhere"),
+        rates.step(history, rates.lower(history), layer=_weights_before(history, name)),
+        activation("leaky_relu", "LeakyReLU", why="flat nowhere", layer=name),
         norm(),
-        Step(words="biases that start at 0"),
+        Step(
+            code="nn.init.zeros_(layer.bias)",
+            where="of the layer before it",
+            words="biases that start at 0",
+        ),
     )
     return Finding(
         CAUSE,
@@ -60,3 +65,10 @@ def rule(history: History) -> Finding | None:
         step=last["step"],
         consequences=("input-unused",) if worst["dead"] >= ALL else (),
     )
+
+
+def _weights_before(history: History, name: str) -> str:
+    """The layer with weights whose output an activation takes."""
+    layers = last_layers(history)
+    place = next(n for n, layer in enumerate(layers) if layer["name"] == name)
+    return next((str(v["name"]) for v in reversed(layers[:place]) if v["numbers"]), "")

@@ -3,7 +3,7 @@
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import with_weights
+from famulus.diagnosis.layers import Layer, with_weights
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, advise, clipping, norm
 
@@ -20,7 +20,7 @@ def rule(history: History) -> Finding | None:
     for probe in history.probes:
         layers = with_weights(probe["layers"])
         if layers:
-            steep.append(median(v["grad"] / v["weight"] for v in layers if v["weight"]))
+            steep.append(_steepness(layers))
             sizes.append((max(v["grad"] for v in layers), probe["step"]))
         if len(layers) >= LAYERS:
             ratios.append((layers[0]["grad"] / layers[-1]["grad"], layers, probe["step"]))
@@ -35,6 +35,9 @@ def rule(history: History) -> Finding | None:
     # Layers differ in many sound nets: that alone counts once the net had time to learn.
     deep = not judged.early and bool(ratios) and median(r for r, _, _ in ratios) > FACTOR
     at_start = steep[0] if steep else 0.0
+    # a loss of one's own may be of any scale, as a sum over a batch: large gradients are its own
+    if learned is None and not history.owner.is_file and not grown:
+        return None
     if not grown and not deep and at_start < STEEP:
         return None
     if at_start >= STEEP:
@@ -57,7 +60,14 @@ def rule(history: History) -> Finding | None:
             " samples)"
         )
     remedy = advise(
-        history.owner, clipping(history.owner), norm(), Step(words="weights that start smaller")
+        history.owner,
+        clipping(history.owner),
+        norm(),
+        Step(
+            code="nn.init.kaiming_normal_(layer.weight)",
+            where="of each layer, before training",
+            words="weights that start smaller",
+        ),
     )
     return Finding(
         CAUSE,
@@ -68,3 +78,8 @@ def rule(history: History) -> Finding | None:
         step=step,
         consequences=("rate-too-high",) if at_start >= STEEP else (),
     )
+
+
+def _steepness(layers: list[Layer]) -> float:
+    """Gradient over weight in the median layer; 0 without a weight."""
+    return median([v["grad"] / v["weight"] for v in layers if v.get("weight")] or [0.0])

@@ -4,8 +4,6 @@ Pooled activations after a ReLU are not negative: the cosine of different pictur
 their products are large and nearly alike, and nothing after the product can undo that.
 """
 
-from collections.abc import Mapping
-
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import advise, setting
 
@@ -17,8 +15,7 @@ HEADS = ("dot",)  # the others normalise over the batch before they multiply
 
 
 def rule(history: History) -> Finding | None:
-    head = history.config.get("model", {}).get("head")
-    head = head.get("kind") if isinstance(head, Mapping) else None
+    head = history.owner.value("model.head.kind")
     if head not in HEADS or not history.val:
         return None
     last = history.val[-1]

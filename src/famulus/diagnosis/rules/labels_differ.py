@@ -3,6 +3,7 @@
 import math
 
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.trend import training_loss
 
 CAUSE = "labels-differ"
 SUMMARY = "training and validation number their classes differently"
@@ -17,11 +18,12 @@ def rule(history: History) -> Finding | None:
     samples = history.facts.get("validation_samples") or 0
     if accuracy is None or loss is None or floor is None or start is None:
         return None
-    if not samples or not history.train:
+    _, totals = training_loss(history)
+    if not samples or not totals:
         return None
     chance = math.exp(-start)  # an untrained net's loss is ln K
     noise = math.sqrt(chance * (1 - chance) / samples)  # sd of an accuracy by chance
-    trained, at = float(history.train[-1]["values"]["total"]), history.train[-1]["step"]
+    trained, at = totals[-1], history.train[-1]["step"]
     if trained > FITTED * floor or loss < floor or accuracy > chance - SIGMAS * noise:
         return None
     return Finding(

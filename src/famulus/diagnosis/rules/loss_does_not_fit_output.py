@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from famulus.diagnosis.contract import (
     EVERYTHING,
+    RAW,
     always,
     extremes,
     graph,
@@ -13,12 +14,17 @@ from famulus.diagnosis.contract import (
     severity,
 )
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import Step, advise, line
 
 CAUSE = "loss-does-not-fit-output"
 SUMMARY = "the loss is not made for what the model puts out or for these targets"
 YES_NO = ("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
 DISTANCES = ("mse", "l1", "smooth_l1")
 NORMALISED = ("LogSoftmax", "Log")
+NOT_LOGARITHMS = ("Softmax", *(kind for kind in RAW if kind != "LogSoftmax"))
+ENTROPY = line("F.cross_entropy(outputs, targets)", "of logits, one output for each class")
+LOGITS = line("F.binary_cross_entropy_with_logits(outputs, targets)", "on the last linear layer")
+Verdict = tuple[str, tuple[Step, ...]]
 
 
 def rule(history: History) -> Finding | None:
@@ -29,38 +35,40 @@ def rule(history: History) -> Finding | None:
         found, grade = _distance_of_classes(history), "warning"
     if found is None:
         return None
-    text, remedy = found
-    return Finding(CAUSE, grade, text, remedy, step=0, consequences=EVERYTHING)
+    text, steps = found
+    remedy = advise(history.owner, *steps)
+    return Finding(CAUSE, grade, text, remedy.text, step=0, consequences=EVERYTHING)
 
 
-def _by_construction(history: History) -> tuple[str, str] | None:
+def _by_construction(history: History) -> Verdict | None:
     loss, last = operations(history), graph(history).get("output")
     targets = extremes(history, "targets")
     if not loss:
         return None
-    if "NllLoss" in loss[0] and not set(NORMALISED) & set(loss) and last not in NORMALISED:
-        ends = f" ends in {last.lower()}" if last else "'s last layer gives none"
+    if "NllLoss" in loss[0] and not set(NORMALISED) & set(loss) and last in NOT_LOGARITHMS:
         return (
-            f"nll_loss takes logarithms of probabilities, and the model{ends}: the loss has no"
-            " least value",
-            "F.cross_entropy, or log_softmax as the last layer",
+            f"nll_loss takes logarithms of probabilities, and the model ends in {last.lower()}: the"
+            " loss has no least value",
+            (ENTROPY, Step(words="log_softmax as the last layer")),
         )
-    if loss[0] in YES_NO and targets and (targets[0] < -1e-6 or targets[1] > 1 + 1e-6):
+    # one-sided labels above 1 are a known way to train a critic
+    shares = loss[0] in YES_NO and not history.opposed
+    if shares and targets and (targets[0] < -1e-6 or targets[1] > 1 + 1e-6):
         return (
             f"binary cross-entropy takes targets of 0 to 1; these lie from {targets[0]:.4g} to"
             f" {targets[1]:.4g}, so that the loss has no least value",
-            "F.cross_entropy with one output for each class; mse_loss for numbers",
+            (ENTROPY, line("F.mse_loss(outputs, targets)", "of numbers")),
         )
     shape: Sequence[int] = always(history, "output_shape") or ()
     if "LogSoftmax" in loss and len(shape) > 1 and shape[1] == 1:
         return (
             "softmax over a single output is always 1: the loss is 0 whatever the model answers",
-            "binary_cross_entropy_with_logits, or an output for each class",
+            (LOGITS, Step(words="an output for each class")),
         )
     return None
 
 
-def _distance_of_classes(history: History) -> tuple[str, str] | None:
+def _distance_of_classes(history: History) -> Verdict | None:
     """A squared or absolute distance where the targets are classes, and little was learned."""
     loss, targets = always(history, "loss"), always(history, "targets")
     if loss is None or loss.removesuffix("_one_hot") not in DISTANCES or learned(history):
@@ -72,15 +80,13 @@ def _distance_of_classes(history: History) -> tuple[str, str] | None:
     if targets == "classes" and loss in DISTANCES:
         return (
             f"{loss} takes class ids for amounts (class 9 would be three times class 3); {told}",
-            "an output for each class and F.cross_entropy",
+            (ENTROPY,),
         )
     if targets != "real":
-        better, distance = "binary_cross_entropy_with_logits", loss.removesuffix("_one_hot")
-        if targets == "one-hot" or loss not in DISTANCES:
-            better = "F.cross_entropy"
+        several = targets == "one-hot" or loss not in DISTANCES
         return (
-            f"the loss is {distance} of classes: where the last activation is flat, wrong answers"
-            f" have no gradient; {told}",
-            f"{better} on the last linear layer",
+            f"the loss is {loss.removesuffix('_one_hot')} of classes: where the last activation is"
+            f" flat, wrong answers have no gradient; {told}",
+            (ENTROPY if several else LOGITS,),
         )
     return None

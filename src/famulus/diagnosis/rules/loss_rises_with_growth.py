@@ -12,12 +12,13 @@ NEAR = 3  # logged losses on either side
 
 
 def rule(history: History) -> Finding | None:
-    marks = [m for m in history.marks if m.get("what") == "growth"]
+    marks = [m for m in history.marks if m.get("what") == "growth" and "inputs" in m]
+    logs = [e for e in history.train if "total" in e["values"]]
     rises = []
     for mark in marks:
-        before = [e for e in history.train if e["inputs"] <= mark["inputs"]][-NEAR:]
+        before = [e for e in logs if e["inputs"] <= mark["inputs"]][-NEAR:]
         # The first log alone: the loss falls again soon.
-        after = [e for e in history.train if e["inputs"] > mark["inputs"]][:1]
+        after = [e for e in logs if e["inputs"] > mark["inputs"]][:1]
         if len(before) < NEAR or not after:
             continue
         usual = sum(e["values"]["total"] for e in before) / NEAR
@@ -31,7 +32,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "info",
         f"the loss rose at {len(large)} of {len(rises)} growth events, most by {factor - 1:.0%} at"
-        f" {mark['inputs']:,} samples ({mark['text']})",
+        f" {mark['inputs']:,} samples ({mark.get('text', 'growth')})",
         "compare losses at equal val/code_numbers only, and give the last stage most of the"
         " training",
         step=mark["step"],

@@ -15,10 +15,10 @@ from famulus.diagnosis.remedy import (
     Step,
     advise,
     clipping,
-    learning_rate,
     setting,
     significant,
 )
+from famulus.diagnosis.script import Script
 from famulus.diagnosis.trend import training_loss
 
 CAUSE = "loss-spike"
@@ -58,7 +58,7 @@ def rule(history: History) -> Finding | None:
         + often,
         remedy.text,
         changes=remedy.changes,
-        step=history.train[n]["step"],
+        step=next(e["step"] for e in history.train if e["inputs"] == seen[n]),
         consequences=("predicts-the-mean",) if often else (),
     )
 
@@ -66,14 +66,18 @@ def rule(history: History) -> Finding | None:
 def _steadier(history: History) -> Remedy:
     owner, top = history.owner, rates.peak(history)
     warmup = [] if owner.value("training.schedule.warmup_inputs") else [_warmup(history)]
-    return advise(owner, clipping(owner), *warmup, learning_rate(significant(top / 3)))
+    return advise(owner, clipping(owner), *warmup, rates.step(history, significant(top / 3)))
 
 
 def _warmup(history: History) -> Step:
     samples = max(1, history.train[-1]["inputs"] // 20)
     batch = int(history.owner.value("training.batch", 1))
-    code = "torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters="
-    code += f"{max(1, history.train[-1]['step'] // 20)})"
+    steps = max(1, history.train[-1]["step"] // 20)
+
+    def code(script: Script) -> str:
+        name = script.optimizer()
+        return f"torch.optim.lr_scheduler.LinearLR({name}, 0.01, total_iters={steps})"
+
     return setting("training.schedule.warmup_inputs", max(batch, samples), code=code)
 
 

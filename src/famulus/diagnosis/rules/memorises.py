@@ -3,7 +3,7 @@
 from famulus.diagnosis.figures import apart
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.remedy import Remedy, Step, advise, budget, setting
+from famulus.diagnosis.remedy import Remedy, Step, advise, budget, setting, weight_decay
 from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "memorises"
@@ -34,7 +34,7 @@ def rule(history: History) -> Finding | None:
     at_once = at_once and not of_history(history).early
     if not (turned or stands or at_once):
         return None
-    asked = bool((history.config.get("data") or {}).get("frozen"))
+    asked = bool(history.section("data").get("frozen"))
     text = turned or stands or _no_better(history, scores[-1], loss[-1])
     remedy = (
         Remedy("nothing: data.frozen asks for just that") if asked else _remedy(history, at[best])
@@ -71,15 +71,18 @@ def _remedy(history: History, best: int) -> Remedy:
         best,
         history.val[-1]["inputs"],
         why="where validation was best",
-        code=f"end the loop at {best:,} samples",
+        words=f"end the loop at {best:,} samples, where validation was best",
     )
     keep = setting(
         "training.keep.best",
         "val/loss",
         why="keeps the weights of that moment",
-        code="torch.save(net.state_dict(), path) at each new best validation",
+        code=lambda script: f"torch.save({script.model}.state_dict(), path)",
+        where="at each new best validation",
     )
-    return advise(owner, stop, keep, Step(words="more data, augmentation or a smaller model"))
+    dropout = Step(code="nn.Dropout(0.1)", where="before the last layer")
+    more = Step(words="more data, augmentation or a smaller model")
+    return advise(owner, stop, keep, weight_decay(), dropout, more)
 
 
 def _turned(

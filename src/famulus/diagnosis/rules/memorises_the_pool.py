@@ -14,7 +14,7 @@ SHARE = 0.75  # of the reloads that must jump up
 
 
 def rule(history: History) -> Finding | None:
-    data = history.config.get("data") or {}
+    data = history.section("data")
     pool, every = data.get("pool"), data.get("reload")
     if not pool or not every:
         return None

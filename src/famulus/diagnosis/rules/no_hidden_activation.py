@@ -2,6 +2,8 @@
 
 from famulus.diagnosis.contract import EVERYTHING, graph, learned, left
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "no-hidden-activation"
 SUMMARY = "no activation stands between any two layers: the model is one linear map"
@@ -14,6 +16,8 @@ def rule(history: History) -> Finding | None:
     if not pairs or direct < pairs or learned(history):
         return None
     remain = left(history)
+    if remain is None and of_history(history).gained(0.05):
+        return None
     rest = ""
     if remain is not None:
         rest = f"; {remain:.0%} of the best constant predictor's error is left in the last batches"
@@ -22,7 +26,7 @@ def rule(history: History) -> Finding | None:
         "warning",
         f"{direct} of {pairs} layers that follow another one get its output as it is: the model is"
         f" one linear map{rest}",
-        "an activation (nn.ReLU) after each layer but the last",
+        advise(history.owner, line("nn.ReLU()", "after each layer but the last")).text,
         step=0,
         consequences=EVERYTHING,
     )

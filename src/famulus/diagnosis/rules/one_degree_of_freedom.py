@@ -10,7 +10,7 @@ MANY = 10
 
 
 def rule(history: History) -> Finding | None:
-    count = (history.config.get("model") or {}).get("steps") or 0
+    count = history.section("model").get("steps") or 0
     spreads = [e["values"]["step_spread"] for e in history.val if "step_spread" in e["values"]]
     if count < MANY or len(spreads) < 2 or max(spreads[-2:]) > EQUAL:
         return None

@@ -1,7 +1,18 @@
 """The last activation can't give what the loss needs, or what the targets are."""
 
-from famulus.diagnosis.contract import EVERYTHING, always, extremes, graph, operations, severity
+from famulus.diagnosis.contract import (
+    BOUNDED,
+    EVERYTHING,
+    RAW,
+    always,
+    extremes,
+    graph,
+    operations,
+    severity,
+)
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import last_activation
+from famulus.diagnosis.remedy import Remedy, advise, line
 
 CAUSE = "output-activation"
 SUMMARY = "the last activation can't give the answers that loss and targets ask for"
@@ -10,7 +21,6 @@ REACH = {
     "Hardtanh": (None, None), "Softplus": (0.0, None), "LogSoftmax": (None, 0.0),
     "Threshold": (0.0, None),
 }  # fmt: skip
-BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")
 BEYOND = 0.05  # share of the range of the targets that lies out of reach
 
 
@@ -19,15 +29,22 @@ def rule(history: History) -> Finding | None:
     if not last or not loss:
         return None
     name = last.lower()
+    remedy = Remedy(
+        f"without {last_activation(history)}: the loss takes what the layer before it gives"
+    )
     if last in BOUNDED and "LogSoftmax" in loss:
         text = f"cross_entropy takes logits of any sign, and the model ends in {name}"
     elif last in BOUNDED and last != "Sigmoid" and "BinaryCrossEntropyWithLogits" in loss:
         text = f"binary_cross_entropy_with_logits takes any number, and the model ends in {name}"
-    elif loss[0] == "BinaryCrossEntropy" and last not in ("Sigmoid", "Softmax"):
+    elif loss[0] == "BinaryCrossEntropy" and last in RAW:
+        code = "F.binary_cross_entropy_with_logits(outputs, targets)"
+        remedy = advise(history.owner, line(code, "on the last linear layer"))
         text = (
             f"binary_cross_entropy takes probabilities of a sigmoid, and the model ends in {name}"
         )
-    elif loss[:2] == ["NllLoss", "Log"] and last not in ("Softmax", "Sigmoid", "Div"):
+    elif loss[:2] == ["NllLoss", "Log"] and last in RAW:
+        code = "F.cross_entropy(outputs, targets)"
+        remedy = advise(history.owner, line(code, "on the last linear layer"))
         text = f"the loss is the logarithm of probabilities, and the model ends in {name}"
     elif gap := _out_of_reach(history, last):
         text = gap
@@ -37,8 +54,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         severity(history),
         text,
-        "let the model end in its last linear layer, with cross_entropy for classes,"
-        " binary_cross_entropy_with_logits for yes and no, mse_loss for numbers",
+        remedy.text,
         step=0,
         consequences=EVERYTHING,
     )

@@ -5,7 +5,7 @@ Which of the two, a curve can't say: the experiment is a branch at ten times the
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.remedy import Change, Remedy, significant
+from famulus.diagnosis.remedy import Change, Remedy, advise, significant
 from famulus.diagnosis.rules.converged import FAR
 from famulus.diagnosis.trend import flat
 
@@ -38,8 +38,7 @@ def _remedy(history: History) -> Remedy:
     rate = significant(10 * rates.peak(history))
     tells = "tells a saddle from the end: a saddle is left, at the end the loss rises"
     if not history.owner.is_file:
-        line = f'optimizer.param_groups[0]["lr"] = {rate!r}'
-        return Remedy(f"{line} for some more steps {tells}")
+        return advise(history.owner, rates.step(history, rate, f"for some more steps {tells}"))
     change = Change("training.optimizer.lr", rate)
     command = f"famulus resume RUN --set {change.path}={rate:g}"
     return Remedy(f"{command} {tells}", history.owner.open_changes((change,)))

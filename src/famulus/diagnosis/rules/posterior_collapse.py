@@ -54,7 +54,7 @@ def _remedy(history: History, found: Posterior) -> Remedy:
     if found.formula == "legacy":  # what its weight assumes of the noise, no density says
         why = "the legacy formula takes sigma for a log-variance"
         return advise(history.owner, setting("loss.kl", "textbook", why=why), smaller)
-    kind, pixels = history.config["loss"]["reconstruction"], history.facts.get("numbers")
+    kind, pixels = history.section("loss").get("reconstruction"), history.facts.get("numbers")
     if kind in ("l1", "l2") and pixels:
         scale = weight * pixels if kind == "l1" else (weight * pixels / 2) ** 0.5
         fitting = AGREED / pixels if kind == "l1" else 2 * AGREED**2 / pixels

@@ -9,7 +9,7 @@ import math
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.remedy import Change, Remedy, Step, advise, learning_rate, significant
+from famulus.diagnosis.remedy import Change, Remedy, Step, advise, significant
 from famulus.diagnosis.trend import ended, line, training_loss, travel
 from famulus.diagnosis.trend import tail as tail_of
 
@@ -33,7 +33,10 @@ def rule(history: History) -> Finding | None:
         return None
     power, _ = line(*zip(*part, strict=True))
     gain = 1 - 2**power
-    if gain < GAIN:
+    # a rate that is let down brings the loss down as well, as far as a longer way would
+    half = history.train[-1]["step"] / 2
+    then = [v for v, event in zip(loss, history.train, strict=True) if event["step"] <= half]
+    if gain < GAIN or (then and loss[-1] <= (1 - gain) * then[-1]):
         return None
     remedy = _remedy(history)
     return Finding(
@@ -56,8 +59,9 @@ def _remedy(history: History) -> Remedy:
     kept = {"warmup_inputs": warmup} if warmup else {}
     names = [n for n in ("cosine", "constant") if n != owner.value("training.schedule.name")]
     schedules = [Change("training.schedule", {"name": name, **kept}) for name in names]
-    cosine = f"torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={steps})"
+    name = owner.script.optimizer()
+    cosine = f"torch.optim.lr_scheduler.CosineAnnealingLR({name}, T_max={steps})"
     first = Step(ways=tuple((change,) for change in schedules[:1]), code=cosine)
     rest = [Step(ways=((change,),)) for change in schedules[1:]]
-    higher = learning_rate(significant(3 * rates.peak(history)))
+    higher = rates.step(history, significant(3 * rates.peak(history)))
     return advise(owner, first, *rest, higher)

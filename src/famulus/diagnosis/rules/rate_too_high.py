@@ -7,9 +7,9 @@ that a layer changes in a step, beside a loss that has risen or stands where a c
 from statistics import fmean
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.learning_rates import lower, ratios
-from famulus.diagnosis.remedy import Step, advise, learning_rate
-from famulus.diagnosis.trend import training_loss
+from famulus.diagnosis.learning_rates import lower, ratios, step
+from famulus.diagnosis.remedy import Step, advise
+from famulus.diagnosis.trend import curve, training_loss
 
 CAUSE = "rate-too-high"
 SUMMARY = "steps are as large as the weights, and the loss rises or does not fall"
@@ -27,7 +27,7 @@ def rule(history: History) -> Finding | None:
     worst = found.worst
     remedy = advise(
         history.owner,
-        learning_rate(lower(history)),
+        step(history, lower(history)),
         Step(command="famulus check FILE, whose range test suggests one"),
     )
     return Finding(
@@ -47,7 +47,8 @@ def _worse(history: History) -> str | None:
     _, loss = training_loss(history)
     ended = [m for m in history.marks if m.get("what") == "loss-not-finite"]
     if ended:  # at the first loss of all no rate is to blame
-        return str(ended[0]["text"]) if loss else None
+        text = str(ended[0].get("text", "the loss is no number"))
+        return text if curve(history.train, "total")[1] else None
     if len(loss) < LOGS:
         return None
     floor = history.floor("loss", "best constant") or history.floor("loss", "zero image")

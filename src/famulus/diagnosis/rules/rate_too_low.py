@@ -9,7 +9,7 @@ from statistics import fmean
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.remedy import Step, advise, budget, learning_rate
+from famulus.diagnosis.remedy import Step, advise, budget
 from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
@@ -27,11 +27,13 @@ def rule(history: History) -> Finding | None:
     slope, _ = line(far, loss)
     if 0 < loss[-1] < HALVED * (fmean(loss) - slope * fmean(far)):
         return None
+    if not history.owner.is_file and _usual(history):
+        return None
     longer = 10 * at[-1]
     remedy = advise(
         history.owner,
-        learning_rate(rates.higher(history)),
-        budget(history.owner, longer, at[-1], code=f"go on to {longer:,} samples"),
+        rates.step(history, rates.higher(history)),
+        budget(history.owner, longer, at[-1], words=f"train on, to {longer:,} samples"),
         Step(command="famulus check FILE, whose range test suggests a learning rate"),
     )
     return Finding(
@@ -44,3 +46,10 @@ def rule(history: History) -> Finding | None:
         changes=remedy.changes,
         step=history.train[-1]["step"],
     )
+
+
+def _usual(history: History) -> bool:
+    """Do steps change layers by what is usual? A loop of one's own, whose length nobody declared,
+    may have been ended early: then it has few steps, not small ones."""
+    found = rates.ratios(history)
+    return found is not None and found.typical >= rates.TARGET / 2

@@ -15,7 +15,7 @@ LAST = 3  # validations, all of them
 
 
 def rule(history: History) -> Finding | None:
-    data = history.config.get("data") or {}
+    data = history.section("data")
     share = data.get("edges") or 0.0
     if not share or (data.get("weighted", True) and share < 1):
         return None  # drawn evenly, or weighted so that it comes to the same

@@ -6,7 +6,7 @@ The last activation may well be there: black pixels and sure answers are.
 
 from famulus.diagnosis.figures import more
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import SQUASHING, last_layers
+from famulus.diagnosis.layers import SQUASHING, Layer, last_layers
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, activation, advise, norm, setting
 
@@ -19,9 +19,11 @@ MOST = 0.75  # whatever is learned, at the first sample and at the last
 def rule(history: History) -> Finding | None:
     if len(history.probes) < 2:
         return None
-    limit = MOST if of_history(history).gained(0.3) else SHARE
+    gained = of_history(history).gained(0.3)
+    # of a loop of one's own that may have learned for all that is known, as of one that has
+    limit = MOST if gained or (gained is None and not history.owner.is_file) else SHARE
     layers = last_layers(history)
-    inner = {v["name"] for v in layers[:-1]}
+    inner = {v["name"] for v in layers} - _last(history, layers)
     from_start = limit == MOST
     before = {
         v["name"]: v for v in last_layers(history, len(history.probes) - 1 if from_start else 1)
@@ -39,10 +41,14 @@ def rule(history: History) -> Finding | None:
     worst = max(flat, key=lambda v: v["saturated"])
     remedy = advise(
         history.owner,
-        activation("relu", "ReLU"),
+        activation("relu", "ReLU", layer=str(worst["name"])),
         norm(),
         setting("data.scaling", "standard", why="inputs of mean 0 and deviation 1"),
-        Step(words="inputs of mean 0 and deviation 1, and weights as torch's layers start"),
+        Step(
+            code="x = (x - x.mean(0)) / x.std(0)",
+            where="inputs of mean 0 and deviation 1",
+            words="inputs of mean 0 and deviation 1, and weights as torch's layers start",
+        ),
     )
     return Finding(
         CAUSE,
@@ -55,6 +61,12 @@ def rule(history: History) -> Finding | None:
         step=history.probes[-1]["step"],
         consequences=("vanishing-gradient",) if _at_start(history, worst["name"]) else (),
     )
+
+
+def _last(history: History, layers: list[Layer]) -> set[str]:
+    """The last layer; where several nets are trained, as in a GAN, that of each part."""
+    ends = {str(v["name"]).partition(".")[0]: str(v["name"]) for v in layers}
+    return set(ends.values()) if history.opposed else {str(v["name"]) for v in layers[-1:]}
 
 
 def _at_start(history: History, name: str) -> bool:

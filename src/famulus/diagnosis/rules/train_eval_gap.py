@@ -28,12 +28,11 @@ def rule(history: History) -> Finding | None:
     if not named:
         return None
     beside = "" if floor is None else f"; the best constant predictor scores {floor:.4g}"
-    batch = int(history.owner.value("training.batch", 0))
-    larger = [setting("training.batch", 4 * batch)] if batch else []
+    dropout = Change("model.dropout", 0.0), Change("model.head.dropout", 0.0)
     remedy = advise(
         history.owner,
-        *larger,
-        either(Change("model.dropout", 0.0), Change("model.head.dropout", 0.0)),
+        *_larger_batch(history),
+        either(*dropout, code=lambda script: "nn.Dropout(0.0)" if script.has("Dropout") else ""),
         norm("group", why="has no running statistics"),
         Step(words="a longer run: running statistics lag behind by some 50 steps"),
     )
@@ -48,3 +47,14 @@ def rule(history: History) -> Finding | None:
         step=last["step"],
         consequences=("predicts-the-mean", "memorises"),
     )
+
+
+def _larger_batch(history: History) -> list[Step]:
+    """Four times as many samples; of a loop of one's own, of those that a step has had."""
+    batch = int(history.owner.value("training.batch", 0))
+    if not history.owner.is_file and history.train:
+        last = history.train[-1]
+        batch = int(last["inputs"] / max(1, last["step"]))
+    size = 4 * batch
+    code = f"DataLoader(..., batch_size={size})"
+    return [setting("training.batch", size, code=code)] if batch else []

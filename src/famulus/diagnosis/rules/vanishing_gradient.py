@@ -7,7 +7,7 @@ only where the net has not learned, and where the first layers lag behind by a f
 from statistics import median
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import with_weights
+from famulus.diagnosis.layers import SQUASHING, with_weights
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, activation, advise, norm
 
@@ -31,11 +31,17 @@ def rule(history: History) -> Finding | None:
         return None
     now, probe, layers = small[-1]
     first, last = layers[0], layers[-1]
+    squashing = [str(v["name"]) for v in probe["layers"][:-1] if v["type"] in SQUASHING]
+    flat = squashing[0] if squashing else ""
     remedy = advise(
         history.owner,
-        activation("relu", "ReLU"),
+        activation("relu", "ReLU", layer=flat),
         norm(),
-        Step(words="fewer layers, or skip connections"),
+        Step(
+            code="x = x + layer(x)",
+            where="skip connections, or fewer layers",
+            words="fewer layers, or skip connections",
+        ),
     )
     return Finding(
         CAUSE,

@@ -3,10 +3,14 @@
 Told apart by why: the optimizer does not have them, no gradient arrives, or every gradient is 0.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.layers import Layer, series
-from famulus.diagnosis.remedy import Remedy, advise, learning_rate
+from famulus.diagnosis.layers import Layer, last_layers, series
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Remedy, advise, line
 
 CAUSE = "weights-do-not-move"
 SUMMARY = "weights that should be trained stay bit for bit what they were"
@@ -16,7 +20,7 @@ MEANT = ("frozen", "freeze", "thaw_every", "grow")  # of a model: parts that sta
 
 
 def rule(history: History) -> Finding | None:
-    model = history.config.get("model") or {}
+    model = history.section("model")
     if any(model.get(key) for key in MEANT) or not any(e.get("lr") for e in history.train):
         return None
     still: dict[str, list[tuple[int, Layer]]] = {}
@@ -33,6 +37,9 @@ def rule(history: History) -> Finding | None:
     if sum(still[n][-1][1]["numbers"] for n in zero) < MOST * trained_numbers:
         for name in zero:  # a layer for labels where there are none, units that are off
             del still[name]
+    excused = set() if of_history(history).gained(0.05) is False else _on_purpose(history, still)
+    if set(still) - excused:  # what is no fault is not counted with it
+        still = {name: seen for name, seen in still.items() if name not in excused}
     if not still:
         return None
     name, seen = max(still.items(), key=lambda pair: pair[1][-1][1]["numbers"])
@@ -41,7 +48,9 @@ def rule(history: History) -> Finding | None:
     rest = len(still) - 1
     others = f" and {rest} more layer{'s' * (rest > 1)}" if rest else ""
     if layer.get("held") is False:
-        why, do = "the optimizer does not have them", Remedy("pass the model's parameters to it")
+        why, do = "the optimizer does not have them", _hold(history, name if excused else "")
+    elif layer.get("calls") == 0 and layer.get("grad") is None:
+        why, do = "it is never called", Remedy("call it in forward, or remove it")
     elif layer.get("grad") is None:
         why = "no gradient arrives"
         do = Remedy("look for detach, no_grad, argmax or a copy on the way to the loss")
@@ -50,13 +59,41 @@ def rule(history: History) -> Finding | None:
         do = Remedy("look for dead or saturated units behind the layer")
     else:
         why = f"a gradient of {layer['grad']:.2g} arrives, and nothing moves"
-        do = advise(history.owner, learning_rate(rates.higher(history)))
+        do = advise(history.owner, rates.step(history, rates.higher(history), layer=name))
     return Finding(
         CAUSE,
-        "error",
+        "info" if set(still) <= excused else "error",
         f"layer {name} ({layer['type']}){others}, {numbers:,} weights, stayed the same bit for bit"
         f" in {len(seen)} sampled steps up to step {step:,}: {why}",
         do.text,
         changes=do.changes,
         step=seen[0][0],
     )
+
+
+def _on_purpose(history: History, still: Mapping[str, list[tuple[int, Layer]]]) -> set[str]:
+    """Layers of a loop of one's own that may well be meant to stand still.
+
+    Those before the last one that the optimizer has: who fine-tunes a head leaves the rest out. And
+    those that nothing calls, as a head of pretrained weights that the task does not need. A task
+    passes what it means to train.
+    """
+    if history.owner.is_file:
+        return set()
+    held = [n for n, v in enumerate(last_layers(history)) if v.get("held")]
+    before = {str(v["name"]) for v in last_layers(history)[: max(held, default=0)]}
+    ends = {name: seen[-1][1] for name, seen in still.items()}
+    left_out = {name for name, v in ends.items() if v.get("held") is False and name in before}
+    return left_out | {n for n, v in ends.items() if v.get("calls") == 0 and v.get("grad") is None}
+
+
+def _hold(history: History, frozen: str) -> Remedy:
+    """The optimizer with all parameters; of a layer that may be frozen on purpose, the word for
+    that."""
+    if frozen:
+        freeze = line(lambda script: f"{script.place(frozen) or frozen}.requires_grad_(False)")
+        return advise(history.owner, replace(freeze, why="if that is meant: saves its gradients"))
+    script = history.owner.script
+    if history.owner.is_file or len(script.optimizers) > 1:
+        return Remedy("pass the model's parameters to it")
+    return Remedy(script.construction(f"{script.model}.parameters(), ..."))

@@ -35,6 +35,12 @@ def layers(direct=3, *left):
     return history
 
 
+def unknown(loss):
+    """Of a net whose batches say nothing, and whose training loss ends at a share of its first."""
+    facts = {"graph": {"output": "Addmm", "loss": ("MseLoss",), "pairs": 3, "direct": 3}}
+    return run([1.0] * 9 + [loss], facts=facts)
+
+
 def classes(loss="mse", left=0.5, samples=2):
     history = made("Addmm", ("MseLoss",), form=loss, targets="classes", left=left)
     del history.probes[samples:]
@@ -81,6 +87,7 @@ LIMITS = (
     Limit(loss_not_finite, "", mark, silent="loss-spike", faulty="loss-not-finite"),
     Limit(no_hidden_activation, "", layers, silent=2, faulty=3),
     Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(3, x), 0.09, 0.11),
+    Limit(no_hidden_activation, "trend.FALLEN", unknown, silent=0.49, faulty=0.51),
     Limit(  # in the median of the last three samples
         no_hidden_activation, "", lambda x: layers(3, *[0.5] * 6, x, 0.05, 0.5), 0.09, 0.11
     ),
