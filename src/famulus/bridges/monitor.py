@@ -91,6 +91,7 @@ class Monitor:
         log_every: int = LOG_EVERY,
         controls_s: float = 10.0,
         controls_steps: int | None = None,
+        names: Mapping[int, watched.Named] | None = None,
     ) -> None:
         self.model = watched.checked_model(model)
         self.optimizers = watched.optimizers_of(optimizer)
@@ -104,7 +105,7 @@ class Monitor:
         self.controls_s, self.controls_steps = controls_s, controls_steps
         self.ended_early = False  # stopped on purpose: its length then says nothing
         self.declared = checked(scores or {}, "Monitor: scores")
-        self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why)
+        self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why, names)
         self.run = watched.new_run(Store.open(store), name, self.config)
         self.steps = self.inputs = 0
         self._calls = self._updates = 0  # since the last step
@@ -157,18 +158,20 @@ class Monitor:
         targets: Any = None,
         *,
         wait: float | None = None,
+        samples: int | None = None,
     ) -> None:
         """After `optimizer.step()`: the loss as one number, or named parts with `total`.
 
         inputs (their first axis counts the examples), outputs and targets let more be named.
-        wait: seconds that passed before this step until its batch was there.
+        wait: seconds that passed before this step until its batch was there. samples: how many
+        examples, where the first axis of no tensor tells.
         """
         parts = watched.loss_parts(loss)
         if self._attempt is None:
             raise ConfigError("Monitor.step: expected an open monitor: use `with`, or start()")
         if wait is not None:
             self._waited_s = (self._waited_s or 0.0) + wait
-        self._guarded(lambda: self._step(parts, inputs, outputs, targets))
+        self._guarded(lambda: self._step(parts, inputs, outputs, targets, samples))
 
     def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Scores of a validation: `monitor.validate(loss=0.3, accuracy=0.9)`, or a dict."""
@@ -231,9 +234,11 @@ class Monitor:
         self._updates += 1
         self._trained = True
 
-    def _step(self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
+    def _step(
+        self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any, samples: int | None
+    ) -> None:
         self._calls += 1
-        self.inputs += watched.count_of(inputs, outputs, targets) or 1
+        self.inputs += samples or watched.count_of(inputs, outputs, targets) or 1
         self._losses.add(parts)
         self._sampled.keep(inputs, outputs, targets)
         if not self._updates and (self._trained or (self._calls <= PATIENCE and not self.steps)):
@@ -242,7 +247,7 @@ class Monitor:
             self._emit("control", **_no_updates(self.optimizers, PATIENCE).json())
         self._updates = self._calls = 0
         if self._is_sampled:
-            self._sampled.see(parts["total"], inputs, outputs, targets)
+            self._look(parts, inputs, outputs, targets)
         self.steps += 1
         if self._is_sampled or self.steps % self.log_every == 0:
             self._log()
@@ -252,6 +257,9 @@ class Monitor:
             for event in self._sampled.events():
                 self._writer.emit(event)
         self._arm()
+
+    def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
+        self._sampled.see(parts["total"], inputs, outputs, targets)
 
     def _arm(self) -> None:
         """Hooks for the next step, if it is a sampled one: its forward pass comes before `step`."""
@@ -269,13 +277,16 @@ class Monitor:
             figures["wait"] = min(1.0, self._waited_s / window)
             self._waited_before_s = (self._waited_before_s or 0.0) + self._waited_s
         self._lapped, self._lap_inputs, self._waited_s = now, self.inputs, None
-        lr = float(self.optimizers[0].param_groups[0]["lr"])
+        lr = self._learning_rate()
         self._emit("train", s=self._seconds(), values=values, lr=lr, rate=rate, **figures)
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken and not self._not_finite:
             self._not_finite = True
             text = f"{broken[0]} is {values[broken[0]]} at step {self.steps}"
             self._emit("mark", what="loss-not-finite", text=text)
+
+    def _learning_rate(self) -> float:
+        return float(self.optimizers[0].param_groups[0]["lr"])
 
     def _validated(self, values: dict[str, float]) -> None:
         self._log()

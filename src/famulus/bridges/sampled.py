@@ -78,6 +78,16 @@ class Sampled:
         # Copies: a loop may reuse its buffers for the next batch.
         self._batches.append((copied(inputs), targets.detach().clone()))
 
+    @property
+    def keeps_more(self) -> bool:
+        """Is there room for batches?"""
+        return self._keeps and len(self._batches) < KEPT_BATCHES and self._room[0] > 0
+
+    def replaced(self, before: Any, after: Any) -> None:
+        """Another optimizer has the weights of `before`."""
+        for held in (self._optimizers, self._probe.optimizers):
+            held[:] = [after if one is before else one for one in held]
+
     def floor(self) -> float | None:
         """What the best constant scores on the batches kept, in the terms of the loss."""
         if (loss := self._recognised()) is None:
