@@ -70,6 +70,7 @@ class Seams:
         self.looking = True  # tell of every outermost call
         self.active = self.installed = False
         self._depth = 0
+        self._telling = False
         self._backward = False  # inside one: Tensor.backward calls autograd's
         self._thread = threading.get_ident()
         self._replaced: list[tuple[Any, str, Any, Any]] = []  # owner, name, before, ours
@@ -110,12 +111,15 @@ class Seams:
 
     def told(self, tell: Callable[..., None], *args: Any) -> None:
         """What is told must not end a training, nor draw, nor leave a trace of gradients."""
-        if not self.active:
+        if not self.active or self._telling:
             return
+        self._telling = True  # what a listener calls itself (trial trainings) is not heard
         try:
             tell(*args)
         except Exception as error:
             self.listener.trouble(error)
+        finally:
+            self._telling = False
 
     # -- inside
 
@@ -132,7 +136,7 @@ class Seams:
 
     def _here(self) -> bool:
         """Other threads (replicas, loaders) are not looked at; nor is what the compiler traces."""
-        return self.active and threading.get_ident() == self._thread
+        return self.active and not self._telling and threading.get_ident() == self._thread
 
     def _criterion(self, original: Callable) -> Callable:
         name = original.__name__
