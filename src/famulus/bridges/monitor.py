@@ -44,13 +44,16 @@ LOG_EVERY = 50  # steps
 PATIENCE = 20  # calls without any update of the optimizer, after which each call is a step
 
 
-def _no_updates(optimizers: list[torch.optim.Optimizer], calls: int) -> Control:
-    names = ", ".join(type(o).__name__ for o in optimizers)
+def _no_updates(config: Mapping[str, Any], calls: int) -> Control:
+    training = config["training"]
+    optimizers = training.get("optimizers") or [training["optimizer"]]
+    names = ", ".join(one["class"] for one in optimizers)
+    variable = optimizers[0].get("variable") or "optimizer"
     return Control(
         "updates",
         "failed",
         f"{calls} batches have passed without any step of the optimizer ({names})",
-        "optimizer.step() after loss.backward(), of the optimizer that the monitor was given",
+        f"{variable}.step() (after loss.backward())",
         {"batches": calls},
         "weights-do-not-move",
     )
@@ -244,7 +247,7 @@ class Monitor:
         if not self._updates and (self._trained or (self._calls <= PATIENCE and not self.steps)):
             return  # more gradients are to come; or nobody updates the weights, which is a step too
         if not self._trained and not self.steps:
-            self._emit("control", **_no_updates(self.optimizers, PATIENCE).json())
+            self._emit("control", **_no_updates(self.config, PATIENCE).json())
         self._updates = self._calls = 0
         if self._is_sampled:
             self._look(parts, inputs, outputs, targets)

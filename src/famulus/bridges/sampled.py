@@ -53,6 +53,7 @@ class Sampled:
         self._batches: list[tuple[Any, Tensor]] = []
         self._losses: set[tuple[str | None, float | None]] = set()  # that were recognised
         self._room = [KEPT_SAMPLES, KEPT_BYTES]
+        self.shape: tuple[int, ...] | None = None  # of one answer, where the loss takes another
 
     def begin(self, step: int, inputs: int) -> bool:
         """Before the step of this number: whether it is sampled."""

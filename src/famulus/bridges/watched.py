@@ -51,6 +51,13 @@ def checked_model(model: Any) -> nn.Module:
     return model
 
 
+def class_of(model: nn.Module) -> str:
+    """Of the net itself: not of what compiled it; of several that are trained together, of each."""
+    model = getattr(model, "_orig_mod", model)
+    parts = getattr(model, "parts", None)
+    return type(model).__name__ if parts is None else ", ".join(parts)
+
+
 def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Name and plain options of an optimizer's first group: what run.yaml holds."""
     kinds = (int, float, bool, str, type(None))
@@ -99,7 +106,7 @@ def settings_of(
         "why": why,
         "task": OWN_LOOP,
         "matrix": dict(settings),
-        "model": {"class": type(model).__name__, **named(model), "modules": layers[:MODULES]},
+        "model": {"class": class_of(model), **named(model), "modules": layers[:MODULES]},
         "training": {"seed": int(torch.initial_seed()), "optimizer": chosen, **more},
     }
 

@@ -83,7 +83,9 @@ def _script(command: list[str]) -> "Script":
             raise ConfigError("-m: expected the name of a module behind it")
         return Script(rest[0], rest[1:], module=True)
     if first.startswith("-") and first != "-":
-        raise ConfigError(f"{first}: no such option; a script's own options stand behind the script")
+        raise ConfigError(
+            f"{first}: no such option; a script's own options stand behind the script"
+        )
     return Script(first, rest)
 
 

@@ -25,6 +25,7 @@ class Parts(nn.Module):
 
     def __init__(self, models: dict[str, nn.Module]) -> None:
         super().__init__()
+        self.parts = list(models)
         for name, model in models.items():
             self.add_module(name.replace(".", "_"), model)
 

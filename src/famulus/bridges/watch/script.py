@@ -87,7 +87,9 @@ class Script:
             __file__=str(self.path),
             __spec__=self.spec,
             __package__=self.spec.parent if self.spec else None,
-            __loader__=self.spec.loader if self.spec else SourceFileLoader("__main__", str(self.path)),
+            __loader__=self.spec.loader
+            if self.spec
+            else SourceFileLoader("__main__", str(self.path)),
             __cached__=None,
         )
         sys.modules["__main__"] = main

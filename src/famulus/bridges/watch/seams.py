@@ -44,9 +44,9 @@ class Listener(Protocol):
 
     def after_update(self, optimizer: Any) -> None: ...
 
-    def model_called(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> None: ...
+    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None: ...
 
-    def before_call(self, model: nn.Module) -> None: ...
+    def model_called(self, model: nn.Module, output: Any) -> None: ...
 
     def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None: ...
 
@@ -72,6 +72,7 @@ class Seams:
         self._depth = 0
         self._telling = False
         self._backward = False  # inside one: Tensor.backward calls autograd's
+        self._criterion_called = False
         self._thread = threading.get_ident()
         self._replaced: list[tuple[Any, str, Any, Any]] = []  # owner, name, before, ours
         self._handles: list[Any] = []
@@ -109,6 +110,9 @@ class Seams:
         """For what a library has of its own: `make` is given what it replaces."""
         self._replace(owner, name, make)
 
+    def replaces(self, owner: Any, name: str) -> bool:
+        return any(known is owner and key == name for known, key, *_ in self._replaced)
+
     def told(self, tell: Callable[..., None], *args: Any) -> None:
         """What is told must not end a training, nor draw, nor leave a trace of gradients."""
         if not self.active or self._telling:
@@ -143,9 +147,15 @@ class Seams:
 
         @functools.wraps(original)
         def criterion(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            if not torch.compiler.is_compiling() and self._here():
-                self.told(self.listener.criterion_called, name, args, kwargs, result)
+            # a subclass of Tensor calls it again, inside
+            if torch.compiler.is_compiling() or self._criterion_called or not self._here():
+                return original(*args, **kwargs)
+            self._criterion_called = True
+            try:
+                result = original(*args, **kwargs)
+            finally:
+                self._criterion_called = False
+            self.told(self.listener.criterion_called, name, args, kwargs, result)
             return result
 
         return criterion
@@ -182,14 +192,16 @@ class Seams:
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             if not self.looking and id(module) not in roots:
                 return original(module, *args, **kwargs)
-            if self._depth or torch.compiler.is_compiling() or not self._here():
+            # inside a backward pass it is a checkpoint that is computed again
+            inner = self._depth or self._backward
+            if inner or torch.compiler.is_compiling() or not self._here():
                 return original(module, *args, **kwargs)
             return self._outermost(original, module, args, kwargs)
 
         return __call__
 
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        self.told(self.listener.before_call, module)
+        self.told(self.listener.before_call, module, args, kwargs)
         self._depth += 1
         opaque = hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
         if opaque:  # the compiler must find torch as it is
@@ -200,7 +212,7 @@ class Seams:
             self._depth -= 1
             if opaque and self.active:
                 self._put_again(nn.Module, "__call__")
-        self.told(self.listener.model_called, module, args, kwargs, output)
+        self.told(self.listener.model_called, module, output)
         return output
 
     def _put_again(self, owner: Any, name: str) -> None:

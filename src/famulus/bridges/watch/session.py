@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from famulus.bridges import watched
-from famulus.bridges.watch import criteria, places
+from famulus.bridges.watch import criteria, foreign, places
 from famulus.bridges.watch.models import called_holders, joined, model_of, weights_of
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.seams import Seams
@@ -27,6 +27,8 @@ from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
 from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
 from famulus.diagnosis.history import Finding
+from famulus.diagnosis.probes.layers import unwrapped
+from famulus.diagnosis.report import finding_lines
 from famulus.store.run import Run
 
 NEVER_UPDATED = 20  # losses without any update, after which a training begins all the same
@@ -99,7 +101,9 @@ class Watch:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> None:
-        self.close(None if isinstance(error, Enough | SystemExit) else error)
+        self.close(error)
+        for line in [*self.notes(), *self.lines()]:
+            print(line)
 
     def close(self, error: BaseException | None = None) -> None:
         """Puts torch back as it was and ends every run; again is harmless."""
@@ -108,6 +112,7 @@ class Watch:
             ACTIVE.release()
         with contextlib.suppress(Enough):
             self._settle()
+        error = None if isinstance(error, Enough | SystemExit) else error
         for training in list(self._open):
             self._end(training, error)
 
@@ -130,34 +135,42 @@ class Watch:
         """What ails the trainings, the first one's first."""
         return [f for training in self.trainings for f in training.recorder.findings()]
 
+    def lines(self) -> list[str]:
+        """What is to be said, for a terminal: each run with its findings."""
+        lines = []
+        for training in self.trainings:
+            run = training.recorder.run
+            findings = finding_lines(training.recorder.findings())
+            lines += ["", training.summary(), *(findings or [f"{run.id}: no finding"])]
+        return lines
+
     # -- told by the seams: models
 
-    def before_call(self, model: nn.Module) -> None:
+    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
         self._settle()
         training = self._roots.get(id(model))
-        if training and model.training and torch.is_grad_enabled():
-            training.recorder.begin()
-
-    def model_called(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-        training = self._roots.get(id(model))
+        self._latest = None
         if training is None and not self._is_new(model):
             return
         grad = torch.is_grad_enabled()
         self._as_validation(but=[c for c in self._calls if c.trains])
-        call = Call(training, trains=grad and model.training)
+        call = self._latest = Call(training, trains=grad and model.training)
+        if training and call.trains:
+            training.recorder.begin()
         if self._fetched is not None:
-            call.loader, call.walk, call.batch, call.waited = self._fetched
-            call.samples = watched.count_of(call.batch)
-            self._fetched = None
+            call.loader, call.walk, batch, call.waited = self._fetched
+            call.samples = watched.count_of(batch)
         elif not self._calls:
             call.samples = watched.count_of(args, kwargs)
         if grad and training and training.looks and not self._calls:
-            call.arguments, call.output = (args, kwargs), output
-        else:
-            call.batch = None
-        self._latest = call
+            call.arguments, call.batch = (args, kwargs), self._fetched and self._fetched[2]
+        self._fetched = None
         if grad:
             self._calls = [*self._calls[-MOST_CALLS:], call]
+
+    def model_called(self, model: nn.Module, output: Any) -> None:
+        if self._latest is not None and self._latest.arguments is not None:
+            self._latest.output = output
 
     def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None:
         found = criteria.read(name, args, kwargs, result)
@@ -179,6 +192,7 @@ class Watch:
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             return
         self.losses_seen += 1
+        foreign.join(self._seams, self)
         if self._scaled is not None and self._scaled[0] is loss:
             loss = self._scaled[1]
         self._scaled = None
@@ -230,15 +244,20 @@ class Watch:
 
     def loader_walked(self, loader: Any, walk: Any) -> None:
         self._settle()
-        self._walked += 1
-        known = list(self._walks.items())[-MOST_WALKS:]
-        self._walks = {**dict(known), id(walk): (id(loader), self._walked)}
+        self._walk(id(loader), walk)
 
     def batch_fetched(self, walk: Any, batch: Any, seconds: float) -> None:
         self._settle()
         before = self._fetched[3] if self._fetched else 0.0
-        loader, number = self._walks.get(id(walk), (id(walk), 0))
+        if id(walk) not in self._walks:  # of a library's own loader
+            self._walk(id(getattr(walk, "_dataset", walk)), walk)
+        loader, number = self._walks[id(walk)]
         self._fetched = loader, number, batch, before + seconds
+
+    def _walk(self, loader: int, walk: Any) -> None:
+        self._walked += 1
+        known = list(self._walks.items())[-MOST_WALKS:]
+        self._walks = {**dict(known), id(walk): (loader, self._walked)}
 
     def trouble(self, error: Exception) -> None:
         """Of our own: the script goes on alone."""
@@ -335,6 +354,9 @@ class Watch:
         recorder.start()
         recorder.ended_early = self.first_steps is not None
         training = Training(recorder)
+        if unwrapped(model)[1]:
+            self._once("the model is compiled: of its layers only weights and gradients are seen")
+            recorder.mark("compiled: of the layers only weights and gradients are seen")
         self.trainings.append(training)
         self._open.append(training)
         self._of |= {id(one): training for one in group}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from famulus.bridges import watched
 from famulus.bridges.monitor import Monitor
 from famulus.bridges.watch import places
-from famulus.bridges.watch.criteria import Criterion, unscaled
+from famulus.bridges.watch.criteria import Criterion
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
@@ -58,7 +57,10 @@ class Recorder(Monitor):
     ) -> None:
         """A step."""
         self._tensors = seen
-        self.step(parts, seen.inputs, seen.outputs, seen.targets, wait=waited, samples=samples)
+        # A trial calls the model again: what the loss takes must be what the model gives.
+        again = seen.inputs if seen.shape is not None else None
+        self._sampled.shape = seen.shape
+        self.step(parts, again, seen.outputs, seen.targets, wait=waited, samples=samples)
         self._tensors = Tensors()
 
     def validated(self, scores: Mapping[str, float], commonest: float | None) -> None:
@@ -70,6 +72,9 @@ class Recorder(Monitor):
                 lambda: self._emit("floor", score="accuracy", value=commonest, means=means)
             )
         self.validate(scores)
+
+    def note(self, **facts: Any) -> None:
+        self._guarded(lambda: self._emit("facts", **facts))
 
     def replaced(self, before: Any, after: Any, name: Named) -> None:
         """The script made another optimizer for the same weights."""
@@ -92,7 +97,7 @@ class Recorder(Monitor):
         say(text)
 
     def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
-        self._sampled.see(self._tensors.loss, inputs, outputs, targets)
+        self._sampled.see(self._tensors.loss, self._tensors.inputs, outputs, targets)
 
 
 def say(text: str) -> None:
@@ -145,6 +150,7 @@ class Tensors:
     outputs: Any = None
     targets: Any = None
     loss: Any = None
+    shape: tuple[int, ...] | None = None  # of one answer, if outputs are what the model gives
 
 
 class Training:
@@ -176,7 +182,14 @@ class Training:
         config = self.recorder.config
         training = config["training"]
         made = training.get("optimizers") or [training["optimizer"]]
-        return f"{config['model']['class']} with {', '.join(one['class'] for one in made)}"
+        return f"{config['model']['class']} with {' and '.join(one['class'] for one in made)}"
+
+    def summary(self) -> str:
+        """One line: which run it is, and how long it was."""
+        recorder = self.recorder
+        epochs = f", {self.epochs} epochs" if self.epochs > 1 else ""
+        size = f"{recorder.steps:,} steps, {recorder.inputs:,} samples{epochs}"
+        return f"famulus: {recorder.run.experiment} {recorder.run.id}: {self.title}, {size}"
 
     def update(self, optimizer: Any, losses: list[Loss], rate: float | None) -> None:
         """After an update by these losses, at this learning rate."""
@@ -212,8 +225,9 @@ class Training:
         for call in calls:
             if call.loader:
                 self.loader, waited = call.loader, (waited or 0.0) + call.waited
-                self.epochs += call.walk != self._walk
-                self._walk = call.walk
+                if call.walk != self._walk:
+                    self._walk, self.epochs = call.walk, self.epochs + 1
+                    self.recorder.note(epochs=self.epochs)
         seen = _tensors(losses) if self.looks else Tensors()
         self.recorder.record(self._parts(losses), seen, samples, waited)
 
@@ -248,9 +262,14 @@ class Training:
             parts = {name: _mean([one.parts[name] for one in losses if name in one.parts])
                      for name in names}  # fmt: skip
             return {**parts, "total": _mean([one.value for one in losses])}
-        means = {self._name(at): _mean([one.value for one in some]) for at, some in by_place.items()}
+        means = {
+            self._name(at): _mean([one.value for one in some]) for at, some in by_place.items()
+        }
         device = losses[0].value.device
-        return {**means, "total": torch.stack([m.reshape(()).to(device) for m in means.values()]).sum()}
+        return {
+            **means,
+            "total": torch.stack([m.reshape(()).to(device) for m in means.values()]).sum(),
+        }
 
     def _name(self, place: Place | None) -> str:
         if place not in self._names:
@@ -281,11 +300,22 @@ def _tensors(losses: list[Loss]) -> Tensors:
     loss = known[-1]
     call = next((c for c in loss.calls if c.arguments), None)
     inputs = _as_called(call.arguments) if call and call.arguments else None
+    given = watched.first_tensor(call.output) if call else None
     if loss.criterion is not None:
-        return Tensors(inputs, loss.criterion.outputs, loss.criterion.targets, loss.graph)
-    outputs = watched.first_tensor(call.output) if call else None
-    targets = _wanted(loss.value, outputs, call) if call else None
-    return Tensors(inputs, outputs, targets, loss.graph)
+        outputs, targets = loss.criterion.outputs, loss.criterion.targets
+    else:
+        outputs, targets = given, _wanted(loss.value, given, call) if call else None
+    same = _same(outputs, given) and len(loss.calls) == 1
+    shape = tuple(outputs.shape[1:]) if same else None
+    return Tensors(inputs, outputs, targets, loss.graph, shape)
+
+
+def _same(outputs: Any, given: Any) -> bool:
+    """Are these the model's numbers, in another shape at most?"""
+    if not isinstance(outputs, Tensor) or not isinstance(given, Tensor) or not outputs.dim():
+        return False
+    same = outputs.data_ptr() == given.data_ptr() and outputs.numel() == given.numel()
+    return same and outputs.is_contiguous() and given.is_contiguous()
 
 
 def _as_called(arguments: tuple[tuple, dict]) -> Any:

@@ -36,7 +36,7 @@ class Change:
 
 @dataclass
 class Subject:
-    """A run to be tried again. `call(model, inputs)` gives outputs."""
+    """A run to be tried again."""
 
     model: nn.Module
     start: Mapping[str, Tensor]
@@ -47,6 +47,7 @@ class Subject:
     options: dict[str, Any]
     steps: int
     ended_early: bool = False  # stopped on purpose: its length is no fault of it
+    shape: tuple[int, ...] | None = None  # of one answer as the loss takes it
 
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
@@ -54,6 +55,11 @@ class Subject:
         # with fewer than four batches what is learned judges: better than no trial
         self.judged = judged or self.batches
         self.learned_from = rest if judged else self.batches
+
+    def answer(self, model: nn.Module, inputs: Any) -> Tensor:
+        """Outputs as the loss takes them."""
+        outputs = call(model, inputs)
+        return outputs if self.shape is None else outputs.reshape(-1, *self.shape)
 
 
 def call(model: nn.Module, inputs: Any) -> Tensor:
@@ -93,7 +99,7 @@ class Judged:
 def judge(subject: Subject, model: nn.Module, prepare: Callable[[Any], Any]) -> Judged:
     """Of the batches kept aside, in eval mode; `left` is infinite where an answer is."""
     model.eval()
-    outputs = torch.cat([call(model, prepare(x)) for x, _ in subject.judged])
+    outputs = torch.cat([subject.answer(model, prepare(x)) for x, _ in subject.judged])
     targets = torch.cat([y for _, y in subject.judged])
     if not bool(torch.isfinite(outputs).all()):
         return Judged(math.inf, torch.empty(0))
@@ -170,7 +176,7 @@ def trial(
     optimizer = kind(trained, **options)
     for n in range(steps):
         inputs, targets = batches[n % len(batches)]
-        outputs = call(model, prepare(inputs))
+        outputs = subject.answer(model, prepare(inputs))
         loss = candidates(outputs, targets)[subject.loss](outputs, targets) * subject.factor
         if not math.isfinite(float(loss.detach())):
             return Judged(math.inf, torch.empty(0))
