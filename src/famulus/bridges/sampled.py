@@ -84,6 +84,10 @@ class Sampled:
         """Is there room for batches?"""
         return self._keeps and len(self._batches) < KEPT_BATCHES and self._room[0] > 0
 
+    def adopt(self, probe: Probe, guard: Guard) -> None:
+        """Goes on with a probe that has begun already."""
+        self._probe, probe.guard = probe, guard
+
     def replaced(self, before: Any, after: Any) -> None:
         """Another optimizer has the weights of `before`."""
         for held in (self._optimizers, self._probe.optimizers):

@@ -70,7 +70,8 @@ def watch(
             runs = [report.json() for report in reports]
             print(json.dumps({"exit_code": code, "runs": runs}, default=str), file=out)
         else:
-            print("\n".join(_lines(reports)), file=out)
+            pages = dict.fromkeys(report.page for report in reports if report.page)
+            print("\n".join([*watched.lines(), *(f"page: {page}" for page in pages)]), file=out)
     raise typer.Exit(code)
 
 
@@ -83,9 +84,7 @@ def _script(command: list[str]) -> "Script":
             raise ConfigError("-m: expected the name of a module behind it")
         return Script(rest[0], rest[1:], module=True)
     if first.startswith("-") and first != "-":
-        raise ConfigError(
-            f"{first}: no such option; a script's own options stand behind the script"
-        )
+        raise ConfigError(f"{first}: no such option; those of the script stand behind it")
     return Script(first, rest)
 
 
@@ -134,14 +133,6 @@ class Report:
     def json(self) -> dict[str, Any]:
         return {**vars(self), "findings": [finding.event() for finding in self.findings]}
 
-    def lines(self) -> list[str]:
-        from famulus.diagnosis.report import finding_lines
-
-        epochs = f", {self.epochs} epochs" if self.epochs > 1 else ""
-        size = f"{self.steps:,} steps, {self.samples:,} samples{epochs}"
-        head = f"famulus: {self.experiment} {self.id}: {self.model}, {size}"
-        return ["", head, *(finding_lines(self.findings) or [f"{self.id}: no finding"])]
-
     def reaches(self, limit: str | None) -> bool:
         """Is any finding as grave as that?"""
         grave = SEVERITIES[SEVERITIES.index(limit) :] if limit else ()
@@ -157,6 +148,8 @@ def _reports(watched: "Watch", debug: bool) -> list[Report]:
     reports = []
     for training in watched.trainings:
         recorder = training.recorder
+        if recorder.stopped:  # that has been said
+            continue
         run, size = recorder.run, (recorder.steps, recorder.inputs, training.epochs)
         try:
             findings = recorder.findings()
@@ -180,9 +173,3 @@ def _page(store: "Store", experiment: str) -> str:
         return ""
     write(store, experiment)
     return str(store.local / "journal" / names.folder(experiment) / "index.html")
-
-
-def _lines(reports: list[Report]) -> list[str]:
-    pages = dict.fromkeys(report.page for report in reports if report.page)
-    lines = [line for report in reports for line in report.lines()]
-    return [*lines, *(f"page: {page}" for page in pages)]

@@ -42,6 +42,7 @@ def hooked():
 
 def interrupted():
     """Ctrl-C in the middle of a training, as the terminal sends it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     train(3)
     signal.raise_signal(signal.SIGINT)
     train(3)

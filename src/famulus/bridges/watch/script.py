@@ -93,6 +93,7 @@ class Script:
             __cached__=None,
         )
         sys.modules["__main__"] = main
+        sys.excepthook = sys.__excepthook__  # the command line has one of its own
         sys.argv = [str(self.path) if self.spec else self.target, *self.arguments]
         if not sys.flags.safe_path:
             sys.path[0] = self.folder
@@ -128,9 +129,10 @@ def _without_ours(trace: TracebackType | None) -> TracebackType | None:
         if not trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
             frames.append(trace)
         trace = trace.tb_next
-    for frame, after in zip(frames, [*frames[1:], None], strict=True):
-        frame.tb_next = after
-    return frames[0] if frames else None
+    behind: TracebackType | None = None
+    for frame in reversed(frames):
+        frame.tb_next, behind = behind, frame
+    return behind
 
 
 def _exit_code(error: SystemExit) -> int:

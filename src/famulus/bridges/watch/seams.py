@@ -178,7 +178,7 @@ class Seams:
 
     def _built(self, original: Callable) -> Callable:
         @functools.wraps(original)
-        def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if self._here():
                 self.told(self.listener.optimizer_built, optimizer)
@@ -189,7 +189,7 @@ class Seams:
         roots = self.roots
 
         @functools.wraps(original)
-        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if not self.looking and id(module) not in roots:
                 return original(module, *args, **kwargs)
             # inside a backward pass it is a checkpoint that is computed again
@@ -222,7 +222,7 @@ class Seams:
 
     def _walk(self, original: Callable) -> Callable:
         @functools.wraps(original)
-        def __iter__(loader: DataLoader) -> Any:  # noqa: N807
+        def __iter__(loader: DataLoader) -> Any:
             walk = original(loader)
             if self._here():
                 self.told(self.listener.loader_walked, loader, walk)
@@ -232,7 +232,7 @@ class Seams:
 
     def _fetch(self, original: Callable) -> Callable:
         @functools.wraps(original)
-        def __next__(walk: Any) -> Any:  # noqa: N807
+        def __next__(walk: Any) -> Any:
             if not self._here():
                 return original(walk)
             began = time.perf_counter()
@@ -268,7 +268,7 @@ class Seams:
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._here():
             # the first argument is the optimizer
-            closure = len(args) > 1 and args[1] is not None or kwargs.get("closure") is not None
+            closure = (len(args) > 1 and args[1] is not None) or kwargs.get("closure") is not None
             self.told(self.listener.before_update, optimizer, closure)
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from famulus.bridges import watched
 from famulus.bridges.watch import criteria, foreign, places
-from famulus.bridges.watch.models import called_holders, joined, model_of, weights_of
+from famulus.bridges.watch.models import called_holders, joined, model_of, weights_in, weights_of
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.seams import Seams
 from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
@@ -28,6 +28,7 @@ from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
 from famulus.diagnosis.history import Finding
 from famulus.diagnosis.probes.layers import unwrapped
+from famulus.diagnosis.probes.probe import Probe
 from famulus.diagnosis.report import finding_lines
 from famulus.store.run import Run
 
@@ -89,6 +90,9 @@ class Watch:
         self._updates = 0
         self._ended: weakref.WeakSet[Any] = weakref.WeakSet()  # optimizers
         self._said: set[str] = set()
+        self._stopped = False  # by trouble of our own
+        # A layer's first answers are to be had before anybody knows who is trained.
+        self._first: tuple[nn.Module, Any, Probe] | None = None
 
     def __enter__(self) -> Watch:
         return self.start()
@@ -113,12 +117,14 @@ class Watch:
         with contextlib.suppress(Enough):
             self._settle()
         error = None if isinstance(error, Enough | SystemExit) else error
+        if self._first is not None:
+            self._first[2].close()
         for training in list(self._open):
             self._end(training, error)
 
     def notes(self) -> list[str]:
         """What was not seen, a line each."""
-        if self.trainings:
+        if self.trainings or self._stopped:
             return []
         if self.losses_seen:
             return [
@@ -140,6 +146,8 @@ class Watch:
         lines = []
         for training in self.trainings:
             run = training.recorder.run
+            if training.recorder.stopped:  # that has been said
+                continue
             findings = finding_lines(training.recorder.findings())
             lines += ["", training.summary(), *(findings or [f"{run.id}: no finding"])]
         return lines
@@ -157,12 +165,15 @@ class Watch:
         call = self._latest = Call(training, trains=grad and model.training)
         if training and call.trains:
             training.recorder.begin()
+        if training is None and call.trains:
+            self._look_first(model)
         if self._fetched is not None:
             call.loader, call.walk, batch, call.waited = self._fetched
             call.samples = watched.count_of(batch)
         elif not self._calls:
             call.samples = watched.count_of(args, kwargs)
-        if grad and training and training.looks and not self._calls:
+        looks = training.looks if training else self._first is not None
+        if grad and looks and not self._calls:
             call.arguments, call.batch = (args, kwargs), self._fetched and self._fetched[2]
         self._fetched = None
         if grad:
@@ -261,7 +272,7 @@ class Watch:
 
     def trouble(self, error: Exception) -> None:
         """Of our own: the script goes on alone."""
-        self._seams.active = False
+        self._seams.active, self._stopped = False, True
         what = f"{type(error).__name__}: {error}"
         say(f"watching stops, the script goes on: {what}")
         for training in self._open:
@@ -274,7 +285,7 @@ class Watch:
         place = places.caller(4)
         known = [c for call in calls for c in call.criteria]
         training = calls[0].training if calls else None
-        looks = training is not None and training.looks
+        looks = training.looks if training else self._first is not None
         if looks or place not in self._whole:
             main = criteria.unscaled(loss, known)
             self._whole[place] = main is not None
@@ -329,6 +340,25 @@ class Watch:
         self._called[id(model)] = model
         return True
 
+    def _look_first(self, model: nn.Module) -> None:
+        """Measures the very first step, if it is plain who trains this model."""
+        if self._first is not None:
+            return
+        held = weights_in(model)
+        alive = [o for key, (ref, _) in self._built.items() if key not in self._of and (o := ref())]
+        trainers = [o for o in alive if weights_of(o) & held]
+        if len(trainers) == 1 and weights_of(trainers[0]) <= held:
+            probe = Probe(model, trainers, guard=self._guarded)
+            probe.begin(0)
+            self._first = model, trainers[0], probe
+
+    def _guarded(self, work: Callable[[], object]) -> object:
+        try:
+            return work()
+        except Exception as error:
+            self.trouble(error)
+            return None
+
     def _begin(self, optimizer: Any) -> None:
         """The first update of an optimizer that is in no training yet."""
         if self._replaces(optimizer):
@@ -353,6 +383,13 @@ class Watch:
         recorder = Recorder(model, group, self.store, self.name, **options)
         recorder.start()
         recorder.ended_early = self.first_steps is not None
+        if self._first is not None:
+            first_model, first_optimizer, probe = self._first
+            if first_model is model and [first_optimizer] == group:
+                recorder.adopt(probe)
+            else:
+                probe.close()
+            self._first = None
         training = Training(recorder)
         if unwrapped(model)[1]:
             self._once("the model is compiled: of its layers only weights and gradients are seen")

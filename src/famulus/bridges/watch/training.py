@@ -20,13 +20,17 @@ from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
 from famulus.diagnosis.loss_forms import matching
+from famulus.diagnosis.probes.probe import Probe
 
 SCORES = {"accuracy": Score(better="higher")}
 
 
 class Recorder(Monitor):
-    """A monitor that is told of updates by a watch, and looks when a training's forward pass begins:
-    not before, since a validation may come between."""
+    """A monitor that is told of updates by a watch.
+
+    It looks from the moment on that a training's forward pass begins: before that a validation may
+    come between.
+    """
 
     def start(self) -> Recorder:
         self._armed = False
@@ -39,6 +43,11 @@ class Recorder(Monitor):
         return self
 
     @property
+    def stopped(self) -> bool:
+        """Has trouble of its own ended it?"""
+        return bool(self._off)
+
+    @property
     def looks(self) -> bool:
         """Are this step's tensors wanted?"""
         return self._armed and (self._is_sampled or self._sampled.keeps_more)
@@ -48,6 +57,11 @@ class Recorder(Monitor):
         if not self._armed and self.steps:  # of the first one the forward pass is over already
             super()._arm()
         self._armed = True
+
+    def adopt(self, probe: Probe) -> None:
+        """The first step has been measured."""
+        self._sampled.adopt(probe, self._guarded)
+        self._armed = self._is_sampled = True
 
     def updated(self, optimizer: Any) -> None:
         self._after(optimizer, (), {})
