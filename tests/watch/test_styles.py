@@ -20,7 +20,8 @@ def test_json_is_one_object_and_the_scripts_words_go_to_stderr(gan):
     assert said.keys() == {"exit_code", "runs"}
     assert said["exit_code"] == gan.code == 0
     (row,) = said["runs"]
-    assert row.keys() == {"id", "experiment", "steps", "page", "findings"}
+    size = {"model", "steps", "samples", "epochs"}
+    assert row.keys() == {"id", "experiment", *size, "page", "findings"}
     run = gan.run()
     assert (row["id"], row["experiment"], row["steps"]) == (run.id, "gan", 40)
     assert Path(gan.folder, row["page"]).is_file()
