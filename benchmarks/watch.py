@@ -11,6 +11,7 @@ import contextlib
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ class Training:
     def __init__(self, width: int) -> None:
         torch.manual_seed(0)
         sizes = [INPUTS, *[width] * (LAYERS - 1)]
-        body = [(nn.Linear(a, b), nn.ReLU()) for a, b in zip(sizes, sizes[1:], strict=False)]
+        body = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
         self.net = nn.Sequential(*(m for pair in body for m in pair), nn.Linear(width, CLASSES))
         self.inputs = torch.randn(BATCH, INPUTS)
         self.targets = torch.randint(CLASSES, (BATCH,))
