@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from famulus import Monitor
 from famulus.bridges import monitor as monitors
+from famulus.bridges.losses import LossMeter
 from famulus.config.errors import ConfigError
 from tests.bridges.test_monitor import X, Y, loop, net, sgd, weights
 
@@ -32,6 +33,31 @@ def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(tmp_path, mon
     assert "wait" not in events[0]
     assert "wait" not in events[3]
     assert monitor.run.done()["wait"] == pytest.approx((4 * 1.0 + 4 * 5.0) / 32.0)
+
+
+def test_a_loss_that_is_changed_in_place_later_counts_as_it_was(tmp_path):
+    model, values = net(), [3.0, 1.0, 5.0, 7.0]
+    with Monitor(model, sgd(model), str(tmp_path), log_every=4, controls_s=0) as monitor:
+        monitor._arm = lambda: setattr(monitor, "_is_sampled", False)
+        monitor._arm()
+        for value in values:
+            loss = torch.tensor([value], dtype=torch.float64)
+            monitor.optimizers[0].step()
+            monitor.step({"total": loss, "half": loss.float() / 2, "one": 1}, inputs=X)
+            loss.zero_()
+        (event,) = monitor.history().train
+    assert event["values"] == {"total": 4.0, "half": 2.0, "one": 1.0}
+    assert event["sd"] == pytest.approx(5.0**0.5)
+
+
+def test_very_many_losses_between_two_logs():
+    meter = LossMeter()
+    for n in range(3000):
+        meter.add({"total": torch.tensor(float(n))})
+    means, figures = meter.read()
+    assert means["total"] == pytest.approx(1499.5)
+    assert figures["sd"] == pytest.approx(((3000**2 - 1) / 12) ** 0.5)
+    assert figures["count"] == 3000
 
 
 def test_trouble_is_told_in_one_place(tmp_path, monkeypatch):

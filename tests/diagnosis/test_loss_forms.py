@@ -124,3 +124,32 @@ def test_the_best_constant_of_absolute_errors_is_found_by_trying_all(samples):
     assert constant_loss("l1", skewed, 4) == pytest.approx(best, rel=1e-6)
     at_mean = float((skewed - skewed.mean(0)).abs().mean())
     assert at_mean > 1.1 * best  # the control
+
+
+def test_the_loss_that_is_likely_is_asked_first():
+    """With differences below 1 a smooth distance is half the squared one: both are right."""
+    outputs, targets = O / 10, REAL / 10
+    value = float(F.smooth_l1_loss(outputs, targets))
+    assert matching(value, outputs, targets) == ("mse", 0.5)
+    assert matching(value, outputs, targets, likely="smooth_l1") == ("smooth_l1", 1.0)
+    assert matching(float(F.l1_loss(O, REAL)), O, REAL, likely="smooth_l1") == ("l1", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0.0, 1.0, 2.0, 2.0], ("classes", 3)),
+        ([0.0, 2.0, 3.0], ("real", 0)),  # nothing is of class 1
+        ([1.0, 2.0, 3.0], ("real", 0)),
+        ([0.0, 100.0], ("real", 0)),
+        ([-1.0, 0.0, 1.0], ("real", 0)),
+        ([0.0, 0.5, 1.0], ("real", 0)),
+        ([0.0, math.inf], ("real", 0)),
+        ([0.0, math.nan], ("real", 0)),
+        ([1.0, 1.0], ("binary", 2)),
+        ([float(n) for n in range(100)], ("classes", 100)),
+        ([float(n) for n in range(101)], ("real", 0)),
+    ],
+)
+def test_floats_that_spell_classes(values, kind):
+    assert target_kind(torch.tensor(values)) == kind

@@ -141,9 +141,10 @@ def tensors_of(batch: Any) -> Iterator[Tensor]:
 def count_of(*batches: Any) -> int:
     """Examples in a batch: the first axis of the first tensor; 0 where nothing tells."""
     for batch in batches:
-        for tensor in tensors_of(batch):
+        # at every step: a tensor itself, the usual case, is asked without a generator
+        for tensor in (batch,) if isinstance(batch, Tensor) else tensors_of(batch):
             if tensor.dim():
-                return len(tensor)
+                return tensor.shape[0]
     return 0
 
 

@@ -163,6 +163,27 @@ def test_extremes_of_units_are_those_of_a_loop(shape, axis):
         assert high.tolist() == [float(u.max()) for u in units]
 
 
+@pytest.mark.parametrize(("scale", "apart"), [(1.0, 0.0), (1e-12, 0.0), (3.0, 1e3), (1e10, 0.0)])
+def test_moments_are_those_of_float64(scale, apart):
+    torch.manual_seed(0)
+    values = scale * torch.randn(16_384) + apart
+    mean, variance = probe_tensors.moments(values)
+    exact = values.double().numpy()
+    assert float(mean) == pytest.approx(exact.mean(), abs=1e-5 * scale + 1e-6 * apart)
+    assert float(variance) == pytest.approx(exact.var(), rel=1e-4, abs=0)
+    assert float(variance) != pytest.approx(exact.var() + (apart or scale) ** 2, rel=0.1, abs=0)
+    same = torch.full((999,), 0.1)
+    assert float(probe_tensors.moments(same)[1]) < 1e-12
+
+
+def test_the_largest_change_is_seen_where_its_square_is_0():
+    changes = [torch.tensor([0.0, -1e-30]), torch.zeros(3), torch.tensor([3 - 4j, 0j])]
+    largest = probe_tensors.largest_of(changes).tolist()
+    assert largest[:2] == [pytest.approx(1e-30), 0.0]
+    assert largest[2] > 0
+    assert float(probe_tensors.norms([torch.tensor([0.0, -1e-30])])) == 0.0
+
+
 def test_a_sample_is_even_on_every_axis():
     value = torch.arange(32 * 6 * 24 * 24.0).reshape(32, 6, 24, 24)
     picked = probe_tensors.sampled(value).long()
@@ -474,6 +495,24 @@ def test_each_optimizer_is_read_at_its_own_update(order):
         assert not layers["frozen"]["moved"]
         assert layers["d"]["calls"] == 3
     assert not hooks(optimizers["g"])
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_those_of_the_loss_also_under_a_scaler(fused):
+    """A fused optimizer undoes the scale itself: what lies in `grad` is scaled still."""
+    model, x, y = made()
+    model.drop.p = 0.0
+    twin = copy.deepcopy(model)
+    (twin(x) - y).square().mean().backward()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+    scaler, probe = torch.amp.GradScaler("cpu", init_scale=2.0**10), Probe(model, optimizer)
+    probe.begin(0)
+    scaler.scale((model(x) - y).square().mean()).backward()
+    scaler.step(optimizer)
+    layers = {layer["name"]: layer for layer in probe.take()[0]["layers"]}
+    for key in ("first", "last"):
+        expected = rms(*(p.grad for p in getattr(twin, key).parameters()))
+        assert layers[key]["grad"] == close(expected)
 
 
 def test_a_closure_says_when_its_gradients_are_there():

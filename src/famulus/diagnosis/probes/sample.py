@@ -80,12 +80,16 @@ class Sample:
         self.outputs.remove()
         self._gradients(self.owners)
 
-    def _gradients(self, owners: Sequence[Owner]) -> None:
+    def _gradients(self, owners: Sequence[Owner], scale: Any = None) -> None:
+        """`scale`: what a GradScaler has multiplied them by and leaves to the optimizer to undo."""
         owners = [(layer, p) for layer, p in owners if id(p) not in self.read]
         self.read |= {id(p) for _, p in owners}
         arrived = [(layer, p.grad) for layer, p in owners if p.grad is not None]
         if arrived:
-            self._write(arrived, norms([grad for _, grad in arrived]), "grad")
+            sizes = norms([grad for _, grad in arrived])
+            if isinstance(scale, Tensor):
+                sizes = sizes / scale.to(sizes.device)
+            self._write(arrived, sizes, "grad")
         if owners:
             self._write(owners, norms([p.detach() for _, p in owners]), "weight")
 
@@ -115,7 +119,7 @@ class Sample:
             if not self.waiting:
                 self.outputs.remove()
             mine = [(layer, p) for layer, p in mine if id(p) not in self.updated]
-            self._gradients(mine)
+            self._gradients(mine, getattr(one, "grad_scale", None))
             self.updated |= {id(p) for _, p in mine}
             trained = [(layer, p) for layer, p in mine if p.requires_grad]
             # copies: the step changes weights in place

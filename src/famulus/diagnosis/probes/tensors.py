@@ -107,10 +107,12 @@ def moments(some: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.dot(apart, apart) / some.numel()
 
 
-def put_moments(some: Tensor, sheet: Sheet, into: dict[str, Any]) -> None:
+def put_moments(some: Tensor, sheet: Sheet, into: dict[str, Any]) -> Tensor:
+    """`mean` and `std`; the variance, to go on with."""
     mean, variance = moments(some)
     sheet.scalar(mean, into, "mean")
     sheet.scalar(variance, into, "std", root=True)
+    return variance
 
 
 def put_zeros(some: Tensor, sheet: Sheet, into: dict[str, Any]) -> None:
@@ -211,12 +213,14 @@ def batch_figures(value: Tensor, sheet: Sheet) -> dict[str, Any]:
     least, largest = torch.aminmax(flat(value))
     sheet.scalar(least, into, "min")
     sheet.scalar(largest, into, "max")
-    put_moments(sampled(value), sheet, into)
+    of_all = put_moments(sampled(value), sheet, into)
     if value.ndim and len(value) > 1:
         rows = value.reshape(len(value), -1)
         some = rows[:, :: -(-rows.numel() // SAMPLE)].float()
         over_batch = moments((some - some.mean(0)).reshape(-1))[1]
-        put_spread(over_batch, moments(some.reshape(-1))[1], sheet, into)
+        if value.numel() > SAMPLE:  # another part than the one above
+            of_all = moments(some.reshape(-1))[1]
+        put_spread(over_batch, of_all, sheet, into)
     return into
 
 
