@@ -1,4 +1,4 @@
-"""What a monitor costs a loop of one's own.
+"""What a monitor and `famulus.watch` cost a loop of one's own, and whether the doctor is right.
 
 A small net, batch 64, whose width grows until a step takes some 5 or 2 ms here. Watched and
 unwatched blocks of the same weights alternate, each with an optimizer of its own. A block is 128
@@ -19,7 +19,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.timing import interleaved, ratio, seconds
+from benchmarks.watched_scripts import figures as judged
+from benchmarks.watched_scripts import scripts
 from famulus import Monitor
+from famulus.bridges.watch.session import Watch
 from famulus.diagnosis.probes.probe import FIRST
 
 BATCH, INPUTS, CLASSES = 64, 64, 10
@@ -27,6 +30,7 @@ AIMS_MS = {"": 5.0, "_2ms": 2.0}  # by the end of a key
 WIDTH, LAYERS = 64, 4
 ROUND = 30  # blocks with one monitor: at step 4,096 samples become rarer
 Step = Callable[[], object]
+Steps = Callable[[int], None]  # that many
 
 
 class Training:
@@ -56,18 +60,42 @@ class Training:
 
 
 @contextlib.contextmanager
-def _monitored(training: Training, store: str) -> Iterator[Step]:
-    """One step under a new monitor."""
+def _monitored(training: Training, store: str) -> Iterator[Steps]:
+    """Steps under a new monitor."""
     optimizer = training.optimizer()
     monitor = Monitor(training.net, optimizer, store).start()
     try:
-        yield lambda: monitor.step(**training.step(optimizer))
+        yield lambda count: _many(lambda: monitor.step(**training.step(optimizer)), count)
     finally:
         monitor.close(KeyboardInterrupt())  # no trials at the end
 
 
+@contextlib.contextmanager
+def _watched(training: Training, store: str) -> Iterator[Steps]:
+    """Steps under a new `famulus.watch`; between blocks torch is as it was."""
+    watched = Watch(store, controls_steps=0).start()
+    seams = watched._seams
+    seams.remove()
+    optimizer, roots = None, dict(seams.roots)
+
+    def steps(count: int) -> None:
+        nonlocal optimizer
+        seams.install()
+        seams.roots.update(roots)
+        optimizer = optimizer or training.optimizer()
+        _many(lambda: training.step(optimizer), count)
+        roots.update(seams.roots)
+        seams.remove()
+
+    try:
+        yield steps
+    finally:
+        seams.install()
+        watched.close(KeyboardInterrupt())
+
+
 # what is held against the bare loop; a key is `<name>_over_unwatched`
-WATCHERS = {"monitor": _monitored}
+WATCHERS = {"step": _watched, "monitor": _monitored}
 
 
 def measure(quick: bool) -> dict[str, float]:
@@ -90,6 +118,7 @@ def measure(quick: bool) -> dict[str, float]:
             key = f"{name}_first_{FIRST}_over_unwatched{end}"
             figures[key], figures[f"{key}_upper95"] = ratio(*np.transpose(times))
         figures[f"step_ms{end}"] = step_ms
+    figures |= judged(scripts())
     return figures | {"threads": torch.get_num_threads()}
 
 
@@ -112,14 +141,14 @@ def _many(step: Step, count: int = FIRST) -> None:
 
 def _settled(training: Training, watcher: Callable, unwatched: Step) -> np.ndarray:
     """Seconds of watched and of unwatched blocks, (2, blocks), from step 128 on."""
-    with tempfile.TemporaryDirectory() as store, watcher(training, store) as step:
+    with tempfile.TemporaryDirectory() as store, watcher(training, store) as steps:
         # samples fall into the middle of blocks: at the end of one no hook waits for the next step
-        _many(step, FIRST + FIRST // 2)
-        return np.stack(interleaved(lambda: _many(step), lambda: _many(unwatched), ROUND))
+        steps(FIRST + FIRST // 2)
+        return np.stack(interleaved(lambda: steps(FIRST), lambda: _many(unwatched), ROUND))
 
 
 def _first(training: Training, watcher: Callable, unwatched: Step) -> tuple[float, float]:
     """Seconds of the first 128 watched steps and of as many unwatched ones."""
-    with tempfile.TemporaryDirectory() as store, watcher(training, store) as step:
-        watched_s = seconds(lambda: _many(step))
+    with tempfile.TemporaryDirectory() as store, watcher(training, store) as steps:
+        watched_s = seconds(lambda: steps(FIRST))
     return watched_s, seconds(lambda: _many(unwatched))

@@ -13,7 +13,7 @@ SCALINGS = ("DivBackward0", "MulBackward0")
 OF_TARGETS = {"gaussian_nll_loss": 1, "ctc_loss": 1}  # place of the target; 1 for all others, too
 
 
-@dataclass
+@dataclass(slots=True)
 class Criterion:
     """One call. `name` is torch's, as `cross_entropy`."""
 

@@ -161,7 +161,8 @@ class Watch:
         if training is None and not self._is_new(model):
             return
         grad = torch.is_grad_enabled()
-        self._as_validation(but=[c for c in self._calls if c.trains])
+        if self._calls:
+            self._as_validation(but=[c for c in self._calls if c.trains])
         call = self._latest = Call(training, trains=grad and model.training)
         if training and call.trains:
             training.recorder.begin()

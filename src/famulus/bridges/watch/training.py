@@ -119,7 +119,7 @@ def say(text: str) -> None:
     print(f"famulus: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """A script's call of its model. Tensors are kept only where they will be looked at."""
 
@@ -140,7 +140,7 @@ class Call:
             self.training.validate(self.loader, criterion)
 
 
-@dataclass
+@dataclass(slots=True)
 class Loss:
     """What `backward` was called of. `whole`: it is one criterion's value, and not a sum of some.
 
@@ -156,7 +156,7 @@ class Loss:
     criterion: Criterion | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Tensors:
     """Of one step, as a monitor takes them."""
 
@@ -295,6 +295,8 @@ class Training:
 
 def _samples(losses: list[Loss]) -> int:
     """In a step: accumulated batches add up; several losses are of the same ones."""
+    if len(losses) == 1 and len(losses[0].calls) == 1:  # as mostly: nothing to sort out
+        return losses[0].calls[0].samples
     counts = Counter[Place | None]()
     for loss in losses:
         counts[loss.place] += sum(call.samples for call in loss.calls)
