@@ -111,14 +111,10 @@ class Sample:
         for one in self.optimizers if optimizer is None else [optimizer]:
             if (own := self.waiting.pop(id(one), None)) is None:
                 continue  # not the first update in this step
-            mine = [
-                (layer, p)
-                for layer, p in self.owners
-                if id(p) in own or not (self.held and id(p) in self.held)
-            ]
             if not self.waiting:
                 self.outputs.remove()
-            mine = [(layer, p) for layer, p in mine if id(p) not in self.updated]
+            others = (self.held or set()) - own | self.updated
+            mine = [(layer, p) for layer, p in self.owners if id(p) not in others]
             self._gradients(mine, getattr(one, "grad_scale", None))
             self.updated |= {id(p) for _, p in mine}
             trained = [(layer, p) for layer, p in mine if p.requires_grad]
