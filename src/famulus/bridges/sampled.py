@@ -141,6 +141,11 @@ class Sampled:
         self._seen = None
         return events
 
+    def release(self) -> None:
+        """Lets go of model and optimizers; nothing can be asked any more."""
+        self.close()
+        self._model, self._optimizers, self._probe = nn.Module(), [], Probe(nn.Module())
+
     def close(self) -> None:
         self._probe.close()
         self._seen = None

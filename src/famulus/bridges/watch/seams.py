@@ -35,6 +35,17 @@ CRITERIA = (
 )
 
 
+# Python leaves frames out of a warning's stack that are importlib's own, by their file's name: so
+# a warning that torch gives about its caller names the script's line, and not ours.
+UNSEEN = f"{__file__} (importlib, _bootstrap)"
+
+
+def unseen(function: Any) -> Any:
+    """The same function, no level in the stack of a warning."""
+    function.__code__ = function.__code__.replace(co_filename=UNSEEN)
+    return function
+
+
 class Listener(Protocol):
     """Who is told. Nothing that it raises may reach a script: the seams see to that."""
 
@@ -139,12 +150,19 @@ class Seams:
         setattr(owner, name, ours)
 
     def _here(self) -> bool:
-        """Other threads (replicas, loaders) are not looked at; nor is what the compiler traces."""
-        return self.active and not self._telling and threading.get_ident() == self._thread
+        """Other threads (replicas, loaders) are not looked at; nor is what is being traced: tensors
+        of a trace must not outlive it."""
+        return (
+            self.active
+            and not self._telling
+            and threading.get_ident() == self._thread
+            and not torch.jit.is_tracing()
+        )
 
     def _criterion(self, original: Callable) -> Callable:
         name = original.__name__
 
+        @unseen
         @functools.wraps(original)
         def criterion(*args: Any, **kwargs: Any) -> Any:
             # a subclass of Tensor calls it again, inside
@@ -161,6 +179,7 @@ class Seams:
         return criterion
 
     def _backward_of(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def backward(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or self._backward or not self._here():
@@ -177,6 +196,7 @@ class Seams:
         return backward
 
     def _built(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
@@ -188,6 +208,7 @@ class Seams:
     def _call(self, original: Callable) -> Callable:
         roots = self.roots
 
+        @unseen
         @functools.wraps(original)
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if not self.looking and id(module) not in roots:
@@ -200,6 +221,7 @@ class Seams:
 
         return __call__
 
+    @unseen
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
         self.told(self.listener.before_call, module, args, kwargs)
         self._depth += 1
@@ -221,6 +243,7 @@ class Seams:
                 setattr(owner, name, ours)
 
     def _walk(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def __iter__(loader: DataLoader) -> Any:
             walk = original(loader)
@@ -231,6 +254,7 @@ class Seams:
         return __iter__
 
     def _fetch(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def __next__(walk: Any) -> Any:
             if not self._here():
@@ -244,6 +268,7 @@ class Seams:
         return __next__
 
     def _scale(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
@@ -254,6 +279,7 @@ class Seams:
         return scale
 
     def _script(self, original: Callable) -> Callable:
+        @unseen
         @functools.wraps(original)
         def script(*args: Any, **kwargs: Any) -> Any:
             # TorchScript compiles the source of what it finds in torch.nn.functional

@@ -32,7 +32,8 @@ from famulus.diagnosis.probes.probe import Probe
 from famulus.diagnosis.report import finding_lines
 from famulus.store.run import Run
 
-NEVER_UPDATED = 20  # losses without any update, after which a training begins all the same
+FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for more of them
+MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before the end
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
 MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
@@ -75,7 +76,8 @@ class Watch:
         self._built: dict[int, tuple[weakref.ref, Place | None]] = {}  # optimizers, and where
         self._of: dict[int, Training] = {}  # trainings by the id of an optimizer
         self._roots: dict[int, Training] = {}  # and of a module that the script calls
-        self._called: dict[int, nn.Module] = {}  # by id, while their optimizer is not known
+        # By id, while their optimizer is not known; a script may let go of them.
+        self._called: weakref.WeakValueDictionary[int, nn.Module] = weakref.WeakValueDictionary()
         self._looked = 0
         self._calls: list[Call] = []  # with gradients, since the last backward
         self._latest: Call | None = None  # of any kind
@@ -116,11 +118,14 @@ class Watch:
             ACTIVE.release()
         with contextlib.suppress(Enough):
             self._settle()
+        if not self._updates and len(self._losses) >= FORGOTTEN:
+            self._guarded(self._nobody_updates)
         error = None if isinstance(error, Enough | SystemExit) else error
         if self._first is not None:
             self._first[2].close()
         for training in list(self._open):
             self._end(training, error)
+        self._forget()
 
     def notes(self) -> list[str]:
         """What was not seen, a line each."""
@@ -160,6 +165,8 @@ class Watch:
         if training is None and not self._is_new(model):
             return
         grad = torch.is_grad_enabled()
+        for before in self._calls:
+            before.forget_graphs()
         if self._calls:
             # calls of a model that nobody trains are no part of a training
             self._calls = [c for c in self._calls if c.training or not training]
@@ -191,6 +198,7 @@ class Watch:
             return
         if result.requires_grad:
             if self._calls:
+                self._calls[-1].forget_graphs()
                 self._calls[-1].criteria.append(found)
         elif not self._latest.trains:
             self._latest.validate(found)
@@ -218,7 +226,7 @@ class Watch:
             self._losses.append(seen)
         if self._closure is not None:
             self._inside_closure()
-        elif not self._updates and len(self._losses) >= NEVER_UPDATED:
+        elif not self._updates and len(self._losses) >= MOST_LOSSES:
             self._nobody_updates()
 
     def optimizer_built(self, optimizer: Any) -> None:
@@ -276,6 +284,7 @@ class Watch:
     def trouble(self, error: Exception) -> None:
         """Of our own: the script goes on alone."""
         self._seams.active, self._stopped = False, True
+        self._forget()
         what = f"{type(error).__name__}: {error}"
         say(f"watching stops, the script goes on: {what}")
         for training in self._open:
@@ -408,7 +417,7 @@ class Watch:
         for root in called_holders(weights, called) or called:
             self._roots[id(root)] = training
             self._seams.roots[id(root)] = root
-        self._called = {}
+        self._called.clear()
         for loss in self._losses:  # heard before anybody knew whose they are
             for call in loss.calls:
                 call.training = training
@@ -464,6 +473,13 @@ class Watch:
             del self._roots[key]
             self._seams.roots.pop(key, None)
         training.release()
+
+    def _forget(self) -> None:
+        """Lets go of everything that is the script's."""
+        self._made = self._latest = self._fetched = self._scaled = self._closure = None
+        self._calls, self._losses, self._first = [], [], None
+        self._called.clear()
+        self._built.clear()
 
     def _once(self, text: str) -> None:
         if text not in self._said:

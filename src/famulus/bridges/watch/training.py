@@ -103,6 +103,7 @@ class Recorder(Monitor):
     def release(self) -> None:
         """Lets go of the script's model: it may need the room."""
         self.model, self.optimizers = nn.Module(), []
+        self._sampled.release()
 
     def _learning_rate(self) -> float:
         return super()._learning_rate() if self.rate is None else self.rate
@@ -136,6 +137,12 @@ class Call:
     output: Any = None
     batch: Any = None
     criteria: list[Criterion] = field(default_factory=list)
+
+    def forget_graphs(self) -> None:
+        """Losses of which `backward` was not called before something else came: the script may
+        have let go of their graphs, and must get the memory."""
+        for criterion in self.criteria:
+            criterion.result = criterion.result.detach()
 
     def validate(self, criterion: Criterion) -> None:
         """A loss that no gradient is asked of."""
