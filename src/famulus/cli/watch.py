@@ -24,6 +24,12 @@ CHECK_STEPS = 64  # of a training, with --check
 SEVERITIES = ("info", "warning", "error")
 
 
+def _steps(text: str) -> int:
+    if not text.isdecimal():
+        raise typer.BadParameter(f"expected a number of steps, received {text!r}")
+    return int(text)
+
+
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def watch(
     command: Annotated[
@@ -35,7 +41,9 @@ def watch(
     ] = None,
     controls_steps: Annotated[
         int | None,
-        typer.Option(min=0, help="Steps of all trial trainings at the end; 0 for none."),
+        typer.Option(
+            parser=_steps, metavar="N", help="Steps of all trial trainings at the end; 0 for none."
+        ),
     ] = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Exit with 1 from this severity on: info, warning, error.")
@@ -71,7 +79,8 @@ def watch(
             print(json.dumps({"exit_code": code, "runs": runs}, default=str), file=out)
         else:
             pages = dict.fromkeys(report.page for report in reports if report.page)
-            print("\n".join([*watched.lines(), *(f"page: {page}" for page in pages)]), file=out)
+            for line in [*watched.lines(), *(f"page: {page}" for page in pages)]:
+                print(line, file=out)
     raise typer.Exit(code)
 
 

@@ -45,14 +45,14 @@ def model_of(weights: set[int], called: Sequence[nn.Module]) -> nn.Module:
     holders = called_holders(weights, called)
     if not holders:
         trained = [m for m in called if any(p.requires_grad for p in m.parameters())]
-        return joined(trained) if trained else _smallest(weights) or joined([])
+        return joined(trained) if trained else smallest(weights) or joined([])
     if len(holders) == 1 and (weights <= weights_in(holders[0]) or any(holders[0].children())):
         return holders[0]
     needed = weights & set[int]().union(*map(weights_in, holders))
-    return _smallest(needed) or joined(holders)
+    return smallest(needed) or joined(holders)
 
 
-def _smallest(needed: set[int]) -> nn.Module | None:
+def smallest(needed: set[int]) -> nn.Module | None:
     """Of all modules that there are, the outermost of those that hold `needed` and least beside."""
     modules = [o for o in gc.get_objects() if issubclass(type(o), nn.Module)]
     fitting = []

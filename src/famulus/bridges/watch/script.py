@@ -35,7 +35,7 @@ class Script:
         self.target, self.arguments = target, list(arguments)
         self.spec: ModuleSpec | None = None
         self.path = _module_path(self) if module else _file_path(target)
-        self.folder = "" if module else str(self.path.parent)
+        self.folder = str(Path.cwd() if module else self.path.parent)
 
     @property
     def name(self) -> str:

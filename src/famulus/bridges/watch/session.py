@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from famulus.bridges import watched
 from famulus.bridges.watch import criteria, foreign, places
-from famulus.bridges.watch.models import called_holders, joined, model_of, weights_in, weights_of
+from famulus.bridges.watch.models import called_holders, joined, model_of, smallest, weights_in, weights_of
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.seams import Seams
 from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
@@ -157,11 +157,12 @@ class Watch:
     def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
         self._settle()
         training = self._roots.get(id(model))
-        self._latest = None
         if training is None and not self._is_new(model):
             return
         grad = torch.is_grad_enabled()
         if self._calls:
+            # calls of a model that nobody trains are no part of a training
+            self._calls = [c for c in self._calls if c.training or not training]
             self._as_validation(but=[c for c in self._calls if c.trains])
         call = self._latest = Call(training, trains=grad and model.training)
         if training and call.trains:
@@ -208,7 +209,8 @@ class Watch:
         if self._scaled is not None and self._scaled[0] is loss:
             loss = self._scaled[1]
         self._scaled = None
-        calls = [c for c in self._calls if c.trains] or self._calls[-1:]
+        known = [c for c in self._calls if c.training] or self._calls
+        calls = [c for c in known if c.trains] or known[-1:]
         self._as_validation(but=calls)
         self._calls = []
         seen = self._loss(loss, calls)
@@ -323,7 +325,7 @@ class Watch:
         """Losses enough, and no weight has changed: the forgotten update is what is to be said."""
         known = [o for ref, _ in self._built.values() if (o := ref()) is not None]
         losses, self._losses = self._losses, []
-        if known and id(known[0]) not in self._of:
+        if known:
             self._begin(known[0])
         for training in self._open[:1]:
             for loss in losses:
@@ -346,12 +348,14 @@ class Watch:
         if self._first is not None:
             return
         held = weights_in(model)
-        alive = [o for key, (ref, _) in self._built.items() if key not in self._of and (o := ref())]
+        alive = [o for ref, _ in self._built.values() if (o := ref()) is not None]
         trainers = [o for o in alive if weights_of(o) & held]
-        if len(trainers) == 1 and weights_of(trainers[0]) <= held:
-            probe = Probe(model, trainers, guard=self._guarded)
-            probe.begin(0)
-            self._first = model, trainers[0], probe
+        if len(trainers) == 1:
+            whole = model if weights_of(trainers[0]) <= held else smallest(weights_of(trainers[0]))
+            if whole is not None:
+                probe = Probe(whole, trainers, guard=self._guarded)
+                probe.begin(0)
+                self._first = whole, trainers[0], probe
 
     def _guarded(self, work: Callable[[], object]) -> object:
         try:
@@ -397,7 +401,9 @@ class Watch:
             recorder.mark("compiled: of the layers only weights and gradients are seen")
         self.trainings.append(training)
         self._open.append(training)
-        self._of |= {id(one): training for one in group}
+        for one in group:
+            self._of[id(one)] = training
+            self._built.pop(id(one), None)
         weights = set[int]().union(*map(weights_of, group))
         for root in called_holders(weights, called) or called:
             self._roots[id(root)] = training
@@ -406,8 +412,7 @@ class Watch:
         for loss in self._losses:  # heard before anybody knew whose they are
             for call in loss.calls:
                 call.training = training
-        waiting = [ref() for key, (ref, _) in self._built.items() if key not in self._of]
-        self._seams.looking = any(o is not None for o in waiting)
+        self._seams.looking = any(ref() is not None for ref, _ in self._built.values())
 
     def _replaces(self, optimizer: Any) -> bool:
         """Another optimizer of the same weights goes on with their training."""
@@ -417,22 +422,22 @@ class Watch:
                 if weights_of(before) == weights:
                     self._of.pop(id(before), None)
                     self._of[id(optimizer)] = training
-                    training.recorder.replaced(before, optimizer, self._named(optimizer))
+                    training.replaced(before, optimizer, self._named(optimizer))
+                    self._built.pop(id(optimizer), None)
                     return True
         return False
 
     def _group(self, first: Any, called: list[nn.Module]) -> list[Any]:
         """`first` and those of whose weights a model was called as well, as they were built."""
         group = [first]
-        for key, (ref, _) in self._built.items():
+        for ref, _ in self._built.values():
             other = ref()
-            if other is None or other is first or key in self._of:
+            if other is None or other is first:
                 continue
-            weights = weights_of(other)
-            if called_holders(weights, called) and all(weights != weights_of(o) for o in group):
+            if called_holders(weights_of(other), called):
                 group.append(other)
-        order = list(self._built)
-        return sorted(group, key=lambda o: order.index(id(o)) if id(o) in order else -1)
+        order = {key: n for n, key in enumerate(self._built)}
+        return sorted(group, key=lambda o: order.get(id(o), -1))
 
     def _named(self, optimizer: Any) -> Named:
         ref, place = self._built.get(id(optimizer), (None, None))

@@ -73,9 +73,12 @@ class Recorder(Monitor):
         self._tensors = seen
         # A trial calls the model again: what the loss takes must be what the model gives.
         again = seen.inputs if seen.shape is not None else None
-        self._sampled.shape = seen.shape
+        if seen.shape is not None:
+            self._sampled.shape = seen.shape
         self.step(parts, again, seen.outputs, seen.targets, wait=waited, samples=samples)
         self._tensors = Tensors()
+        if self.steps == 1:  # where a training starts from is of interest by itself
+            self._guarded(self._log)
 
     def validated(self, scores: Mapping[str, float], commonest: float | None) -> None:
         """`commonest`: the share of the commonest class, which a guess without input gets right."""
@@ -170,8 +173,8 @@ class Tensors:
 class Training:
     """A model, its optimizers and their monitor.
 
-    An update takes all losses since the one before; a step is recorded once each optimizer has
-    made its update, or one has made two.
+    An update takes all losses since the one before. A step is an update of each optimizer that
+    takes turns with the others: all, until one has made two in a row.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -181,6 +184,7 @@ class Training:
         self.epochs = 0  # walks over it
         self._walk = 0
         self._updated: list[int] = []  # optimizers, since the last step
+        self._turns = {id(one) for one in recorder.optimizers}  # whose updates make a step
         self._losses: list[Loss] = []
         self._names: dict[Place | None, str] = {}
         self._whole = False  # is the loss a criterion's value?
@@ -210,11 +214,18 @@ class Training:
         if optimizer is self.recorder.optimizers[0]:
             self.recorder.rate = rate
         self.recorder.updated(optimizer)
-        again = id(optimizer) in self._updated
+        if id(optimizer) in self._updated:  # it did not wait for the others: they are not in use
+            self._turns = set(self._updated)
+            self.record()
         self._updated.append(id(optimizer))
         self._losses += losses
-        if again or len(set(self._updated)) == len(self.recorder.optimizers):
+        if self._turns <= set(self._updated):
             self.record()
+
+    def replaced(self, before: Any, after: Any, name: Named) -> None:
+        """The script made another optimizer for the same weights."""
+        self._turns = (self._turns - {id(before)}) | {id(after)}
+        self.recorder.replaced(before, after, name)
 
     def without_update(self, loss: Loss) -> None:
         """A loss that nobody updates weights by: the monitor counts these."""
