@@ -44,6 +44,27 @@ def test_a_loss_is_recognised_by_its_value(name):
     assert matching(float(loss()), outputs, targets) == (name, factor)
 
 
+@pytest.mark.parametrize("ignored", [-1, -100, 255])
+def test_places_that_a_loss_ignores_count_nowhere(ignored):
+    """A padded text and a map with a border are judged by what is left without them."""
+    ids = torch.cat([IDS, torch.full((20,), ignored)])
+    outputs = torch.cat([O, torch.randn(20, 4, generator=torch.Generator().manual_seed(1))])
+    loss = float(F.cross_entropy(outputs, ids, ignore_index=ignored))
+    assert loss == pytest.approx(float(F.cross_entropy(O, IDS)))
+    assert matching(loss, outputs, ids) == ("cross_entropy", 1.0)
+    assert left_over(outputs, ids) == left_over(O, IDS)
+    assert constant_loss("cross_entropy", ids, 4) == constant_loss("cross_entropy", IDS, 4)
+    # as maps: (B, K, H) and (B, H)
+    maps, map_ids = outputs.reshape(4, 8, 4).movedim(2, 1), ids.reshape(4, 8)
+    assert matching(loss, maps, map_ids) == ("cross_entropy", 1.0)
+    assert left_over(maps, map_ids) == left_over(O, IDS)
+
+
+def test_a_batch_of_ignored_places_alone_says_nothing():
+    assert left_over(O, torch.full((12,), -1)) is None
+    assert matching(1.0, O, torch.full((12,), -1)) is None
+
+
 def test_another_value_is_no_standard_loss():
     assert matching(float(F.cross_entropy(O, IDS)) * 1.01, O, IDS) is None
     assert matching(float(F.cross_entropy(O, IDS, label_smoothing=0.1)), O, IDS) is None

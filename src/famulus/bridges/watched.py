@@ -61,8 +61,10 @@ def class_of(model: nn.Module) -> str:
 def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Name and plain options of an optimizer's first group: what run.yaml holds."""
     kinds = (int, float, bool, str, type(None))
+    # numbers of numpy's are floats as well, and no YAML
     group: dict[str, Any] = {
-        k: v.item() if isinstance(v, Tensor) else v for k, v in optimizer.param_groups[0].items()
+        k: v.item() if getattr(v, "ndim", 1) == 0 else v
+        for k, v in optimizer.param_groups[0].items()
     }
     plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, kinds)}
     betas = {"betas": list(group["betas"])} if "betas" in group else {}

@@ -1,7 +1,8 @@
 """What a loss value, outputs and targets say about each other, by arithmetic alone.
 
 Shapes: O outputs (B, K), (B, 1), (B,) or (B, K, ...); T targets: class ids (B,) or (B, ...), or
-floats of O's shape. Nothing here draws random numbers or needs a gradient.
+floats of O's shape; class ids outside 0..K-1 are of places that a loss is told to ignore. Nothing
+here draws random numbers or needs a gradient.
 """
 
 import math
@@ -86,6 +87,18 @@ def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
         yield f"{name}_one_hot", partial(_of_indicator, criterion)
 
 
+def counted(targets: Tensor, columns: int) -> Tensor:
+    """Where a loss of this many classes looks: for any other id it raises, or ignores it."""
+    return (targets >= 0) & (targets < columns)
+
+
+def _of_some(ignored: int) -> Iterator[tuple[str, Criterion]]:
+    """The same where this class id stands for places that don't count."""
+    ids = {"ignore_index": ignored}
+    yield "cross_entropy", lambda o, t: F.cross_entropy(o.float(), t.long(), **ids)
+    yield "nll", lambda o, t: F.nll_loss(o.float(), t.long(), **ids)
+
+
 def _of_indicator(criterion: Criterion, outputs: Tensor, targets: Tensor) -> Tensor:
     return criterion(outputs, _indicator(outputs, targets))
 
@@ -119,8 +132,11 @@ def candidates(outputs: Tensor, targets: Tensor) -> dict[str, Criterion]:
     wide = outputs.dim() > 1 and outputs.shape[1] > 1
     whole = not targets.is_floating_point()
     if wide and whole and targets.shape == (outputs.shape[0], *outputs.shape[2:]):
-        if int(targets.min()) >= 0 and int(targets.max()) < outputs.shape[1]:
+        outside = targets[~counted(targets, outputs.shape[1])]
+        if not len(outside):
             found += _of_classes(outputs)
+        elif len(outside) < targets.numel() and bool((outside == outside[0]).all()):
+            found += _of_some(int(outside[0]))
     elif wide and targets.shape == outputs.shape and _one_hot(targets):
         found += [*_of_soft_classes(), *_elementwise(outputs, targets)]
     elif _broadcast(outputs, targets):
@@ -172,7 +188,8 @@ def decided(outputs: Tensor, targets: Tensor, loss: str | None = None) -> tuple[
         raise ValueError("expected targets that are classes, received real numbers")
     true = targets.argmax(1) if kind == "one-hot" else targets
     if outputs.dim() > 1 and outputs.shape[1] > 1 and true.dim() == outputs.dim() - 1:
-        return outputs.argmax(1).flatten(), true.flatten().long()
+        known = counted(true, outputs.shape[1]).flatten()
+        return outputs.argmax(1).flatten()[known], true.flatten().long()[known]
     values = outputs.detach().float().reshape(-1)
     if values.numel() != true.numel():
         raise ValueError(f"expected {true.numel()} outputs, received {values.numel()}")
@@ -194,6 +211,8 @@ def left_over(outputs: Tensor, targets: Tensor, loss: str | None = None) -> dict
         try:
             predicted, true = decided(outputs, targets, loss)
         except ValueError:
+            return None
+        if not len(true) or int(true.min()) < 0:
             return None
         right = float((predicted == true).float().mean())
         most = float(torch.bincount(true).max()) / len(true)
@@ -221,7 +240,8 @@ def constant_loss(name: str, targets: Tensor, columns: int) -> float | None:
         if kind == "one-hot":
             truth = targets.double()
         else:
-            truth = F.one_hot(targets.long().flatten(), columns).double()
+            ids = targets.long().flatten()
+            truth = F.one_hot(ids[counted(ids, columns)], columns).double()
     else:
         truth = targets.double().reshape(len(targets), -1)
     mean = truth.mean(0)

@@ -541,6 +541,19 @@ def test_a_closure_says_when_its_gradients_are_there():
     assert layer["update"] == close(rms(*(a - b for a, b in pairs)))
 
 
+@pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((None,), {}), ((), {"closure": None})])
+def test_no_closure_may_be_said_in_several_ways(args, kwargs):
+    """accelerate and those that build on it hand on a None as the first argument."""
+    model, x, y = made()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe = Probe(model, optimizer)
+    probe.begin(0)
+    (model(x) - y).square().mean().backward()
+    optimizer.step(*args, **kwargs)
+    layer = next(v for v in probe.take()[0]["layers"] if v["name"] == "last")
+    assert layer["update"] == close(0.1 * layer["grad"])
+
+
 def test_copies_and_pickles_hold_nothing_of_ours():
     _, x, y = made()
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, 2))

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from famulus.diagnosis.loss_forms import counted
+
 SCALINGS = ("DivBackward0", "MulBackward0")
 OF_TARGETS = {"gaussian_nll_loss": 1, "ctc_loss": 1}  # place of the target; 1 for all others, too
 
@@ -72,7 +74,7 @@ def right_answers(criterion: Criterion) -> tuple[Tensor, Tensor] | None:
     if criterion.name in ("cross_entropy", "nll_loss", "multi_margin_loss"):
         if targets.is_floating_point() or outputs.dim() != targets.dim() + 1 or outputs.dim() < 2:
             return None
-        valid = targets >= 0  # below are ids that a loss is told to ignore
+        valid = counted(targets, outputs.shape[1])
         truth = targets[valid]
         return outputs.argmax(1)[valid] == truth, torch.bincount(truth, minlength=outputs.shape[1])
     if criterion.name.startswith("binary_cross_entropy") and outputs.shape == targets.shape:

@@ -66,9 +66,10 @@ def smallest(needed: set[int]) -> nn.Module | None:
 
 
 def joined(modules: Iterable[nn.Module], names: Iterable[str | None] = ()) -> nn.Module:
-    """The one module, or all under their names; equal names are numbered."""
+    """The one module that is or holds all, or all under their names; equal names are numbered."""
     given = dict(zip(map(id, modules := list(modules)), names, strict=False))
-    distinct = list({id(m): m for m in modules}.values())
+    inside = {id(part) for m in modules for part in m.modules() if part is not m}
+    distinct = list({id(m): m for m in modules if id(m) not in inside}.values())
     if len(distinct) == 1:
         return distinct[0]
     found: dict[str, nn.Module] = {}

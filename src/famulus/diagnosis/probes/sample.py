@@ -94,7 +94,8 @@ class Sample:
             self._write(owners, norms([p.detach() for _, p in owners]), "weight")
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if len(args) > 1 or kwargs.get("closure"):  # the first one is the optimizer
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")  # the first: the optimizer
+        if closure is not None:
             self.inside = optimizer  # its gradients are computed within the step
         else:
             self.guard(lambda: self.before_update(optimizer))
