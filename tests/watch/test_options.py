@@ -26,7 +26,7 @@ def test_a_finding_alone_is_no_failure_and_its_remedy_is_a_line_of_the_script(fo
     words = after_the_end(watched)
     run = watched.run()
     assert run.experiment == "own/mine"
-    assert run.id in words.splitlines()[0]
+    assert run.id in words.strip().splitlines()[0]
     assert "error: rate-too-high" in words
     assert "Adam(lr=" in words
     # no key of an experiment file, and no variable that this script does not have

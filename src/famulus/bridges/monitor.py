@@ -14,6 +14,7 @@ own (a full disk) turns it off with a warning; the training goes on.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import time
 import warnings
@@ -62,7 +63,10 @@ def _no_updates(config: Mapping[str, Any], calls: int) -> Control:
 def tried(subject: Subject, budget_s: float, steps: int | None) -> list[Control]:
     """Short trainings after the run; a net that can't be called again is left alone."""
     try:
-        return trials(subject, budget_s, steps)
+        # What a net prints or warns of has been heard during the training.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            return trials(subject, budget_s, steps)
     except Exception as error:
         return [Control("trials", "skipped", f"{type(error).__name__}: {str(error)[:200]}")]
 
@@ -138,7 +142,7 @@ class Monitor:
         if self._attempt is not None:
             raise ConfigError("Monitor: expected to be started once; make a new one")
         self._attempt = claim(self.run)
-        self._attempt.record_lineage(lineage.collect())
+        self._attempt.record_lineage(self._lineage())
         self._started = self._lapped = time.perf_counter()
         self._lap_inputs = 0
         device = next((str(p.device) for p in self.model.parameters()), "cpu")
@@ -224,6 +228,9 @@ class Monitor:
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
             self._complain(f"Monitor of {self.run.path} stops, the training goes on: {self._off}")
+
+    def _lineage(self) -> Mapping[str, Any]:
+        return lineage.collect()
 
     def _complain(self, text: str) -> None:
         """Tells trouble of the monitor's own."""

@@ -53,7 +53,8 @@ class Sampled:
         self._batches: list[tuple[Any, Tensor]] = []
         self._losses: set[tuple[str | None, float | None]] = set()  # that were recognised
         self._room = [KEPT_SAMPLES, KEPT_BYTES]
-        self.shape: tuple[int, ...] | None = None  # of one answer, where the loss takes another
+        # Which of the net's answers the loss takes, and in what shape; None: as the net gives it.
+        self.answer: tuple[int, tuple[int, ...]] | None = None
 
     def begin(self, step: int, inputs: int) -> bool:
         """Before the step of this number: whether it is sampled."""
@@ -108,6 +109,12 @@ class Sampled:
         batches, optimizer = self._batches, type(self._optimizers[0])
         net = self._model, self._start, batches
         return Subject(*net, *loss, optimizer, self._options, steps, ended_early)
+
+    def _held(self) -> list[str]:
+        """Names of the parameters that are trained."""
+        optimizer = self._optimizers[0]
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        return [name for name, p in self._model.named_parameters() if id(p) in held]
 
     def _recognised(self) -> tuple[str, float] | None:
         """(name, factor) of a standard loss, if every sample was found to be of that one."""

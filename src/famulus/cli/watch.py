@@ -58,6 +58,7 @@ def watch(
     script = _script(command)
     if fail_on not in (None, *SEVERITIES):
         raise ConfigError(f"--fail-on: expected {', '.join(SEVERITIES)}, received {fail_on!r}")
+    script.prepare()
     if int(os.environ.get("RANK") or 0):  # of several processes the first one records
         raise typer.Exit(script.run()[0])
     from famulus.bridges.watch.session import Watch

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from famulus.bridges.watch.places import PACKAGE
@@ -67,7 +67,7 @@ class Script:
         return found
 
     def run(self) -> tuple[int, BaseException | None]:
-        """(exit code, what ended it before its last line)."""
+        """(exit code, what ended it before its last line); `prepare` comes before."""
         try:
             self._execute()
         except SystemExit as error:
@@ -80,7 +80,8 @@ class Script:
             return 1, error
         return 0, None
 
-    def _execute(self) -> None:
+    def prepare(self) -> None:
+        """Makes this process the script's: whoever asks what runs here is told of it."""
         main = ModuleType("__main__")
         main.__dict__.update(
             __builtins__=builtins,
@@ -97,10 +98,10 @@ class Script:
         sys.argv = [str(self.path) if self.spec else self.target, *self.arguments]
         if not sys.flags.safe_path:
             sys.path[0] = self.folder
-        exec(self._code(), main.__dict__)
 
-    def _code(self) -> CodeType:
-        return compile(self.path.read_bytes(), str(self.path), "exec", dont_inherit=True)
+    def _execute(self) -> None:
+        code = compile(self.path.read_bytes(), str(self.path), "exec", dont_inherit=True)
+        exec(code, sys.modules["__main__"].__dict__)
 
 
 def show(error: BaseException) -> None:

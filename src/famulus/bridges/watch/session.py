@@ -13,14 +13,24 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import RandomSampler, SequentialSampler
 
 from famulus.bridges import watched
 from famulus.bridges.watch import criteria, foreign, places
-from famulus.bridges.watch.models import called_holders, joined, model_of, smallest, weights_in, weights_of
+from famulus.bridges.watch.models import (
+    called_holders,
+    joined,
+    model_of,
+    smallest,
+    weights_in,
+    weights_of,
+)
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.seams import Seams
 from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
@@ -30,6 +40,7 @@ from famulus.diagnosis.history import Finding
 from famulus.diagnosis.probes.layers import unwrapped
 from famulus.diagnosis.probes.probe import Probe
 from famulus.diagnosis.report import finding_lines
+from famulus.store import lineage
 from famulus.store.run import Run
 
 FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for more of them
@@ -37,12 +48,29 @@ MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
 MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
-MOST_WALKS = 64  # of loaders, of which is known whose they are
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
 class Enough(BaseException):
     """Ends a script that was to run its first steps only. No Exception: scripts catch those."""
+
+
+@dataclass(slots=True)
+class Fetched:
+    """A batch of a DataLoader, and how long it was waited for."""
+
+    data: int
+    walk: int
+    batch: Any
+    seconds: float
+
+
+def reference(thing: Any) -> Callable[[], Any]:
+    """Weak where that can be: a script's data are its own."""
+    try:
+        return weakref.ref(thing)
+    except TypeError:  # a list
+        return lambda: thing
 
 
 class Watch:
@@ -65,6 +93,9 @@ class Watch:
         controls_steps: int | None = None,
         first_steps: int | None = None,
     ) -> None:
+        # a script may change its working folder
+        local = "://" not in store and "::" not in store
+        store = str(Path(store).absolute()) if local else store
         self.store, self.name, self.settings, self.why = store, name, settings, why
         self.controls_s, self.controls_steps = controls_s, controls_steps
         self.first_steps = first_steps
@@ -84,8 +115,10 @@ class Watch:
         self._losses: list[Loss] = []  # since the last update
         self._scaled: tuple[Any, Any] | None = None  # of a GradScaler: what came, what went in
         self._whole: dict[Place | None, bool] = {}  # is the loss a criterion's value alone?
-        self._fetched: tuple[int, int, Any, float] | None = None  # loader, walk, batch, s
-        self._walks: dict[int, tuple[int, int]] = {}  # (id of the loader, number), by iterator
+        self._fetched: Fetched | None = None  # the last batch, for no model yet
+        # (number of the data, number of the walk) by iterator
+        self._walks: weakref.WeakKeyDictionary[Any, tuple[int, int]] = weakref.WeakKeyDictionary()
+        self._data: dict[int, Callable[[], Any]] = {}
         self._walked = 0
         self._closure: Any = None  # the optimizer that calls one now
         self._made: tuple[Any, list[Loss], float | None] | None = None  # an update, and its rate
@@ -103,6 +136,8 @@ class Watch:
         """What `with` does; `close` is to be called at the end."""
         if not ACTIVE.acquire(blocking=False):
             raise ConfigError("watch: expected no other watch around this one; leave that first")
+        # Here, and once: it asks git, and a script's own warnings are reset by that.
+        self._lineage = lineage.collect()
         self._seams.install()
         return self
 
@@ -171,20 +206,26 @@ class Watch:
             # calls of a model that nobody trains are no part of a training
             self._calls = [c for c in self._calls if c.training or not training]
             self._as_validation(but=[c for c in self._calls if c.trains])
-        call = self._latest = Call(training, trains=grad and model.training)
+        latest, call = self._latest, Call(training, trains=grad and model.training)
+        self._latest = call
         if training and call.trains:
-            training.recorder.begin()
+            training.begins()
         if training is None and call.trains:
             self._look_first(model)
         if self._fetched is not None:
-            call.loader, call.walk, batch, call.waited = self._fetched
-            call.samples = watched.count_of(batch)
-        elif not self._calls:
-            call.samples = watched.count_of(args, kwargs)
+            fetched, self._fetched = self._fetched, None
+            call.loader, call.walk, call.waited = fetched.data, fetched.walk, fetched.seconds
+            call.samples, call.batch = watched.count_of(fetched.batch), fetched.batch
+        else:
+            if latest is not None and not (latest.trains or call.trains):
+                call.loader = latest.loader  # one that fetches a batch ahead
+            if not self._calls:
+                call.samples = watched.count_of(args, kwargs)
         looks = training.looks if training else self._first is not None
         if grad and looks and not self._calls:
-            call.arguments, call.batch = (args, kwargs), self._fetched and self._fetched[2]
-        self._fetched = None
+            call.arguments = (args, kwargs)
+        else:
+            call.batch = None
         if grad:
             self._calls = [*self._calls[-MOST_CALLS:], call]
 
@@ -236,9 +277,13 @@ class Watch:
 
     def before_update(self, optimizer: Any, closure: bool) -> None:
         self._settle()
-        self._closure = optimizer if closure else None
-        if id(optimizer) not in self._of and not (closure and not self._losses):
-            self._begin(optimizer)
+        # Lightning passes a closure to every update, also where the gradients are there already.
+        self._closure = optimizer if closure and not self._losses else None
+        if self._closure is None:
+            if id(optimizer) not in self._of:
+                self._begin(optimizer)
+            if closure and (training := self._of.get(id(optimizer))):
+                training.recorder.before_update(optimizer)
 
     def after_update(self, optimizer: Any) -> None:
         self._updates += 1
@@ -266,20 +311,26 @@ class Watch:
 
     def loader_walked(self, loader: Any, walk: Any) -> None:
         self._settle()
-        self._walk(id(loader), walk)
+        self._walk(loader, walk)
 
     def batch_fetched(self, walk: Any, batch: Any, seconds: float) -> None:
         self._settle()
-        before = self._fetched[3] if self._fetched else 0.0
-        if id(walk) not in self._walks:  # of a library's own loader
-            self._walk(id(getattr(walk, "_dataset", walk)), walk)
-        loader, number = self._walks[id(walk)]
-        self._fetched = loader, number, batch, before + seconds
+        if walk not in self._walks:  # of a library's own loader
+            self._walk(None, walk)
+        before = self._fetched.seconds if self._fetched else 0.0
+        self._fetched = Fetched(*self._walks[walk], batch, before + seconds)
 
-    def _walk(self, loader: int, walk: Any) -> None:
+    def _walk(self, loader: Any, walk: Any) -> None:
+        """Loaders of the same data are one, but for those that choose some of it."""
         self._walked += 1
-        known = list(self._walks.items())[-MOST_WALKS:]
-        self._walks = {**dict(known), id(walk): (loader, self._walked)}
+        sampler = getattr(loader, "sampler", None)
+        chooses = not isinstance(sampler, RandomSampler | SequentialSampler | None)
+        data = sampler if chooses else getattr(walk, "_dataset", walk)
+        known = next((n for n, one in self._data.items() if one() is data), None)
+        if known is None:
+            known = self._walked
+            self._data[known] = reference(data)
+        self._walks[walk] = known, self._walked
 
     def trouble(self, error: Exception) -> None:
         """Of our own: the script goes on alone."""
@@ -294,7 +345,7 @@ class Watch:
     # -- inside: losses
 
     def _loss(self, loss: Tensor, calls: list[Call]) -> Loss:
-        place = places.caller(4)
+        place = places.own_line(4) or places.caller(4)
         known = [c for call in calls for c in call.criteria]
         training = calls[0].training if calls else None
         looks = training.looks if training else self._first is not None
@@ -305,6 +356,7 @@ class Watch:
             main = known[-1] if known and self._whole[place] else None
         value = loss if main is None else main.result
         seen = Loss(place, value.detach(), calls, whole=main is not None)
+        seen.summed = any(c.summed for c in known)
         if main is None:
             seen.parts = {c.name: c.result.detach() for c in known}
         if looks:
@@ -395,6 +447,7 @@ class Watch:
         options: dict[str, Any] = {"settings": self.settings, "why": self.why, "names": names}
         options |= {"controls_s": self.controls_s, "controls_steps": self.controls_steps}
         recorder = Recorder(model, group, self.store, self.name, **options)
+        recorder.lineage = self._lineage
         recorder.start()
         recorder.ended_early = self.first_steps is not None
         if self._first is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
 from famulus.diagnosis.loss_forms import matching
+from famulus.diagnosis.probes.outputs import tensors
 from famulus.diagnosis.probes.probe import Probe
 
 SCORES = {"accuracy": Score(better="higher")}
@@ -31,6 +33,8 @@ class Recorder(Monitor):
     It looks from the moment on that a training's forward pass begins: before that a validation may
     come between.
     """
+
+    lineage: Mapping[str, Any] | None = None  # of the script, for all of its runs
 
     def start(self) -> Recorder:
         self._armed = False
@@ -72,9 +76,9 @@ class Recorder(Monitor):
         """A step."""
         self._tensors = seen
         # A trial calls the model again: what the loss takes must be what the model gives.
-        again = seen.inputs if seen.shape is not None else None
-        if seen.shape is not None:
-            self._sampled.shape = seen.shape
+        again = seen.inputs if seen.answer is not None else None
+        if seen.answer is not None:
+            self._sampled.answer = seen.answer
         self.step(parts, again, seen.outputs, seen.targets, wait=waited, samples=samples)
         self._tensors = Tensors()
         if self.steps == 1:  # where a training starts from is of interest by itself
@@ -89,6 +93,11 @@ class Recorder(Monitor):
                 lambda: self._emit("floor", score="accuracy", value=commonest, means=means)
             )
         self.validate(scores)
+        self._lapped = time.perf_counter()
+
+    def pause(self) -> None:
+        """A validation begins: its time is not training's."""
+        self._guarded(self._log)
 
     def note(self, **facts: Any) -> None:
         self._guarded(lambda: self._emit("facts", **facts))
@@ -114,6 +123,9 @@ class Recorder(Monitor):
     def _complain(self, text: str) -> None:
         say(text)
 
+    def _lineage(self) -> Mapping[str, Any]:
+        return self.lineage or super()._lineage()
+
     def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
         self._sampled.see(self._tensors.loss, self._tensors.inputs, outputs, targets)
 
@@ -129,8 +141,8 @@ class Call:
 
     training: Training | None  # None while it is not known
     trains: bool  # gradients are asked for, and the model is in training mode
-    loader: int = 0  # id of the DataLoader that the batch came from
-    walk: int = 0  # its how-manieth iteration
+    loader: int = 0  # number of the data that the batch came from; 0 for no DataLoader
+    walk: int = 0  # number of the walk over them
     samples: int = 0
     waited: float = 0.0  # seconds
     arguments: tuple[tuple, dict] | None = None
@@ -154,13 +166,15 @@ class Call:
 class Loss:
     """What `backward` was called of. `whole`: it is one criterion's value, and not a sum of some.
 
-    parts: values of the criteria in a sum. graph, criterion: where tensors are wanted.
+    summed: over the batch. parts: values of the criteria in a sum. graph, criterion: where tensors
+    are wanted.
     """
 
     place: Place | None
     value: Tensor
     calls: list[Call]
     whole: bool = False
+    summed: bool = False
     parts: dict[str, Tensor] = field(default_factory=dict)
     graph: Tensor | None = None
     criterion: Criterion | None = None
@@ -174,7 +188,8 @@ class Tensors:
     outputs: Any = None
     targets: Any = None
     loss: Any = None
-    shape: tuple[int, ...] | None = None  # of one answer, if outputs are what the model gives
+    # Among the tensors that the model gives, the one that the loss takes, and its shape there.
+    answer: tuple[int, tuple[int, ...]] | None = None
 
 
 class Training:
@@ -187,7 +202,7 @@ class Training:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.validation = Validation()
-        self.loader = 0  # id of the one that is trained on
+        self.loader = 0  # number of the data that are trained on
         self.epochs = 0  # walks over it
         self._walk = 0
         self._updated: list[int] = []  # optimizers, since the last step
@@ -195,6 +210,7 @@ class Training:
         self._losses: list[Loss] = []
         self._names: dict[Place | None, str] = {}
         self._whole = False  # is the loss a criterion's value?
+        self._summed = False  # over a batch
         self._batch = 0.0  # samples
 
     @property
@@ -239,7 +255,14 @@ class Training:
         self._losses.append(loss)
         self.record()
 
+    def begins(self) -> None:
+        """A training's forward pass is about to begin."""
+        self.validated()
+        self.recorder.begin()
+
     def validate(self, loader: int, criterion: Criterion) -> None:
+        if not self.validation:
+            self.recorder.pause()
         name = "loss" if self._whole else criterion.name
         self.validation.add(loader, name, criterion)
 
@@ -248,11 +271,10 @@ class Training:
         losses, self._losses, self._updated = self._losses, [], []
         if not losses:
             return
-        self.validated()
         calls = [call for loss in losses for call in loss.calls]
         samples = _samples(losses)
-        self._batch = samples / len(losses) if samples else self._batch
-        self._whole = losses[-1].whole
+        self._batch = max(self._batch, samples / len(losses))  # the last one may be smaller
+        self._whole, self._summed = losses[-1].whole, losses[-1].summed
         waited = None
         for call in calls:
             if call.loader:
@@ -268,7 +290,8 @@ class Training:
         if not self.validation:
             return
         validation, self.validation = self.validation, Validation()
-        self.recorder.validated(*validation.scores(self._batch or 1.0, self.loader))
+        batch = self._batch if self._summed else 1.0
+        self.recorder.validated(*validation.scores(batch, self.loader))
 
     def close(self, error: BaseException | None = None) -> None:
         self.record()
@@ -334,14 +357,16 @@ def _tensors(losses: list[Loss]) -> Tensors:
     loss = known[-1]
     call = next((c for c in loss.calls if c.arguments), None)
     inputs = _as_called(call.arguments) if call and call.arguments else None
-    given = watched.first_tensor(call.output) if call else None
+    given = list(tensors(call.output)) if call else []
     if loss.criterion is not None:
         outputs, targets = loss.criterion.outputs, loss.criterion.targets
     else:
-        outputs, targets = given, _wanted(loss.value, given, call) if call else None
-    same = _same(outputs, given) and len(loss.calls) == 1
-    shape = tuple(outputs.shape[1:]) if same else None
-    return Tensors(inputs, outputs, targets, loss.graph, shape)
+        outputs = next(iter(given), None)
+        targets = _wanted(loss.value, outputs, call) if call else None
+    place = next((n for n, one in enumerate(given) if _same(outputs, one)), None)
+    alone = len(loss.calls) == 1 and place is not None
+    answer = (place, tuple(outputs.shape[1:])) if alone else None
+    return Tensors(inputs, outputs, targets, loss.graph, answer)
 
 
 def _same(outputs: Any, given: Any) -> bool:

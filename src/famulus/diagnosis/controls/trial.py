@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from famulus.diagnosis.loss_forms import candidates, decided, left_over, target_kind
+from famulus.diagnosis.probes.outputs import tensors
 
 JUDGED = 4  # every fourth batch judges, if there are that many
 NOISE = 3.0  # standard errors of the difference of two nets on the same answers
@@ -47,7 +48,9 @@ class Subject:
     options: dict[str, Any]
     steps: int
     ended_early: bool = False  # stopped on purpose: its length is no fault of it
-    shape: tuple[int, ...] | None = None  # of one answer as the loss takes it
+    # Which of the net's answers the loss takes, and its shape there; None: as the net gives it.
+    taken: tuple[int, tuple[int, ...]] | None = None
+    trained: list[str] | None = None  # names of parameters; None: all
 
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
@@ -59,7 +62,10 @@ class Subject:
     def answer(self, model: nn.Module, inputs: Any) -> Tensor:
         """Outputs as the loss takes them."""
         outputs = call(model, inputs)
-        return outputs if self.shape is None else outputs.reshape(-1, *self.shape)
+        if self.taken is None:
+            return outputs
+        place, shape = self.taken
+        return list(tensors(outputs))[place].reshape(-1, *shape)
 
 
 def call(model: nn.Module, inputs: Any) -> Tensor:
@@ -172,7 +178,11 @@ def trial(
     kind = subject.optimizer
     if change.adam is not None:
         kind, options = torch.optim.Adam, {"lr": change.adam}
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = [
+        p
+        for name, p in model.named_parameters()
+        if p.requires_grad and (subject.trained is None or name in subject.trained)
+    ]
     optimizer = kind(trained, **options)
     for n in range(steps):
         inputs, targets = batches[n % len(batches)]
