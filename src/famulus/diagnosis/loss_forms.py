@@ -94,9 +94,15 @@ def counted(targets: Tensor, columns: int) -> Tensor:
 
 def _of_some(ignored: int) -> Iterator[tuple[str, Criterion]]:
     """The same where this class id stands for places that don't count."""
-    ids = {"ignore_index": ignored}
-    yield "cross_entropy", lambda o, t: F.cross_entropy(o.float(), t.long(), **ids)
-    yield "nll", lambda o, t: F.nll_loss(o.float(), t.long(), **ids)
+
+    def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs.float(), targets.long(), ignore_index=ignored)
+
+    def nll(outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.nll_loss(outputs.float(), targets.long(), ignore_index=ignored)
+
+    yield "cross_entropy", cross_entropy
+    yield "nll", nll
 
 
 def _of_indicator(criterion: Criterion, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ class Seams:
             self.active
             and not self._telling
             and threading.get_ident() == self._thread
-            and not torch.jit.is_tracing()
+            and not torch._C._get_tracing_state()
         )
 
     def _criterion(self, original: Callable) -> Callable:

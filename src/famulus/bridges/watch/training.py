@@ -364,8 +364,9 @@ def _tensors(losses: list[Loss]) -> Tensors:
         outputs = next(iter(given), None)
         targets = _wanted(loss.value, outputs, call) if call else None
     place = next((n for n, one in enumerate(given) if _same(outputs, one)), None)
-    alone = len(loss.calls) == 1 and place is not None
-    answer = (place, tuple(outputs.shape[1:])) if alone else None
+    answer = None
+    if place is not None and len(loss.calls) == 1:
+        answer = place, tuple(outputs.shape[1:])
     return Tensors(inputs, outputs, targets, loss.graph, answer)
 
 
