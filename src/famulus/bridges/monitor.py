@@ -14,8 +14,9 @@ own (a full disk) turns it off with a warning; the training goes on.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -60,11 +61,25 @@ def _no_updates(config: Mapping[str, Any], calls: int) -> Control:
     )
 
 
+class _Muted:
+    """A stream that this thread's words don't reach, and those of others do."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        muted = threading.get_ident() == self._thread
+        return len(text) if muted else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def tried(subject: Subject, budget_s: float, steps: int | None) -> list[Control]:
     """Short trainings after the run; a net that can't be called again is left alone."""
     try:
         # What a net prints or warns of has been heard during the training.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(_Muted(sys.stdout)):
             warnings.simplefilter("ignore")
             return trials(subject, budget_s, steps)
     except Exception as error:

@@ -12,10 +12,12 @@ but all together do, each is taken back in turn: those without which it fails ar
 from __future__ import annotations
 
 import math
+import random
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from famulus.diagnosis.contract import LEARNED
@@ -63,12 +65,18 @@ def trials(subject: Subject, budget_s: float, steps: int | None = None) -> list[
     They take some `budget_s` seconds; with `steps`, that many steps at most, whatever the clock
     says, so that the verdict is the same on any machine.
 
-    The random state is put back. Raises whatever the net raises when it is called again.
+    Random states are put back, also those of python and numpy, which a net may draw from. Raises
+    whatever the net raises when it is called again.
     """
     devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(0)  # one verdict for one run
-        return _Search(subject, budget_s, steps).controls()
+    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(0)  # one verdict for one run
+            return _Search(subject, budget_s, steps).controls()
+    finally:
+        random.setstate(pythons)
+        np.random.set_state(numpys)  # noqa: NPY002
 
 
 class _Search:
