@@ -80,6 +80,19 @@ def model_named(place: Place | None) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def made_as(place: Place | None, kind: str) -> str | None:
+    """`netG` if the file says `netG = Generator(...)` in one place: what an object of this class is
+    called in it."""
+    names = set()
+    for statement in _statements(place.file) if place else ():
+        match statement:
+            case ast.Assign(targets=[target], value=value):
+                calls = [n.func for n in ast.walk(value) if isinstance(n, ast.Call)]
+                if kind in {(_dotted(f) or "").rpartition(".")[2] for f in calls}:
+                    names.add(_dotted(target))
+    return names.pop() if len(names) == 1 else None
+
+
 def loss_named(place: Place | None) -> str | None:
     """`errD` for `errD.backward()`, `loss` for `scaler.scale(loss / 4).backward()`."""
     for node in ast.walk(_statement(place) or ast.Pass()):

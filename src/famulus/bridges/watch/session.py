@@ -33,9 +33,10 @@ from famulus.bridges.watch.models import (
 )
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.seams import Seams
-from famulus.bridges.watch.training import Call, Loss, Recorder, Training, say
+from famulus.bridges.watch.training import SCORES, Call, Loss, Recorder, Training, say
 from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
+from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.history import Finding
 from famulus.diagnosis.probes.layers import unwrapped
 from famulus.diagnosis.probes.probe import Probe
@@ -197,7 +198,8 @@ class Watch:
     def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
         self._settle()
         training = self._roots.get(id(model))
-        if training is None and not self._is_new(model):
+        has_weights = not self._seams.looking or self._note(model)
+        if training is None and not has_weights:
             return
         grad = torch.is_grad_enabled()
         for before in self._calls:
@@ -226,6 +228,8 @@ class Watch:
             call.arguments = (args, kwargs)
         else:
             call.batch = None
+        if training and not call.trains and training.wants_inputs:
+            call.arguments = (args, kwargs)
         if grad:
             self._calls = [*self._calls[-MOST_CALLS:], call]
 
@@ -394,8 +398,8 @@ class Watch:
 
     # -- inside: who trains what
 
-    def _is_new(self, model: nn.Module) -> bool:
-        """Notes a module with weights that is called before it is known who trains it."""
+    def _note(self, model: nn.Module) -> bool:
+        """Notes what is called while it is not known who trains it; whether it has weights."""
         self._looked += 1
         if self._looked > UNUSED:
             self._seams.looking = False
@@ -445,6 +449,7 @@ class Watch:
         if called_there[0] and len(group) == 1:
             names[id(model)] = Named(called_there[0])
         options: dict[str, Any] = {"settings": self.settings, "why": self.why, "names": names}
+        options["scores"] = SCORES
         options |= {"controls_s": self.controls_s, "controls_steps": self.controls_steps}
         recorder = Recorder(model, group, self.store, self.name, **options)
         recorder.lineage = self._lineage
@@ -458,6 +463,8 @@ class Watch:
                 probe.close()
             self._first = None
         training = Training(recorder)
+        if control := self._same_weights(group, called):
+            recorder.control(control)
         if unwrapped(model)[1]:
             self._once("the model is compiled: of its layers only weights and gradients are seen")
             recorder.mark("compiled: of the layers only weights and gradients are seen")
@@ -467,7 +474,7 @@ class Watch:
             self._of[id(one)] = training
             self._built.pop(id(one), None)
         weights = set[int]().union(*map(weights_of, group))
-        for root in called_holders(weights, called) or called:
+        for root in called_holders(weights, called) or called or [model]:
             self._roots[id(root)] = training
             self._seams.roots[id(root)] = root
         self._called.clear()
@@ -500,6 +507,32 @@ class Watch:
                 group.append(other)
         order = {key: n for n, key in enumerate(self._built)}
         return sorted(group, key=lambda o: order.get(id(o), -1))
+
+    def _same_weights(self, group: list[Any], called: list[nn.Module]) -> Control | None:
+        """Two optimizers of the very same weights, beside a model that none holds: a slip."""
+        held = set[int]().union(*map(weights_of, group))
+        left = [
+            m
+            for m in called
+            if not weights_in(m) & held and any(p.requires_grad for p in m.parameters())
+        ]
+        pairs = ((a, b) for n, a in enumerate(group) for b in group[n + 1 :])
+        same = next((pair for pair in pairs if weights_of(pair[0]) == weights_of(pair[1])), None)
+        if same is None or not left:
+            return None
+        names = [self._named(one).variable or type(one).__name__ for one in same]
+        kind = type(left[0]).__name__
+        _, place = self._built.get(id(same[1]), (None, None))
+        model = places.made_as(place, kind) or kind
+        return Control(
+            "optimizers",
+            "failed",
+            f"{names[0]} and {names[1]} hold the same weights, and no optimizer holds those of"
+            f" {model}, which is called in training",
+            f"{names[1]} = {type(same[1]).__name__}({model}.parameters(), ...) at {place}",
+            {},
+            "weights-do-not-move",
+        )
 
     def _named(self, optimizer: Any) -> Named:
         ref, place = self._built.get(id(optimizer), (None, None))

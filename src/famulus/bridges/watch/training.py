@@ -20,11 +20,14 @@ from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
+from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.loss_forms import matching
 from famulus.diagnosis.probes.outputs import tensors
 from famulus.diagnosis.probes.probe import Probe
 
 SCORES = {"accuracy": Score(better="higher")}
+FIGURES = ("mean", "std", "min", "max")
+BATCHES = 4  # of a validation that are described
 
 
 class Recorder(Monitor):
@@ -99,6 +102,9 @@ class Recorder(Monitor):
         """A validation begins: its time is not training's."""
         self._guarded(self._log)
 
+    def control(self, control: Control) -> None:
+        self._guarded(lambda: self._emit("control", **control.json()))
+
     def note(self, **facts: Any) -> None:
         self._guarded(lambda: self._emit("facts", **facts))
 
@@ -159,7 +165,7 @@ class Call:
     def validate(self, criterion: Criterion) -> None:
         """A loss that no gradient is asked of."""
         if self.training is not None:
-            self.training.validate(self.loader, criterion)
+            self.training.validate(self, criterion)
 
 
 @dataclass(slots=True)
@@ -209,6 +215,8 @@ class Training:
         self._turns = {id(one) for one in recorder.optimizers}  # whose updates make a step
         self._losses: list[Loss] = []
         self._names: dict[Place | None, str] = {}
+        self._told_inputs = False
+        self._validated_on: list[Tensor] = []  # figures of its first batches
         self._whole = False  # is the loss a criterion's value?
         self._summed = False  # over a batch
         self._batch = 0.0  # samples
@@ -260,11 +268,19 @@ class Training:
         self.validated()
         self.recorder.begin()
 
-    def validate(self, loader: int, criterion: Criterion) -> None:
+    @property
+    def wants_inputs(self) -> bool:
+        """Of validation: its first batches are described."""
+        return len(self._validated_on) < BATCHES
+
+    def validate(self, call: Call, criterion: Criterion) -> None:
         if not self.validation:
             self.recorder.pause()
+        if call.arguments is not None and self.wants_inputs:
+            self._validated_on += [described(t) for t in tensors(list(call.arguments))][:1]
+            call.arguments = None
         name = "loss" if self._whole else criterion.name
-        self.validation.add(loader, name, criterion)
+        self.validation.add(call.loader, name, criterion)
 
     def record(self) -> None:
         """What has been seen is a step."""
@@ -290,6 +306,10 @@ class Training:
         if not self.validation:
             return
         validation, self.validation = self.validation, Validation()
+        if self._validated_on and not self._told_inputs:
+            self._told_inputs = True
+            means = torch.stack(self._validated_on).mean(0).tolist()
+            self.recorder.note(validation_inputs=dict(zip(FIGURES, means, strict=True)))
         batch = self._batch if self._summed else 1.0
         self.recorder.validated(*validation.scores(batch, self.loader))
 
@@ -332,6 +352,12 @@ class Training:
             free = (f"{name}{n}" if n > 1 else name for n in range(1, len(taken) + 2))
             self._names[place] = next(one for one in free if one not in taken)
         return self._names[place]
+
+
+def described(values: Tensor) -> Tensor:
+    """The figures of a batch, on its device."""
+    values = values.detach().float()
+    return torch.stack([values.mean(), values.std(correction=0), values.min(), values.max()])
 
 
 def _samples(losses: list[Loss]) -> int:

@@ -69,14 +69,14 @@ def trials(subject: Subject, budget_s: float, steps: int | None = None) -> list[
     whatever the net raises when it is called again.
     """
     devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
-    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    pythons, numpys = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(0)  # one verdict for one run
             return _Search(subject, budget_s, steps).controls()
     finally:
         random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+        np.random.set_state(numpys)
 
 
 class _Search:
