@@ -60,6 +60,15 @@ def test_places_that_a_loss_ignores_count_nowhere(ignored):
     assert left_over(maps, map_ids) == left_over(O, IDS)
 
 
+def test_maps_under_a_loss_of_ones_own_are_no_standard_loss():
+    """As a segmentation's cross entropy and Dice together: none is found, and nothing raises."""
+    outputs = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    ids = torch.randint(0, 4, (2, 5, 6), generator=torch.Generator().manual_seed(2))
+    loss = F.cross_entropy(outputs, ids)
+    assert matching(float(loss), outputs, ids) == ("cross_entropy", 1.0)
+    assert matching(float(loss) + 0.7, outputs, ids) is None
+
+
 def test_a_batch_of_ignored_places_alone_says_nothing():
     assert left_over(O, torch.full((12,), -1)) is None
     assert matching(1.0, O, torch.full((12,), -1)) is None

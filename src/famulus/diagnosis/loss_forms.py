@@ -82,7 +82,8 @@ def _of_classes(outputs: Tensor) -> Iterator[tuple[str, Criterion]]:
     yield "nll", lambda o, t: F.nll_loss(o.float(), t.long())
     # log(0)
     yield "nll_of_probabilities", lambda o, t: F.nll_loss(o.float().clamp_min(TINY).log(), t.long())
-    yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
+    if outputs.dim() == 2:  # it takes no maps
+        yield "multi_margin", lambda o, t: F.multi_margin_loss(o.float(), t.long())
     for name, criterion in _distances():
         yield f"{name}_one_hot", partial(_of_indicator, criterion)
 
