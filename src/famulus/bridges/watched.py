@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from famulus.bridges.watch.models import Parts
 from famulus.config.errors import ConfigError, StoreError
 from famulus.diagnosis.remedy import OWN_LOOP
 from famulus.store import layout
@@ -53,9 +54,9 @@ def checked_model(model: Any) -> nn.Module:
 
 def class_of(model: nn.Module) -> str:
     """Of the net itself: not of what compiled it; of several that are trained together, of each."""
-    model = getattr(model, "_orig_mod", model)
-    parts = getattr(model, "parts", None)
-    return type(model).__name__ if parts is None else ", ".join(parts)
+    if "_orig_mod" in model._modules:  # not by getattr: a script's own may raise anything
+        model = model._modules["_orig_mod"] or model
+    return ", ".join(model.parts) if isinstance(model, Parts) else type(model).__name__
 
 
 def options_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

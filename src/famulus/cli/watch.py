@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -80,8 +80,9 @@ def watch(
             print(json.dumps({"exit_code": code, "runs": runs}, default=str), file=out)
         else:
             pages = dict.fromkeys(report.page for report in reports if report.page)
-            for line in [*watched.lines(), *(f"page: {page}" for page in pages)]:
-                print(line, file=out)
+            with suppress(OSError, ValueError):  # a script may have closed it
+                for line in [*watched.lines(), *(f"page: {page}" for page in pages)]:
+                    print(line, file=out)
     raise typer.Exit(code)
 
 
@@ -104,10 +105,13 @@ def _run(script: "Script", watched: "Watch") -> int:
     from famulus.bridges.watch.training import say
 
     watched.start()
+    process = os.getpid()
     try:
         code, error = script.run()
     except Enough:
         code, error = 0, None
+    if os.getpid() != process:  # a child that the script forked: the runs are the parent's
+        raise typer.Exit(code)
     watched.close(error)
     for note in watched.notes():
         say(note)

@@ -17,13 +17,23 @@ OF_TARGETS = {"gaussian_nll_loss": 1, "ctc_loss": 1}  # place of the target; 1 f
 
 @dataclass(slots=True)
 class Criterion:
-    """One call. `name` is torch's, as `cross_entropy`."""
+    """One call. `name` is torch's, as `cross_entropy`.
+
+    node: number of the operation that made the result, by which it is known again in a graph: to
+    keep the operation itself would keep all activations.
+    """
 
     name: str
     outputs: Any
     targets: Any
     result: Tensor
     summed: bool
+    node: int | None = None
+
+    def light(self, answers: bool) -> Criterion:
+        """Without a graph; with `answers` and targets, or with its value alone."""
+        kept = (self.outputs.detach(), self.targets) if answers else (None, None)
+        return Criterion(self.name, *kept, self.result.detach(), self.summed, self.node)
 
     @property
     def samples(self) -> int:
@@ -41,7 +51,9 @@ def read(name: str, args: tuple, kwargs: dict, result: Any) -> Criterion | None:
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor):
         return None
     summed = kwargs.get("reduction") == "sum" or kwargs.get("size_average") is False
-    return Criterion(name, outputs, targets, result, summed)
+    made = result.grad_fn
+    node = None if made is None else made._sequence_nr()
+    return Criterion(name, outputs, targets, result, summed, node)
 
 
 def unscaled(loss: Tensor, criteria: list[Criterion]) -> Criterion | None:
@@ -49,7 +61,7 @@ def unscaled(loss: Tensor, criteria: list[Criterion]) -> Criterion | None:
     share in accumulated gradients, or what a scaler made of it."""
     for node in _chain(loss.grad_fn):
         for criterion in criteria:
-            if criterion.result.grad_fn is node:
+            if criterion.node == node._sequence_nr():
                 return criterion
     return None
 

@@ -13,8 +13,21 @@ def weights_of(optimizer: torch.optim.Optimizer) -> set[int]:
     return {id(p) for group in optimizer.param_groups for p in group["params"]}
 
 
+def has_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    """Has any loss been propagated to its weights?"""
+    return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+
+
+def fingerprint(optimizer: torch.optim.Optimizer) -> list[tuple]:
+    """Differs once weights have changed, by whomever; waits for the device."""
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    # a version does not tell of changes by way of `.data`
+    return [(p._version, p.detach().abs().double().sum().item()) for p in every if p.numel()]
+
+
 def weights_in(module: nn.Module) -> set[int]:
-    return {id(p) for p in module.parameters()}
+    # torch's own: a script's class may have a `parameters` that takes or gives something else
+    return {id(p) for p in nn.Module.parameters(module)}
 
 
 class Parts(nn.Module):
@@ -44,7 +57,7 @@ def model_of(weights: set[int], called: Sequence[nn.Module]) -> nn.Module:
     """
     holders = called_holders(weights, called)
     if not holders:
-        trained = [m for m in called if any(p.requires_grad for p in m.parameters())]
+        trained = [m for m in called if any(p.requires_grad for p in nn.Module.parameters(m))]
         return joined(trained) if trained else smallest(weights) or joined([])
     if len(holders) == 1 and (weights <= weights_in(holders[0]) or any(holders[0].children())):
         return holders[0]

@@ -25,6 +25,10 @@ from famulus.config.names import problem
 INTERRUPTED = 130
 
 
+class Enough(BaseException):
+    """Ends a script that was to run its first steps only. No Exception: scripts catch those."""
+
+
 class Script:
     """A file, a folder with `__main__.py`, or with `module` the name of one.
 
@@ -75,7 +79,9 @@ class Script:
         except KeyboardInterrupt as error:
             show(error)
             return INTERRUPTED, error
-        except Exception as error:
+        except Enough:
+            raise
+        except BaseException as error:  # a script may have kinds of its own
             show(error)
             return 1, error
         return 0, None

@@ -12,12 +12,13 @@ torch's, but for those in `foreign`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -26,6 +27,8 @@ from torch.nn import functional as F
 from torch.optim import optimizer as optimizers
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from famulus.diagnosis.probes.outputs import recorded
 
 CRITERIA = (
     *("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
@@ -130,7 +133,8 @@ class Seams:
             return
         self._telling = True  # what a listener calls itself (trial trainings) is not heard
         try:
-            tell(*args)
+            with torch._C.DisableTorchFunctionSubclass():  # nor by a script's own kind of tensor
+                tell(*args)
         except Exception as error:
             self.listener.trouble(error)
         finally:
@@ -152,12 +156,11 @@ class Seams:
     def _here(self) -> bool:
         """Other threads (replicas, loaders) are not looked at; nor is what is being traced: tensors
         of a trace must not outlive it."""
-        return (
-            self.active
-            and not self._telling
-            and threading.get_ident() == self._thread
-            and not torch._C._get_tracing_state()
-        )
+        if torch.compiler.is_compiling():  # first: of all else the compiler would make guards
+            return False
+        own = self.active and not self._telling and threading.get_ident() == self._thread
+        inside = torch._C._functorch.peek_interpreter_stack()  # of vmap, grad
+        return own and inside is None and not recorded()
 
     def _criterion(self, original: Callable) -> Callable:
         name = original.__name__
@@ -166,7 +169,7 @@ class Seams:
         @functools.wraps(original)
         def criterion(*args: Any, **kwargs: Any) -> Any:
             # a subclass of Tensor calls it again, inside
-            if torch.compiler.is_compiling() or self._criterion_called or not self._here():
+            if not self._here() or self._criterion_called:
                 return original(*args, **kwargs)
             self._criterion_called = True
             try:
@@ -182,7 +185,7 @@ class Seams:
         @unseen
         @functools.wraps(original)
         def backward(*args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling() or self._backward or not self._here():
+            if not self._here() or self._backward:
                 return original(*args, **kwargs)
             self._backward = True
             try:
@@ -215,7 +218,7 @@ class Seams:
                 return original(module, *args, **kwargs)
             # inside a backward pass it is a checkpoint that is computed again
             inner = self._depth or self._backward
-            if inner or torch.compiler.is_compiling() or not self._here():
+            if inner or not self._here():
                 return original(module, *args, **kwargs)
             return self._outermost(original, module, args, kwargs)
 
@@ -225,22 +228,17 @@ class Seams:
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
         self.told(self.listener.before_call, module, args, kwargs)
         self._depth += 1
-        opaque = hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
-        if opaque:  # the compiler must find torch as it is
-            nn.Module.__call__ = original  # type: ignore[method-assign]
+        # not by getattr: a script's own __getattr__ may raise anything
+        modules = vars(module).get("_modules", ())
+        opaque = "_orig_mod" in modules or module._compiled_call_impl is not None
         try:
-            output = original(module, *args, **kwargs)
+            # the compiler must find torch as it is
+            with self._as_it_was(nn.Module) if opaque else contextlib.nullcontext():
+                output = original(module, *args, **kwargs)
         finally:
             self._depth -= 1
-            if opaque and self.active:
-                self._put_again(nn.Module, "__call__")
         self.told(self.listener.model_called, module, output)
         return output
-
-    def _put_again(self, owner: Any, name: str) -> None:
-        for known, key, _, ours in self._replaced:
-            if known is owner and key == name:
-                setattr(owner, name, ours)
 
     def _walk(self, original: Callable) -> Callable:
         @unseen
@@ -288,8 +286,18 @@ class Seams:
 
         return script
 
-    def _as_it_was(self, owner: Any) -> Restored:
-        return Restored([entry for entry in self._replaced if entry[0] is owner])
+    @contextlib.contextmanager
+    def _as_it_was(self, owner: Any) -> Iterator[None]:
+        """For the length of a block; what a script has put in the place of ours stays."""
+        away = [e for e in self._replaced if e[0] is owner and vars(owner).get(e[1]) is e[3]]
+        for _, name, before, _ in away:
+            setattr(owner, name, before)
+        try:
+            yield
+        finally:
+            for _, name, before, ours in away:
+                if self.installed and vars(owner).get(name) is before:
+                    setattr(owner, name, ours)
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._here():
@@ -300,18 +308,3 @@ class Seams:
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._here():
             self.told(self.listener.after_update, optimizer)
-
-
-class Restored:
-    """What was replaced, as it was before, for the length of a block."""
-
-    def __init__(self, replaced: list[tuple[Any, str, Any, Any]]) -> None:
-        self.replaced = replaced
-
-    def __enter__(self) -> None:
-        for owner, name, before, _ in self.replaced:
-            setattr(owner, name, before)
-
-    def __exit__(self, *_: object) -> None:
-        for owner, name, _, ours in self.replaced:
-            setattr(owner, name, ours)

@@ -9,6 +9,7 @@ own. Nothing here outlives the block: `close` puts torch back as it was.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 import weakref
@@ -25,6 +26,8 @@ from famulus.bridges import watched
 from famulus.bridges.watch import criteria, foreign, places
 from famulus.bridges.watch.models import (
     called_holders,
+    fingerprint,
+    has_gradients,
     joined,
     model_of,
     smallest,
@@ -32,6 +35,7 @@ from famulus.bridges.watch.models import (
     weights_of,
 )
 from famulus.bridges.watch.places import Place
+from famulus.bridges.watch.script import Enough
 from famulus.bridges.watch.seams import Seams
 from famulus.bridges.watch.training import SCORES, Call, Loss, Recorder, Training, say
 from famulus.bridges.watched import Named
@@ -49,11 +53,8 @@ MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
 MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
+MOST_LOOKED_AT = 4  # losses of one update whose graphs are kept: a script may never propagate them
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
-
-
-class Enough(BaseException):
-    """Ends a script that was to run its first steps only. No Exception: scripts catch those."""
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class Watch:
         self._open: list[Training] = []
         self._keep_open = False
         self._seams = Seams(self)
+        self._process = os.getpid()
         self._built: dict[int, tuple[weakref.ref, Place | None]] = {}  # optimizers, and where
         self._of: dict[int, Training] = {}  # trainings by the id of an optimizer
         self._roots: dict[int, Training] = {}  # and of a module that the script calls
@@ -124,6 +126,8 @@ class Watch:
         self._closure: Any = None  # the optimizer that calls one now
         self._made: tuple[Any, list[Loss], float | None] | None = None  # an update, and its rate
         self._updates = 0
+        # an optimizer that has made no update yet, and its weights
+        self._suspect: tuple[Any, list[tuple]] | None = None
         self._ended: weakref.WeakSet[Any] = weakref.WeakSet()  # optimizers
         self._said: set[str] = set()
         self._stopped = False  # by trouble of our own
@@ -148,7 +152,9 @@ class Watch:
             print(line)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Puts torch back as it was and ends every run; again is harmless."""
+        """Puts torch back as it was and ends every run; again is harmless, and so is a child's."""
+        if os.getpid() != self._process:  # the runs are the parent's
+            return
         if self._seams.installed:
             self._seams.remove()
             ACTIVE.release()
@@ -157,8 +163,6 @@ class Watch:
         if not self._updates and len(self._losses) >= FORGOTTEN:
             self._guarded(self._nobody_updates)
         error = None if isinstance(error, Enough | SystemExit) else error
-        if self._first is not None:
-            self._first[2].close()
         for training in list(self._open):
             self._end(training, error)
         self._forget()
@@ -202,12 +206,11 @@ class Watch:
         if training is None and not has_weights:
             return
         grad = torch.is_grad_enabled()
-        for before in self._calls:
-            before.forget_graphs()
-        if self._calls:
+        if self._calls and training and not self._calls[0].training:
             # calls of a model that nobody trains are no part of a training
-            self._calls = [c for c in self._calls if c.training or not training]
-            self._as_validation(but=[c for c in self._calls if c.trains])
+            self._calls = [c for c in self._calls if c.training]
+        if self._calls and not self._calls[-1].trains:  # those before it are all of training
+            self._as_validation(but=self._calls[:-1])
         latest, call = self._latest, Call(training, trains=grad and model.training)
         self._latest = call
         if training and call.trains:
@@ -231,7 +234,8 @@ class Watch:
         if training and not call.trains and training.wants_inputs:
             call.arguments = (args, kwargs)
         if grad:
-            self._calls = [*self._calls[-MOST_CALLS:], call]
+            self._calls.append(call)
+            del self._calls[:-MOST_CALLS]
 
     def model_called(self, model: nn.Module, output: Any) -> None:
         if self._latest is not None and self._latest.arguments is not None:
@@ -243,8 +247,9 @@ class Watch:
             return
         if result.requires_grad:
             if self._calls:
-                self._calls[-1].forget_graphs()
-                self._calls[-1].criteria.append(found)
+                call = self._calls[-1]
+                whole = self._looks_at_another()
+                call.criteria.append(found if whole else found.light(answers=not call.trains))
         elif not self._latest.trains:
             self._latest.validate(found)
 
@@ -267,12 +272,17 @@ class Watch:
         self._as_validation(but=calls)
         self._calls = []
         seen = self._loss(loss, calls)
+        if seen.has_tensors:
+            for before in self._losses:  # one of them is looked at: the others would take room
+                before.drop_tensors()
         if self._closure is None or not self._losses:  # of a closure's calls the first one counts
             self._losses.append(seen)
         if self._closure is not None:
             self._inside_closure()
-        elif not self._updates and len(self._losses) >= MOST_LOSSES:
-            self._nobody_updates()
+        elif not self._updates and len(self._losses) >= FORGOTTEN:
+            self._suspect = self._suspect or self._not_updated_yet()
+            if len(self._losses) >= MOST_LOSSES:
+                self._nobody_updates()
 
     def optimizer_built(self, optimizer: Any) -> None:
         self._settle()
@@ -290,7 +300,7 @@ class Watch:
                 training.recorder.before_update(optimizer)
 
     def after_update(self, optimizer: Any) -> None:
-        self._updates += 1
+        self._updates, self._suspect = self._updates + 1, None
         self._closure = None
         # A schedule may change the rate before anything else is heard.
         rate = optimizer.param_groups[0].get("lr")
@@ -345,6 +355,7 @@ class Watch:
         for training in self._open:
             with contextlib.suppress(Exception):
                 training.recorder.mark(f"watching stopped: {what}")
+                training.recorder.look_away()
 
     # -- inside: losses
 
@@ -369,6 +380,13 @@ class Watch:
             call.criteria = []
         return seen
 
+    def _looks_at_another(self) -> bool:
+        """Are a loss's tensors wanted, and are few of them held yet?"""
+        training = self._calls[0].training
+        if not (training.looks if training else self._first is not None):
+            return False
+        return max(len(self._calls), len(self._calls[-1].criteria)) < MOST_LOOKED_AT
+
     def _as_validation(self, but: list[Call]) -> None:
         """Calls that no gradient was asked of after all."""
         kept = {id(call) for call in but}
@@ -386,12 +404,24 @@ class Watch:
         if training := self._of.get(id(optimizer)):
             training.recorder.before_update(optimizer)
 
+    def _not_updated_yet(self) -> tuple[Any, list[tuple]] | None:
+        known = [*(ref() for ref, _ in self._built.values()), *self._of_open()]
+        each = (one for one in known if one is not None and has_gradients(one))
+        return next(((one, fingerprint(one)) for one in each), None)
+
+    def _of_open(self) -> list[Any]:
+        return [one for training in self._open for one in training.recorder.optimizers]
+
     def _nobody_updates(self) -> None:
         """Losses enough, and no weight has changed: the forgotten update is what is to be said."""
-        known = [o for ref, _ in self._built.values() if (o := ref()) is not None]
         losses, self._losses = self._losses, []
-        if known:
-            self._begin(known[0])
+        if self._suspect is None:
+            return
+        (optimizer, before), self._suspect = self._suspect, None
+        if fingerprint(optimizer) != before:
+            return  # somebody does, whom no hook of torch reaches
+        if id(optimizer) not in self._of:
+            self._begin(optimizer)
         for training in self._open[:1]:
             for loss in losses:
                 training.without_update(loss)
@@ -403,7 +433,7 @@ class Watch:
         self._looked += 1
         if self._looked > UNUSED:
             self._seams.looking = False
-        if next(model.parameters(), None) is None:
+        if next(nn.Module.parameters(model), None) is None:
             return False
         self._called[id(model)] = model
         return True
@@ -562,7 +592,10 @@ class Watch:
 
     def _forget(self) -> None:
         """Lets go of everything that is the script's."""
+        if self._first is not None:
+            self._first[2].close()
         self._made = self._latest = self._fetched = self._scaled = self._closure = None
+        self._suspect = None
         self._calls, self._losses, self._first = [], [], None
         self._called.clear()
         self._built.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -115,8 +116,14 @@ class Recorder(Monitor):
         made = f" at {name.at}" if name.at else ""
         self.mark(f"another optimizer of the same weights: {type(after).__name__}{made}")
 
+    def look_away(self) -> None:
+        """Takes its hooks off; layers are not looked at any more."""
+        self._sampled.close()
+        self._armed = False
+
     def release(self) -> None:
         """Lets go of the script's model: it may need the room."""
+        self._armed = False
         self.model, self.optimizers = nn.Module(), []
         self._sampled.release()
 
@@ -138,7 +145,8 @@ class Recorder(Monitor):
 
 def say(text: str) -> None:
     """One line for the person, beside what the script prints."""
-    print(f"famulus: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):  # a script may have closed it
+        print(f"famulus: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -155,12 +163,6 @@ class Call:
     output: Any = None
     batch: Any = None
     criteria: list[Criterion] = field(default_factory=list)
-
-    def forget_graphs(self) -> None:
-        """Losses of which `backward` was not called before something else came: the script may
-        have let go of their graphs, and must get the memory."""
-        for criterion in self.criteria:
-            criterion.result = criterion.result.detach()
 
     def validate(self, criterion: Criterion) -> None:
         """A loss that no gradient is asked of."""
@@ -184,6 +186,15 @@ class Loss:
     parts: dict[str, Tensor] = field(default_factory=dict)
     graph: Tensor | None = None
     criterion: Criterion | None = None
+
+    @property
+    def has_tensors(self) -> bool:
+        return self.criterion is not None or any(call.arguments for call in self.calls)
+
+    def drop_tensors(self) -> None:
+        self.graph = self.criterion = None
+        for call in self.calls:
+            call.arguments = call.output = call.batch = None
 
 
 @dataclass(slots=True)
@@ -377,7 +388,7 @@ def _mean(values: list[Tensor]) -> Tensor:
 
 def _tensors(losses: list[Loss]) -> Tensors:
     """Of the last loss that anything is known of."""
-    known = [loss for loss in losses if loss.criterion or any(c.arguments for c in loss.calls)]
+    known = [loss for loss in losses if loss.has_tensors]
     if not known:
         return Tensors(loss=losses[-1].graph)
     loss = known[-1]

@@ -71,8 +71,8 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, bool]:
     """
     compiled = any(COMPILED in m._modules or m._compiled_call_impl for m in model.modules())
     while True:
-        if hasattr(model, COMPILED):
-            model = getattr(model, COMPILED)
+        if COMPILED in model._modules and (inner := model._modules[COMPILED]) is not None:
+            model = inner
         elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         else:

@@ -54,6 +54,14 @@ def flat_part(kind: str, value: Tensor) -> Tensor | None:
     return None
 
 
+def recorded() -> bool:
+    """Does torch or a mode of the script's record operations now: a trace, an export, a count?
+
+    Then an operation of ours would become part of the result, and a tensor may hold no numbers.
+    """
+    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
+
+
 Guard = Callable[[Callable[[], object]], object]
 
 
@@ -89,12 +97,14 @@ class Outputs:
 
     def _before(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         layer = self.layers.get(id(module))
-        if layer and not layer.entry.get("calls"):
-            self.guard(lambda: self._entered(inputs))
+        if layer and not layer.entry.get("calls") and not recorded():
+            with torch._C.DisableTorchFunctionSubclass():
+                self.guard(lambda: self._entered(inputs))
 
     def _after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if layer := self.layers.get(id(module)):
-            self.guard(lambda: self._called(layer, inputs, output))
+        if (layer := self.layers.get(id(module))) and not recorded():
+            with torch._C.DisableTorchFunctionSubclass():
+                self.guard(lambda: self._called(layer, inputs, output))
 
     def _entered(self, inputs: tuple[Any, ...]) -> None:
         if (value := next(tensors(inputs), None)) is not None:
