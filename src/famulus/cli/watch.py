@@ -101,8 +101,8 @@ def _script(command: list[str]) -> "Script":
 
 def _run(script: "Script", watched: "Watch") -> int:
     """The script's exit code; its runs are ended."""
-    from famulus.bridges.watch.session import Enough
-    from famulus.bridges.watch.training import say
+    from famulus.bridges.watch.recorder import say
+    from famulus.bridges.watch.script import Enough
 
     watched.start()
     process = os.getpid()
@@ -155,7 +155,7 @@ class Report:
 
 def _reports(watched: "Watch", debug: bool) -> list[Report]:
     """Of each run. Trouble is a line."""
-    from famulus.bridges.watch.training import say
+    from famulus.bridges.watch.recorder import say
     from famulus.store.store import Store
 
     pages: dict[str, str] = {}

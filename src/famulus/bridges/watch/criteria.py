@@ -32,8 +32,10 @@ class Criterion:
 
     def light(self, answers: bool) -> Criterion:
         """Without a graph; with `answers` and targets, or with its value alone."""
-        kept = (self.outputs.detach(), self.targets) if answers else (None, None)
-        return Criterion(self.name, *kept, self.result.detach(), self.summed, self.node)
+        outputs = self.outputs.detach() if answers else None
+        targets = self.targets if answers else None
+        value = self.result.detach()
+        return Criterion(self.name, outputs, targets, value, self.summed, self.node)
 
     @property
     def samples(self) -> int:

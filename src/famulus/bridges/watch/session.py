@@ -14,16 +14,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import RandomSampler, SequentialSampler
 
-from famulus.bridges import watched
 from famulus.bridges.watch import criteria, foreign, places
+from famulus.bridges.watch.loaders import Loaders
+from famulus.bridges.watch.losses import Losses
 from famulus.bridges.watch.models import (
     called_holders,
     fingerprint,
@@ -34,13 +33,14 @@ from famulus.bridges.watch.models import (
     weights_in,
     weights_of,
 )
-from famulus.bridges.watch.places import Place
+from famulus.bridges.watch.optimizers import Waiting
+from famulus.bridges.watch.recorder import Recorder, say
 from famulus.bridges.watch.script import Enough
 from famulus.bridges.watch.seams import Seams
-from famulus.bridges.watch.training import SCORES, Call, Loss, Recorder, Training, say
+from famulus.bridges.watch.step import Call, Loss
+from famulus.bridges.watch.training import SCORES, Training
 from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
-from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.history import Finding
 from famulus.diagnosis.probes.layers import unwrapped
 from famulus.diagnosis.probes.probe import Probe
@@ -52,27 +52,11 @@ FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for 
 MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before the end
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
-MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
-MOST_LOOKED_AT = 4  # losses of one update whose graphs are kept: a script may never propagate them
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
-@dataclass(slots=True)
-class Fetched:
-    """A batch of a DataLoader, and how long it was waited for."""
-
-    data: int
-    walk: int
-    batch: Any
-    seconds: float
-
-
-def reference(thing: Any) -> Callable[[], Any]:
-    """Weak where that can be: a script's data are its own."""
-    try:
-        return weakref.ref(thing)
-    except TypeError:  # a list
-        return lambda: thing
+def _is_number(loss: Any) -> bool:
+    return isinstance(loss, Tensor) and loss.numel() == 1
 
 
 class Watch:
@@ -102,33 +86,25 @@ class Watch:
         self.controls_s, self.controls_steps = controls_s, controls_steps
         self.first_steps = first_steps
         self.trainings: list[Training] = []
-        self.losses_seen = 0
         self._open: list[Training] = []
         self._keep_open = False
         self._seams = Seams(self)
         self._process = os.getpid()
-        self._built: dict[int, tuple[weakref.ref, Place | None]] = {}  # optimizers, and where
+        self._waiting = Waiting()
         self._of: dict[int, Training] = {}  # trainings by the id of an optimizer
         self._roots: dict[int, Training] = {}  # and of a module that the script calls
         # By id, while their optimizer is not known; a script may let go of them.
         self._called: weakref.WeakValueDictionary[int, nn.Module] = weakref.WeakValueDictionary()
         self._looked = 0
-        self._calls: list[Call] = []  # with gradients, since the last backward
-        self._latest: Call | None = None  # of any kind
-        self._losses: list[Loss] = []  # since the last update
-        self._scaled: tuple[Any, Any] | None = None  # of a GradScaler: what came, what went in
-        self._whole: dict[Place | None, bool] = {}  # is the loss a criterion's value alone?
-        self._fetched: Fetched | None = None  # the last batch, for no model yet
-        # (number of the data, number of the walk) by iterator
-        self._walks: weakref.WeakKeyDictionary[Any, tuple[int, int]] = weakref.WeakKeyDictionary()
-        self._data: dict[int, Callable[[], Any]] = {}
-        self._walked = 0
+        self._losses = Losses(self._looks)
+        self._loaders = Loaders()
         self._closure: Any = None  # the optimizer that calls one now
         self._made: tuple[Any, list[Loss], float | None] | None = None  # an update, and its rate
         self._updates = 0
         # an optimizer that has made no update yet, and its weights
         self._suspect: tuple[Any, list[tuple]] | None = None
         self._ended: weakref.WeakSet[Any] = weakref.WeakSet()  # optimizers
+        self._sought: weakref.WeakSet[Any] = weakref.WeakSet()  # optimizers without one model
         self._said: set[str] = set()
         self._stopped = False  # by trouble of our own
         # A layer's first answers are to be had before anybody knows who is trained.
@@ -160,7 +136,7 @@ class Watch:
             ACTIVE.release()
         with contextlib.suppress(Enough):
             self._settle()
-        if not self._updates and len(self._losses) >= FORGOTTEN:
+        if not self._updates and len(self._losses.pending) >= FORGOTTEN:
             self._guarded(self._nobody_updates)
         error = None if isinstance(error, Enough | SystemExit) else error
         for training in list(self._open):
@@ -169,14 +145,21 @@ class Watch:
 
     def notes(self) -> list[str]:
         """What was not seen, a line each."""
-        if self.trainings or self._stopped:
+        if self._stopped:
             return []
-        if self.losses_seen:
+        blind = sum(one.recorder.steps == 0 for one in self.trainings)
+        if blind:
+            return [f"of {blind} trainings no loss was seen: `backward` of no single number"]
+        if self.trainings:
+            return []
+        if self._losses.seen:
             return [
-                f"{self.losses_seen:,} losses were propagated, but no optimizer of torch.optim made"
-                " an update: nothing is recorded"
+                f"{self._losses.seen:,} losses were propagated, but no optimizer of torch.optim"
+                " made an update: nothing is recorded"
             ]
-        return ["no training was seen: no loss was propagated in this process"]
+        return [
+            "no training was seen: no loss was propagated in this process and by its first thread"
+        ]
 
     @property
     def runs(self) -> list[Run]:
@@ -206,93 +189,52 @@ class Watch:
         if training is None and not has_weights:
             return
         grad = torch.is_grad_enabled()
-        if self._calls and training and not self._calls[0].training:
-            # calls of a model that nobody trains are no part of a training
-            self._calls = [c for c in self._calls if c.training]
-        if self._calls and not self._calls[-1].trains:  # those before it are all of training
-            self._as_validation(but=self._calls[:-1])
-        latest, call = self._latest, Call(training, trains=grad and model.training)
-        self._latest = call
-        if training and call.trains:
-            training.begins()
-        if training is None and call.trains:
-            self._look_first(model)
-        if self._fetched is not None:
-            fetched, self._fetched = self._fetched, None
-            call.loader, call.walk, call.waited = fetched.data, fetched.walk, fetched.seconds
-            call.samples, call.batch = watched.count_of(fetched.batch), fetched.batch
-        else:
-            if latest is not None and not (latest.trains or call.trains):
-                call.loader = latest.loader  # one that fetches a batch ahead
-            if not self._calls:
-                call.samples = watched.count_of(args, kwargs)
-        looks = training.looks if training else self._first is not None
-        if grad and looks and not self._calls:
-            call.arguments = (args, kwargs)
-        else:
-            call.batch = None
-        if training and not call.trains and training.wants_inputs:
-            call.arguments = (args, kwargs)
-        if grad:
-            self._calls.append(call)
-            del self._calls[:-MOST_CALLS]
+        self._losses.resolve(training)
+        call = Call(training, trains=grad and model.training)
+        if call.trains:
+            training.begins() if training else self._look_first(model)
+        self._losses.called(call, self._loaders.take(), (args, kwargs), grad)
 
     def model_called(self, model: nn.Module, output: Any) -> None:
-        if self._latest is not None and self._latest.arguments is not None:
-            self._latest.output = output
+        self._losses.answered(output)
 
     def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None:
-        found = criteria.read(name, args, kwargs, result)
-        if found is None or self._latest is None:
-            return
-        if result.requires_grad:
-            if self._calls:
-                call = self._calls[-1]
-                whole = self._looks_at_another()
-                call.criteria.append(found if whole else found.light(answers=not call.trains))
-        elif not self._latest.trains:
-            self._latest.validate(found)
+        if (found := criteria.read(name, args, kwargs, result)) is not None:
+            self._losses.criterion(found)
+
+    def _looks(self, training: Training | None) -> bool:
+        return training.looks if training else self._first is not None
 
     # -- losses and updates
 
     def loss_scaled(self, loss: Any, scaled: Any) -> None:
-        self._scaled = scaled, loss
+        self._losses.scaled(loss, scaled)
 
     def backward_called(self, loss: Any) -> None:
         self._settle()
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
+        if isinstance(loss, list | tuple) and all(_is_number(one) for one in loss):
+            with torch.no_grad():
+                loss = loss[0] if len(loss) == 1 else torch.stack([*loss]).sum()
+        if not _is_number(loss):
             return
-        self.losses_seen += 1
         foreign.join(self._seams, self)
-        if self._scaled is not None and self._scaled[0] is loss:
-            loss = self._scaled[1]
-        self._scaled = None
-        known = [c for c in self._calls if c.training] or self._calls
-        calls = [c for c in known if c.trains] or known[-1:]
-        self._as_validation(but=calls)
-        self._calls = []
-        seen = self._loss(loss, calls)
-        if seen.has_tensors:
-            for before in self._losses:  # one of them is looked at: the others would take room
-                before.drop_tensors()
-        if self._closure is None or not self._losses:  # of a closure's calls the first one counts
-            self._losses.append(seen)
+        self._losses.propagated(loss, first_only=self._closure is not None)
         if self._closure is not None:
             self._inside_closure()
-        elif not self._updates and len(self._losses) >= FORGOTTEN:
+        elif not self._updates and len(self._losses.pending) >= FORGOTTEN:
             self._suspect = self._suspect or self._not_updated_yet()
-            if len(self._losses) >= MOST_LOSSES:
+            if len(self._losses.pending) >= MOST_LOSSES:
                 self._nobody_updates()
 
     def optimizer_built(self, optimizer: Any) -> None:
         self._settle()
-        self._built[id(optimizer)] = weakref.ref(optimizer), places.own_line()
+        self._waiting.add(optimizer, places.own_line())
         self._seams.looking, self._looked = True, 0
 
     def before_update(self, optimizer: Any, closure: bool) -> None:
         self._settle()
         # Lightning passes a closure to every update, also where the gradients are there already.
-        self._closure = optimizer if closure and not self._losses else None
+        self._closure = optimizer if closure and not self._losses.pending else None
         if self._closure is None:
             if id(optimizer) not in self._of:
                 self._begin(optimizer)
@@ -304,8 +246,7 @@ class Watch:
         self._closure = None
         # A schedule may change the rate before anything else is heard.
         rate = optimizer.param_groups[0].get("lr")
-        self._made = optimizer, self._losses, None if rate is None else float(rate)
-        self._losses = []
+        self._made = optimizer, self._losses.take(), None if rate is None else float(rate)
 
     def _settle(self) -> None:
         """Records the last update: not while optimizer and model call the hooks of a sample, which
@@ -325,26 +266,11 @@ class Watch:
 
     def loader_walked(self, loader: Any, walk: Any) -> None:
         self._settle()
-        self._walk(loader, walk)
+        self._loaders.walked(loader, walk)
 
     def batch_fetched(self, walk: Any, batch: Any, seconds: float) -> None:
         self._settle()
-        if walk not in self._walks:  # of a library's own loader
-            self._walk(None, walk)
-        before = self._fetched.seconds if self._fetched else 0.0
-        self._fetched = Fetched(*self._walks[walk], batch, before + seconds)
-
-    def _walk(self, loader: Any, walk: Any) -> None:
-        """Loaders of the same data are one, but for those that choose some of it."""
-        self._walked += 1
-        sampler = getattr(loader, "sampler", None)
-        chooses = not isinstance(sampler, RandomSampler | SequentialSampler | None)
-        data = sampler if chooses else getattr(walk, "_dataset", walk)
-        known = next((n for n, one in self._data.items() if one() is data), None)
-        if known is None:
-            known = self._walked
-            self._data[known] = reference(data)
-        self._walks[walk] = known, self._walked
+        self._loaders.fetched(walk, batch, seconds)
 
     def trouble(self, error: Exception) -> None:
         """Of our own: the script goes on alone."""
@@ -357,44 +283,7 @@ class Watch:
                 training.recorder.mark(f"watching stopped: {what}")
                 training.recorder.look_away()
 
-    # -- inside: losses
-
-    def _loss(self, loss: Tensor, calls: list[Call]) -> Loss:
-        place = places.own_line(4) or places.caller(4)
-        known = [c for call in calls for c in call.criteria]
-        training = calls[0].training if calls else None
-        looks = training.looks if training else self._first is not None
-        if looks or place not in self._whole:
-            main = criteria.unscaled(loss, known)
-            self._whole[place] = main is not None
-        else:
-            main = known[-1] if known and self._whole[place] else None
-        value = loss if main is None else main.result
-        seen = Loss(place, value.detach(), calls, whole=main is not None)
-        seen.summed = any(c.summed for c in known)
-        if main is None:
-            seen.parts = {c.name: c.result.detach() for c in known}
-        if looks:
-            seen.graph, seen.criterion = value, main or next(iter(known), None)
-        for call in calls:
-            call.criteria = []
-        return seen
-
-    def _looks_at_another(self) -> bool:
-        """Are a loss's tensors wanted, and are few of them held yet?"""
-        training = self._calls[0].training
-        if not (training.looks if training else self._first is not None):
-            return False
-        return max(len(self._calls), len(self._calls[-1].criteria)) < MOST_LOOKED_AT
-
-    def _as_validation(self, but: list[Call]) -> None:
-        """Calls that no gradient was asked of after all."""
-        kept = {id(call) for call in but}
-        for call in self._calls:
-            if id(call) not in kept:
-                for criterion in call.criteria:
-                    call.validate(criterion)
-        self._calls = [call for call in self._calls if id(call) in kept]
+    # -- inside: updates
 
     def _inside_closure(self) -> None:
         """Gradients are there, and the update is not made."""
@@ -405,8 +294,7 @@ class Watch:
             training.recorder.before_update(optimizer)
 
     def _not_updated_yet(self) -> tuple[Any, list[tuple]] | None:
-        known = [*(ref() for ref, _ in self._built.values()), *self._of_open()]
-        each = (one for one in known if one is not None and has_gradients(one))
+        each = (one for one in [*self._waiting.alive(), *self._of_open()] if has_gradients(one))
         return next(((one, fingerprint(one)) for one in each), None)
 
     def _of_open(self) -> list[Any]:
@@ -414,7 +302,7 @@ class Watch:
 
     def _nobody_updates(self) -> None:
         """Losses enough, and no weight has changed: the forgotten update is what is to be said."""
-        losses, self._losses = self._losses, []
+        losses = self._losses.take()
         if self._suspect is None:
             return
         (optimizer, before), self._suspect = self._suspect, None
@@ -442,11 +330,16 @@ class Watch:
         """Measures the very first step, if it is plain who trains this model."""
         if self._first is not None:
             return
-        held = weights_in(model)
-        alive = [o for ref, _ in self._built.values() if (o := ref()) is not None]
-        trainers = [o for o in alive if weights_of(o) & held]
+        trainers = self._waiting.trainers(model)
         if len(trainers) == 1:
-            whole = model if weights_of(trainers[0]) <= held else smallest(weights_of(trainers[0]))
+            weights = weights_of(trainers[0])
+            if weights <= weights_in(model):
+                whole: nn.Module | None = model
+            elif trainers[0] in self._sought:  # a search through all objects, once
+                return
+            else:
+                self._sought.add(trainers[0])
+                whole = smallest(weights)
             if whole is not None:
                 probe = Probe(whole, trainers, guard=self._guarded)
                 probe.begin(0)
@@ -471,13 +364,12 @@ class Watch:
             for training in list(self._open):
                 self._end(training)
         called = list(self._called.values())
-        group = self._group(optimizer, called)
-        names = {id(o): self._named(o) for o in group}
-        models = [model_of(weights_of(o), called) for o in group]
-        called_there = [self._model_name(o) for o in group]
-        model = joined(models, called_there)
-        if called_there[0] and len(group) == 1:
-            names[id(model)] = Named(called_there[0])
+        group = self._waiting.group(optimizer, called)
+        names = {id(o): self._waiting.named(o) for o in group}
+        model_names = [self._waiting.model_name(o) for o in group]
+        model = joined([model_of(weights_of(o), called) for o in group], model_names)
+        if model_names[0] and len(group) == 1:
+            names[id(model)] = Named(model_names[0])
         options: dict[str, Any] = {"settings": self.settings, "why": self.why, "names": names}
         options["scores"] = SCORES
         options |= {"controls_s": self.controls_s, "controls_steps": self.controls_steps}
@@ -493,7 +385,7 @@ class Watch:
                 probe.close()
             self._first = None
         training = Training(recorder)
-        if control := self._same_weights(group, called):
+        if control := self._waiting.slip(group, called):
             recorder.control(control)
         if unwrapped(model)[1]:
             self._once("the model is compiled: of its layers only weights and gradients are seen")
@@ -502,16 +394,14 @@ class Watch:
         self._open.append(training)
         for one in group:
             self._of[id(one)] = training
-            self._built.pop(id(one), None)
+            self._waiting.remove(one)
         weights = set[int]().union(*map(weights_of, group))
         for root in called_holders(weights, called) or called or [model]:
             self._roots[id(root)] = training
             self._seams.roots[id(root)] = root
         self._called.clear()
-        for loss in self._losses:  # heard before anybody knew whose they are
-            for call in loss.calls:
-                call.training = training
-        self._seams.looking = any(ref() is not None for ref, _ in self._built.values())
+        self._losses.belong_to(training)
+        self._seams.looking = bool(self._waiting.alive())
 
     def _replaces(self, optimizer: Any) -> bool:
         """Another optimizer of the same weights goes on with their training."""
@@ -521,58 +411,10 @@ class Watch:
                 if weights_of(before) == weights:
                     self._of.pop(id(before), None)
                     self._of[id(optimizer)] = training
-                    training.replaced(before, optimizer, self._named(optimizer))
-                    self._built.pop(id(optimizer), None)
+                    training.replaced(before, optimizer, self._waiting.named(optimizer))
+                    self._waiting.remove(optimizer)
                     return True
         return False
-
-    def _group(self, first: Any, called: list[nn.Module]) -> list[Any]:
-        """`first` and those of whose weights a model was called as well, as they were built."""
-        group = [first]
-        for ref, _ in self._built.values():
-            other = ref()
-            if other is None or other is first:
-                continue
-            if called_holders(weights_of(other), called):
-                group.append(other)
-        order = {key: n for n, key in enumerate(self._built)}
-        return sorted(group, key=lambda o: order.get(id(o), -1))
-
-    def _same_weights(self, group: list[Any], called: list[nn.Module]) -> Control | None:
-        """Two optimizers of the very same weights, beside a model that none holds: a slip."""
-        held = set[int]().union(*map(weights_of, group))
-        left = [
-            m
-            for m in called
-            if not weights_in(m) & held and any(p.requires_grad for p in m.parameters())
-        ]
-        pairs = ((a, b) for n, a in enumerate(group) for b in group[n + 1 :])
-        same = next((pair for pair in pairs if weights_of(pair[0]) == weights_of(pair[1])), None)
-        if same is None or not left:
-            return None
-        names = [self._named(one).variable or type(one).__name__ for one in same]
-        kind = type(left[0]).__name__
-        _, place = self._built.get(id(same[1]), (None, None))
-        model = places.made_as(place, kind) or kind
-        return Control(
-            "optimizers",
-            "failed",
-            f"{names[0]} and {names[1]} hold the same weights, and no optimizer holds those of"
-            f" {model}, which is called in training",
-            f"{names[1]} = {type(same[1]).__name__}({model}.parameters(), ...) at {place}",
-            {},
-            "weights-do-not-move",
-        )
-
-    def _named(self, optimizer: Any) -> Named:
-        ref, place = self._built.get(id(optimizer), (None, None))
-        if ref is None or ref() is not optimizer or place is None:
-            return Named()
-        return Named(places.assigned_to(place) or "", str(place))
-
-    def _model_name(self, optimizer: Any) -> str | None:
-        ref, place = self._built.get(id(optimizer), (None, None))
-        return places.model_named(place) if ref is not None and ref() is optimizer else None
 
     def _end(self, training: Training, error: BaseException | None = None) -> None:
         """Its last words; trial trainings of all runs share one budget."""
@@ -594,11 +436,13 @@ class Watch:
         """Lets go of everything that is the script's."""
         if self._first is not None:
             self._first[2].close()
-        self._made = self._latest = self._fetched = self._scaled = self._closure = None
+        self._made = self._closure = None
+        self._loaders.forget()
+        self._losses.forget()
         self._suspect = None
-        self._calls, self._losses, self._first = [], [], None
+        self._first = None
         self._called.clear()
-        self._built.clear()
+        self._waiting.clear()
 
     def _once(self, text: str) -> None:
         if text not in self._said:
