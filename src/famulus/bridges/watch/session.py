@@ -223,8 +223,11 @@ class Watch:
             self._inside_closure()
         elif not self._updates and len(self._losses.pending) >= FORGOTTEN:
             self._suspect = self._suspect or self._not_updated_yet()
-            if len(self._losses.pending) >= MOST_LOSSES:
+            enough = self.first_steps is not None and len(self._losses.pending) >= self.first_steps
+            if enough or len(self._losses.pending) >= MOST_LOSSES:
                 self._nobody_updates()
+            if enough:
+                raise Enough("losses without any update")
 
     def optimizer_built(self, optimizer: Any) -> None:
         self._settle()

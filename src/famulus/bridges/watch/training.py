@@ -34,7 +34,8 @@ class Training:
         self.validation = Validation()
         self.loader = 0  # number of the data that are trained on
         self.epochs = 0  # walks over it
-        self._walk = 0
+        self._walk = self._batches = 0  # the present one, and what it gave
+        self._noted = 0  # epochs
         self._updated: list[int] = []  # optimizers, since the last step
         self._turns = {id(one) for one in recorder.optimizers}  # whose updates make a step
         self._losses: list[Loss] = []
@@ -119,17 +120,22 @@ class Training:
         for call in calls:
             if call.loader:
                 self.loader, waited = call.loader, (waited or 0.0) + call.waited
-                if call.walk != self._walk:
-                    self._walk, self.epochs = call.walk, self.epochs + 1
-                    self.recorder.note(epochs=self.epochs)
+                self._count_epochs(call.walk)
         seen = tensors_of(losses) if self.looks else Tensors()
         self.recorder.record(self._parts(losses), seen, samples, waited)
+
+    def _count_epochs(self, walk: int) -> None:
+        """A walk that gives a single batch, as `next(iter(loader))`, is none."""
+        self._batches = self._batches + 1 if walk == self._walk else 1
+        self._walk = walk
+        self.epochs += self._batches == 2
 
     def validated(self) -> None:
         """Writes down the validation since the last step, if there was one."""
         if not self.validation:
             return
         validation, self.validation = self.validation, Validation()
+        self._note_epochs()
         if self._validated_on and not self._told_inputs:
             self._told_inputs = True
             means = torch.stack(self._validated_on).mean(0).tolist()
@@ -137,9 +143,15 @@ class Training:
         batch = self._batch if self._summed else 1.0
         self.recorder.validated(*validation.scores(batch, self.loader))
 
+    def _note_epochs(self) -> None:
+        if self.epochs > self._noted:
+            self._noted = self.epochs
+            self.recorder.note(epochs=self.epochs)
+
     def close(self, error: BaseException | None = None) -> None:
         self.record()
         self.validated()
+        self._note_epochs()
         self.recorder.close(error)
 
     def release(self) -> None:
