@@ -82,6 +82,8 @@ def tried(subject: Subject, budget_s: float, steps: int | None) -> list[Control]
         with warnings.catch_warnings(), contextlib.redirect_stdout(_Muted(sys.stdout)):
             warnings.simplefilter("ignore")
             return trials(subject, budget_s, steps)
+    except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
+        return [Control("trials", "skipped", "interrupted")]
     except Exception as error:
         return [Control("trials", "skipped", f"{type(error).__name__}: {str(error)[:200]}")]
 
@@ -323,11 +325,11 @@ class Monitor:
 
     def _end(self, error: BaseException | None) -> None:
         self._flush()
+        if (floor := self._sampled.floor()) is not None:
+            self._emit("floor", score="loss", value=floor, means="best constant")
         if isinstance(error, KeyboardInterrupt | GeneratorExit):
             self._writer.end("interrupted")
             return
-        if (floor := self._sampled.floor()) is not None:
-            self._emit("floor", score="loss", value=floor, means="best constant")
         seconds = self._seconds()  # of training: trials come after it
         subject = self._sampled.subject(self.steps, self.ended_early)
         if error is None and subject and not learned(self.history()):

@@ -79,6 +79,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "memorises-the-pool": ("memorises", "loss-spike"),
     "one-degree-of-freedom": ("converged", "plateau"),
     "plateau": ("rate-too-low",),
+    # what trials found
+    "batch-size": _NOTHING_LEARNED,
+    "initialisation": _NOTHING_LEARNED,
+    "optimizer-choice": _NOTHING_LEARNED,
+    "too-few-epochs": _NOTHING_LEARNED,
     "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),
     "rate-cannot-reach": ("converged", "plateau", "cannot-overfit", "input-unused",
                           "predicts-the-mean"),

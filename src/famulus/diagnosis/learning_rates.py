@@ -33,6 +33,7 @@ class Ratios:
     rate: float
     first: int  # steps
     last: int
+    start: float = 0.0  # of the first sample, median over layers
 
     @property
     def typical(self) -> float:
@@ -59,7 +60,8 @@ def ratios(history: History, early: int = EARLY) -> Ratios | None:
     if not of:
         return None
     rate = median(rate_at(history, step) for step in sorted(set(steps)))
-    return Ratios(of, rate, min(steps), max(steps))
+    start = [r for seen in series(history).values() if (r := ratio(seen[0][1])) is not None]
+    return Ratios(of, rate, min(steps), max(steps), median(start) if start else 0.0)
 
 
 def peak(history: History) -> float:

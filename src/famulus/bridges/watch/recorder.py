@@ -37,6 +37,11 @@ class Recorder(Monitor):
         return self
 
     @property
+    def seconds(self) -> float:
+        """Since the training began."""
+        return self._seconds()
+
+    @property
     def stopped(self) -> bool:
         """Has trouble of its own ended it?"""
         return bool(self._off)

@@ -52,6 +52,7 @@ FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for 
 MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before the end
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
+SHORTEST_S = 5.0  # that trial trainings may take after however short a training
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
@@ -423,7 +424,9 @@ class Watch:
         """Its last words; trial trainings of all runs share one budget."""
         recorder = training.recorder
         self._open.remove(training)
-        recorder.controls_s, began = self.controls_s, time.perf_counter()
+        # A short script is not made a long one.
+        recorder.controls_s = min(self.controls_s, max(SHORTEST_S, recorder.seconds))
+        began = time.perf_counter()
         training.close(error)
         self.controls_s = max(0.0, self.controls_s - (time.perf_counter() - began))
         for optimizer in recorder.optimizers:

@@ -82,11 +82,12 @@ def samples_in(losses: list[Loss]) -> int:
     """In a step: accumulated batches add up; several losses are of the same ones."""
     if len(losses) == 1 and len(losses[0].calls) == 1:  # as mostly: nothing to sort out
         return losses[0].calls[0].samples
-    counts = Counter[Place | None]()
+    counts, fetched = Counter[Place | None](), set[Place | None]()
     for loss in losses:
         counts[loss.place] += sum(call.samples for call in loss.calls)
-    fetched = sum(c.samples for loss in losses for c in loss.calls if c.loader)
-    return fetched or max(counts.values(), default=0)
+        fetched |= {loss.place for call in loss.calls if call.loader}
+    # a generator's noise counts only where nothing comes from a loader
+    return max([counts[place] for place in fetched] or counts.values(), default=0)
 
 
 def tensors_of(losses: list[Loss]) -> Tensors:

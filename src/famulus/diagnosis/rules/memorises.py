@@ -92,7 +92,12 @@ def _turned(
     then = _at(at[best], seen, loss)
     if len(scores) - 1 - best < AFTER or not then or scores[best] <= 0:
         return ""
-    if scores[-1] <= WORSE * scores[best] or loss[-1] >= FALLEN * then:
+    # what validation has come back from before is its noise
+    usual = max(
+        (v / min(scores[: n + 1]) for n, v in enumerate(scores[best // 2 : best], best // 2)),
+        default=1.0,
+    )
+    if scores[-1] <= max(WORSE, usual) * scores[best] or loss[-1] >= FALLEN * then:
         return ""
     return (
         f"val/loss was {scores[best]:.4g} at {at[best]:,} samples and is {scores[-1]:.4g} at"

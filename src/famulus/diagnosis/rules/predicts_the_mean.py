@@ -14,7 +14,8 @@ FAR = 0.35  # of a baseline, above it: no longer the mean, but something worse
 
 def rule(history: History) -> Finding | None:
     judged = of_history(history)
-    if len(history.val) < 2 or judged.verdict is True or judged.early:
+    enough = len(history.val) > 1 if history.val else bool(judged.held_out)
+    if not enough or judged.verdict is True or judged.early:
         return None
     if any(c.gain > KNOWN for c in judged.trained):
         return None  # it has overfitted its training samples: another cause
@@ -29,6 +30,7 @@ def rule(history: History) -> Finding | None:
     for comparison in near[:3]:
         value, level = apart(comparison.value, comparison.level)
         scores.append(f"{comparison.name} is {value} ({baseline(comparison.baseline)}: {level})")
+    last = (history.val or history.train)[-1]
     unclear = "" if judged.verdict is False else ", and no other score is clearly better"
     remedy = advise(
         history.owner,
@@ -41,9 +43,9 @@ def rule(history: History) -> Finding | None:
     return Finding(
         CAUSE,
         "error",
-        f"after {history.val[-1]['inputs']:,} samples {', '.join(scores)}: no better than a"
+        f"after {last['inputs']:,} samples {', '.join(scores)}: no better than a"
         f" predictor that does not look at its input{unclear}",
         remedy.text,
         changes=remedy.changes,
-        step=history.val[-1]["step"],
+        step=last["step"],
     )

@@ -50,10 +50,20 @@ def steep(update, samples=6, **fields):
     return sampled([[weights("0", update=update)]] * samples, **fields)
 
 
-def early(large, update):
+def early(large, update, first=0.0):
     """Of samples 1 to 7, so many first ones with large updates; the rest have small ones."""
-    updates = [0.0] + [update] * large + [0.01] * (7 - large)
+    updates = [first] + [update] * large + [0.01] * (7 - large)
     return sampled([[weights("0", update=u)] for u in updates])
+
+
+def against(out, update=0.5, logs=10):
+    """Two optimizers; the second moves its layer by `update`; losses rise `out` times."""
+    layers = [weights("0", update=0.001), weights("1", update=update)]
+    pair = [{"class": "Adam", "lr": 0.01, "holds": [str(n)]} for n in range(2)]
+    losses = [1.0] + [out] * (logs - 1)
+    return sampled(
+        [layers] * 6, losses=losses, config={"task": "own-loop", "training": {"optimizers": pair}}
+    )
 
 
 def risen(to, logs=20):
@@ -122,6 +132,23 @@ LIMITS = (
     Limit(rate_too_high, "LOGS", lambda n: steep(0.5, losses=[1.0] * n), silent=7, faulty=8),
     Limit(rate_too_high, "", lambda x: steep(0.5, losses=[x] * 9), silent=0.96, faulty=0.98),
     Limit(rate_too_high, "", lambda x: steep(0.5, score=x), silent=0.96, faulty=0.98),
+    Limit(rate_too_high, "WHOLE", lambda x: early(7, update=0.05, first=x), silent=0.9, faulty=1.1),
+    Limit(
+        rate_too_high,
+        "FEW",
+        lambda n: steep(0.5, losses=[0.9] + [5.0] * (n - 1)),
+        silent=3,
+        faulty=4,
+    ),
+    Limit(
+        rate_too_high, "FAR", lambda x: steep(0.5, losses=[0.5, x, x, x]), silent=1.9, faulty=2.1
+    ),
+    Limit(
+        rate_too_high, "FAR", lambda x: steep(0.5, losses=[2.0, x, x, x]), silent=3.9, faulty=4.1
+    ),
+    Limit(rate_too_high, "OUT", against, silent=4.9, faulty=5.1),
+    Limit(rate_too_high, "LARGE", lambda x: against(9.0, x), silent=0.098, faulty=0.102),
+    Limit(rate_too_high, "LOGS", lambda n: against(9.0, logs=n), silent=7, faulty=8),
     Limit(saturated_units, "SHARE", lambda x: flat(x, x), silent=0.49, faulty=0.51),
     Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, 0.9, x), silent=0.49, faulty=0.51),
     Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, x, 0.9), silent=0.49, faulty=0.51),
