@@ -10,6 +10,7 @@ SUMMARY = "training waits for data more than a quarter of its time"
 LIMIT = 0.25
 ENOUGH = 5  # logs; the first ones fill caches
 LOST_S = 2.0  # seconds waited in all, from which it is worth a word
+FAULT_S = 60.0  # from which it is a fault of a loop of one's own
 
 
 def rule(history: History) -> Finding | None:
@@ -21,6 +22,7 @@ def rule(history: History) -> Finding | None:
     seconds = events[-1].get("s")
     if low < LIMIT or (seconds is not None and usual * seconds < LOST_S):
         return None
+    slight = not history.owner.is_file and seconds is not None and usual * seconds < FAULT_S
     lost = f", about {usual * seconds:,.0f} s of {seconds:,.0f}" if seconds else ""
     remedy = advise(
         history.owner,
@@ -32,7 +34,7 @@ def rule(history: History) -> Finding | None:
     )
     return Finding(
         CAUSE,
-        "warning",
+        "info" if slight else "warning",
         f"the loader can't keep up: {usual:.0%} of the time goes to waiting for data (median of"
         f" {len(events)} logs, limit {LIMIT:.0%}{lost})",
         remedy.text,

@@ -102,8 +102,9 @@ def _worse(history: History) -> str | None:
         text = str(ended[0].get("text", "the loss is no number"))
         return text if curve(history.train, "total")[1] else None
     floor = history.floor("loss", "best constant") or history.floor("loss", "zero image")
-    far = floor is not None and len(loss) >= FEW and min(loss[0], *loss[-2:]) > 0
-    far = far and min(loss[-2:]) > FAR * max(floor, loss[0])
+    far = False
+    if floor is not None and len(loss) >= FEW and min(loss[0], *loss[-2:]) > 0:
+        far = min(loss[-2:]) > FAR * max(floor, loss[0])
     if len(loss) < LOGS and not far:
         return None
     count, end = max(2, len(loss) // 5), history.train[-1]["step"]
