@@ -3,7 +3,8 @@
 Twelve scripts of `scripts/`, written in the styles that people write, are watched as they are and
 with the fault that `scripts/faults.yaml` plants in each. A fault is named first if the first
 finding of the first run with a grave finding (warning or error) has one of its right causes. A
-sound script is accused by every grave finding.
+sound script is accused by every grave finding. Eight more, `scripts/held_out/`, are judged in the
+same way: they were written by someone who had not read the rules, and no rule is fitted to them.
 """
 
 import json
@@ -20,14 +21,16 @@ from typing import Any
 from famulus.config import yaml
 
 FOLDER = Path(__file__).parent / "scripts"
+HELD_OUT = FOLDER / "held_out"
 GRAVE = ("warning", "error")
 LIMIT_S = 300.0  # of one script, which alone takes some 8 s
 
 
 @dataclass(frozen=True)
 class Fault:
-    """script: its name without .py. causes: each is right. seen: figures, sound and faulty."""
+    """script: its name without .py, in `folder`. causes: each is right. seen: figures of both."""
 
+    folder: Path
     script: str
     before: str
     after: str
@@ -37,7 +40,7 @@ class Fault:
 
     @property
     def path(self) -> Path:
-        return FOLDER / f"{self.script}.py"
+        return self.folder / f"{self.script}.py"
 
     def planted(self, text: str) -> str:
         """The faulty script. Raises ValueError unless `before` stands in `text` exactly once."""
@@ -46,19 +49,20 @@ class Fault:
         return text.replace(self.before, self.after)
 
 
-def faults() -> list[Fault]:
-    file = FOLDER / "faults.yaml"
+def faults(folder: Path = FOLDER) -> list[Fault]:
+    file = folder / "faults.yaml"
     entries = yaml.load(file.read_text(encoding="utf-8"), str(file)).value
-    return [_fault(**entry) for entry in entries]
+    return [_fault(folder, **entry) for entry in entries]
 
 
-def _fault(cause: str | list[str], **fields: str) -> Fault:
-    return Fault(causes=(cause,) if isinstance(cause, str) else tuple(cause), **fields)
+def _fault(folder: Path, cause: str | list[str], **fields: str) -> Fault:
+    causes = (cause,) if isinstance(cause, str) else tuple(cause)
+    return Fault(folder=folder, causes=causes, **fields)
 
 
-def scripts(only: Collection[str] = ()) -> list[dict[str, Any]]:
-    """A row for each script, or those named in `only`: see `row`. Takes minutes."""
-    return [_watch(fault) for fault in faults() if not only or fault.script in only]
+def scripts(only: Collection[str] = (), folder: Path = FOLDER) -> list[dict[str, Any]]:
+    """A row for each script of `folder`, or those named in `only`: see `row`. Takes minutes."""
+    return [_watch(fault) for fault in faults(folder) if not only or fault.script in only]
 
 
 def _watch(fault: Fault) -> dict[str, Any]:
@@ -122,9 +126,21 @@ def _grave(report: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    return {
-        "scripts_right_first": sum(bool(row["first"]) for row in rows),
-        "scripts_total": len(rows),
-        "sound_accused": sum(bool(row["accused"]) for row in rows),
-    }
+def figures(
+    rows: Sequence[Mapping[str, Any]], held_out: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, int]:
+    """rows: of `FOLDER`. held_out: of `HELD_OUT`; without them there are no `held_out_...` keys."""
+    right, total, accused = _counts(rows)
+    counts = {"scripts_right_first": right, "scripts_total": total, "sound_accused": accused}
+    if held_out:
+        right, total, accused = _counts(held_out)
+        counts |= {
+            "held_out_right_first": right, "held_out_total": total, "held_out_accused": accused
+        }  # fmt: skip
+    return counts
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+    """How many faults are named first, of how many scripts, how many of which are accused."""
+    right = sum(bool(row["first"]) for row in rows)
+    return right, len(rows), sum(bool(row["accused"]) for row in rows)

@@ -1,13 +1,14 @@
-"""The twelve scripts of `benchmarks/scripts` and the fault of each."""
+"""The twelve scripts of `benchmarks/scripts`, the eight held out, and the fault of each."""
 
 import ast
 
 import pytest
-from benchmarks.watched_scripts import FOLDER, faults, figures, row
+from benchmarks.watched_scripts import FOLDER, HELD_OUT, faults, figures, row
 
 from famulus.diagnosis.verdict import causes
 
-FAULTS = {fault.script: fault for fault in faults()}
+SIZES = {FOLDER: 12, HELD_OUT: 8}
+FAULTS = {fault.script: fault for folder in SIZES for fault in faults(folder)}
 
 
 def imports(tree: ast.AST) -> set[str]:
@@ -16,10 +17,23 @@ def imports(tree: ast.AST) -> set[str]:
     return modules | {alias.name for n in plain for alias in n.names}
 
 
-def test_every_script_has_one_fault():
-    scripts = sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert scripts == sorted(FAULTS) == sorted(fault.script for fault in faults())
-    assert len(scripts) == 12
+@pytest.mark.parametrize("folder", SIZES, ids=lambda folder: folder.name)
+def test_every_script_has_one_fault(folder):
+    scripts = sorted(path.stem for path in folder.glob("*.py"))
+    assert scripts == sorted(fault.script for fault in faults(folder))
+    assert len(scripts) == SIZES[folder]
+
+
+def test_names_and_changed_lines_are_of_one_script_alone():
+    assert len(FAULTS) == sum(SIZES.values()), "a name stands in both folders"
+    changes = [(fault.before, fault.after) for fault in FAULTS.values()]
+    assert len(set(changes)) == len(changes), "a held-out fault is one that rules were fitted to"
+
+
+def test_faults_are_those_of_their_folder():
+    assert faults() == faults(FOLDER)
+    for folder in SIZES:
+        assert {fault.path.parent for fault in faults(folder)} == {folder}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -101,3 +115,14 @@ def test_figures_count_rows():
     ]
     expected = {"scripts_right_first": 2, "scripts_total": 3, "sound_accused": 2}
     assert figures(rows) == expected
+
+
+def test_figures_count_held_out_rows_apart():
+    rows = [{"first": True, "accused": []}, {"first": True, "accused": ["plateau"]}]
+    held_out = [
+        {"first": False, "accused": ["plateau", "memorises"]},
+        {"first": False, "accused": ["plateau"]},
+        {"first": True, "accused": []},
+    ]
+    expected = {"held_out_right_first": 1, "held_out_total": 3, "held_out_accused": 2}
+    assert figures(rows, held_out) == figures(rows) | expected
