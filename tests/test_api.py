@@ -107,4 +107,4 @@ def test_the_old_packages_hold_nothing():
     for name in GONE:
         module = importlib.import_module(f"famulus.{name}")
         assert not [n for n in vars(module) if not n.startswith("_")]
-    assert famulus.__all__ == ["Monitor", "__version__"]
+    assert famulus.__all__ == ["Monitor", "__version__", "watch"]

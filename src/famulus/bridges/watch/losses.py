@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -12,10 +12,7 @@ from famulus.bridges.watch import criteria, places
 from famulus.bridges.watch.criteria import Criterion
 from famulus.bridges.watch.loaders import Fetched
 from famulus.bridges.watch.places import Place
-from famulus.bridges.watch.step import Call, Loss
-
-if TYPE_CHECKING:
-    from famulus.bridges.watch.training import Training
+from famulus.bridges.watch.step import Call, Loss, Trained
 
 MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
 MOST_LOOKED_AT = 4  # losses of one update whose graphs are kept: a script may never propagate them
@@ -25,7 +22,7 @@ class Losses:
     """Calls and losses since the last update. `looks`: are tensors wanted, of this training or of
     one that is not known yet?"""
 
-    def __init__(self, looks: Callable[[Training | None], bool]) -> None:
+    def __init__(self, looks: Callable[[Trained | None], bool]) -> None:
         self.seen = 0  # in all
         self.pending: list[Loss] = []
         self._looks = looks
@@ -34,7 +31,7 @@ class Losses:
         self._scaled: tuple[Any, Any] | None = None  # of a GradScaler: what came, what went in
         self._whole: dict[Place | None, bool] = {}  # is the loss a criterion's value alone?
 
-    def resolve(self, training: Training | None) -> None:
+    def resolve(self, training: Trained | None) -> None:
         """A model of this training is about to be called: what was called before it, and never
         propagated, was a validation."""
         if self._calls and training and not self._calls[0].training:
@@ -107,7 +104,7 @@ class Losses:
         losses, self.pending = self.pending, []
         return losses
 
-    def belong_to(self, training: Training) -> None:
+    def belong_to(self, training: Trained) -> None:
         """What was heard before anybody knew whose it is."""
         for loss in self.pending:
             for call in loss.calls:

@@ -37,7 +37,7 @@ from famulus.bridges.watch.optimizers import Waiting
 from famulus.bridges.watch.recorder import Recorder, say
 from famulus.bridges.watch.script import Enough
 from famulus.bridges.watch.seams import Seams
-from famulus.bridges.watch.step import Call, Loss
+from famulus.bridges.watch.step import Call, Loss, Trained
 from famulus.bridges.watch.training import SCORES, Training
 from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
@@ -203,7 +203,7 @@ class Watch:
         if (found := criteria.read(name, args, kwargs, result)) is not None:
             self._losses.criterion(found)
 
-    def _looks(self, training: Training | None) -> bool:
+    def _looks(self, training: Trained | None) -> bool:
         return training.looks if training else self._first is not None
 
     # -- losses and updates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -14,15 +14,24 @@ from famulus.bridges.watch.places import Place
 from famulus.diagnosis.loss_forms import matching
 from famulus.diagnosis.probes.outputs import tensors
 
-if TYPE_CHECKING:
-    from famulus.bridges.watch.training import Training
+
+class Trained(Protocol):
+    """What a call must know of the training that it belongs to."""
+
+    @property
+    def looks(self) -> bool: ...
+
+    @property
+    def wants_inputs(self) -> bool: ...
+
+    def validate(self, call: Call, criterion: Criterion) -> None: ...
 
 
 @dataclass(slots=True)
 class Call:
     """A script's call of its model. Tensors are kept only where they will be looked at."""
 
-    training: Training | None  # None while it is not known
+    training: Trained | None  # None while it is not known
     trains: bool  # gradients are asked for, and the model is in training mode
     loader: int = 0  # number of the data that the batch came from; 0 for no DataLoader
     walk: int = 0  # number of the walk over them

@@ -41,7 +41,8 @@ def rule(history: History) -> Finding | None:
     )
     if found.typical < LARGE:
         # what Adam adds again and again is soon a small share of what it has added already
-        rate = min(rate, significant(peak(history) * rates.TARGET / found.start))
+        share = max(rates.LEAST, rates.TARGET / found.start)
+        rate = min(rate, significant(peak(history) * share))
         text = (
             f"the first step changed a layer by {found.start:.2g} times its weights in the median"
             f" (limit {WHOLE:g})"

@@ -129,6 +129,9 @@ LIMITS = (
     Limit(rate_too_high, "", lambda x: ending(x, *[0.2] * 9), silent=0.063, faulty=0.06),
     Limit(rate_too_high, "", lambda x: ending(x, 0.2, 0.2, 0.2, level=1), silent=0.43, faulty=0.45),
     Limit(rate_too_high, "", lambda x: ending(x, 0.35, 0.27, 0.05), silent=0.35, faulty=0.38),
+    Limit(rate_too_high, "OUT", against, silent=4.9, faulty=5.1),
+    Limit(rate_too_high, "LARGE", lambda x: against(9.0, x), silent=0.098, faulty=0.102),
+    Limit(rate_too_high, "LOGS", lambda n: against(9.0, logs=n), silent=7, faulty=8),
     Limit(rate_too_high, "LOGS", lambda n: steep(0.5, losses=[1.0] * n), silent=7, faulty=8),
     Limit(rate_too_high, "", lambda x: steep(0.5, losses=[x] * 9), silent=0.96, faulty=0.98),
     Limit(rate_too_high, "", lambda x: steep(0.5, score=x), silent=0.96, faulty=0.98),
@@ -146,9 +149,6 @@ LIMITS = (
     Limit(
         rate_too_high, "FAR", lambda x: steep(0.5, losses=[2.0, x, x, x]), silent=3.9, faulty=4.1
     ),
-    Limit(rate_too_high, "OUT", against, silent=4.9, faulty=5.1),
-    Limit(rate_too_high, "LARGE", lambda x: against(9.0, x), silent=0.098, faulty=0.102),
-    Limit(rate_too_high, "LOGS", lambda n: against(9.0, logs=n), silent=7, faulty=8),
     Limit(saturated_units, "SHARE", lambda x: flat(x, x), silent=0.49, faulty=0.51),
     Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, 0.9, x), silent=0.49, faulty=0.51),
     Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, x, 0.9), silent=0.49, faulty=0.51),

@@ -14,9 +14,9 @@ from famulus.diagnosis.rules import (
 from tests.diagnosis.rules.limits.limit import PER_STEP, Limit, run
 
 
-def waiting(*shares, seconds=1e4):
+def waiting(*shares, seconds=1e4, task="tiles"):
     """Shares of the time waited in each log; the two before them fill caches."""
-    history = run([1.0] * (len(shares) + 2))
+    history = run([1.0] * (len(shares) + 2), config={"task": task})
     for event, share in zip(history.train, (0.9, 0.9, *shares), strict=True):
         event |= {"wait": share, "s": seconds}
     return history
@@ -122,6 +122,14 @@ LIMITS = (
         lambda s: waiting(*[0.3] * 5, *[0.9] * 4, seconds=s),
         silent=6.6,
         faulty=6.7,
+    ),
+    Limit(  # of a loop of one's own less is a word
+        loader_bound,
+        "FAULT_S",
+        lambda s: waiting(*[0.5] * 9, seconds=s, task="own-loop"),
+        silent=119,
+        faulty=121,
+        says=lambda finding: finding.severity == "warning",
     ),
     Limit(converged, "FAR", still, silent=0.51, faulty=0.49),
     Limit(converged, "trend.STILL", lambda x: still(off=x), silent=0.0051, faulty=0.0049),
