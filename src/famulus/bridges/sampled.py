@@ -78,7 +78,7 @@ class Sampled:
         self._room = [self._room[0] - len(targets), self._room[1] - size]
         self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
         # Copies: a loop may reuse its buffers for the next batch.
-        self._batches.append((copied(inputs), targets.detach().clone()))
+        self._batches.append((copied(inputs), copied(targets)))
 
     @property
     def keeps_more(self) -> bool:
@@ -108,7 +108,10 @@ class Sampled:
             return None
         batches, optimizer = self._batches, type(self._optimizers[0])
         net = self._model, self._start, batches
-        return Subject(*net, *loss, optimizer, self._options, steps, ended_early)
+        length = steps, ended_early
+        return Subject(
+            *net, *loss, optimizer, self._options, *length, self.answer, self._held()
+        )
 
     def _held(self) -> list[str]:
         """Names of the parameters that are trained."""
@@ -192,9 +195,13 @@ def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def copied(batch: Any) -> Any:
-    """The same nesting with tensors of its own."""
+    """The same nesting with tensors of its own, which a training can take.
+
+    What is copied within `inference_mode`, as a loop's validation begins, no gradient passes.
+    """
     if isinstance(batch, Tensor):
-        return batch.detach().clone()
+        with torch.inference_mode(False):
+            return batch.detach().clone()
     if isinstance(batch, dict):
         return {k: copied(v) for k, v in batch.items()}
     if isinstance(batch, list | tuple):

@@ -27,8 +27,6 @@ NAMED_BEFOREHAND = {
     "sampling-shift": "samples are drawn from other places in training than in validation",
     "sampling-too-slow": "drawing from the model will take hours: each code costs a full pass",
     "seams": "borders of tiles are seen in the whole: padding, or weights that don't sum to one",
-    "shapes-broadcast": "output and target differ in shape and are broadcast against each other",
-    "split-differs": "training and validation come from different distributions",
     "too-few-epochs": "trained for longer, the same net goes on to learn",
     "unknown-score": "a score is watched that the task does not have",
     "unknown-setting": "a setting that nothing reads",

@@ -1,5 +1,8 @@
 """What is learned is the training samples, not what they share (K13)."""
 
+import math
+from statistics import fmean
+
 from famulus.diagnosis.figures import apart
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
@@ -15,6 +18,9 @@ HALVED = 0.5  # training loss now / in the middle of the run,
 STOOD = 0.95  # while validation stood still, ...
 APART = 3.0  # ... well above it
 PASSES = 1.5  # over the samples, from which on one can be known
+LITTLE = 0.02  # of the constant's loss, or the first one: what lies below was learned, not missed
+SCATTER = 3.0  # standard deviations of validations, where as many as these tell of one
+MANY = 6
 
 
 def rule(history: History) -> Finding | None:
@@ -27,8 +33,11 @@ def rule(history: History) -> Finding | None:
         return None  # nothing was shown often enough to be known by heart
     best = min(range(len(scores)), key=scores.__getitem__)
     floor = history.floor("loss", "best constant")
-    turned = _turned(at, scores, seen, loss, best)
-    stands = _stands(at, scores, seen, loss)
+    little = LITTLE * (floor if floor and floor > 0 else max(loss[0], 0.0))
+    turned = stands = ""
+    if scores[-1] - loss[-1] > little:
+        turned = _turned(at, scores, seen, loss, best)
+        stands = _stands(at, scores, seen, loss)
     at_once = floor is not None and scores[-1] >= floor and loss[-1] < FALLEN / 2 * floor
     # What still improves on held-out samples is no list of the training samples.
     at_once = at_once and not of_history(history).early
@@ -99,10 +108,23 @@ def _turned(
     )
     if scores[-1] <= max(WORSE, usual) * scores[best] or loss[-1] >= FALLEN * then:
         return ""
+    if not _clearly(scores[best], scores[best + 1 :]):
+        return ""
     return (
         f"val/loss was {scores[best]:.4g} at {at[best]:,} samples and is {scores[-1]:.4g} at"
         f" {at[-1]:,}, while the training loss fell from {then:.4g} to {loss[-1]:.4g}"
     )
+
+
+def _clearly(best: float, later: list[float]) -> bool:
+    """Do later scores lie above the best one by more than they scatter? Of few nobody knows how
+    much that is, and of many the best one lies some two deviations below them by chance."""
+    if len(later) < MANY:
+        return True
+    # second differences: a steady rise is no scatter
+    bends = [a - 2 * b + c for a, b, c in zip(later, later[1:], later[2:], strict=False)]
+    scatter = math.sqrt(fmean(bend * bend for bend in bends) / 6)
+    return fmean(later[-3:]) - best > SCATTER * scatter
 
 
 def _stands(at: list[int], scores: list[float], seen: list[int], loss: list[float]) -> str:

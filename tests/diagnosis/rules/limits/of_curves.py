@@ -70,6 +70,21 @@ def turned(worse=1.2, after=5, fallen=0.8, passes=9.0):
     )
 
 
+def scattered(rise, count=7):
+    """So many validations after the best one, half a unit above and below `rise`, in turn."""
+    later = [1.0 + rise + 0.5 * (-1) ** n for n in range(count)]
+    val = [2.0] * (10 - count) + [1.0, *later]
+    losses = [1.0] * (2 * (11 - count)) + [0.5] * 2 * count
+    return run(losses, [{"loss": v} for v in val])
+
+
+def little(apart, floor=None):
+    """Validation turned a little above a training loss of next to nothing; both began at 1."""
+    val = [1.0] * 5 + [0.5 * apart] + [apart] * 4
+    losses = [1.0] * 12 + [1e-6] * 8
+    return run(losses, [{"loss": v} for v in val], floors=floor and {"loss": floor})
+
+
 def stands(halved=0.4, stood=1.0, apart=4.0, validations=10):
     """Validation stands in the second half of the run, the training loss falls."""
     half = validations // 2
@@ -212,6 +227,11 @@ LIMITS = (
     Limit(memorises, "AFTER", lambda n: turned(after=n), silent=1, faulty=2),
     Limit(memorises, "FALLEN", lambda x: turned(fallen=x), silent=0.91, faulty=0.89),
     Limit(memorises, "PASSES", lambda x: turned(passes=x), silent=1.47, faulty=1.53),
+    # The deviation of a zigzag, by its second differences, is 2 / sqrt(6); three lie a third below.
+    Limit(memorises, "SCATTER", scattered, silent=2.2, faulty=2.7),
+    Limit(memorises, "MANY", lambda n: scattered(1.0, n), silent=6, faulty=5),
+    Limit(memorises, "LITTLE", little, silent=0.0199, faulty=0.0201),
+    Limit(memorises, "LITTLE", lambda x: little(x, 2.0), silent=0.0399, faulty=0.0401),
     Limit(memorises, "HALVED", stands, silent=0.51, faulty=0.49),
     Limit(memorises, "STOOD", lambda x: stands(stood=x), silent=0.94, faulty=0.96),
     Limit(memorises, "APART", lambda x: stands(apart=x), silent=2.95, faulty=3.05),

@@ -1,0 +1,74 @@
+"""Outputs (B, 1) beside targets (B,): a loss of pairs becomes one of every output with every target.
+
+Such a loss is least where all outputs are the mean of all targets.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from famulus.diagnosis.contract import EVERYTHING, forms, severity
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.remedy import advise, line
+
+CAUSE = "shapes-broadcast"
+SUMMARY = "output and target differ in shape and are broadcast against each other"
+PAIRED = ("mse", "l1", "smooth_l1", "bce", "bce_with_logits")  # an output has one target
+SAMPLES = 2
+VARIED = 0.01  # sd of outputs over that of targets: of constant ones every comparison is the same
+
+
+def rule(history: History) -> Finding | None:
+    known = forms(history)
+    if len(known) < SAMPLES or not all(_compared(form) for form in known):
+        return None
+    if not any(_varied(probe.get("batch") or {}) for probe in history.probes):
+        return None
+    outputs, targets = known[0]["output_shape"], known[0]["target_shape"]
+    count = math.prod(_broadcast(outputs, targets) or ())
+    one = math.prod(outputs) == math.prod(targets)
+    code = "targets.view_as(outputs)" if one else "targets.unsqueeze(1).expand_as(outputs)"
+    remedy = advise(history.owner, line(code, "before the loss: as many targets as outputs"))
+    return Finding(
+        CAUSE,
+        severity(history),
+        f"the loss compares outputs of shape {_shape(outputs)} with targets of shape"
+        f" {_shape(targets)}: {count:,} comparisons, of every output with targets of other samples",
+        remedy.text,
+        step=0,
+        consequences=(*EVERYTHING, "memorises", "converged"),
+    )
+
+
+def _compared(form: Mapping[str, Any]) -> bool:
+    """Is the loss that of more pairs than there are outputs, or targets?
+
+    Axes of size 1 that both have are written on purpose, as for all pairs of two sets.
+    """
+    outputs, targets = form.get("output_shape"), form.get("target_shape")
+    if form.get("loss") not in PAIRED or not outputs or not targets:
+        return False
+    shape = _broadcast(outputs, targets)
+    most = max(math.prod(outputs), math.prod(targets))
+    return shape is not None and len(outputs) != len(targets) and math.prod(shape) > most
+
+
+def _broadcast(one: Sequence[int], other: Sequence[int]) -> list[int] | None:
+    """The shape of both together; None if they don't fit."""
+    size = max(len(one), len(other))
+    pairs = zip([1] * (size - len(one)) + [*one], [1] * (size - len(other)) + [*other], strict=True)
+    shape = []
+    for a, b in pairs:
+        if a != b and 1 not in (a, b):
+            return None
+        shape.append(a if b == 1 else b)
+    return shape
+
+
+def _varied(batch: Mapping[str, Mapping[str, Any]]) -> bool:
+    outputs, targets = batch.get("outputs", {}), batch.get("targets", {})
+    return float(outputs.get("std") or 0.0) > VARIED * float(targets.get("std") or 0.0)
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)})"
