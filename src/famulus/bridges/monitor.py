@@ -30,8 +30,10 @@ from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
 from famulus.config.scores import Scores, as_json, checked
+from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls.bench import Control
+from famulus.diagnosis.controls.modes import modes
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
@@ -75,13 +77,19 @@ class _Muted:
         return getattr(self._stream, name)
 
 
-def tried(subject: Subject, budget_s: float, steps: int | None) -> list[Control]:
-    """Short trainings after the run; a net that can't be called again is left alone."""
+def tried(
+    subject: Subject, budget_s: float, steps: int | None, learned: bool
+) -> list[Control]:
+    """The net again after the run, and short trainings if it has not learned; one that can't be
+    called again is left alone."""
     try:
         # What a net prints or warns of has been heard during the training.
         with warnings.catch_warnings(), contextlib.redirect_stdout(_Muted(sys.stdout)):
             warnings.simplefilter("ignore")
-            return trials(subject, budget_s, steps)
+            # a net that is another one in evaluation mode is so after a trial as well
+            if (apart := modes(subject)) is not None:
+                return [apart]
+            return [] if learned else trials(subject, budget_s, steps)
     except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
         return [Control("trials", "skipped", "interrupted")]
     except Exception as error:
@@ -331,9 +339,12 @@ class Monitor:
             self._writer.end("interrupted")
             return
         seconds = self._seconds()  # of training: trials come after it
-        subject = self._sampled.subject(self.steps, self.ended_early)
-        if error is None and subject and not learned(self.history()):
-            for control in tried(subject, self.controls_s, self.controls_steps):
+        history = self.history()
+        schedule = rates.peak(history), rates.kept(history)
+        subject = self._sampled.subject(self.steps, self.ended_early, *schedule)
+        if error is None and subject:
+            budget = self.controls_s, self.controls_steps
+            for control in tried(subject, *budget, learned(history)):
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
         verdict = [finding.event() for finding in self._findings]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from famulus.bridges.watched import first_tensor, plain, tensors_of
+from famulus.diagnosis import gaussian_code
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.loss_forms import (
@@ -43,6 +44,7 @@ class Sampled:
         self._model, self._optimizers = model, optimizers
         self._probe = Probe(model, optimizers, guard=guard)
         self._seen: tuple[Any, Any, Any] | None = None
+        self._code: Tensor | None = None
         self._graph: dict[str, Any] | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
         # a trial has one optimizer
@@ -51,6 +53,7 @@ class Sampled:
         self._start = {k: v.detach().clone() for k, v in state.items() if isinstance(v, Tensor)}
         self._options = plain_options(optimizers[0])
         self._batches: list[tuple[Any, Tensor]] = []
+        self._targets: list[Tensor] = []  # also of a net that can't be called again
         self._losses: set[tuple[str | None, float | None]] = set()  # that were recognised
         self._room = [KEPT_SAMPLES, KEPT_BYTES]
         # Which of the net's answers the loss takes, and in what shape; None: as the net gives it.
@@ -65,25 +68,26 @@ class Sampled:
 
     def keep(self, inputs: Any, outputs: Any, targets: Any) -> None:
         """A copy of the batch for the controls, while there is room."""
-        full = len(self._batches) >= KEPT_BATCHES or self._room[0] <= 0
-        if full or not self._keeps:
+        if not self.keeps_more:
             return
         if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
             return
         tensors = [*tensors_of(inputs), targets]
         size = sum(t.numel() * t.element_size() for t in tensors)
-        if size > self._room[1] or len(tensors) < 2 or not targets.dim():
+        if size > self._room[1] or not targets.dim():
             return
         # bounded: a monitor must never be why a loop runs out of memory
         self._room = [self._room[0] - len(targets), self._room[1] - size]
         self._columns = outputs.shape[1] if outputs.dim() > 1 else 1
         # Copies: a loop may reuse its buffers for the next batch.
-        self._batches.append((copied(inputs), copied(targets)))
+        self._targets.append(copied(targets))
+        if len(tensors) > 1:
+            self._batches.append((copied(inputs), self._targets[-1]))
 
     @property
     def keeps_more(self) -> bool:
         """Is there room for batches?"""
-        return self._keeps and len(self._batches) < KEPT_BATCHES and self._room[0] > 0
+        return self._keeps and len(self._targets) < KEPT_BATCHES and self._room[0] > 0
 
     def adopt(self, probe: Probe, guard: Guard) -> None:
         """Goes on with a probe that has begun already."""
@@ -99,19 +103,21 @@ class Sampled:
         if (loss := self._recognised()) is None:
             return None
         name, factor = loss
-        least = constant_loss(name, torch.cat([y for _, y in self._batches]), self._columns)
+        least = constant_loss(name, torch.cat(self._targets), self._columns)
         return None if least is None else least * factor
 
-    def subject(self, steps: int, ended_early: bool) -> Subject | None:
-        """The run for short trials; None unless its loss is a standard one at every sample."""
-        if (loss := self._recognised()) is None:
+    def subject(self, steps: int, ended_early: bool, rate: float, kept: float) -> Subject | None:
+        """The run for short trials; None unless its loss is a standard one at every sample.
+
+        rate: the highest that it had. kept: see `Subject`.
+        """
+        if (loss := self._recognised()) is None or not self._batches:
             return None
+        options = {**self._options, "lr": rate}
         batches, optimizer = self._batches, type(self._optimizers[0])
         net = self._model, self._start, batches
-        length = steps, ended_early
-        return Subject(
-            *net, *loss, optimizer, self._options, *length, self.answer, self._held()
-        )
+        length = steps, ended_early, kept
+        return Subject(*net, *loss, optimizer, options, *length, self.answer, self._held())
 
     def _held(self) -> list[str]:
         """Names of the parameters that are trained."""
@@ -121,17 +127,22 @@ class Sampled:
 
     def _recognised(self) -> tuple[str, float] | None:
         """(name, factor) of a standard loss, if every sample was found to be of that one."""
-        if not self._batches or len(self._losses) != 1:
+        if not self._targets or len(self._losses) != 1:
             return None
         ((name, factor),) = self._losses
         return None if name is None or factor is None else (name, factor)
 
-    def see(self, loss: Any, inputs: Any, outputs: Any, targets: Any) -> None:
-        """After a sampled step, before the log: nothing here waits for the device."""
+    def see(
+        self, loss: Any, inputs: Any, outputs: Any, targets: Any, code: Tensor | None = None
+    ) -> None:
+        """After a sampled step, before the log: nothing here waits for the device.
+
+        code: figures of a VAE's, see `diagnosis.gaussian_code`.
+        """
         named = {"inputs": first_tensor(inputs), "targets": first_tensor(targets)}
         named["outputs"] = first_tensor(outputs)
         self._probe.batch({k: v for k, v in named.items() if v is not None})
-        self._seen = (loss, outputs, targets)
+        self._seen, self._code = (loss, outputs, targets), code
         if self._graph is None:
             self._graph = read_graph(loss, outputs)
 
@@ -148,7 +159,10 @@ class Sampled:
             events[-1]["forms"] = seen = forms(*self._seen, likely)
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
-        self._seen = None
+            if self._code is not None:
+                figures = zip(gaussian_code.FIGURES, self._code.tolist(), strict=True)
+                events[-1]["code"] = dict(figures)
+        self._seen = self._code = None
         return events
 
     def release(self) -> None:
@@ -158,8 +172,8 @@ class Sampled:
 
     def close(self) -> None:
         self._probe.close()
-        self._seen = None
-        self._batches, self._start = [], {}
+        self._seen = self._code = None
+        self._batches, self._targets, self._start = [], [], {}
 
 
 def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ LINEAR = SHAPES | {
 }
 SCALES = {"Mul", "Div"}  # linear if one side alone has a gradient
 LEAF = "AccumulateGrad"
+MEAN = 1  # torch's number for that reduction
 
 
 def name(node: Any) -> str:
@@ -59,9 +60,11 @@ def walk(node: Any, stop: Any = None) -> Iterator[Any]:
 
 
 def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
-    """{"loss", "output", "ops", "pairs", "direct"}; a key is missing where the graph is not known.
+    """{"loss", "means", "output", "ops", "pairs", "direct"}; a key is missing where the graph is
+    not known.
 
-    loss: operations between the loss and the outputs, outermost first. output: the operation that
+    loss: operations between the loss and the outputs, outermost first. means: those of them that
+    are a loss of their own and take the mean over all numbers. output: the operation that
     made the outputs, shapes aside. ops: how often each operation is in the net. pairs: matrix and
     convolution layers fed by another one; direct: those of them with nothing nonlinear between.
     """
@@ -72,6 +75,9 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
         # A loss of something else than these outputs says nothing about them.
         if any(other is made for node in nodes for other in inputs(node)):
             found["loss"] = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}][:12]
+            means = {name(n) for n in nodes if getattr(n, "_saved_reduction", None) == MEAN}
+            if means:
+                found["means"] = sorted(means)
     if made is None:
         return found
     last = made

@@ -46,6 +46,7 @@ NEEDED: dict[str, dict[str, Callable[[Any], bool]]] = {
     "control": {"name": _text, "verdict": _text},
 }
 LAYER = {"name": _text, "type": _text, "numbers": _number}
+CODE = {"kl": _number, "sigma": _number, "active": _number, "code": _number}
 # of a tensor of the batch
 EXTREMES = {"min": _number, "max": _number}
 
@@ -156,6 +157,9 @@ def _whole(event: Event) -> Event:
         batch = whole.get("batch")
         tensors = batch.items() if isinstance(batch, Mapping) else ()
         whole["batch"] = {name: t for name, t in tensors if _is(t, EXTREMES)}
+        code = whole.get("code")
+        if not _is(code, CODE):
+            whole.pop("code", None)
     if isinstance(whole.get("forms"), Mapping):
         # a loss that was not recognised is null, which says something
         known = whole["forms"].items()

@@ -80,6 +80,19 @@ def rate_at(history: History, step: int) -> float:
     return float(next(later, peak(history) if last is None else last))
 
 
+def kept(history: History) -> float:
+    """What the schedule left of the highest rate: the sum over the steps, as a share of `peak` at
+    each of them."""
+    logs = [(e["step"], float(e["lr"])) for e in history.train if e.get("lr") is not None]
+    if not logs or not (top := peak(history)):
+        return 1.0
+    summed, before = 0.0, (0, logs[0][1])
+    for step, rate in logs:  # by trapezoids
+        summed += (step - before[0]) * (rate + before[1]) / 2
+        before = step, rate
+    return summed / (top * before[0]) if before[0] else 1.0
+
+
 def direction(history: History) -> Direction:
     """Is the learning rate too high or too low? Empty where nothing tells."""
     blamed = {event.get("cause") for event in history.controls if event["verdict"] != "ok"}

@@ -26,7 +26,7 @@ DEAF = ("predicts-the-mean", "cannot-overfit")
 EITHER = (("input-unused", "dead-units"), ("vanishing-gradient", "saturated-units"),
           ("rate-too-high", "exploding-gradient"))  # fmt: skip
 TRIED = re.compile(r"[A-Z]\w+\(lr=[^()]+\)")
-OF_VERDICT = {"failed": "error", "warning": "warning"}  # of a control
+OF_VERDICT = {"failed": "error", "warning": "warning", "note": "info"}  # of a control
 
 
 def _modules() -> list[ModuleType]:

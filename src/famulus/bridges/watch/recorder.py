@@ -51,6 +51,11 @@ class Recorder(Monitor):
         """Are this step's tensors wanted?"""
         return self._armed and (self._is_sampled or self._sampled.keeps_more)
 
+    @property
+    def samples(self) -> bool:
+        """Is this step measured?"""
+        return self._armed and self._is_sampled
+
     def begin(self) -> None:
         """A training's forward pass is about to begin."""
         if not self._armed and self.steps:  # of the first one the forward pass is over already
@@ -131,7 +136,8 @@ class Recorder(Monitor):
         return self.lineage or super()._lineage()
 
     def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
-        self._sampled.see(self._tensors.loss, self._tensors.inputs, outputs, targets)
+        seen = self._tensors
+        self._sampled.see(seen.loss, seen.inputs, outputs, targets, seen.code)
 
 
 def say(text: str) -> None:

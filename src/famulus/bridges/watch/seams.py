@@ -64,6 +64,8 @@ class Listener(Protocol):
 
     def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None: ...
 
+    def before_backward(self, loss: Any) -> None: ...
+
     def backward_called(self, loss: Any) -> None: ...
 
     def loss_scaled(self, loss: Any, scaled: Any) -> None: ...
@@ -187,12 +189,13 @@ class Seams:
         def backward(*args: Any, **kwargs: Any) -> Any:
             if not self._here() or self._backward:
                 return original(*args, **kwargs)
+            loss = args[0] if args else kwargs.get("tensors")
+            self.told(self.listener.before_backward, loss)
             self._backward = True
             try:
                 result = original(*args, **kwargs)
             finally:
                 self._backward = False
-            loss = args[0] if args else kwargs.get("tensors")
             self.told(self.listener.backward_called, loss)
             return result
 

@@ -22,6 +22,9 @@ class Trained(Protocol):
     def looks(self) -> bool: ...
 
     @property
+    def samples(self) -> bool: ...
+
+    @property
     def wants_inputs(self) -> bool: ...
 
     def validate(self, call: Call, criterion: Criterion) -> None: ...
@@ -64,6 +67,7 @@ class Loss:
     parts: dict[str, Tensor] = field(default_factory=dict)
     graph: Tensor | None = None
     criterion: Criterion | None = None
+    code: Tensor | None = None  # figures of a VAE's, at a sampled step
 
     @property
     def has_tensors(self) -> bool:
@@ -85,6 +89,7 @@ class Tensors:
     loss: Any = None
     # Among the tensors that the model gives, the one that the loss takes, and its shape there.
     answer: tuple[int, tuple[int, ...]] | None = None
+    code: Tensor | None = None  # see `diagnosis.gaussian_code`
 
 
 def samples_in(losses: list[Loss]) -> int:
@@ -103,7 +108,7 @@ def tensors_of(losses: list[Loss]) -> Tensors:
     """Of the last loss that anything is known of."""
     known = [loss for loss in losses if loss.has_tensors]
     if not known:
-        return Tensors(loss=losses[-1].graph)
+        return Tensors(loss=losses[-1].graph, code=losses[-1].code)
     loss = known[-1]
     call = next((c for c in loss.calls if c.arguments), None)
     inputs = _as_called(call.arguments) if call and call.arguments else None
@@ -117,7 +122,7 @@ def tensors_of(losses: list[Loss]) -> Tensors:
     answer = None
     if place is not None and len(loss.calls) == 1:
         answer = place, tuple(outputs.shape[1:])
-    return Tensors(inputs, outputs, targets, loss.graph, answer)
+    return Tensors(inputs, outputs, targets, loss.graph, answer, loss.code)
 
 
 def _same(outputs: Any, given: Any) -> bool:

@@ -51,6 +51,11 @@ class Training:
         return self.recorder.looks
 
     @property
+    def samples(self) -> bool:
+        """Is this step measured?"""
+        return self.recorder.samples
+
+    @property
     def title(self) -> str:
         """`Net with Adam`."""
         config = self.recorder.config

@@ -21,7 +21,7 @@ LEAST = 15  # steps below which a short training says nothing
 
 @dataclass(frozen=True)
 class Control:
-    """What one control found. `verdict`: ok | warning | failed | skipped."""
+    """What one control found. `verdict`: ok | note | warning | failed | skipped."""
 
     name: str
     verdict: str

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +51,7 @@ class Subject:
     options: dict[str, Any]
     steps: int
     ended_early: bool = False  # stopped on purpose: its length is no fault of it
+    kept: float = 1.0  # share that a schedule left of the highest rate, summed over the steps
     # Which of the net's answers the loss takes, and its shape there; None: as the net gives it.
     taken: tuple[int, tuple[int, ...]] | None = None
     trained: list[str] | None = None  # names of parameters; None: all
@@ -72,6 +76,23 @@ def call(model: nn.Module, inputs: Any) -> Tensor:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs) if isinstance(inputs, list | tuple) else model(inputs)
+
+
+@contextlib.contextmanager
+def quiet(model: nn.Module) -> Iterator[None]:
+    """Random states are put back at the end, also python's and numpy's, which a net may draw from.
+
+    Within it torch draws the same numbers each time: one verdict for one run.
+    """
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
+    pythons, numpys = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(0)
+            yield
+    finally:
+        random.setstate(pythons)
+        np.random.set_state(numpys)
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -196,18 +217,30 @@ def trial(
     return judge(subject, model, prepare)
 
 
-def unusual_input(subject: Subject) -> bool:
-    """Far from mean 0 and sd 1, or columns of very different size: worth a trial."""
+def _inputs(subject: Subject) -> Tensor | None:
+    """Of all batches, (B, C, ...); None unless they are columns or channels of numbers."""
     tensors = [x for x, _ in subject.batches if isinstance(x, Tensor) and x.is_floating_point()]
     if len(tensors) != len(subject.batches) or not tensors or tensors[0].dim() < 2:
+        return None
+    return torch.cat(tensors).double()
+
+
+def far_input(subject: Subject) -> bool:
+    """Is the input, all in all, far from mean 0 and sd 1?"""
+    if (every := _inputs(subject)) is None:
         return False
-    every = torch.cat(tensors).double()
+    return abs(float(every.mean())) > 3 or not 0.1 < float(every.std()) < 10
+
+
+def unusual_input(subject: Subject) -> bool:
+    """Far from mean 0 and sd 1, or columns of very different size: worth a trial."""
+    if (every := _inputs(subject)) is None:
+        return False
     columns = every.std([0, *range(2, every.dim())])
     columns = columns[columns > 1e-8]
-    mean, sd = abs(float(every.mean())), float(every.std())
-    apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
     # Wide limits: they decide what is worth a trial, and the trial alone accuses.
-    return mean > 3 or not 0.1 < sd < 10 or apart
+    apart = len(columns) > 1 and float(columns.max() / columns.min()) > 100
+    return apart or far_input(subject)
 
 
 def unusual_start(subject: Subject) -> bool:

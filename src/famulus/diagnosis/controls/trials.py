@@ -12,12 +12,10 @@ but all together do, each is taken back in turn: those without which it fails ar
 from __future__ import annotations
 
 import math
-import random
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from famulus.diagnosis.contract import LEARNED
@@ -27,7 +25,9 @@ from famulus.diagnosis.controls.trial import (
     Judged,
     Subject,
     bare,
+    far_input,
     judge,
+    quiet,
     trial,
     unusual_input,
     unusual_start,
@@ -38,10 +38,13 @@ from famulus.diagnosis.remedy import significant
 NAME = "trials"
 HELPS = 0.5  # of what the run has left
 STEPS, FEWEST, MOST = 300, 30, 3000  # of a trial; below FEWEST it tells nothing; of a longer run
-RATES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
+SLOWER, FASTER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0)  # times the rate
+USUAL = (1e-3, 0.1)  # learning rates: further factors are tried until one comes so near
 ADAM = (0.001, 0.01, 0.1)
 LARGE = 128  # examples in a batch, from which on a smaller one is tried
-NEAR = 2.0  # times the best: as good
+NEAR, NEARLY = 2.0, 0.02  # times the best, and beside it: as good
+SCHEDULED = 0.1  # of the highest rate's sum, below which a schedule took the rate away
+A_LITTLE = 0.5  # of a constant's error: whoever left less has learned, and may end there
 
 
 @dataclass(frozen=True)
@@ -63,26 +66,28 @@ def trials(subject: Subject, budget_s: float, steps: int | None = None) -> list[
     """Controls that name a cause, and one, `trials`, with all figures.
 
     They take some `budget_s` seconds; with `steps`, that many steps at most, whatever the clock
-    says, so that the verdict is the same on any machine.
-
-    Random states are put back, also those of python and numpy, which a net may draw from. Raises
-    whatever the net raises when it is called again.
+    says, so that the verdict is the same on any machine. Raises whatever the net raises when it is
+    called again.
     """
-    devices = sorted({p.device.index or 0 for p in subject.model.parameters() if p.is_cuda})
-    pythons, numpys = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(0)  # one verdict for one run
-            return _Search(subject, budget_s, steps).controls()
-    finally:
-        random.setstate(pythons)
-        np.random.set_state(numpys)
+    with quiet(subject.model):
+        return _Search(subject, budget_s, steps).controls()
+
+
+def _factors(lr: float) -> tuple[list[float], list[float]]:
+    """Those that lower a rate and those that raise it, nearest first."""
+    slower, faster = list(SLOWER), list(FASTER)
+    while lr * slower[-1] > 10 * USUAL[0]:
+        slower.append(slower[-1] / 10)
+    while 0 < lr * faster[-1] < USUAL[1] / 10:
+        faster.append(faster[-1] * 10)
+    return slower, faster
 
 
 class _Search:
     def __init__(self, subject: Subject, budget_s: float, steps: int | None) -> None:
         self.subject, self.budget_s, self.most_steps = subject, budget_s, steps
         self.figures: dict[str, float] = {}
+        self.slower, self.faster = _factors(subject.options["lr"])
 
     def controls(self) -> list[Control]:
         subject = self.subject
@@ -108,8 +113,11 @@ class _Search:
         unchanged = self.left("as it was", Change())
         self.unchanged, self.again = unchanged, unchanged.left
         self.limit = HELPS * min(self.run_left, self.again)
+        mended = self.again <= HELPS * self.run_left  # by a constant rate, or the number of steps
+        if mended and subject.kept < SCHEDULED and unchanged.clearly_better(self.run):
+            kept = self.way("rate-cannot-reach", unchanged, significant(subject.options["lr"]))
+            return [*self.named([kept]), self.summary()]
         ways = self.helpful(self.single())
-        mended = self.again <= HELPS * self.run_left  # by the number of steps alone
         if not ways and mended and self.steps > subject.steps and not subject.ended_early:
             longer = [self.way("too-few-epochs", unchanged)]
             ways = longer if unchanged.clearly_better(self.run) else []
@@ -137,7 +145,7 @@ class _Search:
         """How many of the usual length there can be: `unchanged`, `single` and `needed`."""
         changes = sum((self.whole.scaled, self.whole.redrawn, self.whole.relu))
         adams = len(ADAM) * (1 + (not self.is_adam))
-        rates = len(RATES) * (1 + (changes > 0))
+        rates = len([*self.slower, *self.faster]) * (1 + (changes > 0))
         return 1 + 2 * changes + adams + rates + (changes > 0) + (self.size >= LARGE)
 
     @property
@@ -192,11 +200,11 @@ class _Search:
         lr, found = self.subject.options["lr"], []
         tag = "" if change == Change() else " with all else"
         for cause, factors in (
-            ("rate-too-high", [f for f in RATES if f < 1]),
-            ("rate-too-low", [f for f in RATES if f > 1]),
+            ("rate-too-high", self.slower),
+            ("rate-too-low", self.faster),
         ):
             each = {f: self.left(f"rate x{f:g}{tag}", replace(change, rate=f)) for f in factors}
-            best = min(each, key=lambda f: each[f].left)
+            best = _middle(each)
             found.append(self.way(cause, each[best], significant(lr * best)))
         return found
 
@@ -211,7 +219,7 @@ class _Search:
         """Those that learn what the run did not, and about as well as the best of them."""
         good = [w for w in ways if self.helps(w)]
         best = min((w.left for w in good), default=0.0)
-        near = [w for w in good if w.left <= NEAR * best + 0.02]
+        near = [w for w in good if w.left <= NEAR * best + NEARLY]
         # Where a rate does as well, another optimizer is the larger change.
         if any(w.cause in ("rate-too-high", "rate-too-low") for w in near):
             near = [w for w in near if w.cause != "optimizer-choice"]
@@ -250,7 +258,10 @@ class _Search:
         return Way(cause, text, remedy, judged, value if cause.startswith("rate-") else None)
 
     def named(self, ways: list[Way]) -> list[Control]:
-        ranked = sorted(ways, key=lambda w: ORDER.index(w.cause))[:2]
+        order = list(ORDER)
+        if not far_input(self.subject):  # columns that differ in size: a rate is the smaller change
+            order.append(order.pop(order.index("input-out-of-range")))
+        ranked = sorted(ways, key=lambda w: order.index(w.cause))[:2]
         found = []
         for n, way in enumerate(ranked):
             text = (
@@ -259,6 +270,8 @@ class _Search:
                 f" same again {_percent(self.again)} after {self.steps:,}"
             )
             verdict = "warning" if n else "failed"
+            if way.cause == "too-few-epochs" and self.run_left <= A_LITTLE:
+                verdict = "note"  # of a loop of one's own nobody said how long it should be
             figures = {"left": way.left, "run": self.run_left, "again": self.again}
             figures |= {} if way.rate is None else {"rate": way.rate}
             found.append(
@@ -271,6 +284,15 @@ class _Search:
         return Control(NAME, "ok", text, figures=self.figures)
 
 
+def _middle(each: dict[float, Judged]) -> float:
+    """The rate with as many as good ones below as above it: those at the ends are the next to
+    fail."""
+    best = min(judged.left for judged in each.values())
+    good = sorted(f for f, judged in each.items() if judged.left <= NEAR * best + NEARLY)
+    # all may be infinite
+    return good[(len(good) - 1) // 2] if good else next(iter(each))
+
+
 def _percent(share: float) -> str:
     if not math.isfinite(share):
         return "no number"
@@ -279,8 +301,8 @@ def _percent(share: float) -> str:
 
 
 ORDER = (
-    *("input-out-of-range", "initialisation", "too-few-epochs", "rate-too-high", "rate-too-low"),
-    *("vanishing-gradient", "optimizer-choice", "batch-size"),
+    *("rate-cannot-reach", "input-out-of-range", "initialisation", "too-few-epochs"),
+    *("rate-too-high", "rate-too-low", "vanishing-gradient", "optimizer-choice", "batch-size"),
 )
 LR = "{optimizer}(lr={value})"
 SAYS = {
@@ -295,6 +317,10 @@ SAYS = {
     "vanishing-gradient": (
         "with relu in the place of squashing activations",
         "nn.ReLU() (between the layers); or a norm before each activation",
+    ),
+    "rate-cannot-reach": (
+        "with the learning rate kept at {value}",
+        "a schedule that falls later: scheduler.step() once an epoch, not after each batch",
     ),
     "too-few-epochs": ("trained for longer", "four times as many epochs"),
     "rate-too-high": ("at a learning rate of {value}", LR),

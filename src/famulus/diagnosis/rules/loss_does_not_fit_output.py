@@ -7,6 +7,7 @@ from famulus.diagnosis.contract import (
     RAW,
     always,
     extremes,
+    forms,
     graph,
     learned,
     left,
@@ -19,6 +20,7 @@ from famulus.diagnosis.remedy import Step, advise, line
 CAUSE = "loss-does-not-fit-output"
 SUMMARY = "the loss is not made for what the model puts out or for these targets"
 YES_NO = ("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
+SAMPLES = 2
 DISTANCES = ("mse", "l1", "smooth_l1")
 NORMALISED = ("LogSoftmax", "Log")
 NOT_LOGARITHMS = ("Softmax", *(kind for kind in RAW if kind != "LogSoftmax"))
@@ -28,7 +30,7 @@ Verdict = tuple[str, tuple[Step, ...]]
 
 
 def rule(history: History) -> Finding | None:
-    found = _by_construction(history)
+    found = _by_construction(history) or _one_partner(history)
     if found is not None:
         grade = severity(history)
     else:
@@ -66,6 +68,22 @@ def _by_construction(history: History) -> Verdict | None:
             (LOGITS, Step(words="an output for each class")),
         )
     return None
+
+
+def _one_partner(history: History) -> Verdict | None:
+    """Similarities of each sample with each, of which the same one is always the right one."""
+    known, targets = forms(history), extremes(history, "targets")
+    shapes = [form.get("output_shape") or [] for form in known]
+    square = all(len(s) == 2 and s[0] == s[1] > 1 for s in shapes)
+    entropy = set(graph(history).get("loss") or ()) >= {"NllLoss", "LogSoftmax"}
+    if len(known) < SAMPLES or not square or not entropy or not targets or targets[0] < targets[1]:
+        return None
+    size, at = shapes[-1][0], int(targets[0])
+    return (
+        f"cross_entropy of {size} x {size} similarities is told in every row that column {at} is"
+        f" the right one ({len(known)} sampled batches)",
+        (line("labels = torch.arange(len(logits))", "each row's partner is in its own column"),),
+    )
 
 
 def _distance_of_classes(history: History) -> Verdict | None:

@@ -7,17 +7,25 @@ b = w P, ln p = -d^2 / 2 s^2 - ln s sqrt(2 pi) of the Gaussian s = sqrt(w P / 2)
 
 import math
 
+from famulus.diagnosis.contract import graph
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import FEW
 from famulus.diagnosis.posterior import Posterior, posterior
-from famulus.diagnosis.remedy import Remedy, advise, setting, significant
+from famulus.diagnosis.remedy import Remedy, Step, advise, line, setting, significant
 
 CAUSE = "posterior-collapse"
 SUMMARY = "the posterior is the prior in every unit: the code of a VAE carries nothing"
 NEAR_ONE = 0.9  # mean sigma from which noise alone is left
 AGREED = 0.05  # grey ranges: a scale that works for pictures
+SAMPLES = 3  # of a loop of one's own, the last ones, in all of which no unit is in use
+LOSSES = {"BinaryCrossEntropy": "binary_cross_entropy", "MseLoss": "mse_loss", "L1Loss": "l1_loss",
+          "BinaryCrossEntropyWithLogits": "binary_cross_entropy_with_logits",
+          "SmoothL1Loss": "smooth_l1_loss"}  # fmt: skip
 
 
 def rule(history: History) -> Finding | None:
+    if not history.owner.is_file:
+        return _of_loop(history)
     found = posterior(history)
     if found is None or found.active or found.sigma < NEAR_ONE:
         return None
@@ -34,6 +42,35 @@ def rule(history: History) -> Finding | None:
         remedy.text,
         changes=remedy.changes,
         step=found.step,
+        consequences=("predicts-the-mean",),
+    )
+
+
+def _of_loop(history: History) -> Finding | None:
+    """Of a watched loop, whose code was found in the graph of its loss."""
+    known = [(probe["step"], probe["code"]) for probe in history.probes if probe.get("code")]
+    last = known[-SAMPLES:]
+    if len(last) < SAMPLES or last[-1][0] < FEW or history.opposed:
+        return None
+    if any(code["active"] or code["sigma"] < NEAR_ONE for _, code in last):
+        return None
+    step, code = last[-1]
+    means = [LOSSES[kind] for kind in graph(history).get("means") or () if kind in LOSSES]
+    steps = [
+        line(
+            f'F.{kind}(..., reduction="sum")',
+            "divided by len(x) if the KL is: a mean over pixels weighs next to nothing beside it",
+        )
+        for kind in means[:1]
+    ]
+    smaller = Step(words="a smaller weight of the KL, or one that grows from 0")
+    return Finding(
+        CAUSE,
+        "error",
+        f"in the last {SAMPLES} samples, up to step {step:,}, 0 of {code['code']:.0f} units of the"
+        f" code are in use: mean sigma {code['sigma']:.3g}, KL {code['kl']:.2g} nats a sample",
+        advise(history.owner, *steps, smaller).text,
+        step=step,
         consequences=("predicts-the-mean",),
     )
 
