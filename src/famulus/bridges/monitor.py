@@ -77,9 +77,7 @@ class _Muted:
         return getattr(self._stream, name)
 
 
-def tried(
-    subject: Subject, budget_s: float, steps: int | None, learned: bool
-) -> list[Control]:
+def tried(subject: Subject, budget_s: float, steps: int | None, learned: bool) -> list[Control]:
     """The net again after the run, and short trainings if it has not learned; one that can't be
     called again is left alone."""
     try:

@@ -75,7 +75,9 @@ def _code(add: Any, users: dict[tuple[int, int], list[Any]]) -> tuple[Tensor, Te
 
 def _minus(sample: Tensor, noise: Tensor, sigma: Tensor) -> Tensor | None:
     same = sample.numel() == noise.numel() == sigma.numel()
-    return sample.detach().reshape(sigma.shape) - noise.reshape(sigma.shape) * sigma if same else None
+    return (
+        sample.detach().reshape(sigma.shape) - noise.reshape(sigma.shape) * sigma if same else None
+    )
 
 
 def _scaled_noise(product: Any) -> tuple[Tensor | None, Tensor | None]:

@@ -34,10 +34,8 @@ def rule(history: History) -> Finding | None:
     best = min(range(len(scores)), key=scores.__getitem__)
     floor = history.floor("loss", "best constant")
     little = LITTLE * (floor if floor and floor > 0 else max(loss[0], 0.0))
-    turned = stands = ""
-    if scores[-1] - loss[-1] > little:
-        turned = _turned(at, scores, seen, loss, best)
-        stands = _stands(at, scores, seen, loss)
+    turned = _turned(at, scores, seen, loss, best) if scores[-1] - scores[best] > little else ""
+    stands = _stands(at, scores, seen, loss) if scores[-1] - loss[-1] > little else ""
     at_once = floor is not None and scores[-1] >= floor and loss[-1] < FALLEN / 2 * floor
     # What still improves on held-out samples is no list of the training samples.
     at_once = at_once and not of_history(history).early

@@ -1,4 +1,4 @@
-"""Outputs (B, 1) beside targets (B,): a loss of pairs becomes one of every output with every target.
+"""Outputs (B, 1) beside targets (B,): a loss of pairs becomes one of all outputs with all targets.
 
 Such a loss is least where all outputs are the mean of all targets.
 """

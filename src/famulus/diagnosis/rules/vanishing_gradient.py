@@ -16,7 +16,7 @@ CAUSE = "vanishing-gradient"
 SUMMARY = "gradients shrink on their way to the first layers, which learn nothing"
 FACTOR = 1e-3  # first over last, as AutoTrainer
 LAYERS = 4
-LITTLE, FLAT = 0.05, 0.3  # of a baseline's error gone; where as many activations have flat ends
+FLAT = 0.3  # of a baseline's error gone, where as many activations have flat ends
 
 
 def rule(history: History) -> Finding | None:
@@ -46,7 +46,7 @@ def rule(history: History) -> Finding | None:
         ),
     )
     learned = "no score is clearly better than its baseline"
-    if judged.gained(LITTLE):
+    if judged.verdict is True:
         learned = "little is learned"
     return Finding(
         CAUSE,
@@ -65,7 +65,7 @@ def _learned_little(judged: Learning, flat: int) -> bool:
     """Through so many activations with flat ends a net is slow at best: then it is told, too, if it
     has begun to learn."""
     if flat < LAYERS:
-        return judged.gained(LITTLE) is False
+        return judged.gained(0.05) is False
     return bool(judged.held_out) and not judged.few and not judged.gained(FLAT)
 
 

@@ -80,9 +80,13 @@ def scattered(rise, count=7):
 
 def little(apart, floor=None):
     """Validation turned a little above a training loss of next to nothing; both began at 1."""
-    val = [1.0] * 5 + [0.5 * apart] + [apart] * 4
-    losses = [1.0] * 12 + [1e-6] * 8
-    return run(losses, [{"loss": v} for v in val], floors=floor and {"loss": floor})
+    val = [1.0] * 5 + [apart] + [2 * apart] * 4
+    return run([1.0] * 12 + [0.3] * 8, [{"loss": v} for v in val], floors=floor and {"loss": floor})
+
+
+def far_below(score):
+    """Validation stands there, and training falls to next to nothing."""
+    return run([1.0] * 10 + [1e-6] * 10, [{"loss": score}] * 10)
 
 
 def stands(halved=0.4, stood=1.0, apart=4.0, validations=10):
@@ -230,8 +234,10 @@ LIMITS = (
     # The deviation of a zigzag, by its second differences, is 2 / sqrt(6); three lie a third below.
     Limit(memorises, "SCATTER", scattered, silent=2.2, faulty=2.7),
     Limit(memorises, "MANY", lambda n: scattered(1.0, n), silent=6, faulty=5),
+    # of the best constant's loss, or of the first one
     Limit(memorises, "LITTLE", little, silent=0.0199, faulty=0.0201),
     Limit(memorises, "LITTLE", lambda x: little(x, 2.0), silent=0.0399, faulty=0.0401),
+    Limit(memorises, "LITTLE", far_below, silent=0.0199, faulty=0.0201),
     Limit(memorises, "HALVED", stands, silent=0.51, faulty=0.49),
     Limit(memorises, "STOOD", lambda x: stands(stood=x), silent=0.94, faulty=0.96),
     Limit(memorises, "APART", lambda x: stands(apart=x), silent=2.95, faulty=3.05),

@@ -6,6 +6,8 @@ from famulus.diagnosis.rules import (
     loss_not_finite,
     no_hidden_activation,
     output_activation,
+    shapes_broadcast,
+    split_differs,
 )
 from tests.diagnosis.rules.limits.limit import Limit, run
 
@@ -47,6 +49,28 @@ def classes(loss="mse", left=0.5, samples=2):
     return history
 
 
+def similarities(size=(8, 8), other=0.0, samples=2):
+    """Of each sample with each; the right one is 0 in every row, and `other` in one."""
+    history = made("Div", ("Div", *ENTROPY), high=other, output_shape=size)
+    del history.probes[samples:]
+    return history
+
+
+def paired(outputs=(8, 1), samples=2, varied=1.0, loss="mse", left=0.5):
+    """A distance of these outputs to eight targets, in the terms of their scatter."""
+    tensors = {"outputs": {"std": varied}, "targets": {"std": 1.0}}
+    form = {"loss": loss, "output_shape": outputs, "target_shape": (8,), "left": left}
+    probe = {"step": 1, "layers": [], "batch": tensors, "forms": form}
+    return run(probes=[probe] * samples)
+
+
+def inputs(mean=0.0, sd=1.0, samples=2, score=9.0):
+    """What validation feeds, where training feeds mean 0 and sd 1 and its loss is 1."""
+    probe = {"step": 1, "layers": [], "batch": {"inputs": {"mean": 0.0, "std": 1.0}}}
+    held_out = {"validation_inputs": {"mean": mean, "std": sd}}
+    return run([1.0], [{"loss": score}], probes=[probe] * samples, facts=held_out)
+
+
 def mark(what):
     return run(marks=[{"what": what, "text": "total = nan", "step": 3}])
 
@@ -84,6 +108,11 @@ LIMITS = (
         faulty=0.11,
     ),
     Limit(loss_does_not_fit_output, "", lambda n: classes(samples=n), silent=1, faulty=2),
+    Limit(loss_does_not_fit_output, "", similarities, silent=(8, 9), faulty=(8, 8)),
+    Limit(loss_does_not_fit_output, "", lambda x: similarities(other=x), silent=1.0, faulty=0.0),
+    Limit(
+        loss_does_not_fit_output, "SAMPLES", lambda n: similarities(samples=n), silent=1, faulty=2
+    ),
     Limit(loss_not_finite, "", mark, silent="loss-spike", faulty="loss-not-finite"),
     Limit(no_hidden_activation, "", layers, silent=2, faulty=3),
     Limit(no_hidden_activation, "contract.LEARNED", lambda x: layers(3, x), 0.09, 0.11),
@@ -114,4 +143,24 @@ LIMITS = (
     Limit(output_activation, "REACH", lambda x: reach("Tanh", -1.0 - x, 1.0), 0.103, 0.108),
     Limit(output_activation, "REACH", lambda x: reach("LogSoftmax", -1.0, x), 0.051, 0.055),
     Limit(output_activation, "BEYOND", lambda x: reach("Relu", -x, 1.0), 0.051, 0.055),
+    Limit(shapes_broadcast, "", paired, silent=(8,), faulty=(8, 1)),
+    Limit(shapes_broadcast, "SAMPLES", lambda n: paired(samples=n), silent=1, faulty=2),
+    Limit(shapes_broadcast, "VARIED", lambda x: paired(varied=x), silent=0.0099, faulty=0.0101),
+    Limit(shapes_broadcast, "PAIRED", lambda x: paired(loss=x), "cross_entropy", "smooth_l1"),
+    Limit(
+        shapes_broadcast,
+        "contract.LEARNED",
+        lambda x: paired(left=x),
+        silent=0.09,
+        faulty=0.11,
+        says=error,
+    ),
+    Limit(split_differs, "SCALE", lambda x: inputs(sd=x), silent=2.95, faulty=3.05),
+    Limit(split_differs, "SCALE", lambda x: inputs(sd=1 / x), silent=2.95, faulty=3.05),
+    Limit(split_differs, "OFFSET", lambda x: inputs(mean=-x), silent=1.95, faulty=2.05),
+    Limit(split_differs, "OFFSET", inputs, silent=1.95, faulty=2.05),
+    Limit(split_differs, "SAMPLES", lambda n: inputs(9.0, samples=n), silent=1, faulty=2),
+    Limit(
+        split_differs, "WORSE", lambda x: inputs(9.0, score=x), silent=2.9, faulty=3.1, says=error
+    ),
 )

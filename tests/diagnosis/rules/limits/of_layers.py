@@ -31,10 +31,16 @@ def dead(*shares, score=1.0):
     return sampled([[units("ReLU", dead=share, zeros=share)] for share in shares], score)
 
 
-def deep(gradients, samples=3, score=1.0):
-    return sampled(
-        [[weights(str(n), grad=g) for n, g in enumerate(gradients)] for _ in range(samples)], score
-    )
+def deep(gradients, samples=3, score=1.0, **fields):
+    layers = [weights(str(n), grad=g) for n, g in enumerate(gradients)]
+    return sampled([layers] * samples, score, **fields)
+
+
+def bent(sigmoids, score, steps=20):
+    """Gradients that vanish through so many sigmoids, which are functions and no layers."""
+    history = deep([1e-9, 1, 1, 1], 3, score, losses=(1.0,) * steps)
+    history.facts["graph"] = {"ops": {"Sigmoid": sigmoids, "Relu": 9}}
+    return history
 
 
 def growing(*gradients):
@@ -118,6 +124,9 @@ LIMITS = (
     Limit(vanishing_gradient, "LAYERS", lambda n: deep([1e-9] + [1] * (n - 1)), silent=3, faulty=4),
     Limit(vanishing_gradient, "", lambda n: deep([1e-9, 1, 1, 1], n), silent=2, faulty=3),
     Limit(vanishing_gradient, "", lambda x: deep([1e-9, 1, 1, 1], 3, x), silent=0.94, faulty=0.96),
+    Limit(vanishing_gradient, "FLAT", lambda x: bent(4, x), silent=0.69, faulty=0.71),
+    Limit(vanishing_gradient, "LAYERS", lambda n: bent(n, 0.9), silent=3, faulty=4),
+    Limit(vanishing_gradient, "", lambda n: bent(4, 0.9, steps=n), silent=15, faulty=16),
     Limit(rate_too_high, "LARGE", steep, silent=0.098, faulty=0.102),
     Limit(rate_too_high, "EARLY", lambda n: early(n, update=0.12), silent=2, faulty=3),
     Limit(rate_too_high, "EARLY", lambda n: early(n, update=0.5), silent=2, faulty=3),

@@ -68,6 +68,14 @@ def posterior(sigma, of_budget=1.0, numbers=64, validations=2, steps=STEPS):
     )
 
 
+def coded(sigma=1.0, active=0, samples=3, step=STEPS, optimizers=1):
+    """A loop of one's own, in whose loss a code of 8 units was found."""
+    code = {"kl": 1e-4, "sigma": sigma, "active": active, "code": 8}
+    probe = {"step": step, "layers": [], "code": code}
+    pair = {"training": {"optimizers": [{"class": "Adam"}] * optimizers}}
+    return run(probes=[probe] * samples, config={"task": "own-loop", **pair})
+
+
 def constant(score=1.0, total=1.0, validations=2, steps=STEPS, before=None):
     val = [{"loss": score}] * validations
     if before is not None:
@@ -135,6 +143,11 @@ LIMITS = (
     Limit(posterior_collapse, "posterior.ENOUGH", lambda x: posterior(1.0, x), 0.198, 0.202),
     Limit(posterior_collapse, "", lambda n: posterior(1.0, validations=n), silent=1, faulty=2),
     Limit(posterior_collapse, "posterior.FEW", lambda n: posterior(1.0, steps=n), 15, 16),
+    Limit(posterior_collapse, "NEAR_ONE", coded, silent=0.89, faulty=0.91),
+    Limit(posterior_collapse, "", lambda n: coded(active=n), silent=1, faulty=0),
+    Limit(posterior_collapse, "SAMPLES", lambda n: coded(samples=n), silent=2, faulty=3),
+    Limit(posterior_collapse, "FEW", lambda n: coded(step=n), silent=15, faulty=16),
+    Limit(posterior_collapse, "", lambda n: coded(optimizers=n), silent=2, faulty=1),
     Limit(posterior_unused, "OFF", posterior, silent=0.102, faulty=0.098),
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
     Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, faulty=1.34),
