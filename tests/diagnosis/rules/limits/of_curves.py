@@ -86,7 +86,7 @@ def little(apart, floor=None):
 
 def far_below(score):
     """Validation stands there, and training falls to next to nothing."""
-    return run([1.0] * 10 + [1e-6] * 10, [{"loss": score}] * 10)
+    return run([1.0] * 14 + [1e-6] * 6, [{"loss": score}] * 10)
 
 
 def stands(halved=0.4, stood=1.0, apart=4.0, validations=10):
