@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from famulus.diagnosis.controls import trials as module
-from famulus.diagnosis.controls.trial import Subject
+from famulus.diagnosis.controls.trial import Judged, Subject, far_input, unusual_input
 from famulus.diagnosis.controls.trials import trials
 
 UPDATES = []
@@ -91,3 +91,51 @@ def test_what_helps_is_the_same_however_slow_the_clock(monkeypatch):
 def test_of_a_run_that_was_stopped_early_its_length_is_no_fault(early):
     controls = trials(subject(lr=0.1, ended_early=early), budget_s=0.0, steps=10_000)
     assert ("too-few-epochs" in causes(controls)) != early
+
+
+def test_whoever_has_learned_a_good_part_may_end_there():
+    """Nobody said how long a loop of one's own should be."""
+    for steps, left, verdict in ((6, (0.5, 2.0), "failed"), (20, (0.1, 0.5), "note")):
+        controls = trials(subject(lr=0.1, steps=steps), 0.0, steps=10_000)
+        assert left[0] < controls[-1].figures["run"] < left[1]
+        assert [(c.cause, c.verdict) for c in controls if c.cause] == [("too-few-epochs", verdict)]
+
+
+@pytest.mark.parametrize(("kept", "cause"), [(0.02, "rate-cannot-reach"), (0.5, None)])
+def test_a_rate_that_a_schedule_took_away(kept, cause):
+    """The run had its rate for a few steps; as long at a constant rate, the same net learns."""
+    run = subject(CountedAdam, lr=1e-2, steps=3, kept=kept)
+    run.steps = 300
+    found = causes(trials(run, 0.0, steps=10_000))
+    assert (found == {"rate-cannot-reach"}) == (cause is not None)
+
+
+def test_rates_are_tried_until_one_is_usual():
+    controls = trials(subject(CountedAdam, lr=1e-8, steps=300), 0.0, steps=20_000)
+    (named,) = [c for c in controls if c.cause]
+    assert named.cause == "rate-too-low"
+    assert 1e-3 <= named.figures["rate"] <= 1.0
+    far_too_high = trials(subject(Counted, lr=1e5, steps=50), 0.0, steps=20_000)
+    rates = [c.figures["rate"] for c in far_too_high if c.cause == "rate-too-high"]
+    assert rates
+    assert 1e-2 <= rates[0] <= 10
+
+
+def test_of_rates_that_do_as_well_the_middle_one_is_named():
+    scores = {0.1: 0.02, 0.01: 0.0, 0.001: 0.01, 1e-4: 0.4}
+    each = {rate: Judged(left, torch.empty(0)) for rate, left in scores.items()}
+    assert module._middle(each) == 0.01
+    assert module._middle({0.1: Judged(float("inf"), torch.empty(0))}) == 0.1
+
+
+def test_a_rate_is_a_smaller_change_than_another_input_unless_that_is_far_off():
+    """Both would help: a column that is 1,000 times as large as the other one, or all of them."""
+    torch.manual_seed(0)
+    near = subject(lr=30.0, steps=60)
+    for x, _ in near.batches:
+        x[:, 1] *= 1e-3
+    assert unusual_input(near)
+    assert not far_input(near)
+    far = subject(scale=1e4)
+    assert unusual_input(far)
+    assert far_input(far)

@@ -218,10 +218,13 @@ class _Search:
     def helpful(self, ways: list[Way]) -> list[Way]:
         """Those that learn what the run did not, and about as well as the best of them."""
         good = [w for w in ways if self.helps(w)]
+        rates = ("rate-too-high", "rate-too-low")
+        # Where a rate will do, another optimizer is the larger change.
+        if any(w.cause in rates and w.left <= LEARNED for w in good):
+            good = [w for w in good if w.cause != "optimizer-choice"]
         best = min((w.left for w in good), default=0.0)
         near = [w for w in good if w.left <= NEAR * best + NEARLY]
-        # Where a rate does as well, another optimizer is the larger change.
-        if any(w.cause in ("rate-too-high", "rate-too-low") for w in near):
+        if any(w.cause in rates for w in near):
             near = [w for w in near if w.cause != "optimizer-choice"]
         return near
 
@@ -289,8 +292,8 @@ def _middle(each: dict[float, Judged]) -> float:
     fail."""
     best = min(judged.left for judged in each.values())
     good = sorted(f for f, judged in each.items() if judged.left <= NEAR * best + NEARLY)
-    # all may be infinite
-    return good[(len(good) - 1) // 2] if good else next(iter(each))
+    middle = good[(len(good) - 1) // 2 : len(good) // 2 + 1]
+    return min(middle, key=lambda f: each[f].left)
 
 
 def _percent(share: float) -> str:

@@ -74,7 +74,7 @@ def scattered(rise, count=7):
     """So many validations after the best one, half a unit above and below `rise`, in turn."""
     later = [1.0 + rise + 0.5 * (-1) ** n for n in range(count)]
     val = [2.0] * (10 - count) + [1.0, *later]
-    losses = [1.0] * (2 * (11 - count)) + [0.5] * 2 * count
+    losses = [1.0] * (2 * (11 - count)) + [0.6] * 2 * count
     return run(losses, [{"loss": v} for v in val])
 
 
