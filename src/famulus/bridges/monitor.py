@@ -37,7 +37,8 @@ from famulus.diagnosis.controls.modes import modes
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
-from famulus.diagnosis.verdict import diagnose
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.verdict import REFUTED, diagnose
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
@@ -338,8 +339,13 @@ class Monitor:
             return
         seconds = self._seconds()  # of training: trials come after it
         history = self.history()
-        schedule = rates.peak(history), rates.kept(history)
-        subject = self._sampled.subject(self.steps, self.ended_early, *schedule)
+        subject = self._sampled.subject(
+            rates.peak(history),
+            steps=self.steps,
+            ended_early=self.ended_early,
+            learned=bool(of_history(history).gained(REFUTED)),
+            kept=rates.kept(history),
+        )
         if error is None and subject:
             budget = self.controls_s, self.controls_steps
             for control in tried(subject, *budget, learned(history)):

@@ -51,6 +51,7 @@ class Subject:
     options: dict[str, Any]
     steps: int
     ended_early: bool = False  # stopped on purpose: its length is no fault of it
+    learned: bool = False  # more than a little of a baseline's error is gone
     kept: float = 1.0  # share that a schedule left of the highest rate, summed over the steps
     # Which of the net's answers the loss takes, and its shape there; None: as the net gives it.
     taken: tuple[int, tuple[int, ...]] | None = None

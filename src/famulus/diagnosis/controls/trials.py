@@ -273,7 +273,8 @@ class _Search:
                 f" same again {_percent(self.again)} after {self.steps:,}"
             )
             verdict = "warning" if n else "failed"
-            if way.cause == "too-few-epochs" and self.run_left <= A_LITTLE:
+            learned = self.subject.learned or self.run_left <= A_LITTLE
+            if way.cause == "too-few-epochs" and learned:
                 verdict = "note"  # of a loop of one's own nobody said how long it should be
             figures = {"left": way.left, "run": self.run_left, "again": self.again}
             figures |= {} if way.rate is None else {"rate": way.rate}

@@ -47,15 +47,18 @@ def rule(history: History) -> Finding | None:
     times, n, usual = max(spikes)
     after = loss[n + 1 : n + 1 + BACK]
     over = bool(after) and min(after) < 1.1 * usual
+    # of a loop of one's own, whose targets may move, as those of a policy do
+    late = not over and not history.owner.is_file and median(loss[-BACK:]) < 1.1 * usual
+    ended = f"; back at {min(after):.4g} within {BACK} logs" if over else "; it did not come back"
+    if late:
+        ended = f"; it came back, and is {median(loss[-BACK:]):.4g} in the last {BACK} logs"
     often, wrong_sample = _often(history, [seen[at] for _, at, _ in spikes])
     remedy = wrong_sample or _steadier(history)
     return Finding(
         CAUSE,
-        "info" if over and not often else "warning",
+        "info" if (over or late) and not often else "warning",
         f"at {seen[n]:,} samples the training loss was {loss[n]:.4g}, {times:.1f} times the median"
-        f" of the {WINDOW} logs before (limit {TIMES:g})"
-        + (f"; back at {min(after):.4g} within {BACK} logs" if over else "; it did not come back")
-        + often,
+        f" of the {WINDOW} logs before (limit {TIMES:g})" + ended + often,
         remedy.text,
         changes=remedy.changes,
         step=next(e["step"] for e in history.train if e["inputs"] == seen[n]),
