@@ -99,6 +99,9 @@ def test_whoever_has_learned_a_good_part_may_end_there():
         controls = trials(subject(lr=0.1, steps=steps), 0.0, steps=10_000)
         assert left[0] < controls[-1].figures["run"] < left[1]
         assert [(c.cause, c.verdict) for c in controls if c.cause] == [("too-few-epochs", verdict)]
+    # as its validation says, whatever a share of wrong answers does
+    controls = trials(subject(lr=0.1, steps=6, learned=True), 0.0, steps=10_000)
+    assert [c.verdict for c in controls if c.cause == "too-few-epochs"] == ["note"]
 
 
 @pytest.mark.parametrize(("kept", "cause"), [(0.02, "rate-cannot-reach"), (0.5, None)])

@@ -195,6 +195,14 @@ LIMITS = (
     Limit(
         loss_spike, "", lambda x: spikes(20, after=[x] * 5), silent=1.09, faulty=1.11, says=warning
     ),
+    Limit(  # of a loop of one's own, at its end
+        loss_spike,
+        "",
+        lambda x: spikes(20, after=[1.3] * 5 + [x] * 54, config={"task": "own-loop"}),
+        silent=1.09,
+        faulty=1.11,
+        says=warning,
+    ),
     Limit(
         loss_spike,
         "OFTEN",
