@@ -50,7 +50,7 @@ def test_a_loss_that_is_changed_in_place_later_counts_as_it_was(tmp_path):
     assert event["sd"] == pytest.approx(5.0**0.5)
 
 
-def test_very_many_losses_between_two_logs():
+def test_very_many_losses_between_two_logs(on_a_device):
     meter = LossMeter()
     for n in range(3000):
         meter.add({"total": torch.tensor(float(n))})

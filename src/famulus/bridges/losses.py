@@ -1,6 +1,6 @@
-"""Losses since the last log, kept on the device: nothing waits until they are read.
+"""Losses since the last log, kept on their device: nothing waits until they are read.
 
-A step costs one copy of each: sums are taken when a log is due.
+A step costs one copy of each that lies on a device: sums are taken when a log is due.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ class LossMeter:
     def add(self, parts: dict[str, Tensor | float]) -> None:
         self._count += 1
         for name, value in parts.items():
-            if isinstance(value, Tensor):
+            if not isinstance(value, Tensor):
+                self._numbers.setdefault(name, []).append(float(value))
+            elif not _lies_on_a_device(value):  # a number is cheaper than a copy
+                self._numbers.setdefault(name, []).append(value.item())
+            else:
                 values = self._tensors.setdefault(name, [])
                 # a copy: a loop may go on with its loss in place
                 values.append(value.detach().clone())
                 if len(values) == JOINED:
                     values[:] = [_joined(values)]
-            else:
-                self._numbers.setdefault(name, []).append(float(value))
 
     def read(self) -> tuple[dict[str, float], dict[str, Any]]:
         """(mean of each part, {"sd", "count", "not_finite"}), and starts anew; waits once."""
@@ -61,6 +63,11 @@ class LossMeter:
             values[name] = values.get(name, []) + moved[:size]
             del moved[:size]
         return values
+
+
+def _lies_on_a_device(value: Tensor) -> bool:
+    """To ask for its number would be to wait."""
+    return not value.is_cpu
 
 
 def _joined(values: list[Tensor]) -> Tensor:

@@ -55,7 +55,8 @@ class Losses:
             if latest is not None and not (latest.trains or call.trains):
                 call.loader = latest.loader  # one that fetches a batch ahead
             if not self._calls:
-                call.samples = watched.count_of(*arguments)
+                args, kwargs = arguments
+                call.samples = watched.count_of(*args, *kwargs.values())
         if grad and not self._calls and self._looks(training):
             call.arguments, call.batch = arguments, fetched and fetched.batch
         if training and not call.trains and training.wants_inputs:

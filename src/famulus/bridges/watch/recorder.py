@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from famulus.bridges.monitor import Monitor
-from famulus.bridges.watch.step import Tensors
+from famulus.bridges.watch.step import NOTHING, Tensors
 from famulus.bridges.watched import Named
 from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.probes.probe import Probe
@@ -28,7 +28,7 @@ class Recorder(Monitor):
 
     def start(self) -> Recorder:
         self._armed = False
-        self._tensors = Tensors()
+        self._tensors = NOTHING
         self._chances: set[str] = set()
         self.rate: float | None = None  # of learning, at the last update
         super().start()
@@ -80,7 +80,7 @@ class Recorder(Monitor):
         if seen.answer is not None:
             self._sampled.answer = seen.answer
         self.step(parts, again, seen.outputs, seen.targets, wait=waited, samples=samples)
-        self._tensors = Tensors()
+        self._tensors = NOTHING
         if self.steps == 1:  # where a training starts from is of interest by itself
             self._guarded(self._log)
 

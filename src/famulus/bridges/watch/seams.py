@@ -131,8 +131,13 @@ class Seams:
 
     def told(self, tell: Callable[..., None], *args: Any) -> None:
         """What is told must not end a training, nor draw, nor leave a trace of gradients."""
-        if not self.active or self._telling:
-            return
+        if self.active and not self._telling:
+            self._tell(tell, *args)
+
+    # -- inside
+
+    def _tell(self, tell: Callable[..., None], *args: Any) -> None:
+        """The same, where `_here` has just said so."""
         self._telling = True  # what a listener calls itself (trial trainings) is not heard
         try:
             with torch._C.DisableTorchFunctionSubclass():  # nor by a script's own kind of tensor
@@ -141,8 +146,6 @@ class Seams:
             self.listener.trouble(error)
         finally:
             self._telling = False
-
-    # -- inside
 
     def _quiet(self) -> None:
         self.active = False
@@ -190,7 +193,7 @@ class Seams:
             if not self._here() or self._backward:
                 return original(*args, **kwargs)
             loss = args[0] if args else kwargs.get("tensors")
-            self.told(self.listener.before_backward, loss)
+            self._tell(self.listener.before_backward, loss)
             self._backward = True
             try:
                 result = original(*args, **kwargs)
@@ -207,7 +210,7 @@ class Seams:
         def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if self._here():
-                self.told(self.listener.optimizer_built, optimizer)
+                self._tell(self.listener.optimizer_built, optimizer)
 
         return __init__
 
@@ -229,7 +232,7 @@ class Seams:
 
     @unseen
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        self.told(self.listener.before_call, module, args, kwargs)
+        self._tell(self.listener.before_call, module, args, kwargs)
         self._depth += 1
         # not by getattr: a script's own __getattr__ may raise anything
         modules = vars(module).get("_modules", ())
@@ -249,7 +252,7 @@ class Seams:
         def __iter__(loader: DataLoader) -> Any:
             walk = original(loader)
             if self._here():
-                self.told(self.listener.loader_walked, loader, walk)
+                self._tell(self.listener.loader_walked, loader, walk)
             return walk
 
         return __iter__
@@ -263,7 +266,7 @@ class Seams:
             began = time.perf_counter()
             batch = original(walk)
             seconds = time.perf_counter() - began
-            self.told(self.listener.batch_fetched, walk, batch, seconds)
+            self._tell(self.listener.batch_fetched, walk, batch, seconds)
             return batch
 
         return __next__
@@ -274,7 +277,7 @@ class Seams:
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
             if isinstance(scaled, Tensor) and self._here():
-                self.told(self.listener.loss_scaled, outputs, scaled)
+                self._tell(self.listener.loss_scaled, outputs, scaled)
             return scaled
 
         return scale
@@ -306,7 +309,7 @@ class Seams:
         if self._here():
             # the first argument is the optimizer
             closure = (len(args) > 1 and args[1] is not None) or kwargs.get("closure") is not None
-            self.told(self.listener.before_update, optimizer, closure)
+            self._tell(self.listener.before_update, optimizer, closure)
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._here():
