@@ -9,13 +9,22 @@ import torch
 from torch.nn import functional as F
 
 from famulus import Monitor
+from famulus.bridges import losses
 from famulus.bridges import monitor as monitors
 from famulus.bridges.losses import LossMeter
 from famulus.config.errors import ConfigError
 from tests.bridges.test_monitor import X, Y, loop, net, sgd, weights
 
 
-def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(tmp_path, monkeypatch):
+@pytest.fixture(params=[False, True])
+def on_a_device(request, monkeypatch):
+    """Losses are kept as numbers, or as what one must not wait for."""
+    monkeypatch.setattr(losses, "_lies_on_a_device", lambda value: request.param)
+
+
+def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(
+    on_a_device, tmp_path, monkeypatch
+):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(monitors, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     model = net()
