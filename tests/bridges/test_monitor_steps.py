@@ -44,7 +44,7 @@ def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(
     assert monitor.run.done()["wait"] == pytest.approx((4 * 1.0 + 4 * 5.0) / 32.0)
 
 
-def test_a_loss_that_is_changed_in_place_later_counts_as_it_was(tmp_path):
+def test_a_loss_that_is_changed_in_place_later_counts_as_it_was(on_a_device, tmp_path):
     model, values = net(), [3.0, 1.0, 5.0, 7.0]
     with Monitor(model, sgd(model), str(tmp_path), log_every=4, controls_s=0) as monitor:
         monitor._arm = lambda: setattr(monitor, "_is_sampled", False)
