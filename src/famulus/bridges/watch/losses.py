@@ -99,7 +99,8 @@ class Losses:
         self._scaled = None
         known = [c for c in self._calls if c.training] or self._calls
         calls = [c for c in known if c.trains] or known[-1:]
-        self._as_validation(but=calls)
+        if len(calls) < len(self._calls):
+            self._as_validation(but=calls)
         self._calls = []
         read = self._read(loss, calls)
         if read.has_tensors:
