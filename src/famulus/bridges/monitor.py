@@ -134,6 +134,7 @@ class Monitor:
             raise ConfigError(f"Monitor: expected controls_steps >= 0, received {controls_steps}")
         self.log_every = log_every
         self.controls_s, self.controls_steps = controls_s, controls_steps
+        self.not_tried = ""  # what there was too little of for trial trainings
         self.ended_early = False  # stopped on purpose: its length then says nothing
         self.declared = checked(scores or {}, "Monitor: scores")
         self.config = watched.settings_of(self.model, self.optimizers, settings or {}, why, names)
@@ -349,6 +350,8 @@ class Monitor:
         if error is None and subject:
             budget = self.controls_s, self.controls_steps
             for control in tried(subject, *budget, learned(history)):
+                if control.verdict == "skipped" and control.remedy:
+                    self.not_tried = control.text
                 self._emit("control", **control.json())
         self._findings = diagnose(self.history())
         verdict = [finding.event() for finding in self._findings]

@@ -142,3 +142,13 @@ def test_a_rate_is_a_smaller_change_than_another_input_unless_that_is_far_off():
     far = subject(scale=1e4)
     assert unusual_input(far)
     assert far_input(far)
+
+
+def test_where_a_schedule_took_the_rate_away_one_long_trial_comes_first(monkeypatch):
+    """A slow machine, whose twenty trials would all be too short."""
+    run = subject(CountedAdam, lr=1e-2, steps=3, kept=0.02)
+    run.steps = 300
+    ticks = iter(range(0, 10**9, 6))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
+    assert causes(trials(run, 120.0)) == {"rate-cannot-reach"}  # 5 steps a second
+    assert len(UPDATES) < 250

@@ -52,7 +52,7 @@ FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for 
 MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before the end
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
-SHORTEST_S = 5.0  # that trial trainings may take after however short a training
+SHORTEST_S = 20.0  # that trial trainings may take after however short a training
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
@@ -179,6 +179,13 @@ class Watch:
                 continue
             findings = finding_lines(training.recorder.findings())
             lines += ["", training.summary(), *(findings or [f"{run.id}: no finding"])]
+            if why := training.recorder.not_tried:
+                more = (
+                    ""
+                    if self.controls_steps is not None
+                    else "; --controls-steps 6000 counts steps alone"
+                )
+                lines.append(f"no trial trainings: {why}{more}")
         return lines
 
     # -- told by the seams: models

@@ -106,6 +106,8 @@ class _Search:
             relu=with_relu(bare(subject.model)),
         )
         shares, text, remedy = self.shares()
+        if subject.kept < SCHEDULED and (kept := self.at_constant_rate(max(shares))):
+            return [*self.named([kept]), self.summary()]
         self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, shares[0])
         self.longest = 0 if subject.ended_early else min(3 * subject.steps, MOST, shares[1])
         if self.steps < FEWEST:
@@ -113,10 +115,7 @@ class _Search:
         unchanged = self.left("as it was", Change())
         self.unchanged, self.again = unchanged, unchanged.left
         self.limit = HELPS * min(self.run_left, self.again)
-        mended = self.again <= HELPS * self.run_left  # by a constant rate, or the number of steps
-        if mended and subject.kept < SCHEDULED and unchanged.clearly_better(self.run):
-            kept = self.way("rate-cannot-reach", unchanged, significant(subject.options["lr"]))
-            return [*self.named([kept]), self.summary()]
+        mended = self.again <= HELPS * self.run_left  # by the number of steps alone
         ways = self.helpful(self.single())
         if not ways and mended and self.steps > subject.steps and not subject.ended_early:
             longer = [self.way("too-few-epochs", unchanged)]
@@ -131,7 +130,8 @@ class _Search:
             began = time.perf_counter()
             trial(self.subject, Change(), FEWEST)
             a_step = (time.perf_counter() - began) / FEWEST
-            text = f"{FEWEST} steps of a trial would take {a_step * FEWEST:.2g} s"
+            text = f"{FEWEST} steps take {a_step * FEWEST:.2g} s, and some twenty trials of as many"
+            text += f" have {self.budget_s:.2g} s together"
             # Some twenty trials share the time.
             shares = int(self.budget_s / a_step / 20), int(self.budget_s / a_step / 4)
             return shares, text, "Monitor(..., controls_s=60)"
@@ -170,6 +170,17 @@ class _Search:
         return all(
             way.left <= HELPS * rival.left and way.judged.clearly_better(rival) for rival in rivals
         )
+
+    def at_constant_rate(self, most: int) -> Way | None:
+        """The same again without the schedule that took the rate away, if that is what helps."""
+        self.steps = min(max(self.subject.steps, 2 * FEWEST), STEPS, most)
+        if self.steps < FEWEST:
+            return None
+        constant = self.left("rate kept", Change())
+        self.again = constant.left
+        if self.again > HELPS * self.run_left or not constant.clearly_better(self.run):
+            return None
+        return self.way("rate-cannot-reach", constant, significant(self.subject.options["lr"]))
 
     # -- one change each
 
