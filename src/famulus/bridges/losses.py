@@ -1,4 +1,4 @@
-"""Losses since the last log, kept on the device: nothing waits until they are read.
+"""Losses since the last log, kept where they are: nothing waits for a device until they are read.
 
 A step costs one copy of each: sums are taken when a log is due.
 """
@@ -28,7 +28,11 @@ class LossMeter:
     def add(self, parts: dict[str, Tensor | float]) -> None:
         self._count += 1
         for name, value in parts.items():
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor) and value.is_cpu:
+                # No tensor: memory that outlives a step lies between the blocks of those that don't,
+                # and the C library then gives pages back and takes them anew, at every step.
+                self._numbers.setdefault(name, []).append(value.item())
+            elif isinstance(value, Tensor):
                 values = self._tensors.setdefault(name, [])
                 # a copy: a loop may go on with its loss in place
                 values.append(value.detach().clone())
