@@ -6,6 +6,7 @@ A step costs one copy of each: sums are taken when a log is due.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,12 +26,12 @@ class LossMeter:
         self._tensors: dict[str, list[Tensor]] = {}
         self._count = 0
 
-    def add(self, parts: dict[str, Tensor | float]) -> None:
+    def add(self, parts: Mapping[str, Tensor | float]) -> None:
         self._count += 1
         for name, value in parts.items():
             if isinstance(value, Tensor) and value.is_cpu:
-                # No tensor: memory that outlives a step lies between the blocks of those that don't,
-                # and the C library then gives pages back and takes them anew, at every step.
+                # No tensor: memory that outlives a step lies between blocks that don't, and the C
+                # library then gives pages back to the system and takes them anew, at every step.
                 self._numbers.setdefault(name, []).append(value.item())
             elif isinstance(value, Tensor):
                 values = self._tensors.setdefault(name, [])

@@ -55,7 +55,8 @@ class Losses:
             if latest is not None and not (latest.trains or call.trains):
                 call.loader = latest.loader  # one that fetches a batch ahead
             if not self._calls:
-                call.samples = watched.count_of(*arguments)
+                args, kwargs = arguments
+                call.samples = watched.count_of(*args, kwargs)
         if grad and not self._calls and self._looks(training):
             call.arguments, call.batch = arguments, fetched and fetched.batch
         if training and not call.trains and training.wants_inputs:
@@ -75,8 +76,9 @@ class Losses:
         if found.result.requires_grad:
             if self._calls:
                 call = self._calls[-1]
-                whole = self._looks_at_another()
-                call.criteria.append(found if whole else found.light(answers=not call.trains))
+                if not self._looks_at_another():
+                    found.lighten(answers=not call.trains)
+                call.criteria.append(found)
         elif not self._latest.trains:
             self._latest.validate(found)
 
@@ -98,7 +100,8 @@ class Losses:
         self._scaled = None
         known = [c for c in self._calls if c.training] or self._calls
         calls = [c for c in known if c.trains] or known[-1:]
-        self._as_validation(but=calls)
+        if len(calls) < len(self._calls):
+            self._as_validation(but=calls)
         self._calls = []
         read = self._read(loss, calls)
         if read.has_tensors:

@@ -11,9 +11,9 @@ import ast
 import linecache
 import sys
 import sysconfig
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -25,8 +25,7 @@ LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A line of a file."""
 
     file: str
@@ -52,11 +51,15 @@ def own_line(depth: int = 2) -> Place | None:
     frame = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
-        library = file.startswith((TORCH, PACKAGE, "<frozen")) or any(p in file for p in LIBRARIES)
-        if not library:
+        if not _in_library(file):
             return Place(file, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # ends with None
     return None
+
+
+@lru_cache(maxsize=1024)  # asked of each frame at each loss
+def _in_library(file: str) -> bool:
+    return file.startswith((TORCH, PACKAGE, "<frozen")) or any(p in file for p in LIBRARIES)
 
 
 def assigned_to(place: Place | None) -> str | None:

@@ -58,7 +58,9 @@ class Listener(Protocol):
 
     def after_update(self, optimizer: Any) -> None: ...
 
-    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None: ...
+    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> bool:
+        """Whether its output is wanted, and its loss before `backward` frees the graph."""
+        ...
 
     def model_called(self, model: nn.Module, output: Any) -> None: ...
 
@@ -87,6 +89,7 @@ class Seams:
         self.active = self.installed = False
         self._depth = 0
         self._telling = False
+        self._wanted = False  # tensors of a call since the last backward
         self._backward = False  # inside one: Tensor.backward calls autograd's
         self._criterion_called = False
         self._thread = threading.get_ident()
@@ -129,16 +132,17 @@ class Seams:
     def replaces(self, owner: Any, name: str) -> bool:
         return any(known is owner and key == name for known, key, *_ in self._replaced)
 
-    def told(self, tell: Callable[..., None], *args: Any) -> None:
+    def told(self, tell: Callable[..., Any], *args: Any) -> Any:
         """What is told must not end a training, nor draw, nor leave a trace of gradients."""
         if not self.active or self._telling:
-            return
+            return None
         self._telling = True  # what a listener calls itself (trial trainings) is not heard
         try:
             with torch._C.DisableTorchFunctionSubclass():  # nor by a script's own kind of tensor
-                tell(*args)
+                return tell(*args)
         except Exception as error:
             self.listener.trouble(error)
+            return None
         finally:
             self._telling = False
 
@@ -190,7 +194,9 @@ class Seams:
             if not self._here() or self._backward:
                 return original(*args, **kwargs)
             loss = args[0] if args else kwargs.get("tensors")
-            self.told(self.listener.before_backward, loss)
+            if self._wanted:
+                self._wanted = False
+                self.told(self.listener.before_backward, loss)
             self._backward = True
             try:
                 result = original(*args, **kwargs)
@@ -229,18 +235,22 @@ class Seams:
 
     @unseen
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        self.told(self.listener.before_call, module, args, kwargs)
+        wanted = self.told(self.listener.before_call, module, args, kwargs)
         self._depth += 1
         # not by getattr: a script's own __getattr__ may raise anything
         modules = vars(module).get("_modules", ())
         opaque = "_orig_mod" in modules or module._compiled_call_impl is not None
         try:
-            # the compiler must find torch as it is
-            with self._as_it_was(nn.Module) if opaque else contextlib.nullcontext():
+            if opaque:  # the compiler must find torch as it is
+                with self._as_it_was(nn.Module):
+                    output = original(module, *args, **kwargs)
+            else:
                 output = original(module, *args, **kwargs)
         finally:
             self._depth -= 1
-        self.told(self.listener.model_called, module, output)
+        if wanted:
+            self._wanted = True
+            self.told(self.listener.model_called, module, output)
         return output
 
     def _walk(self, original: Callable) -> Callable:

@@ -79,7 +79,7 @@ class Loss:
             call.arguments = call.output = call.batch = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tensors:
     """Of one step, as a monitor takes them."""
 
@@ -90,6 +90,9 @@ class Tensors:
     # Among the tensors that the model gives, the one that the loss takes, and its shape there.
     answer: tuple[int, tuple[int, ...]] | None = None
     code: Tensor | None = None  # see `diagnosis.gaussian_code`
+
+
+NOTHING = Tensors()
 
 
 def samples_in(losses: list[Loss]) -> int:

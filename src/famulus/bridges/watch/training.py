@@ -11,7 +11,7 @@ from famulus.bridges.watch import places
 from famulus.bridges.watch.criteria import Criterion
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.recorder import Recorder
-from famulus.bridges.watch.step import Call, Loss, Tensors, samples_in, tensors_of
+from famulus.bridges.watch.step import NOTHING, Call, Loss, samples_in, tensors_of
 from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
@@ -126,7 +126,7 @@ class Training:
             if call.loader:
                 self.loader, waited = call.loader, (waited or 0.0) + call.waited
                 self._count_epochs(call.walk)
-        seen = tensors_of(losses) if self.looks else Tensors()
+        seen = tensors_of(losses) if self.looks else NOTHING
         self.recorder.record(self._parts(losses), seen, samples, waited)
 
     def _count_epochs(self, walk: int) -> None:
@@ -170,6 +170,8 @@ class Training:
     def _parts(self, losses: list[Loss]) -> dict[str, Tensor]:
         """Each loss by its name in the script, and their sum; of one that comes several times, as
         gradients are accumulated, the mean."""
+        if len(losses) == 1:  # as mostly
+            return {**losses[0].parts, "total": losses[0].value}
         by_place: dict[Place | None, list[Loss]] = {}
         for loss in losses:
             by_place.setdefault(loss.place, []).append(loss)
