@@ -98,13 +98,12 @@ class Losses:
         if self._scaled is not None and self._scaled[0] is loss:
             loss = self._scaled[1]
         self._scaled = None
-        known = [c for c in self._calls if c.training] or self._calls
-        calls = [c for c in known if c.trains] or known[-1:]
-        if len(calls) < len(self._calls):
-            self._as_validation(but=calls)
-        self._calls = []
+        if len(self._calls) > 1:
+            known = [c for c in self._calls if c.training] or self._calls
+            self._as_validation(but=[c for c in known if c.trains] or known[-1:])
+        calls, self._calls = self._calls, []
         read = self._read(loss, calls)
-        if read.has_tensors:
+        if self.pending and read.has_tensors:
             for before in self.pending:  # one of them is looked at: the others would take room
                 before.drop_tensors()
         if not (first_only and self.pending):

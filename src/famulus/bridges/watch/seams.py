@@ -15,14 +15,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 from torch.nn import functional as F
 from torch.optim import optimizer as optimizers
 from torch.utils.data import DataLoader
@@ -92,7 +93,7 @@ class Seams:
         self._wanted = False  # tensors of a call since the last backward
         self._backward = False  # inside one: Tensor.backward calls autograd's
         self._criterion_called = False
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._replaced: list[tuple[Any, str, Any, Any]] = []  # owner, name, before, ours
         self._handles: list[Any] = []
         quiet = weakref.WeakMethod(self._quiet)  # what forked children inherit stays silent there
@@ -164,9 +165,10 @@ class Seams:
         of a trace must not outlive it."""
         if torch.compiler.is_compiling():  # first: of all else the compiler would make guards
             return False
-        own = self.active and not self._telling and threading.get_ident() == self._thread
-        inside = torch._C._functorch.peek_interpreter_stack()  # of vmap, grad
-        return own and inside is None and not recorded()
+        if not self.active or self._telling or get_ident() != self._thread:
+            return False
+        inside = peek_interpreter_stack()  # of vmap, grad
+        return inside is None and not recorded()
 
     def _criterion(self, original: Callable) -> Callable:
         name = original.__name__
