@@ -1,4 +1,4 @@
-"""Losses since the last log, kept on their device: nothing waits until they are read.
+"""Losses since the last log, kept where they are: nothing waits for a device until they are read.
 
 A step costs one copy of each that lies on a device: sums are taken when a log is due.
 """
@@ -6,6 +6,7 @@ A step costs one copy of each that lies on a device: sums are taken when a log i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,12 +26,14 @@ class LossMeter:
         self._tensors: dict[str, list[Tensor]] = {}
         self._count = 0
 
-    def add(self, parts: dict[str, Tensor | float]) -> None:
+    def add(self, parts: Mapping[str, Tensor | float]) -> None:
         self._count += 1
         for name, value in parts.items():
             if not isinstance(value, Tensor):
                 self._numbers.setdefault(name, []).append(float(value))
-            elif not _lies_on_a_device(value):  # a number is cheaper than a copy
+            elif not _lies_on_a_device(value):
+                # No tensor: memory that outlives a step lies between blocks that don't, and the C
+                # library then gives pages back to the system and takes them anew, at every step.
                 self._numbers.setdefault(name, []).append(value.item())
             else:
                 values = self._tensors.setdefault(name, [])

@@ -201,9 +201,7 @@ class Monitor:
         parts = watched.loss_parts(loss)
         if self._attempt is None:
             raise ConfigError("Monitor.step: expected an open monitor: use `with`, or start()")
-        if wait is not None:
-            self._waited_s = (self._waited_s or 0.0) + wait
-        self._guarded(lambda: self._step(parts, inputs, outputs, targets, samples))
+        self._guarded(lambda: self._step(parts, inputs, outputs, targets, wait, samples))
 
     def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Scores of a validation: `monitor.validate(loss=0.3, accuracy=0.9)`, or a dict."""
@@ -270,8 +268,16 @@ class Monitor:
         self._trained = True
 
     def _step(
-        self, parts: dict[str, Any], inputs: Any, outputs: Any, targets: Any, samples: int | None
+        self,
+        parts: Mapping[str, Any],
+        inputs: Any,
+        outputs: Any,
+        targets: Any,
+        wait: float | None,
+        samples: int | None,
     ) -> None:
+        if wait is not None:
+            self._waited_s = (self._waited_s or 0.0) + wait
         self._calls += 1
         self.inputs += samples or watched.count_of(inputs, outputs, targets) or 1
         self._losses.add(parts)

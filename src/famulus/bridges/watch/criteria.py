@@ -30,12 +30,11 @@ class Criterion:
     summed: bool
     node: int | None = None
 
-    def light(self, answers: bool) -> Criterion:
-        """Without a graph; with `answers` and targets, or with its value alone."""
-        outputs = self.outputs.detach() if answers else None
-        targets = self.targets if answers else None
-        value = self.result.detach()
-        return Criterion(self.name, outputs, targets, value, self.summed, self.node)
+    def lighten(self, answers: bool) -> None:
+        """Lets go of the graph; keeps `answers` and targets, or the value alone."""
+        self.outputs = self.outputs.detach() if answers else None
+        self.targets = self.targets if answers else None
+        self.result = self.result.detach()
 
     @property
     def samples(self) -> int:

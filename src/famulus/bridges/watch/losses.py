@@ -56,7 +56,7 @@ class Losses:
                 call.loader = latest.loader  # one that fetches a batch ahead
             if not self._calls:
                 args, kwargs = arguments
-                call.samples = watched.count_of(*args, *kwargs.values())
+                call.samples = watched.count_of(*args, kwargs)
         if grad and not self._calls and self._looks(training):
             call.arguments, call.batch = arguments, fetched and fetched.batch
         if training and not call.trains and training.wants_inputs:
@@ -76,8 +76,9 @@ class Losses:
         if found.result.requires_grad:
             if self._calls:
                 call = self._calls[-1]
-                whole = self._looks_at_another()
-                call.criteria.append(found if whole else found.light(answers=not call.trains))
+                if not self._looks_at_another():
+                    found.lighten(answers=not call.trains)
+                call.criteria.append(found)
         elif not self._latest.trains:
             self._latest.validate(found)
 
@@ -97,13 +98,12 @@ class Losses:
         if self._scaled is not None and self._scaled[0] is loss:
             loss = self._scaled[1]
         self._scaled = None
-        known = [c for c in self._calls if c.training] or self._calls
-        calls = [c for c in known if c.trains] or known[-1:]
-        if len(calls) < len(self._calls):
-            self._as_validation(but=calls)
-        self._calls = []
+        if len(self._calls) > 1:
+            known = [c for c in self._calls if c.training] or self._calls
+            self._as_validation(but=[c for c in known if c.trains] or known[-1:])
+        calls, self._calls = self._calls, []
         read = self._read(loss, calls)
-        if read.has_tensors:
+        if self.pending and read.has_tensors:
             for before in self.pending:  # one of them is looked at: the others would take room
                 before.drop_tensors()
         if not (first_only and self.pending):

@@ -51,14 +51,14 @@ def own_line(depth: int = 2) -> Place | None:
     frame = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not _of_library(file):
+        if not _in_library(file):
             return Place(file, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # ends with None
     return None
 
 
-@lru_cache(maxsize=1024)
-def _of_library(file: str) -> bool:
+@lru_cache(maxsize=1024)  # asked of each frame at each loss
+def _in_library(file: str) -> bool:
     return file.startswith((TORCH, PACKAGE, "<frozen")) or any(p in file for p in LIBRARIES)
 
 

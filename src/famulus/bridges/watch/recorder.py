@@ -25,6 +25,7 @@ class Recorder(Monitor):
     """
 
     lineage: Mapping[str, Any] | None = None  # of the script, for all of its runs
+    looks = False  # are this step's tensors wanted?
 
     def start(self) -> Recorder:
         self._armed = False
@@ -47,11 +48,6 @@ class Recorder(Monitor):
         return bool(self._off)
 
     @property
-    def looks(self) -> bool:
-        """Are this step's tensors wanted?"""
-        return self._armed and (self._is_sampled or self._sampled.keeps_more)
-
-    @property
     def samples(self) -> bool:
         """Is this step measured?"""
         return self._armed and self._is_sampled
@@ -61,11 +57,12 @@ class Recorder(Monitor):
         if not self._armed and self.steps:  # of the first one the forward pass is over already
             super()._arm()
         self._armed = True
+        self.looks = self._is_sampled or self._sampled.keeps_more
 
     def adopt(self, probe: Probe) -> None:
         """The first step has been measured."""
         self._sampled.adopt(probe, self._guarded)
-        self._armed = self._is_sampled = True
+        self._armed = self._is_sampled = self.looks = True
 
     def updated(self, optimizer: Any) -> None:
         self._after(optimizer, (), {})
@@ -79,7 +76,8 @@ class Recorder(Monitor):
         again = seen.inputs if seen.answer is not None else None
         if seen.answer is not None:
             self._sampled.answer = seen.answer
-        self.step(parts, again, seen.outputs, seen.targets, wait=waited, samples=samples)
+        outputs, targets = seen.outputs, seen.targets
+        self._guarded(lambda: self._step(parts, again, outputs, targets, waited, samples))
         self._tensors = NOTHING
         if self.steps == 1:  # where a training starts from is of interest by itself
             self._guarded(self._log)
@@ -115,11 +113,11 @@ class Recorder(Monitor):
     def look_away(self) -> None:
         """Takes its hooks off; layers are not looked at any more."""
         self._sampled.close()
-        self._armed = False
+        self._armed = self.looks = False
 
     def release(self) -> None:
         """Lets go of the script's model: it may need the room."""
-        self._armed = False
+        self._armed = self.looks = False
         self.model, self.optimizers = nn.Module(), []
         self._sampled.release()
 
@@ -127,7 +125,7 @@ class Recorder(Monitor):
         return super()._learning_rate() if self.rate is None else self.rate
 
     def _arm(self) -> None:
-        self._armed = self._is_sampled = False
+        self._armed = self._is_sampled = self.looks = False
 
     def _complain(self, text: str) -> None:
         say(text)

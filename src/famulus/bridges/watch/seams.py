@@ -15,14 +15,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 from torch.nn import functional as F
 from torch.optim import optimizer as optimizers
 from torch.utils.data import DataLoader
@@ -58,7 +59,9 @@ class Listener(Protocol):
 
     def after_update(self, optimizer: Any) -> None: ...
 
-    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None: ...
+    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> bool:
+        """Whether its output is wanted, and its loss before `backward` frees the graph."""
+        ...
 
     def model_called(self, model: nn.Module, output: Any) -> None: ...
 
@@ -87,9 +90,10 @@ class Seams:
         self.active = self.installed = False
         self._depth = 0
         self._telling = False
+        self._wanted = False  # tensors of a call since the last backward
         self._backward = False  # inside one: Tensor.backward calls autograd's
         self._criterion_called = False
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._replaced: list[tuple[Any, str, Any, Any]] = []  # owner, name, before, ours
         self._handles: list[Any] = []
         quiet = weakref.WeakMethod(self._quiet)  # what forked children inherit stays silent there
@@ -129,21 +133,17 @@ class Seams:
     def replaces(self, owner: Any, name: str) -> bool:
         return any(known is owner and key == name for known, key, *_ in self._replaced)
 
-    def told(self, tell: Callable[..., None], *args: Any) -> None:
+    def told(self, tell: Callable[..., Any], *args: Any) -> Any:
         """What is told must not end a training, nor draw, nor leave a trace of gradients."""
-        if self.active and not self._telling:
-            self._tell(tell, *args)
-
-    # -- inside
-
-    def _tell(self, tell: Callable[..., None], *args: Any) -> None:
-        """The same, where `_here` has just said so."""
+        if not self.active or self._telling:
+            return None
         self._telling = True  # what a listener calls itself (trial trainings) is not heard
         try:
             with torch._C.DisableTorchFunctionSubclass():  # nor by a script's own kind of tensor
-                tell(*args)
+                return tell(*args)
         except Exception as error:
             self.listener.trouble(error)
+            return None
         finally:
             self._telling = False
 
@@ -163,9 +163,10 @@ class Seams:
         of a trace must not outlive it."""
         if torch.compiler.is_compiling():  # first: of all else the compiler would make guards
             return False
-        own = self.active and not self._telling and threading.get_ident() == self._thread
-        inside = torch._C._functorch.peek_interpreter_stack()  # of vmap, grad
-        return own and inside is None and not recorded()
+        if not self.active or self._telling or get_ident() != self._thread:
+            return False
+        inside = peek_interpreter_stack()  # of vmap, grad
+        return inside is None and not recorded()
 
     def _criterion(self, original: Callable) -> Callable:
         name = original.__name__
@@ -193,7 +194,9 @@ class Seams:
             if not self._here() or self._backward:
                 return original(*args, **kwargs)
             loss = args[0] if args else kwargs.get("tensors")
-            self._tell(self.listener.before_backward, loss)
+            if self._wanted:
+                self._wanted = False
+                self.told(self.listener.before_backward, loss)
             self._backward = True
             try:
                 result = original(*args, **kwargs)
@@ -210,7 +213,7 @@ class Seams:
         def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if self._here():
-                self._tell(self.listener.optimizer_built, optimizer)
+                self.told(self.listener.optimizer_built, optimizer)
 
         return __init__
 
@@ -232,18 +235,22 @@ class Seams:
 
     @unseen
     def _outermost(self, original: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        self._tell(self.listener.before_call, module, args, kwargs)
+        wanted = self.told(self.listener.before_call, module, args, kwargs)
         self._depth += 1
         # not by getattr: a script's own __getattr__ may raise anything
         modules = vars(module).get("_modules", ())
         opaque = "_orig_mod" in modules or module._compiled_call_impl is not None
         try:
-            # the compiler must find torch as it is
-            with self._as_it_was(nn.Module) if opaque else contextlib.nullcontext():
+            if opaque:  # the compiler must find torch as it is
+                with self._as_it_was(nn.Module):
+                    output = original(module, *args, **kwargs)
+            else:
                 output = original(module, *args, **kwargs)
         finally:
             self._depth -= 1
-        self.told(self.listener.model_called, module, output)
+        if wanted:
+            self._wanted = True
+            self.told(self.listener.model_called, module, output)
         return output
 
     def _walk(self, original: Callable) -> Callable:
@@ -252,7 +259,7 @@ class Seams:
         def __iter__(loader: DataLoader) -> Any:
             walk = original(loader)
             if self._here():
-                self._tell(self.listener.loader_walked, loader, walk)
+                self.told(self.listener.loader_walked, loader, walk)
             return walk
 
         return __iter__
@@ -266,7 +273,7 @@ class Seams:
             began = time.perf_counter()
             batch = original(walk)
             seconds = time.perf_counter() - began
-            self._tell(self.listener.batch_fetched, walk, batch, seconds)
+            self.told(self.listener.batch_fetched, walk, batch, seconds)
             return batch
 
         return __next__
@@ -277,7 +284,7 @@ class Seams:
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
             if isinstance(scaled, Tensor) and self._here():
-                self._tell(self.listener.loss_scaled, outputs, scaled)
+                self.told(self.listener.loss_scaled, outputs, scaled)
             return scaled
 
         return scale
@@ -309,7 +316,7 @@ class Seams:
         if self._here():
             # the first argument is the optimizer
             closure = (len(args) > 1 and args[1] is not None) or kwargs.get("closure") is not None
-            self._tell(self.listener.before_update, optimizer, closure)
+            self.told(self.listener.before_update, optimizer, closure)
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._here():

@@ -190,18 +190,19 @@ class Watch:
 
     # -- told by the seams: models
 
-    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
+    def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> bool:
         self._settle()
         training = self._roots.get(id(model))
         has_weights = not self._seams.looking or self._note(model)
         if training is None and not has_weights:
-            return
+            return False
         grad = torch.is_grad_enabled()
         self._losses.resolve(training)
         call = Call(training, trains=grad and model.training)
         if call.trains:
             training.begins() if training else self._look_first(model)
         self._losses.called(call, self._loaders.take(), (args, kwargs), grad)
+        return call.arguments is not None
 
     def model_called(self, model: nn.Module, output: Any) -> None:
         self._losses.answered(output)

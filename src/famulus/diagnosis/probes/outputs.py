@@ -22,8 +22,6 @@ from famulus.diagnosis.probes.tensors import (
     plain,
     pooled,
     put_dead,
-    put_moments,
-    put_zeros,
     readable,
     sampled,
 )
@@ -135,8 +133,7 @@ class Outputs:
     @torch.no_grad()
     def _measure(self, value: Tensor, kind: str, into: dict[str, Any]) -> None:
         some = sampled(value)
-        put_moments(some, self.sheet, into)
-        put_zeros(some, self.sheet, into)
+        self.sheet.sample(some, into)
         put_dead(value, self.axis, self.sheet, into)
         if (share := flat_part(kind, some)) is not None:
             self.sheet.scalar(share, into, "saturated")

@@ -79,7 +79,8 @@ class Probe:
 
     def begin(self, step: int, inputs: int = 0) -> bool:
         """Before a step's forward pass: True if the step is sampled. `inputs`: examples seen."""
-        self._close()
+        if self._sample:
+            self._close()
         if due(step, self.every):
             self._sample = Sample(self.model, self.optimizers, step, inputs, self.guard)
         return self._sample is not None
