@@ -116,8 +116,8 @@ class Sampled:
         options = {**self._options, "lr": rate}
         batches, optimizer = self._batches, type(self._optimizers[0])
         net = self._model, self._start, batches
-        taken = {"taken": self.answer, "trained": self._held()}
-        return Subject(*net, *loss, optimizer, options, **length, **taken)
+        taken, held = self.answer, self._held()
+        return Subject(*net, *loss, optimizer, options, taken=taken, trained=held, **length)
 
     def _held(self) -> list[str]:
         """Names of the parameters that are trained."""

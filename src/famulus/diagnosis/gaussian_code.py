@@ -117,7 +117,7 @@ def _kept_of(edge: Edge, users: dict[tuple[int, int], list[Any]]) -> Tensor | No
     for user in users[id(node), output]:
         edges = [(id(other), at) for other, at in user.next_functions if other is not None]
         alone = set(edges) == {(id(node), output)}
-        kinds = ("self",) if alone else ()
+        kinds: tuple[str, ...] = ("self",) if alone else ()
         if name(user) in ("Addmm", "Mm"):
             kinds = ("mat1", "self")
         elif "Convolution" in name(user):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from famulus.bridges import watched
 from famulus.bridges.watch import places
 from famulus.bridges.watch.criteria import Criterion
 from famulus.bridges.watch.places import Place
@@ -15,7 +16,6 @@ from famulus.bridges.watch.step import NOTHING, Call, Loss, samples_in, tensors_
 from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
-from famulus.diagnosis.probes.outputs import tensors
 
 SCORES = {"accuracy": Score(better="higher")}
 FIGURES = ("mean", "std", "min", "max")
@@ -107,7 +107,9 @@ class Training:
         if not self.validation:
             self.recorder.pause()
         if call.arguments is not None and self.wants_inputs:
-            self._validated_on += [described(t) for t in tensors(list(call.arguments))][:1]
+            given = watched.first_tensor([*call.arguments])  # as of training
+            if given is not None and given.is_floating_point() and given.dim() > 1:
+                self._validated_on.append(described(given))  # ids have no mean
             call.arguments = None
         name = "loss" if self._whole else criterion.name
         self.validation.add(call.loader, name, criterion)

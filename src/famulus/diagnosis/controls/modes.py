@@ -19,6 +19,7 @@ from famulus.diagnosis.loss_forms import candidates
 
 NAME = "both modes"
 BATCHES = 8
+USUAL = 0.1  # momentum of torch's norms
 RATIO = 1.5  # of the losses
 MUCH = 3.0  # of the losses, from which on it is an error
 SCATTER = 3.0  # standard errors of the difference over batches
@@ -69,8 +70,9 @@ def _losses(subject: Subject, training: bool) -> list[float]:
 def _remedy(model: nn.Module) -> str:
     """The norm whose running statistics are the slowest, or what has none."""
     norms = [m for m in model.modules() if isinstance(m, MODAL[0])]
-    slow = min((m for m in norms if m.momentum is not None), key=lambda m: m.momentum, default=None)
-    if slow is not None and slow.momentum < 0.1:
-        kind = type(slow).__name__
-        return f"{kind}({slow.num_features}) (torch's momentum of 0.1, not {slow.momentum:g})"
+    pairs = [(m.momentum, m) for m in norms if m.momentum is not None]
+    momentum, slow = min(pairs, key=lambda pair: pair[0], default=(1.0, None))
+    if slow is not None and momentum < USUAL:
+        made = f"{type(slow).__name__}({slow.num_features})"
+        return f"{made} (torch's momentum of {USUAL}, not {momentum:g})"
     return "nn.GroupNorm(8, channels) (has no running statistics); or larger batches"

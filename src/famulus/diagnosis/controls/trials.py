@@ -230,8 +230,8 @@ class _Search:
         """Those that learn what the run did not, and about as well as the best of them."""
         good = [w for w in ways if self.helps(w)]
         rates = ("rate-too-high", "rate-too-low")
-        # Where a rate will do, another optimizer is the larger change.
-        if any(w.cause in rates and w.left <= LEARNED for w in good):
+        # Where a lower rate will do, another optimizer is the larger change.
+        if any(w.cause == "rate-too-high" and w.left <= LEARNED for w in good):
             good = [w for w in good if w.cause != "optimizer-choice"]
         best = min((w.left for w in good), default=0.0)
         near = [w for w in good if w.left <= NEAR * best + NEARLY]
