@@ -312,3 +312,22 @@ def test_the_package_starts_without_torch():
         " assert callable(famulus.watch); assert 'watch' in famulus.__all__"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("budget", "line"),
+    [
+        ({"controls_s": 1e-4}, "no trial trainings: 30 steps take"),
+        ({"controls_steps": 10}, "no trial trainings: 10 steps are less than 30 for each of"),
+        ({"controls_s": 0.0}, None),
+        ({"controls_steps": 0}, None),
+    ],
+)
+def test_too_little_for_trials_is_told(budget, line):
+    """Of a net that has learned nothing; who asks for no trials is not told that there are none."""
+    with famulus.watch(store="runs", name="short", **budget) as watched:
+        trained(lr=1e-6)
+    lines = [text for text in watched.lines() if text.startswith("no trial")]
+    assert [text[: len(line)] for text in lines] == [line] if line else not lines
+    if line and "controls_s" in budget:
+        assert "--controls-steps" in lines[0]

@@ -53,6 +53,7 @@ MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
 SHORTEST_S = 20.0  # that trial trainings may take after however short a training
+BY_STEPS = "; --controls-steps 6000 counts steps and no time"
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
@@ -180,11 +181,7 @@ class Watch:
             findings = finding_lines(training.recorder.findings())
             lines += ["", training.summary(), *(findings or [f"{run.id}: no finding"])]
             if why := training.recorder.not_tried:
-                more = (
-                    ""
-                    if self.controls_steps is not None
-                    else "; --controls-steps 6000 counts steps alone"
-                )
+                more = BY_STEPS if self.controls_steps is None else ""
                 lines.append(f"no trial trainings: {why}{more}")
         return lines
 
