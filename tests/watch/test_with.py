@@ -331,3 +331,37 @@ def test_too_little_for_trials_is_told(budget, line):
     assert [text[: len(line)] for text in lines] == [line] if line else not lines
     if line and "controls_s" in budget:
         assert "--controls-steps" in lines[0]
+
+
+class Words(nn.Module):
+    """Of ids, and of a number that only validation gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+    def forward(self, ids, scale=None):
+        return self.head(self.embedding(ids).mean(1)) * (1.0 if scale is None else scale)
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_what_validation_puts_in_is_described_where_it_is_numbers(ids):
+    inputs = torch.arange(48 * 3).reshape(48, 3) % 9 if ids else X
+    with famulus.watch(store="runs", name="inputs", controls_steps=0) as watched:
+        model = Words() if ids else net()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs), Y).backward()
+            optimizer.step()
+        with torch.no_grad():
+            model.eval()
+            F.cross_entropy(model(inputs, torch.tensor(128.0)) if ids else model(inputs), Y)
+    facts = [
+        e["validation_inputs"] for e in events(watched.runs[0], "facts") if "validation_inputs" in e
+    ]
+    if ids:
+        assert facts == []
+    else:
+        assert facts[0]["mean"] == pytest.approx(float(X.double().mean()), abs=1e-6)
+        assert facts[0]["std"] == pytest.approx(float(X.double().std(correction=0)), rel=1e-5)
