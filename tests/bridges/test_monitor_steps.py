@@ -22,9 +22,7 @@ def on_a_device(request, monkeypatch):
     monkeypatch.setattr(losses, "_lies_on_a_device", lambda value: request.param)
 
 
-def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(
-    on_a_device, tmp_path, monkeypatch
-):
+def test_the_share_of_waiting_is_that_of_the_time_between_two_logs(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(monitors, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     model = net()

@@ -82,6 +82,13 @@ def test_nothing_is_read_after_the_backward_pass():
     assert figures(loss) is None
 
 
+def test_of_one_sample_nobody_can_tell_whether_its_code_varies():
+    mean, sigma = torch.zeros(1, CODE, requires_grad=True), torch.zeros(1, CODE, requires_grad=True)
+    torch.manual_seed(0)
+    code = 1.0 * mean + sigma.exp() * torch.randn(1, CODE)
+    assert figures(F.mse_loss(nn.Linear(CODE, 20)(code), X[:1]) + (mean**2).sum()) is None
+
+
 def noisy_inputs(net):
     return net.decoder(net.mean(X + torch.randn_like(X)))
 

@@ -20,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -345,15 +346,15 @@ class Monitor:
             self._writer.end("interrupted")
             return
         seconds = self._seconds()  # of training: trials come after it
-        history = self.history()
-        subject = self._sampled.subject(
-            rates.peak(history),
-            steps=self.steps,
-            ended_early=self.ended_early,
-            learned=bool(of_history(history).gained(REFUTED)),
-            kept=rates.kept(history),
-        )
-        if error is None and subject:
+        if error is None and (subject := self._sampled.subject(self.steps)):
+            history = self.history()
+            subject = replace(
+                subject,
+                options={**subject.options, "lr": rates.peak(history)},
+                ended_early=self.ended_early,
+                learned=bool(of_history(history).gained(REFUTED)),
+                kept=rates.kept(history),
+            )
             budget = self.controls_s, self.controls_steps
             for control in tried(subject, *budget, learned(history)):
                 if control.verdict == "skipped" and control.remedy:

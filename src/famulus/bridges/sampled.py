@@ -106,18 +106,14 @@ class Sampled:
         least = constant_loss(name, torch.cat(self._targets), self._columns)
         return None if least is None else least * factor
 
-    def subject(self, rate: float, **length: Any) -> Subject | None:
-        """The run for short trials; None unless its loss is a standard one at every sample.
-
-        rate: the highest that it had. length: what else a `Subject` is told.
-        """
+    def subject(self, steps: int) -> Subject | None:
+        """The run for short trials; None unless its loss is a standard one at every sample."""
         if (loss := self._recognised()) is None or not self._batches:
             return None
-        options = {**self._options, "lr": rate}
         batches, optimizer = self._batches, type(self._optimizers[0])
         net = self._model, self._start, batches
         taken, held = self.answer, self._held()
-        return Subject(*net, *loss, optimizer, options, taken=taken, trained=held, **length)
+        return Subject(*net, *loss, optimizer, self._options, steps, taken=taken, trained=held)
 
     def _held(self) -> list[str]:
         """Names of the parameters that are trained."""

@@ -62,7 +62,8 @@ def _code(add: Any, users: dict[tuple[int, int], list[Any]]) -> tuple[Tensor, Te
         if scaled[0] is None or mean[0] is None or name(mean[0]).endswith(LEAF):
             continue
         noise, sigma = _scaled_noise(scaled[0])
-        if noise is None or sigma is None or noise.dim() < 2:
+        # of one sample nobody can tell whether its code varies
+        if noise is None or sigma is None or noise.dim() < 2 or len(noise) < 2:
             continue
         value = _kept_of(mean, users)
         if value is None:

@@ -142,6 +142,13 @@ def test_a_rate_is_a_smaller_change_than_another_input_unless_that_is_far_off():
     far = subject(scale=1e4)
     assert unusual_input(far)
     assert far_input(far)
+    for run, first in ((near, "rate-too-high"), (far, "input-out-of-range")):
+        search = module._Search(run, 0.0, 10_000)
+        search.run_left = search.again = 1.0
+        search.steps = 60
+        good = Judged(0.0, torch.empty(0))
+        ways = [search.way(cause, good) for cause in ("input-out-of-range", "rate-too-high")]
+        assert next(c.cause for c in search.named(ways)) == first
 
 
 def test_where_a_schedule_took_the_rate_away_one_long_trial_comes_first(monkeypatch):

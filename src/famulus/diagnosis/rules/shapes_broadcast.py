@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from famulus.diagnosis.contract import EVERYTHING, forms, severity
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import advise, line
@@ -25,7 +27,7 @@ def rule(history: History) -> Finding | None:
     if not any(_varied(probe.get("batch") or {}) for probe in history.probes):
         return None
     outputs, targets = known[0]["output_shape"], known[0]["target_shape"]
-    count = math.prod(_broadcast(outputs, targets) or ())
+    count = math.prod(np.broadcast_shapes(outputs, targets))
     one = math.prod(outputs) == math.prod(targets)
     code = "targets.view_as(outputs)" if one else "targets.unsqueeze(1).expand_as(outputs)"
     remedy = advise(history.owner, line(code, "before the loss: as many targets as outputs"))
@@ -48,21 +50,12 @@ def _compared(form: Mapping[str, Any]) -> bool:
     outputs, targets = form.get("output_shape"), form.get("target_shape")
     if form.get("loss") not in PAIRED or not outputs or not targets:
         return False
-    shape = _broadcast(outputs, targets)
+    try:
+        shape = np.broadcast_shapes(outputs, targets)
+    except ValueError:  # they don't fit
+        return False
     most = max(math.prod(outputs), math.prod(targets))
-    return shape is not None and len(outputs) != len(targets) and math.prod(shape) > most
-
-
-def _broadcast(one: Sequence[int], other: Sequence[int]) -> list[int] | None:
-    """The shape of both together; None if they don't fit."""
-    size = max(len(one), len(other))
-    pairs = zip([1] * (size - len(one)) + [*one], [1] * (size - len(other)) + [*other], strict=True)
-    shape = []
-    for a, b in pairs:
-        if a != b and 1 not in (a, b):
-            return None
-        shape.append(a if b == 1 else b)
-    return shape
+    return len(outputs) != len(targets) and math.prod(shape) > most
 
 
 def _varied(batch: Mapping[str, Mapping[str, Any]]) -> bool:
