@@ -1,0 +1,133 @@
+"""What each family of programs has in common, and whether its variants are what they claim to be.
+
+    python -m benchmarks.programs.frame [FAMILY...]
+
+runs every variant at three seeds beside a monitor that does nothing: sound ones must be good, by
+the program's own measure on held-out data, and faulty ones must not.
+"""
+
+import hashlib
+import importlib
+import pkgutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+import benchmarks.programs as programs
+
+SEEDS = (1, 2, 3)
+
+
+class Watch(Protocol):
+    """`famulus.Monitor`, or what stands in for it: a context manager with `step`, `validate`."""
+
+    def __call__(self, model: torch.nn.Module, optimizer: Any, **options: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """score: the program's own measure on held-out data; good: what a sound one must reach."""
+
+    score: float
+    good: bool
+
+
+Program = Callable[[Watch, int, str], Outcome]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A program, what can be broken in it, and the causes that name each fault."""
+
+    name: str
+    kind: str
+    loss: str  # own | standard
+    faults: Mapping[str, tuple[str, ...]]
+    sound: tuple[str, ...]
+    program: Program
+
+    def run(self, watch: Watch, seed: int, variant: str) -> Outcome:
+        """Raises KeyError for a variant that it does not have."""
+        if variant not in (*self.faults, *self.sound):
+            raise KeyError(f"{self.name} has no variant {variant}")
+        return self.program(watch, seed, variant)
+
+
+def family(
+    *, kind: str, loss: str, faults: Mapping[str, tuple[str, ...]], sound: tuple[str, ...]
+) -> Callable[[Program], Family]:
+    """Makes a program's function its family, named as its file."""
+
+    def made(program: Program) -> Family:
+        name = program.__module__.rpartition(".")[2]
+        return Family(name, kind, loss, faults, sound, program)
+
+    return made
+
+
+def families() -> list[Family]:
+    """Of every file beside this one, by name."""
+    found = []
+    for module in pkgutil.iter_modules(programs.__path__):
+        if module.name != "frame":
+            content = importlib.import_module(f"{programs.__name__}.{module.name}")
+            found += [f for f in vars(content).values() if isinstance(f, Family)]
+    return sorted(found, key=lambda f: f.name)
+
+
+def develop(every: list[Family]) -> frozenset[str]:
+    """Names of the half that could be looked at: of each kind of loss, by the order of hashes."""
+    half: set[str] = set()
+    for loss in ("own", "standard"):
+        ranked = sorted((f.name for f in every if f.loss == loss), key=_hash)
+        half |= set(ranked[: len(ranked) // 2])
+    return frozenset(half)
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(f"program {name}".encode()).hexdigest()
+
+
+class Nobody:
+    """A monitor that does nothing."""
+
+    def __init__(self, model: torch.nn.Module, optimizer: Any, **options: Any) -> None:
+        pass
+
+    def __enter__(self) -> "Nobody":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def step(self, loss: Any, *tensors: Any, **more: Any) -> None:
+        pass
+
+    def validate(self, scores: Any = None, **more: Any) -> None:
+        pass
+
+
+def main(names: list[str]) -> int:
+    wrong = 0
+    for each in families():
+        if names and each.name not in names:
+            continue
+        for variant in (*each.sound, *each.faults):
+            for seed in SEEDS:
+                began = time.perf_counter()
+                outcome = each.run(Nobody, seed, variant)
+                agrees = outcome.good == (variant in each.sound)
+                wrong += not agrees
+                seconds = time.perf_counter() - began
+                row = f"{each.name:24} {variant:24} {seed} {outcome.score:10.4g}"
+                print(row, "good" if outcome.good else "bad ", f"{seconds:5.1f} s", end="")
+                print("" if agrees else "   <- not what it claims", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
