@@ -1,16 +1,8 @@
-"""What each family of programs has in common, and whether its variants are what they claim to be.
-
-    python -m benchmarks.programs.frame [FAMILY...]
-
-runs every variant at three seeds beside a monitor that does nothing: sound ones must be good, by
-the program's own measure on held-out data, and faulty ones must not.
-"""
+"""What each family of programs has in common."""
 
 import hashlib
 import importlib
 import pkgutil
-import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +10,6 @@ from typing import Any, Protocol
 import torch
 
 import benchmarks.programs as programs
-
-SEEDS = (1, 2, 3)
 
 
 class Watch(Protocol):
@@ -73,7 +63,7 @@ def families() -> list[Family]:
     """Of every file beside this one, by name."""
     found = []
     for module in pkgutil.iter_modules(programs.__path__):
-        if module.name != "frame":
+        if module.name not in ("frame", "__main__"):
             content = importlib.import_module(f"{programs.__name__}.{module.name}")
             found += [f for f in vars(content).values() if isinstance(f, Family)]
     return sorted(found, key=lambda f: f.name)
@@ -109,25 +99,3 @@ class Nobody:
 
     def validate(self, scores: Any = None, **more: Any) -> None:
         pass
-
-
-def main(names: list[str]) -> int:
-    wrong = 0
-    for each in families():
-        if names and each.name not in names:
-            continue
-        for variant in (*each.sound, *each.faults):
-            for seed in SEEDS:
-                began = time.perf_counter()
-                outcome = each.run(Nobody, seed, variant)
-                agrees = outcome.good == (variant in each.sound)
-                wrong += not agrees
-                seconds = time.perf_counter() - began
-                row = f"{each.name:24} {variant:24} {seed} {outcome.score:10.4g}"
-                print(row, "good" if outcome.good else "bad ", f"{seconds:5.1f} s", end="")
-                print("" if agrees else "   <- not what it claims", flush=True)
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
