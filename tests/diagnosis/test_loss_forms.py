@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -107,9 +108,57 @@ def test_what_is_left_is_one_for_the_best_constant_and_none_for_the_truth():
     most = F.one_hot(IDS.bincount().argmax().expand(12), 4).float()
     assert left_over(most, IDS)["left"] == pytest.approx(1.0)
     assert left_over(ONE, IDS)["left"] == 0.0
-    assert left_over(REAL.mean().expand_as(REAL), REAL)["left"] == pytest.approx(1.0)
     assert left_over(REAL, REAL)["left"] == 0.0
     assert left_over(O, torch.zeros(12, dtype=torch.long)) is None
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 1), (12, 4), (12, 1, 3, 3), (4, 6)])
+def test_of_numbers_the_true_mean_of_each_place_leaves_one_on_the_average(shape):
+    rng = np.random.default_rng(3)
+    mean = rng.normal(size=shape[1:]) if len(shape) > 1 and shape[0] >= 8 else rng.normal()
+    left = []
+    for _ in range(600):  # batches, none of which the predictor has seen
+        truth = torch.tensor(mean + rng.normal(size=shape))
+        constant = torch.tensor(np.broadcast_to(mean, shape).copy())
+        left.append(left_over(constant, truth)["left"])
+    assert np.mean(left) == pytest.approx(1.0, abs=5 * np.std(left) / 600**0.5 + 0.02)
+
+
+def test_a_picture_of_means_has_learned_nothing():
+    rng = np.random.default_rng(4)
+    picture = 3 * rng.normal(size=(1, 8, 8))  # places differ much more than samples do
+    truth = torch.tensor(picture + rng.normal(size=(64, 1, 8, 8)))
+    constant = torch.tensor(picture).expand(64, 1, 8, 8)
+    assert left_over(constant, truth)["left"] == pytest.approx(1.0, abs=0.1)
+    assert left_over(constant, truth)["agreement"] == pytest.approx(0.0, abs=0.01)
+
+
+def test_agreement_is_the_squared_correlation_around_the_means_less_chance():
+    rng = np.random.default_rng(5)
+    truth, noise = rng.normal(size=(400, 3)) + [5, 0, -9], rng.normal(size=(400, 3))
+    given = 40 - 7 * truth + 7 * noise  # another scale, sign and offset: half of it is noise
+    found = left_over(torch.tensor(given), torch.tensor(truth))
+    r = np.corrcoef((given - given.mean(0)).ravel(), (truth - truth.mean(0)).ravel())[0, 1]
+    assert found["agreement"] == pytest.approx(1 - (1 - r**2) * 399 / 398, abs=1e-9)
+    assert found["agreement"] == pytest.approx(0.5, abs=0.05)
+    by_chance = [
+        left_over(torch.tensor(rng.normal(size=(16, 1))), torch.tensor(rng.normal(size=(16, 1))))
+        for _ in range(400)
+    ]
+    # squares of correlations of 16 pairs are 1/15 on the average
+    assert np.mean([f["agreement"] for f in by_chance]) < 0.6 / 15
+
+
+@pytest.mark.parametrize(("link", "back"), [("sigmoid", torch.logit), ("tanh", torch.atanh)])
+def test_outputs_are_judged_as_what_the_loss_makes_of_them(link, back):
+    truth = torch.rand(32, 1, 4, 4, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1
+    assert left_over(back(truth), truth, link=link)["left"] < 1e-9
+    assert left_over(back(truth), truth)["left"] > 0.1
+    yes = (truth.flatten(1)[:, :1] > 0.5).float()
+    assert left_over(10 * (yes - 0.45), yes, link="sigmoid")["left"] == 0.0
+    assert left_over(back(truth), truth, "bce_with_logits" if link == "sigmoid" else None, link)[
+        "left"
+    ] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_one_column_is_cut_where_its_loss_cuts_it():

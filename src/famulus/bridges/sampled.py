@@ -46,6 +46,7 @@ class Sampled:
         self._seen: tuple[Any, Any, Any] | None = None
         self._code: Tensor | None = None
         self._graph: dict[str, Any] | None = None
+        self._link = ""  # what a loss of one's own does first to the outputs
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
         # a trial has one optimizer
         self._keeps = keep and small and len(optimizers) == 1
@@ -141,6 +142,7 @@ class Sampled:
         self._seen, self._code = (loss, outputs, targets), code
         if self._graph is None:
             self._graph = read_graph(loss, outputs)
+            self._link = str(self._graph.get("link") or "")
 
     def graph(self) -> dict[str, Any]:
         """What net and loss are made of, the first time; {} afterwards."""
@@ -152,7 +154,7 @@ class Sampled:
         events = self._probe.take()
         if self._seen and events:
             likely = next((name for name, _ in self._losses), None)
-            events[-1]["forms"] = seen = forms(*self._seen, likely)
+            events[-1]["forms"] = seen = forms(*self._seen, likely, self._link)
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
             if self._code is not None:
@@ -172,12 +174,14 @@ class Sampled:
         self._batches, self._targets, self._start = [], [], {}
 
 
-def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> dict[str, Any]:
+def forms(
+    loss: Any, outputs: Any, targets: Any, likely: str | None = None, link: str = ""
+) -> dict[str, Any]:
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
-    targets: their kinds and shapes; accuracy, most (share of the most frequent class), left: see
-    `diagnosis.loss_forms.left_over`.
+    targets: their kinds and shapes; accuracy, most (share of the most frequent class), left,
+    agreement: see `diagnosis.loss_forms.left_over`. link: what the loss does first to the outputs.
     """
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
         return {}
@@ -192,7 +196,7 @@ def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> d
     same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
-    remaining = left_over(outputs, targets, found["loss"]) or {}
+    remaining = left_over(outputs, targets, found["loss"], link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
 
 

@@ -51,13 +51,21 @@ def always(history: History, key: str) -> Any:
 def left(history: History) -> float | None:
     """Share of a constant's error that is left: the median of the last three samples.
 
-    None where optimizers pull at the loss either way: a critic that is fooled has not failed.
+    Of a loss that is not known, outputs may have another unit than targets: then what is left once
+    scale and offset are right. None where optimizers pull at the loss either way: a critic that is
+    fooled has not failed.
     """
     if history.opposed:
         return None
-    known = [f["left"] for f in forms(history) if "left" in f]
+    known = [_left(form) for form in forms(history) if "left" in form]
     # The median of several: a single batch is too small to judge a net by.
     return median(known[-3:]) if known else None
+
+
+def _left(form: Mapping[str, Any]) -> float:
+    if form.get("loss") is not None or form.get("agreement") is None:
+        return float(form["left"])
+    return min(float(form["left"]), 1 - float(form["agreement"]))
 
 
 def learned(history: History) -> bool:

@@ -7,6 +7,7 @@ computed and nothing waits for the device. A compiled net is one opaque node: th
 import re
 from collections import Counter
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 from torch import Tensor
@@ -32,6 +33,17 @@ LINEAR = SHAPES | {
 SCALES = {"Mul", "Div"}  # linear if one side alone has a gradient
 LEAF = "AccumulateGrad"
 MEAN = 1  # torch's number for that reduction
+OPERATIONS = 24  # of a loss, that are listed
+# of what a loss does by itself: those that make probabilities, and those that bound
+ACTIVATIONS = {
+    *("Sigmoid", "Softmax", "LogSoftmax", "LogSigmoid", "BinaryCrossEntropyWithLogits"),
+    *("Tanh", "Relu", "Hardtanh", "Softplus"),
+}
+LINKS = {
+    **dict.fromkeys(("Sigmoid", "LogSigmoid", "BinaryCrossEntropyWithLogits"), "sigmoid"),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), "softmax"),
+    "Tanh": "tanh",
+}
 
 
 def name(node: Any) -> str:
@@ -59,31 +71,57 @@ def walk(node: Any, stop: Any = None) -> Iterator[Any]:
                 queue.append(other)
 
 
-def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
-    """{"loss", "means", "output", "ops", "pairs", "direct"}; a key is missing where the graph is
-    not known.
+def between(loss: Any, made: Any) -> list[Any]:
+    """The operations that lead from `made` to `loss`, outermost first, `made` left out.
 
-    loss: operations between the loss and the outputs, outermost first. means: those of them that
-    are a loss of their own and take the mean over all numbers. output: the operation that
+    What else a loss is the sum of, as a divergence of codes that the decoder never saw, is not
+    among them.
+    """
+    nodes = list(walk(loss, stop=made))
+    users: dict[int, list[Any]] = {}
+    for node in nodes:
+        for other in inputs(node):
+            users.setdefault(id(other), []).append(node)
+    leads, queue = {id(made)}, [made]
+    for node in queue:
+        for user in users.get(id(node), ()):
+            if id(user) not in leads:
+                leads.add(id(user))
+                queue.append(user)
+    return [node for node in nodes if id(node) in leads]
+
+
+def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
+    """{"loss", "twice", "link", "widest", "means", "output", "ops", "pairs", "direct"}; a key is missing
+    where the graph is not known.
+
+    loss: operations between the outputs and the loss, outermost first, each once. twice: [outer,
+    inner] of activations that one value passes one after the other on its way from the net's last
+    operation to the loss. link: what the loss makes of the outputs first, as `loss_forms.LINKS`
+    name it. widest: the shape of the largest tensor on that way. means: those of
+    them that are a loss of their own and take the mean over all numbers. output: the operation that
     made the outputs, shapes aside. ops: how often each operation is in the net. pairs: matrix and
     convolution layers fed by another one; direct: those of them with nothing nonlinear between.
     """
     found: dict[str, Any] = {}
     made = outputs.grad_fn if isinstance(outputs, Tensor) else None
     if isinstance(loss, Tensor) and loss.grad_fn is not None and made is not None:
-        nodes = list(walk(loss.grad_fn, stop=made))
         # A loss of something else than these outputs says nothing about them.
-        if any(other is made for node in nodes for other in inputs(node)):
-            found["loss"] = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}][:12]
+        if nodes := between(loss.grad_fn, made):
+            names = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}]
+            found["loss"] = list(dict.fromkeys(names))[:OPERATIONS]
+            found["twice"] = _twice(nodes)
+            if link := _link(nodes, made):
+                found["link"] = link
+            found["widest"] = max(
+                (shape for n in nodes if (shape := _shape(n))), key=prod, default=[]
+            )
             means = {name(n) for n in nodes if getattr(n, "_saved_reduction", None) == MEAN}
             if means:
                 found["means"] = sorted(means)
     if made is None:
         return found
-    last = made
-    while name(last) in SHAPES and len(inputs(last)) == 1:
-        last = inputs(last)[0]
-    found["output"] = name(last)
+    found["output"] = name(_origin(made))
     nodes = list(walk(made))
     found["ops"] = dict(Counter(n for n in map(name, nodes) if n not in {LEAF, *SHAPES}))
     below: dict[int, set[str]] = {}
@@ -91,6 +129,47 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
     found["pairs"] = sum("bent" in kinds or "direct" in kinds for kinds in fed)
     found["direct"] = sum(kinds == {"direct"} for kinds in fed)
     return found
+
+
+def _origin(node: Any) -> Any:
+    """The operation that gave a value its numbers: shapes aside."""
+    while name(node) in SHAPES and len(inputs(node)) == 1:
+        node = inputs(node)[0]
+    return node
+
+
+def _twice(nodes: list[Any]) -> list[list[str]]:
+    """[outer, inner] of activations of which the outer one takes what the inner one gave, at most
+    reshaped or scaled: a sum or a power makes another value of it."""
+    found = []
+    for outer in nodes:
+        if name(outer) not in ACTIVATIONS:
+            continue
+        for inner in inputs(outer):
+            while name(inner) in {*SHAPES, *SCALES} and len(inputs(inner)) == 1:
+                inner = inputs(inner)[0]
+            if name(inner) in ACTIVATIONS:
+                found.append([name(outer), name(inner)])
+    return found
+
+
+def _link(nodes: list[Any], made: Any) -> str:
+    """The activation that takes the outputs as they are, at most reshaped or scaled."""
+    for node in nodes:
+        for inner in inputs(node) if name(node) in LINKS else ():
+            while inner is not made and name(inner) in {*SHAPES, *SCALES}:
+                if len(inputs(inner)) != 1:
+                    break
+                inner = inputs(inner)[0]
+            if inner is made:
+                return LINKS[name(node)]
+    return ""
+
+
+def _shape(node: Any) -> list[int]:
+    """Of what an operation gives; [] where torch does not tell."""
+    known = getattr(node, "_input_metadata", None)
+    return list(known[0].shape) if known else []
 
 
 def _feeds(layer: Any, known: dict[int, set[str]]) -> set[str]:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 TINY = 1e-12
+PLACED = 8  # samples, from which on each place has a mean of its own
 EXACT = 1e-4  # relative difference within which two loss values are the same computation
 
 
@@ -183,12 +184,32 @@ def matching(
     return None
 
 
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda outputs: outputs.softmax(1) if outputs.dim() > 1 else outputs,
+    "tanh": torch.tanh,
+}
+
+
+def answers(outputs: Tensor, loss: str | None = None, link: str = "") -> Tensor:
+    """Outputs in the unit of the targets, where the loss itself brings them there.
+
+    link: a key of `LINKS`, what a loss of one's own applies first; `bce_with_logits` is known to.
+    """
+    if loss == "bce_with_logits":
+        link = "sigmoid"
+    values = outputs.detach()
+    return LINKS[link](values.float()) if link in LINKS else values
+
+
 @torch.no_grad()
-def decided(outputs: Tensor, targets: Tensor, loss: str | None = None) -> tuple[Tensor, Tensor]:
+def decided(
+    outputs: Tensor, targets: Tensor, loss: str | None = None, link: str = ""
+) -> tuple[Tensor, Tensor]:
     """(predicted, true) class ids, flat. Raises ValueError where targets are no classes.
 
-    A single column is cut at 0 where the loss takes logits, else at 1/2; one that stands for
-    several class ids is rounded.
+    A single column is cut at 1/2, of what `answers` makes of it; one that stands for several class
+    ids is rounded.
     """
     kind, classes = target_kind(targets)
     if kind == "real":
@@ -197,26 +218,29 @@ def decided(outputs: Tensor, targets: Tensor, loss: str | None = None) -> tuple[
     if outputs.dim() > 1 and outputs.shape[1] > 1 and true.dim() == outputs.dim() - 1:
         known = counted(true, outputs.shape[1]).flatten()
         return outputs.argmax(1).flatten()[known], true.flatten().long()[known]
-    values = outputs.detach().float().reshape(-1)
+    values = answers(outputs, loss, link).float().reshape(-1)
     if values.numel() != true.numel():
         raise ValueError(f"expected {true.numel()} outputs, received {values.numel()}")
     if kind == "classes":
         return values.round().clamp(0, classes - 1).long(), true.flatten().long()
-    logits = loss == "bce_with_logits"
-    return (values > (0.0 if logits else 0.5)).long(), true.flatten().long()
+    return (values > 0.5).long(), true.flatten().long()
 
 
 @torch.no_grad()
-def left_over(outputs: Tensor, targets: Tensor, loss: str | None = None) -> dict[str, float] | None:
+def left_over(
+    outputs: Tensor, targets: Tensor, loss: str | None = None, link: str = ""
+) -> dict[str, float] | None:
     """How much is still to be learned: `left` is 1 for the best constant and 0 for a perfect net.
 
-    Classes: errors over those of the most frequent class, with `accuracy`; real numbers: mean
-    squared error over the variance. None where shapes do not allow a comparison, or all targets
-    are equal.
+    Classes: errors over those of the most frequent class, with `accuracy`. Real numbers: mean
+    squared error over the variance around the mean of each place, as a picture of means is a
+    constant; `agreement` is the squared correlation with the targets around these means, less what
+    so few samples show by chance: what is right but for its scale and offset has 1. None where
+    shapes do not allow a comparison, or all targets are equal.
     """
     if target_kind(targets)[0] != "real":
         try:
-            predicted, true = decided(outputs, targets, loss)
+            predicted, true = decided(outputs, targets, loss, link)
         except ValueError:
             return None
         if not len(true) or int(true.min()) < 0:
@@ -226,13 +250,24 @@ def left_over(outputs: Tensor, targets: Tensor, loss: str | None = None) -> dict
         if most == 1:
             return None
         return {"accuracy": right, "most": most, "left": (1 - right) / (1 - most)}
-    if outputs.numel() != targets.numel():
+    if outputs.numel() != targets.numel() or not targets.dim():
         return None
-    flat, truth = outputs.detach().double().reshape(-1), targets.double().reshape(-1)
-    variance = float(truth.var(unbiased=False))
+    truth = targets.double().flatten(1) if targets.dim() > 1 else targets.double()[:, None]
+    given = answers(outputs, loss, link).double().reshape(truth.shape).to(truth.device)
+    count = len(truth)
+    placed = count >= PLACED and truth.shape[1] > 1
+    mean, own = (t.mean(0) if placed else t.mean() for t in (truth, given))
+    squares = (truth - mean).square().sum()
+    variance = float(squares) / (truth.numel() - (truth.shape[1] if placed else 1) or 1)
     if variance < TINY:
         return None
-    return {"left": float((flat - truth.to(flat.device)).square().mean()) / variance}
+    found = {"left": float((given - truth).square().mean()) / variance}
+    spread = float((given - own).square().sum() * squares)
+    if count > 2:
+        common = float(((given - own) * (truth - mean)).sum()) ** 2
+        by_chance = (count - 1) / (count - 2)
+        found["agreement"] = max(0.0, 1 - (1 - common / spread) * by_chance) if spread else 0.0
+    return found
 
 
 @torch.no_grad()
