@@ -27,6 +27,7 @@ import torch
 from torch import nn
 
 from famulus.bridges import watched
+from famulus.bridges.batch import Batch, checked_batch
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
@@ -190,19 +191,34 @@ class Monitor:
         outputs: Any = None,
         targets: Any = None,
         *,
+        parts: Mapping[str, Any] | None = None,
+        latent: Mapping[str, Any] | None = None,
+        codes: Any = None,
+        features: Any = None,
+        loss_fn: Callable[[Any, Any], Any] | None = None,
         wait: float | None = None,
         samples: int | None = None,
     ) -> None:
         """After `optimizer.step()`: the loss as one number, or named parts with `total`.
 
-        inputs (their first axis counts the examples), outputs and targets let more be named.
-        wait: seconds that passed before this step until its batch was there. samples: how many
-        examples, where the first axis of no tensor tells.
+        What else is given lets more be named. inputs: their first axis counts the examples.
+        outputs, targets: as the loss takes them. parts: terms of the loss, as `{"recon": r, "kl":
+        k}`, each with a curve of its own. latent: `{"mu": tensor, "logvar": tensor}` of a VAE, (B,
+        ...) each; also `sigma`. codes: ids of a VQ-VAE's codes, integers of any shape. features:
+        embeddings (B, D), or a tuple of two views'. loss_fn: what gives the loss of (outputs,
+        targets); short trainings at the end may then use it. wait: seconds that passed before this
+        step until its batch was there. samples: how many examples, where the first axis of no
+        tensor tells. Raises ConfigError for what is not what its name says.
         """
-        parts = watched.loss_parts(loss)
         if self._attempt is None:
             raise ConfigError("Monitor.step: expected an open monitor: use `with`, or start()")
-        self._guarded(lambda: self._step(parts, inputs, outputs, targets, wait, samples))
+        losses = watched.loss_parts({**watched.loss_parts(loss), **parts} if parts else loss)
+        terms = {name: term for name, term in losses.items() if name != "total"}
+        batch = Batch(
+            losses["total"], inputs, outputs, targets, terms, latent, codes, features, loss_fn
+        )
+        batch = checked_batch(batch)
+        self._guarded(lambda: self._step(losses, batch, wait, samples))
 
     def validate(self, scores: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Scores of a validation: `monitor.validate(loss=0.3, accuracy=0.9)`, or a dict."""
@@ -270,26 +286,25 @@ class Monitor:
 
     def _step(
         self,
-        parts: Mapping[str, Any],
-        inputs: Any,
-        outputs: Any,
-        targets: Any,
+        losses: Mapping[str, Any],
+        batch: Batch,
         wait: float | None,
         samples: int | None,
     ) -> None:
         if wait is not None:
             self._waited_s = (self._waited_s or 0.0) + wait
         self._calls += 1
-        self.inputs += samples or watched.count_of(inputs, outputs, targets) or 1
-        self._losses.add(parts)
-        self._sampled.keep(inputs, outputs, targets)
+        count = samples or watched.count_of(batch.inputs, batch.outputs, batch.targets)
+        self.inputs += count or 1
+        self._losses.add(losses)
+        self._sampled.keep(batch)
         if not self._updates and (self._trained or (self._calls <= PATIENCE and not self.steps)):
             return  # more gradients are to come; or nobody updates the weights, which is a step too
         if not self._trained and not self.steps:
             self._emit("control", **_no_updates(self.config, PATIENCE).json())
         self._updates = self._calls = 0
         if self._is_sampled:
-            self._look(parts, inputs, outputs, targets)
+            self._look(batch)
         self.steps += 1
         if self._is_sampled or self.steps % self.log_every == 0:
             self._log()
@@ -300,8 +315,8 @@ class Monitor:
                 self._writer.emit(event)
         self._arm()
 
-    def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
-        self._sampled.see(parts["total"], inputs, outputs, targets)
+    def _look(self, batch: Batch) -> None:
+        self._sampled.see(batch)
 
     def _arm(self) -> None:
         """Hooks for the next step, if it is a sampled one: its forward pass comes before `step`."""

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from famulus.bridges.batch import Batch, inside
 from famulus.bridges.watched import first_tensor, plain, tensors_of
-from famulus.diagnosis import gaussian_code
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.loss_forms import (
@@ -24,10 +24,12 @@ from famulus.diagnosis.loss_forms import (
     output_kind,
     target_kind,
 )
+from famulus.diagnosis.probes.codebook import tables
 from famulus.diagnosis.probes.outputs import Guard
 from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
+DESCRIBED = ("inputs", "targets", "outputs")  # tensors of a batch
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
@@ -43,8 +45,7 @@ class Sampled:
     ) -> None:
         self._model, self._optimizers = model, optimizers
         self._probe = Probe(model, optimizers, guard=guard)
-        self._seen: tuple[Any, Any, Any] | None = None
-        self._code: Tensor | None = None
+        self._seen: Batch | None = None
         self._graph: dict[str, Any] | None = None
         self._link = ""  # what a loss of one's own does first to the outputs
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
@@ -67,10 +68,11 @@ class Sampled:
     def before_update(self, optimizer: torch.optim.Optimizer | None) -> None:
         self._probe.before_update(optimizer)
 
-    def keep(self, inputs: Any, outputs: Any, targets: Any) -> None:
+    def keep(self, batch: Batch) -> None:
         """A copy of the batch for the controls, while there is room."""
         if not self.keeps_more:
             return
+        inputs, outputs, targets = batch.inputs, batch.outputs, batch.targets
         if not isinstance(targets, Tensor) or not isinstance(outputs, Tensor):
             return
         tensors = [*tensors_of(inputs), targets]
@@ -129,19 +131,13 @@ class Sampled:
         ((name, factor),) = self._losses
         return None if name is None or factor is None else (name, factor)
 
-    def see(
-        self, loss: Any, inputs: Any, outputs: Any, targets: Any, code: Tensor | None = None
-    ) -> None:
-        """After a sampled step, before the log: nothing here waits for the device.
-
-        code: figures of a VAE's, see `diagnosis.gaussian_code`.
-        """
-        named = {"inputs": first_tensor(inputs), "targets": first_tensor(targets)}
-        named["outputs"] = first_tensor(outputs)
+    def see(self, batch: Batch) -> None:
+        """After a sampled step, before the log: nothing here waits for the device."""
+        named = {name: first_tensor(getattr(batch, name)) for name in DESCRIBED}
         self._probe.batch({k: v for k, v in named.items() if v is not None})
-        self._seen, self._code = (loss, outputs, targets), code
+        self._seen = batch
         if self._graph is None:
-            self._graph = read_graph(loss, outputs)
+            self._graph = read_graph(batch.loss, batch.outputs)
             self._link = str(self._graph.get("link") or "")
 
     def graph(self) -> dict[str, Any]:
@@ -154,13 +150,11 @@ class Sampled:
         events = self._probe.take()
         if self._seen and events:
             likely = next((name for name, _ in self._losses), None)
-            events[-1]["forms"] = seen = forms(*self._seen, likely, self._link)
+            events[-1] |= inside(self._seen, [len(table) for table in tables(self._model)])
+            events[-1]["forms"] = seen = forms(self._seen, likely, self._link)
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
-            if self._code is not None:
-                figures = zip(gaussian_code.FIGURES, self._code.tolist(), strict=True)
-                events[-1]["code"] = dict(figures)
-        self._seen = self._code = None
+        self._seen = None
         return events
 
     def release(self) -> None:
@@ -170,19 +164,20 @@ class Sampled:
 
     def close(self) -> None:
         self._probe.close()
-        self._seen = self._code = None
+        self._seen = None
         self._batches, self._targets, self._start = [], [], {}
 
 
-def forms(
-    loss: Any, outputs: Any, targets: Any, likely: str | None = None, link: str = ""
-) -> dict[str, Any]:
+def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, Any]:
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
-    loss: name of the standard loss that gives this very value, factor over its mean; outputs,
-    targets: their kinds and shapes; accuracy, most (share of the most frequent class), left,
-    agreement: see `diagnosis.loss_forms.left_over`. link: what the loss does first to the outputs.
+    loss: name of the standard loss that gives this very value, factor over its mean; part: of a
+    loss of several terms, the one of them that is a standard loss; outputs, targets: their kinds
+    and shapes; ones: least and most ones in a row of yes-or-no targets; accuracy, most (share of
+    the most frequent class), left, agreement: see `diagnosis.loss_forms.left_over`. link: what the
+    loss does first to the outputs.
     """
+    outputs, targets = batch.outputs, batch.targets
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
         return {}
     outputs, targets = outputs.detach(), targets.detach()
@@ -192,11 +187,18 @@ def forms(
     found: dict[str, Any] = {"targets": kind, "classes": classes, "outputs": output_kind(outputs)}
     found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
-    value = plain(loss)
+    if kind == "binary" and targets.dim() == 2 and targets.shape[1] > 1:
+        found["ones"] = [int(end) for end in torch.aminmax(targets.sum(1))]
+    value = plain(batch.loss)
     same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
-    remaining = left_over(outputs, targets, found["loss"], link) or {}
+    for term in batch.parts.values() if same is None else ():
+        if term_same := matching(plain(term), outputs, targets):
+            found["part"] = term_same[0]
+            break
+    known = found["loss"] or found.get("part")
+    remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
 
 

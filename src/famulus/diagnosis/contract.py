@@ -63,7 +63,7 @@ def left(history: History) -> float | None:
 
 
 def _left(form: Mapping[str, Any]) -> float:
-    if form.get("loss") is not None or form.get("agreement") is None:
+    if form.get("loss") or form.get("part") or form.get("agreement") is None:
         return float(form["left"])
     return min(float(form["left"]), 1 - float(form["agreement"]))
 

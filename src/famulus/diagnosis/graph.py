@@ -92,35 +92,29 @@ def between(loss: Any, made: Any) -> list[Any]:
 
 
 def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
-    """{"loss", "twice", "link", "widest", "means", "output", "ops", "pairs", "direct"}; a key is missing
-    where the graph is not known.
+    """What is known of them; a key is missing where the graph is not known, or false.
 
-    loss: operations between the outputs and the loss, outermost first, each once. twice: [outer,
-    inner] of activations that one value passes one after the other on its way from the net's last
-    operation to the loss. link: what the loss makes of the outputs first, as `loss_forms.LINKS`
-    name it. widest: the shape of the largest tensor on that way. means: those of
-    them that are a loss of their own and take the mean over all numbers. output: the operation that
-    made the outputs, shapes aside. ops: how often each operation is in the net. pairs: matrix and
-    convolution layers fed by another one; direct: those of them with nothing nonlinear between.
+    output: the operation that made the outputs, shapes aside. ops: how often each operation is in
+    the net. pairs: matrix and convolution layers fed by another one; direct: those of them with
+    nothing nonlinear between. normed_over_batch: are features of samples of unit length over the
+    samples, not over the features? Between outputs and loss:
+
+    loss: operations, outermost first, each once. twice: [outer, inner] of activations that one
+    value passes one after the other, from the net's last operation on. link: what is made of the
+    outputs first, as `loss_forms.LINKS` name it. shares_over_batch: is a softmax taken over the
+    samples? widest: the shape of the largest tensor. means: operations that are a loss of their own
+    and take the mean over all numbers.
     """
-    found: dict[str, Any] = {}
+    last = loss.grad_fn if isinstance(loss, Tensor) else None
     made = outputs.grad_fn if isinstance(outputs, Tensor) else None
-    if isinstance(loss, Tensor) and loss.grad_fn is not None and made is not None:
-        # A loss of something else than these outputs says nothing about them.
-        if nodes := between(loss.grad_fn, made):
-            names = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}]
-            found["loss"] = list(dict.fromkeys(names))[:OPERATIONS]
-            found["twice"] = _twice(nodes)
-            if link := _link(nodes, made):
-                found["link"] = link
-            found["widest"] = max(
-                (shape for n in nodes if (shape := _shape(n))), key=prod, default=[]
-            )
-            means = {name(n) for n in nodes if getattr(n, "_saved_reduction", None) == MEAN}
-            if means:
-                found["means"] = sorted(means)
+    found: dict[str, Any] = {}
+    if last is not None and _normed_over_batch(last):
+        found["normed_over_batch"] = True
     if made is None:
         return found
+    # A loss of something else than these outputs says nothing about them.
+    if last is not None and (way := between(last, made)):
+        found |= _of_loss(way, made)
     found["output"] = name(_origin(made))
     nodes = list(walk(made))
     found["ops"] = dict(Counter(n for n in map(name, nodes) if n not in {LEAF, *SHAPES}))
@@ -129,6 +123,49 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
     found["pairs"] = sum("bent" in kinds or "direct" in kinds for kinds in fed)
     found["direct"] = sum(kinds == {"direct"} for kinds in fed)
     return found
+
+
+def _of_loss(nodes: list[Any], made: Any) -> dict[str, Any]:
+    """What `read_graph` tells of the way from the outputs to the loss."""
+    names = [name(n) for n in nodes if name(n) not in {LEAF, *SHAPES}]
+    shapes = [shape for n in nodes if (shape := _shape(n))]
+    shares = [n for n in (*nodes, _origin(made)) if name(n) in ("Softmax", "LogSoftmax")]
+    found: dict[str, Any] = {
+        "loss": list(dict.fromkeys(names))[:OPERATIONS],
+        "twice": _twice(nodes),
+        "link": _link(nodes, made),
+        "shares_over_batch": any(n._saved_dim == 0 and _is_table(_shape(n)) for n in shares),
+        "widest": max(shapes, key=prod, default=[]),
+        "means": sorted({name(n) for n in nodes if getattr(n, "_saved_reduction", None) == MEAN}),
+    }
+    return {key: value for key, value in found.items() if value or key == "loss"}
+
+
+def _is_table(shape: list[int]) -> bool:
+    """Of samples and something else: similarities of samples are compared both ways."""
+    return len(shape) > 1 and shape[0] != shape[1]
+
+
+def _normed_over_batch(loss: Any) -> bool:
+    """Are features of samples divided by norms that were taken over the batch, and then compared?
+
+    Where features are compared with features (Zbontar et al. 2021, arXiv 2103.03230), each of them
+    is of unit length over the batch as it should be.
+    """
+    nodes = list(walk(loss))
+    sizes = [shape for n in nodes if name(n) == "LinalgVectorNorm" and (shape := _over_batch(n))]
+    products = [shape for n in nodes if name(n) in ("Mm", "Bmm") and (shape := _shape(n))]
+    return any(
+        samples != features and (not products or [samples, samples] in products)
+        for samples, features in sizes
+    )
+
+
+def _over_batch(node: Any) -> list[int]:
+    """Shape of the matrix whose columns a norm is of; [] of any other norm."""
+    taken = inputs(node)
+    shape = _shape(taken[0]) if taken and name(taken[0]) != LEAF else []
+    return shape if len(shape) == 2 and tuple(getattr(node, "_saved_dim", ())) == (0,) else []
 
 
 def _origin(node: Any) -> Any:

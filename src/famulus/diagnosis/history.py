@@ -46,7 +46,12 @@ NEEDED: dict[str, dict[str, Callable[[Any], bool]]] = {
     "control": {"name": _text, "verdict": _text},
 }
 LAYER = {"name": _text, "type": _text, "numbers": _number}
-CODE = {"kl": _number, "sigma": _number, "active": _number, "code": _number}
+INSIDE: dict[str, dict[str, Callable[[Any], bool]]] = {  # what a probe may have seen of a net
+    "code": {"kl": _number, "sigma": _number, "active": _number, "code": _number},
+    "codebook": {"perplexity": _number, "used": _number, "vectors": _number},
+    "end": {"cosine": _number, "spread": _number, "of": _number},
+    "features": {"cosine": _number, "spread": _number, "of": _number},
+}
 # of a tensor of the batch
 EXTREMES = {"min": _number, "max": _number}
 
@@ -157,9 +162,9 @@ def _whole(event: Event) -> Event:
         batch = whole.get("batch")
         tensors = batch.items() if isinstance(batch, Mapping) else ()
         whole["batch"] = {name: t for name, t in tensors if _is(t, EXTREMES)}
-        code = whole.get("code")
-        if not _is(code, CODE):
-            whole.pop("code", None)
+        for name, needed in INSIDE.items():
+            if not _is(whole.get(name), needed):
+                whole.pop(name, None)
     if isinstance(whole.get("forms"), Mapping):
         # a loss that was not recognised is null, which says something
         known = whole["forms"].items()

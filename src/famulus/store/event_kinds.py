@@ -75,7 +75,10 @@ class ProbeEvent(Event):
     memory_mb: float
     more: NotRequired[int]  # layers that were left out
     forms: NotRequired[Mapping[str, Any]]  # of loss, outputs and targets; a monitor's loop
-    code: NotRequired[Mapping[str, float]]  # of a VAE that is watched: kl, sigma, active, code
+    code: NotRequired[Mapping[str, float]]  # of a VAE: kl, sigma, active, code
+    codebook: NotRequired[Mapping[str, float]]  # perplexity, used, vectors; size where it is known
+    end: NotRequired[Mapping[str, Any]]  # of the last layer's features: see probes.features
+    features: NotRequired[Mapping[str, float]]  # the same of those that a loop hands over
 
 
 class PictureEvent(Event):

@@ -13,7 +13,6 @@ from famulus.bridges.watch.criteria import Criterion
 from famulus.bridges.watch.loaders import Fetched
 from famulus.bridges.watch.places import Place
 from famulus.bridges.watch.step import Call, Loss, Trained
-from famulus.diagnosis import gaussian_code
 
 MOST_CALLS = 10_000  # of a model for one loss: a recurrent cell is called for each place
 MOST_LOOKED_AT = 4  # losses of one update whose graphs are kept: a script may never propagate them
@@ -30,7 +29,6 @@ class Losses:
         self._calls: list[Call] = []  # with gradients, since the last backward
         self._latest: Call | None = None  # of any kind
         self._scaled: tuple[Any, Any] | None = None  # of a GradScaler: what came, what went in
-        self._code: Tensor | None = None  # figures of a VAE's, of the loss that is propagated now
         self._whole: dict[Place | None, bool] = {}  # is the loss a criterion's value alone?
 
     def resolve(self, training: Trained | None) -> None:
@@ -85,12 +83,6 @@ class Losses:
     def scaled(self, loss: Any, scaled: Any) -> None:
         self._scaled = scaled, loss
 
-    def looked_at(self, loss: Any) -> None:
-        """`backward` is about to be called of it, which frees what its graph keeps."""
-        training = self._calls[-1].training if self._calls else None
-        if training is not None and training.samples:
-            self._code = gaussian_code.figures(loss)
-
     def propagated(self, loss: Tensor, first_only: bool) -> None:
         """`backward` was called of it. `first_only`: of several before an update the first counts,
         as of the calls of a closure."""
@@ -141,7 +133,6 @@ class Losses:
             read.parts = {c.name: c.result.detach() for c in known}
         if looks:
             read.graph, read.criterion = value, main or next(iter(known), None)
-            read.code, self._code = self._code, None
         for call in calls:
             call.criteria = []
         return read

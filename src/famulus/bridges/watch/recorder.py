@@ -6,10 +6,12 @@ import contextlib
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from famulus.bridges.batch import Batch
 from famulus.bridges.monitor import Monitor
 from famulus.bridges.watch.step import NOTHING, Tensors
 from famulus.bridges.watched import Named
@@ -76,8 +78,8 @@ class Recorder(Monitor):
         again = seen.inputs if seen.answer is not None else None
         if seen.answer is not None:
             self._sampled.answer = seen.answer
-        outputs, targets = seen.outputs, seen.targets
-        self._guarded(lambda: self._step(parts, again, outputs, targets, waited, samples))
+        batch = Batch(parts["total"], again, seen.outputs, seen.targets)
+        self._guarded(lambda: self._step(parts, batch, waited, samples))
         self._tensors = NOTHING
         if self.steps == 1:  # where a training starts from is of interest by itself
             self._guarded(self._log)
@@ -133,9 +135,9 @@ class Recorder(Monitor):
     def _lineage(self) -> Mapping[str, Any]:
         return self.lineage or super()._lineage()
 
-    def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
+    def _look(self, batch: Batch) -> None:
         seen = self._tensors
-        self._sampled.see(seen.loss, seen.inputs, outputs, targets, seen.code)
+        self._sampled.see(replace(batch, loss=seen.loss, inputs=seen.inputs))
 
 
 def say(text: str) -> None:

@@ -60,14 +60,12 @@ class Listener(Protocol):
     def after_update(self, optimizer: Any) -> None: ...
 
     def before_call(self, model: nn.Module, args: tuple, kwargs: dict) -> bool:
-        """Whether its output is wanted, and its loss before `backward` frees the graph."""
+        """Whether its output is wanted."""
         ...
 
     def model_called(self, model: nn.Module, output: Any) -> None: ...
 
     def criterion_called(self, name: str, args: tuple, kwargs: dict, result: Any) -> None: ...
-
-    def before_backward(self, loss: Any) -> None: ...
 
     def backward_called(self, loss: Any) -> None: ...
 
@@ -90,7 +88,6 @@ class Seams:
         self.active = self.installed = False
         self._depth = 0
         self._telling = False
-        self._wanted = False  # tensors of a call since the last backward
         self._backward = False  # inside one: Tensor.backward calls autograd's
         self._criterion_called = False
         self._thread = get_ident()
@@ -194,9 +191,6 @@ class Seams:
             if not self._here() or self._backward:
                 return original(*args, **kwargs)
             loss = args[0] if args else kwargs.get("tensors")
-            if self._wanted:
-                self._wanted = False
-                self.told(self.listener.before_backward, loss)
             self._backward = True
             try:
                 result = original(*args, **kwargs)
@@ -249,7 +243,6 @@ class Seams:
         finally:
             self._depth -= 1
         if wanted:
-            self._wanted = True
             self.told(self.listener.model_called, module, output)
         return output
 

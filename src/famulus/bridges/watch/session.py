@@ -216,9 +216,6 @@ class Watch:
     def loss_scaled(self, loss: Any, scaled: Any) -> None:
         self._losses.scaled(loss, scaled)
 
-    def before_backward(self, loss: Any) -> None:
-        self._losses.looked_at(loss)
-
     def backward_called(self, loss: Any) -> None:
         self._settle()
         if isinstance(loss, list | tuple) and all(_is_number(one) for one in loss):

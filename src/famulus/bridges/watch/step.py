@@ -67,7 +67,6 @@ class Loss:
     parts: dict[str, Tensor] = field(default_factory=dict)
     graph: Tensor | None = None
     criterion: Criterion | None = None
-    code: Tensor | None = None  # figures of a VAE's, at a sampled step
 
     @property
     def has_tensors(self) -> bool:
@@ -89,7 +88,6 @@ class Tensors:
     loss: Any = None
     # Among the tensors that the model gives, the one that the loss takes, and its shape there.
     answer: tuple[int, tuple[int, ...]] | None = None
-    code: Tensor | None = None  # see `diagnosis.gaussian_code`
 
 
 NOTHING = Tensors()  # of a step that nobody looks at
@@ -111,7 +109,7 @@ def tensors_of(losses: list[Loss]) -> Tensors:
     """Of the last loss that anything is known of."""
     known = [loss for loss in losses if loss.has_tensors]
     if not known:
-        return Tensors(loss=losses[-1].graph, code=losses[-1].code)
+        return Tensors(loss=losses[-1].graph)
     loss = known[-1]
     call = next((c for c in loss.calls if c.arguments), None)
     inputs = _as_called(call.arguments) if call and call.arguments else None
@@ -125,7 +123,7 @@ def tensors_of(losses: list[Loss]) -> Tensors:
     answer = None
     if place is not None and len(loss.calls) == 1:
         answer = place, tuple(outputs.shape[1:])
-    return Tensors(inputs, outputs, targets, loss.graph, answer, loss.code)
+    return Tensors(inputs, outputs, targets, loss.graph, answer)
 
 
 def _same(outputs: Any, given: Any) -> bool:
@@ -145,7 +143,8 @@ def _as_called(arguments: tuple[tuple, dict]) -> Any:
 
 
 def _wanted(value: Tensor, outputs: Any, call: Call) -> Tensor | None:
-    """Of a loss written as arithmetic: the tensor of the batch that gives this very value."""
+    """Of a loss written as arithmetic: the tensor of the batch that gives this very value; else the
+    only one that has the shape of the outputs, as a mask has."""
     if not isinstance(outputs, Tensor):
         return None
     inputs = {id(t) for t in watched.tensors_of([*(call.arguments or ())])}
@@ -154,4 +153,5 @@ def _wanted(value: Tensor, outputs: Any, call: Call) -> Tensor | None:
         tensor = tensor.to(outputs.device)
         if matching(float(value), outputs.detach(), tensor):
             return tensor
-    return None
+    alike = [t for t in others if t.shape == outputs.shape]
+    return alike[0].to(outputs.device) if len(alike) == 1 else None

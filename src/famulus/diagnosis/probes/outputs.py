@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torchs
 from torch.utils.hooks import RemovableHandle
 
+from famulus.diagnosis import gaussian_code
+from famulus.diagnosis.probes.codebook import tables, use
+from famulus.diagnosis.probes.features import are_features
 from famulus.diagnosis.probes.layers import Layer, torchs_own
 from famulus.diagnosis.probes.tensors import (
     Sheet,
@@ -69,7 +72,7 @@ class Outputs:
     `guard` calls what a hook does, so that a fault of ours need not end a forward pass.
     """
 
-    def __init__(self, layers: list[Layer], sheet: Sheet, guard: Guard) -> None:
+    def __init__(self, net: nn.Module, layers: list[Layer], sheet: Sheet, guard: Guard) -> None:
         self.sheet, self.guard = sheet, guard
         self.layers = {
             id(layer.module): layer
@@ -81,6 +84,12 @@ class Outputs:
         self.seen: list[Layer] = []  # in order of their first call
         self.called: list[Layer] = []  # of these, those with weights
         self.narrow: list[tuple[int, Layer, Tensor]] = []  # each narrower than all before
+        self.tables = tables(net) if self.layers else []
+        self.code: tuple[Tensor, Tensor] | None = None  # see `gaussian_code.of_input`
+        self.codebook: Tensor | None = None  # see `codebook.use`
+        # the last layer with weights that was called, and its output if it is features
+        self.end: tuple[Layer, Tensor] | None = None
+        self.views: Tensor | None = None  # how far its second output is from the first
         self.handles: list[RemovableHandle] = []
         if self.layers:
             self.handles = [
@@ -105,8 +114,13 @@ class Outputs:
                 self.guard(lambda: self._called(layer, inputs, output))
 
     def _entered(self, inputs: tuple[Any, ...]) -> None:
-        if (value := next(tensors(inputs), None)) is not None:
-            self._function(value)
+        if (value := next(tensors(inputs), None)) is None:
+            return
+        self._function(value)
+        if self.code is None and value.dim() > 1:
+            self.code = gaussian_code.of_input(value)
+        if self.codebook is None and self.tables:
+            self.codebook = use(value, self.tables)
 
     def _called(self, layer: Layer, inputs: tuple[Any, ...], output: Any) -> None:
         module = layer.module
@@ -118,6 +132,8 @@ class Outputs:
         if layer.entry["calls"] == 1:
             layer.place = len(self.seen)
             self.seen.append(layer)
+        if value is not None and layer.entry["calls"] == 2 and value.requires_grad:
+            self._again(layer, plain(value))
         if value is None or layer.entry["calls"] > 1:
             return
         if layer.parameters:
@@ -129,6 +145,7 @@ class Outputs:
         self._measure(plain(value), type(module).__name__, layer.entry)
         if layer.parameters:
             self._narrowest(layer, plain(value))
+            self.end = (layer, plain(value).float().clone()) if are_features(value) else None
 
     @torch.no_grad()
     def _measure(self, value: Tensor, kind: str, into: dict[str, Any]) -> None:
@@ -137,6 +154,14 @@ class Outputs:
         put_dead(value, self.axis, self.sheet, into)
         if (share := flat_part(kind, some)) is not None:
             self.sheet.scalar(share, into, "saturated")
+
+    @torch.no_grad()
+    def _again(self, layer: Layer, value: Tensor) -> None:
+        """The last layer's second output, of another view of the samples."""
+        if self.end is not None and layer is self.end[0] and value.shape == self.end[1].shape:
+            first = self.end[1]
+            size = first.abs().max().clamp_min(1e-30)
+            self.views = (value.float() - first).abs().max() / size
 
     @torch.no_grad()
     def _narrowest(self, layer: Layer, value: Tensor) -> None:

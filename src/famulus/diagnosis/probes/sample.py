@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from famulus.diagnosis import gaussian_code
+from famulus.diagnosis.probes import codebook
+from famulus.diagnosis.probes.features import describe
 from famulus.diagnosis.probes.layers import (
     Layer,
     in_order_of_calls,
@@ -51,7 +54,7 @@ class Sample:
         net, compiled = unwrapped(model)
         self.layers, self.more = layers_of(net)
         self.sheet = Sheet()
-        self.outputs = Outputs([] if compiled else self.layers, self.sheet, guard)
+        self.outputs = Outputs(net, [] if compiled else self.layers, self.sheet, guard)
         self.owners = [(layer, p) for layer in self.layers for p in layer.parameters]
         self.optimizers = optimizers
         groups = {id(o): {id(p) for g in o.param_groups for p in g["params"]} for o in optimizers}
@@ -65,6 +68,7 @@ class Sample:
         self.updated: set[int] = set()  # parameters, over an update
         self.seen: dict[str, Any] = {}  # of the batch
         self.rank: dict[str, Any] | None = None
+        self.represented: dict[str, dict[str, Any]] = {}  # code, codebook, end
         self.memory_mb = 0.0
 
     @torch.no_grad()
@@ -158,10 +162,31 @@ class Sample:
             layer, of, gram = found
             self.rank = rank = {"layer": layer.name, "of": of}
             self.sheet.put(gram, lambda v: rank.__setitem__("effective", rank_of_gram(v)))
+        self._look_inside()
         device = next((p.device for _, p in self.owners), torch.device("cpu"))
         self.memory_mb = memory_mb(device)
         self.sheet.close()
-        self.outputs.narrow = []
+        self.outputs.narrow, self.outputs.end = [], None
+
+    def _look_inside(self) -> None:
+        """A VAE's code, a codebook's use, the features that a net ends in."""
+        outputs = self.outputs
+        if outputs.code is not None:
+            self._put("code", (*gaussian_code.FIGURES, "doubt"), torch.cat(outputs.code))
+        if outputs.codebook is not None:
+            self._put("codebook", codebook.FIGURES, outputs.codebook)
+        if outputs.end is not None:
+            layer, value = outputs.end
+            self.represented["end"] = end = {"layer": layer.name}
+            describe(value, self.sheet, end)
+            if outputs.views is not None:
+                self.sheet.scalar(outputs.views, end, "views")
+
+    def _put(self, name: str, keys: Sequence[str], figures: Tensor) -> None:
+        self.represented[name] = into = {}
+        self.sheet.put(
+            figures, lambda found: into.update(zip(keys, map(float, found), strict=True))
+        )
 
     def event(self) -> dict[str, Any]:
         """As the history holds it: see docs/doctor.md."""
@@ -184,7 +209,10 @@ class Sample:
             "rank": rank and _rounded(rank),
             "memory_mb": self.memory_mb,
         }
-        return event | ({"more": self.more} if self.more else {})
+        known = {
+            name: _rounded(figures) for name, figures in self.represented.items() if _is(figures)
+        }
+        return event | known | ({"more": self.more} if self.more else {})
 
     def _entry(self, layer: Layer) -> dict[str, Any]:
         entry = layer.entry
@@ -205,6 +233,13 @@ class Sample:
             "calls": entry.get("calls", 0),
         }
         return _rounded({**own, **{key: entry.get(key) for key in ACTIVATION}})
+
+
+def _is(figures: dict[str, Any]) -> bool:
+    """Is it what it was taken for? What decided that is left out."""
+    doubt, apart = figures.pop("doubt", 0.0), figures.pop("apart", 0.0)
+    numbers = [v for v in figures.values() if isinstance(v, float)]
+    return doubt <= 1 and apart <= codebook.APART and all(map(math.isfinite, numbers))
 
 
 def _rms(parts: list[tuple[float, int]] | None) -> float | None:

@@ -1,0 +1,85 @@
+"""A codebook's use, found where a layer takes vectors that are its rows (van den Oord et al. 2017,
+arXiv 1711.00937), whoever wrote the quantizer.
+
+Shapes: N vectors of D numbers, K codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from famulus.diagnosis.graph import SHAPES, inputs, name
+from famulus.diagnosis.probes.layers import torchs_own
+
+FIGURES = ("perplexity", "used", "size", "vectors", "apart")
+LEAST = 4  # codes, and numbers of one: smaller tables are scales and offsets
+MOST = 2048  # vectors that are looked at
+PRODUCTS = 500_000_000  # at most, between vectors and codes: of a large table fewer vectors
+# of the vectors' mean square: an average that moves in the forward pass has moved by a hundredth
+APART = 0.01
+LOOKED_UP = ("Embedding", "Index", "IndexSelect", "Gather")
+
+
+def tables(net: nn.Module) -> list[Tensor]:
+    """The (K, D) parameters and buffers of embeddings and of modules that are not torch's own."""
+    found = []
+    for module in net.modules():
+        if isinstance(module, nn.Embedding) or not torchs_own(module):
+            own = [*module._parameters.values(), *module._buffers.values()]
+            found += [t for t in own if t is not None and _is_table(t)]
+    return found
+
+
+def _is_table(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.dim() == 2 and min(tensor.shape) >= LEAST
+
+
+@torch.no_grad()
+def use(value: Tensor, codebooks: list[Tensor]) -> Tensor | None:
+    """`FIGURES`, (5,), of the codebook whose rows a layer's input lies nearest to; None where none
+    has rows of its size, or where they were looked up by the ids of labels or words.
+
+    apart: mean squared distance to the nearest row, over the vectors' mean square: beyond `APART`
+    the vectors are no rows of it.
+    """
+    node = value.grad_fn
+    while node is not None and name(node) in SHAPES and len(inputs(node)) == 1:
+        node = inputs(node)[0]
+    if node is not None and name(node) in LOOKED_UP:
+        return None
+    best = []
+    for table in codebooks:
+        axis = 1 if value.dim() > 2 and value.shape[1] == table.shape[1] else -1
+        if value.dim() < 2 or value.shape[axis] != table.shape[1]:
+            continue
+        vectors = value.detach().movedim(axis, -1).reshape(-1, table.shape[1])
+        most = min(MOST, PRODUCTS // table.numel())
+        if most:
+            best.append(_use(vectors[:: -(-len(vectors) // most)].float(), table.detach().float()))
+    if not best:
+        return None
+    found = torch.stack(best)
+    return found[found[:, -1].argmin()]
+
+
+def _use(vectors: Tensor, table: Tensor) -> Tensor:
+    squares, nearest = torch.cdist(vectors, table).square().min(1)
+    counts = torch.zeros(len(table), device=table.device).scatter_add_(
+        0, nearest, torch.ones_like(squares)
+    )
+    share = counts / counts.sum()
+    perplexity = (-torch.special.xlogy(share, share).sum()).exp()
+    size, count = (torch.full_like(perplexity, len(t)) for t in (table, vectors))
+    apart = squares.mean() / vectors.square().mean().clamp_min(1e-30)
+    return torch.stack([perplexity, (counts > 0).sum().to(share), size, count, apart])
+
+
+def of_codes(ids: Tensor, size: int | None) -> dict[str, float]:
+    """The same figures of code ids of any shape; waits for the device."""
+    counts = torch.bincount(ids.flatten().long()).double()
+    share = counts / counts.sum()
+    perplexity = float((-torch.special.xlogy(share, share).sum()).exp())
+    found = {"perplexity": perplexity, "used": float((counts > 0).sum())}
+    found["vectors"] = float(ids.numel())
+    return found | ({"size": float(size)} if size else {})
