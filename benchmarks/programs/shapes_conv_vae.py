@@ -92,7 +92,7 @@ def shapes_conv_vae(watch: Watch, seed: int, variant: str) -> Outcome:
     steps, batch, epochs = 0, 50, 12
 
     with watch(net, optim) as monitor:
-        for epoch in range(epochs):
+        for _epoch in range(epochs):
             net.train()
             order = torch.randperm(len(train))
             for i in range(0, len(train), batch):
