@@ -19,6 +19,7 @@ from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.loss_forms import (
     constant_loss,
+    entropy,
     left_over,
     matching,
     output_kind,
@@ -198,6 +199,8 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
             found["part"] = term_same[0]
             break
     known = found["loss"] or found.get("part")
+    if kind == "real" and str(known).startswith("bce"):
+        found["entropy"] = round(entropy(targets), 4)
     remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
 

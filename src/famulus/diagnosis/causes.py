@@ -14,7 +14,6 @@ NAMED_BEFOREHAND = {
     "frozen-statistics-move": "a frozen part still changes: its norms' statistics follow the data",
     "initialisation": "weights start alike or far too large or small: drawn anew, the net learns",
     "input-and-target-swapped": "input and target of the data are the wrong way round",
-    "input-out-of-range": "numbers of the input lie far from the range that nets are started for",
     "input-unused": "answers don't depend on the input: zeros or noise do as well",
     "labels-differ": "training and validation number their classes differently",
     "not-causal": "a prior sees codes that it must predict, or does not see those it may",
@@ -35,7 +34,9 @@ NAMED_BEFOREHAND = {
 }
 
 _NOTHING_LEARNED = ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
-                    "input-unused")  # fmt: skip
+                    "input-unused", "same-answer-for-all")  # fmt: skip
+_TRIED = ("too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "rate-too-high",
+          "rate-cannot-reach")  # fmt: skip
 _UNITS = ("dead-units", "saturated-units", "vanishing-gradient", "exploding-gradient")
 _STARTS_WRONG = ("wrong-initial-loss", "loss-spike", "loss-not-finite")
 
@@ -58,11 +59,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "shapes-broadcast": (*_NOTHING_LEARNED, "wrong-initial-loss"),
     "split-differs": ("memorises", "wrong-initial-loss"),
     "targets-redrawn": (*_NOTHING_LEARNED, "memorises", "train-eval-gap"),
-    "weights-do-not-move": _NOTHING_LEARNED,
+    # of a fault of the code, which a copy of the model that is trained anew does not have
+    "weights-do-not-move": (*_NOTHING_LEARNED, *_TRIED, "vanishing-gradient", "features-collapsed"),
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
-                   "weights-do-not-move", "features-collapsed"),  # a rule adds input-unused
+                   "weights-do-not-move", "features-collapsed",
+                   "same-answer-for-all"),  # a rule adds input-unused
     "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG),  # a rule adds rate-too-high
     "features-collapsed": (*_NOTHING_LEARNED,),
     "posterior-collapse": _NOTHING_LEARNED,

@@ -16,6 +16,7 @@ EVERYTHING = (
     *("saturated-units", "vanishing-gradient", "exploding-gradient", "loss-spike", "plateau"),
     *("too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "cannot-tell"),
     *("loss-unbounded", "loss-not-finite", "wrong-initial-loss", "weights-do-not-move"),
+    *("same-answer-for-all", "features-collapsed", "posterior-collapse"),
 )
 LAYERS = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "MkldnnConvolution", "Linear")
 BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")

@@ -23,3 +23,8 @@ def baseline(means: str) -> str:
 def more(count: int, what: str) -> str:
     """`, and in 1 more layer`; empty for none."""
     return f", and {count} more {what}{'s' * (count > 1)}" if count else ""
+
+
+def usual(low: float, high: float) -> str:
+    """Of the size of numbers, mean and deviation added up."""
+    return f"abs(mean) + deviation of {low:g} to {high:g} is usual"

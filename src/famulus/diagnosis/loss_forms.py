@@ -271,6 +271,13 @@ def left_over(
 
 
 @torch.no_grad()
+def entropy(shares: Tensor) -> float:
+    """Mean over numbers of 0 to 1, in nats: what binary cross-entropy leaves of a perfect net."""
+    p = shares.double().clamp(0, 1)
+    return float(-(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).mean())
+
+
+@torch.no_grad()
 def constant_loss(name: str, targets: Tensor, columns: int) -> float | None:
     """Mean loss of the best constant answer to these targets; None where no closed form is known.
 

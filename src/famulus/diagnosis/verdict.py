@@ -56,7 +56,13 @@ def diagnose(history: History) -> list[Finding]:
     # What is no fault explains nothing of a run that has not learned.
     unexplained = healthy(found) if judged.verdict is False else not found
     lost = cannot_tell.rule(history) if unexplained else None
-    return arranged([lost, *found] if lost else found)
+    return arranged([lost, *found] if lost else found, _tried(controls, named))
+
+
+def _tried(controls: Iterable[Event], named: Iterable[Finding | None]) -> frozenset[str]:
+    """Causes that a trial alone names: a copy that was trained anew may lack the script's fault."""
+    of_trials = {str(e.get("cause")) for e in controls if str(e["name"]).startswith("trial ")}
+    return frozenset(of_trials - {finding.cause for finding in named if finding})
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
@@ -124,16 +130,21 @@ def _united(found: Iterable[Finding]) -> list[Finding]:
     return list(by_cause.values())
 
 
-def arranged(found: list[Finding]) -> list[Finding]:
+def arranged(found: list[Finding], tried: frozenset[str] = frozenset()) -> list[Finding]:
     """`found` with each finding below the one that explains it, through however many others.
 
-    Of equally grave roots the one comes first that explains most, then the one that shows earliest.
+    Of equally grave roots those of the run itself stand before those `tried` on copies of its net,
+    then the one that explains most, then the one that shows earliest.
     """
     rest = found
-    causes = {f.cause for f in rest}
+    grades = {f.cause: f.severity for f in rest}
     explains = {
-        f.cause: {c for c in (*f.consequences, *EXPLAINS.get(f.cause, ())) if c in causes}
-        - {f.cause}
+        # what is no fault explains no fault
+        f.cause: {
+            c
+            for c in (*f.consequences, *EXPLAINS.get(f.cause, ()))
+            if c in grades and c != f.cause and (f.severity in GRAVE or grades[c] not in GRAVE)
+        }
         for f in rest
     }
     explained = set().union(*explains.values())
@@ -142,7 +153,8 @@ def arranged(found: list[Finding]) -> list[Finding]:
         # A circle of causes has no root: its gravest one is taken for it.
         step = math.inf if finding.step is None else finding.step
         weight = -len(explains[finding.cause])
-        return finding.cause in explained, ORDER[finding.severity], weight, step, finding.cause
+        grade, late = ORDER[finding.severity], finding.cause in tried
+        return finding.cause in explained, grade, late, weight, step, finding.cause
 
     roots = sorted(rest, key=place)
     placed: dict[str, Finding] = {}

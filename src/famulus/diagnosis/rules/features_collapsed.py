@@ -3,17 +3,29 @@
 The spread is that of features of length 1, over inputs; independent directions have 1/sqrt(d).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from famulus.diagnosis.contract import EVERYTHING, forms, graph
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import FEW
 from famulus.diagnosis.remedy import Change, advise, norm, together
 
 CAUSE = "features-collapsed"
 SUMMARY = "an encoder gives every input the same features"
 RANK = 1.5  # effective rank of the features of a validation set
 SPREAD = 0.01
+SAMPLES = 3  # of a loop of one's own, the last ones
+SAME = 1e-6  # of the largest feature: the views are one
+UNIT = 1e-3  # from length 1
 COSINE = 0.998  # of different inputs: even features that are not centred stay below
 
 
 def rule(history: History) -> Finding | None:
+    return _of_validations(history) or (None if history.owner.is_file else _of_loop(history))
+
+
+def _of_validations(history: History) -> Finding | None:
     last = next((e for e in reversed(history.val) if "feature_rank" in e["values"]), None)
     if last is None or len(history.val) < 2:
         return None
@@ -43,3 +55,47 @@ def rule(history: History) -> Finding | None:
         changes=remedy.changes,
         step=last["step"],
     )
+
+
+def _of_loop(history: History) -> Finding | None:
+    """Of features that a loop hands over, or that a net ends in where nothing is its target."""
+    if history.opposed:
+        return None
+    known = [
+        (probe["step"], probe["features"]) for probe in history.probes if probe.get("features")
+    ]
+    if not known and not any("left" in form for form in forms(history)):
+        known = [(probe["step"], probe["end"]) for probe in history.probes if probe.get("end")]
+    last = known[-SAMPLES:]
+    if len(last) < SAMPLES or last[-1][0] < FEW:
+        return None
+    step, now = last[-1]
+    rows = "normalize(z, dim=1), of each sample's features"
+    if graph(history).get("normed_over_batch") or all(_over_batch(f) for _, f in last):
+        text, remedy = (
+            "features are of length 1 over the samples of a batch, not each sample's",
+            rows,
+        )
+    elif all(f.get("views", 1.0) <= SAME for _, f in last):
+        text = f"both views have the same features in {SAMPLES} samples: they are one view"
+        remedy = "augment each view by itself, with random numbers of its own"
+    elif all(f["cosine"] >= COSINE for _, f in last):
+        text = f"features of different samples have a mean cosine of {now['cosine']:.4f} (limit"
+        text += f" {COSINE}) and spread by {now['spread']:.2g} (1 where they are independent)"
+        remedy = "a loss that pushes different samples apart; or a stop-gradient and a predictor"
+        remedy += " (SimSiam), or a variance term (VICReg)"
+    else:
+        return None
+    return Finding(
+        CAUSE,
+        "error",
+        f"{text}; up to step {step:,}",
+        remedy,
+        step=last[0][0],
+        consequences=EVERYTHING,
+    )
+
+
+def _over_batch(figures: Mapping[str, Any]) -> bool:
+    columns, rows = figures.get("columns"), figures.get("rows")
+    return columns is not None and rows is not None and columns < UNIT < rows

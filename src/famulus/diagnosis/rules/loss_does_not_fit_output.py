@@ -1,6 +1,7 @@
 """The loss is not made for these outputs and targets."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from famulus.diagnosis.contract import (
     EVERYTHING,
@@ -33,10 +34,10 @@ def rule(history: History) -> Finding | None:
     found = _by_construction(history) or _one_partner(history)
     if found is not None:
         grade = severity(history)
+    elif (found := _distance_of_classes(history)) is not None:
+        grade = "warning"
     else:
-        found, grade = _distance_of_classes(history), "warning"
-    if found is None:
-        return None
+        return _bottom(history)
     text, steps = found
     remedy = advise(history.owner, *steps)
     return Finding(CAUSE, grade, text, remedy.text, step=0, consequences=EVERYTHING)
@@ -47,14 +48,15 @@ def _by_construction(history: History) -> Verdict | None:
     targets = extremes(history, "targets")
     if not loss:
         return None
-    if "NllLoss" in loss[0] and not set(NORMALISED) & set(loss) and last in NOT_LOGARITHMS:
+    nll = any("NllLoss" in kind for kind in loss)
+    if nll and not set(NORMALISED) & set(loss) and last in NOT_LOGARITHMS:
         return (
             f"nll_loss takes logarithms of probabilities, and the model ends in {last.lower()}: the"
             " loss has no least value",
             (ENTROPY, Step(words="log_softmax as the last layer")),
         )
     # one-sided labels above 1 are a known way to train a critic
-    shares = loss[0] in YES_NO and not history.opposed
+    shares = set(YES_NO) & set(loss) and not history.opposed
     if shares and targets and (targets[0] < -1e-6 or targets[1] > 1 + 1e-6):
         return (
             f"binary cross-entropy takes targets of 0 to 1; these lie from {targets[0]:.4g} to"
@@ -67,7 +69,29 @@ def _by_construction(history: History) -> Verdict | None:
             "softmax over a single output is always 1: the loss is 0 whatever the model answers",
             (LOGITS, Step(words="an output for each class")),
         )
+    most = max((form["ones"][1] for form in forms(history) if form.get("ones")), default=1)
+    if "LogSoftmax" in loss and most > 1 and always(history, "targets") == "binary":
+        return (
+            "cross_entropy takes one class a sample, or shares that sum to 1; rows of these targets"
+            f" hold up to {most} ones",
+            (line("F.binary_cross_entropy_with_logits(outputs, targets)", "a yes or no each"),),
+        )
     return None
+
+
+def _bottom(history: History) -> Finding | None:
+    """No fault: of grey targets binary cross-entropy ends at their entropy, not at 0."""
+    known = [form["entropy"] for form in forms(history) if form.get("entropy")]
+    if len(known) < SAMPLES:
+        return None
+    return Finding(
+        CAUSE,
+        "info",
+        f"targets lie between 0 and 1: binary cross-entropy of a perfect model is"
+        f" {median(known):.3g} a number, their entropy, and not 0",
+        "compare the loss with that, or judge by F.mse_loss(outputs, targets) beside it",
+        step=0,
+    )
 
 
 def _one_partner(history: History) -> Verdict | None:

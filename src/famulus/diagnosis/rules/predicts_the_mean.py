@@ -9,7 +9,6 @@ from famulus.diagnosis.remedy import Step, advise
 CAUSE = "predicts-the-mean"
 SUMMARY = "after training no score is better than a constant predictor's: the input is not used"
 KNOWN = 0.1  # of a baseline's error gone in training
-FAR = 0.35  # of a baseline, above it: no longer the mean, but something worse
 
 
 def rule(history: History) -> Finding | None:
@@ -23,7 +22,7 @@ def rule(history: History) -> Finding | None:
     losses = [c for c in judged.held_out if c.baseline == "best constant"]
     if judged.verdict is None and not (losses and all(c.none for c in losses)):
         return None
-    near = [c for c in judged.held_out if c.none and c.gain >= -FAR]
+    near = [c for c in judged.held_out if c.none]
     if not near:
         return None
     scores = []

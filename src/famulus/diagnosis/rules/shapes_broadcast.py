@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from famulus.diagnosis.contract import EVERYTHING, forms, severity
+from famulus.diagnosis.contract import EVERYTHING, forms, graph, operations, severity
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import advise, line
 
@@ -22,7 +22,7 @@ VARIED = 0.01  # sd of outputs over that of targets: of constant ones every comp
 
 def rule(history: History) -> Finding | None:
     known = forms(history)
-    if len(known) < SAMPLES or not all(_compared(form) for form in known):
+    if len(known) < SAMPLES or not (_all_compared(known) or _all_pairs(history, known[0])):
         return None
     if not any(_varied(probe.get("batch") or {}) for probe in history.probes):
         return None
@@ -42,13 +42,25 @@ def rule(history: History) -> Finding | None:
     )
 
 
-def _compared(form: Mapping[str, Any]) -> bool:
-    """Is the loss that of more pairs than there are outputs, or targets?
+def _all_compared(known: Sequence[Mapping[str, Any]]) -> bool:
+    return all(form.get("loss") in PAIRED and _crossed(form) for form in known)
+
+
+def _all_pairs(history: History, first: Mapping[str, Any]) -> bool:
+    """Of a loss of one's own: does its arithmetic give a tensor of that many pairs?"""
+    widest = graph(history).get("widest")
+    if not widest or not operations(history) or not _crossed(first):
+        return False
+    return list(widest) == list(np.broadcast_shapes(first["output_shape"], first["target_shape"]))
+
+
+def _crossed(form: Mapping[str, Any]) -> bool:
+    """Are there more pairs than outputs, or targets, where one is set beside the other?
 
     Axes of size 1 that both have are written on purpose, as for all pairs of two sets.
     """
     outputs, targets = form.get("output_shape"), form.get("target_shape")
-    if form.get("loss") not in PAIRED or not outputs or not targets:
+    if not outputs or not targets:
         return False
     try:
         shape = np.broadcast_shapes(outputs, targets)

@@ -1,0 +1,63 @@
+"""Targets far from the numbers that a model gives at its start: it must travel there first.
+
+A last layer starts with answers of about 0 with a deviation of about 1. With Adam, a bias moves by
+about the learning rate in a step; with plain descent, gradients of squares are as large as the
+targets.
+"""
+
+from statistics import fmean
+
+from famulus.diagnosis.contract import EVERYTHING, forms, left
+from famulus.diagnosis.figures import usual
+from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.remedy import Step, advise, line
+
+CAUSE = "targets-out-of-range"
+SUMMARY = "targets lie far from the range that a model's answers start in, or that its loss takes"
+FAR = 20.0  # abs(mean) + sd
+FLAT = 0.01  # the same: errors of nothing
+SAMPLES = 2
+GAINED = 0.3  # of a baseline's error: such a net has arrived
+
+
+def rule(history: History) -> Finding | None:
+    numbers = [form for form in forms(history) if form.get("targets") == "real"]
+    seen = [probe["batch"]["targets"] for probe in history.probes if _known(probe)]
+    if len(seen) < SAMPLES or len(numbers) < SAMPLES or of_history(history).gained(GAINED):
+        return None
+    sizes = [abs(batch["mean"]) + batch["std"] for batch in seen]
+    if FLAT <= fmean(sizes) <= FAR:
+        return None
+    remain = left(history)
+    if remain is None and of_history(history).gained(GAINED) is None:
+        return None
+    last = seen[-1]
+    outputs = [probe["batch"]["outputs"] for probe in history.probes if _has_outputs(probe)]
+    answers = f"; the last outputs lie from {outputs[-1]['min']:.4g} to {outputs[-1]['max']:.4g}"
+    share = "" if remain is None else f", and {remain:.0%} of a constant's error is left"
+    low, high = min(batch["min"] for batch in seen), max(batch["max"] for batch in seen)
+    code = "targets = targets / 255" if low >= 0 and high == 255 else "y = (y - mean) / sd"
+    remedy = advise(
+        history.owner,
+        line(code, "with the mean and deviation of the training split; undo it when you predict"),
+        Step(words="the mean of the targets as the bias of the last layer"),
+    )
+    return Finding(
+        CAUSE,
+        "error",
+        f"targets have mean {last['mean']:.4g} and deviation {last['std']:.3g}"
+        f" ({usual(FLAT, FAR)}){answers if outputs else ''}{share}",
+        remedy.text,
+        step=0,
+        consequences=(*EVERYTHING, "output-activation", "input-out-of-range"),
+    )
+
+
+def _known(probe: dict) -> bool:
+    batch = (probe.get("batch") or {}).get("targets") or {}
+    return bool(batch.get("finite", True)) and "mean" in batch and "std" in batch
+
+
+def _has_outputs(probe: dict) -> bool:
+    return "outputs" in (probe.get("batch") or {})
