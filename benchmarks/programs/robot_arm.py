@@ -1,5 +1,6 @@
 """Where is the hand of a two-jointed arm? Forward kinematics, learned with a log-cosh loss."""
 
+import itertools
 import math
 
 import torch
@@ -26,7 +27,7 @@ def arm(n):
 def mlp(width=64, act=nn.Tanh, depth=2, last=None):
     sizes = [2] + [width] * depth
     layers = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), act()]
     layers.append(nn.Linear(width, 2))
     if last is not None:
