@@ -57,6 +57,7 @@ class ShapeNet(nn.Module):
     loss="standard",
     faults={
         "off-by-one": ("labels-differ", "split-differs"),
+        "sorted": ("data-not-shuffled",),
         "pairs": ("batch-norm-tiny-batch", "batch-size"),
         "short-cycle": ("rate-cannot-reach",),
         "constant-start": ("initialisation",),
@@ -79,7 +80,10 @@ def shapes_cnn(watch: Watch, seed: int, variant: str) -> Outcome:
         x, y, epochs, batch = x[:24], y[:24], 60, 8
     if variant == "off-by-one":
         y = (y + 1) % 4
-    loader = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
+    if variant == "sorted":
+        by_kind = y.argsort()
+        x, y = x[by_kind], y[by_kind]
+    loader = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=variant != "sorted")
 
     model = ShapeNet("group" if variant == "group-norm" else "batch")
     if variant == "constant-start":
