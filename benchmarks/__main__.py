@@ -8,7 +8,7 @@ import sys
 
 import benchmarks
 
-HELPERS = {"__main__", "timing", "watched_scripts"}
+HELPERS = {"__main__", "timing", "watched_scripts", "programs"}
 READ_A_STORE = ("forecast", "legacy")  # and train nothing
 
 

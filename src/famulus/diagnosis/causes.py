@@ -60,7 +60,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "split-differs": ("memorises", "wrong-initial-loss"),
     "targets-redrawn": (*_NOTHING_LEARNED, "memorises", "train-eval-gap"),
     # of a fault of the code, which a copy of the model that is trained anew does not have
-    "weights-do-not-move": (*_NOTHING_LEARNED, *_TRIED, "vanishing-gradient", "features-collapsed"),
+    "weights-do-not-move": (*_NOTHING_LEARNED, *_TRIED, "features-collapsed"),
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
