@@ -25,6 +25,7 @@ from famulus.diagnosis.loss_forms import (
     target_kind,
 )
 from famulus.diagnosis.probes.outputs import Guard
+from famulus.diagnosis.probes.passes import Passes
 from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
@@ -42,7 +43,9 @@ class Sampled:
         keep: bool = False,
     ) -> None:
         self._model, self._optimizers = model, optimizers
+        self._guard = guard
         self._probe = Probe(model, optimizers, guard=guard)
+        self._passes: Passes | None = None  # of the step that is sampled
         self._seen: tuple[Any, Any, Any] | None = None
         self._code: Tensor | None = None
         self._graph: dict[str, Any] | None = None
@@ -61,7 +64,11 @@ class Sampled:
 
     def begin(self, step: int, inputs: int) -> bool:
         """Before the step of this number: whether it is sampled."""
-        return self._probe.begin(step, inputs)
+        sampled = self._probe.begin(step, inputs)
+        self._forget_passes()
+        if sampled:
+            self._passes = Passes(self._model, self._optimizers, self._guard)
+        return sampled
 
     def before_update(self, optimizer: torch.optim.Optimizer | None) -> None:
         self._probe.before_update(optimizer)
@@ -92,6 +99,7 @@ class Sampled:
     def adopt(self, probe: Probe, guard: Guard) -> None:
         """Goes on with a probe that has begun already."""
         self._probe, probe.guard = probe, guard
+        self._forget_passes()  # it began before the passes were looked at
 
     def replaced(self, before: Any, after: Any) -> None:
         """Another optimizer has the weights of `before`."""
@@ -150,6 +158,9 @@ class Sampled:
     def events(self) -> list[dict[str, Any]]:
         """Probes since the last call, the newest with `forms`; waits for the device."""
         events = self._probe.take()
+        if self._passes and events:
+            events[-1]["loop"] = self._passes.facts()
+        self._forget_passes()
         if self._seen and events:
             likely = next((name for name, _ in self._losses), None)
             events[-1]["forms"] = seen = forms(*self._seen, likely)
@@ -166,8 +177,14 @@ class Sampled:
         self.close()
         self._model, self._optimizers, self._probe = nn.Module(), [], Probe(nn.Module())
 
+    def _forget_passes(self) -> None:
+        if self._passes:
+            self._passes.remove()
+        self._passes = None
+
     def close(self) -> None:
         self._probe.close()
+        self._forget_passes()
         self._seen = self._code = None
         self._batches, self._targets, self._start = [], [], {}
 

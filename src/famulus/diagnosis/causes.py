@@ -39,6 +39,12 @@ _NOTHING_LEARNED = ("predicts-the-mean", "plateau", "cannot-overfit", "converged
 _UNITS = ("dead-units", "saturated-units", "vanishing-gradient", "exploding-gradient")
 _STARTS_WRONG = ("wrong-initial-loss", "loss-spike", "loss-not-finite")
 
+# Whatever a training may run into: what the loop does wrongly shows as any of these.
+_RUNS_INTO = (*_NOTHING_LEARNED, *_UNITS, *_STARTS_WRONG, "rate-too-high", "rate-cannot-reach",
+              "too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "cannot-tell",
+              "loss-unbounded", "weights-do-not-move", "memorises", "train-eval-gap",
+              "features-collapsed")  # fmt: skip
+
 # What a cause explains where both are found: listed under it, not beside it.
 EXPLAINS: dict[str, tuple[str, ...]] = {
     # what the code, the data or the file say wrongly
@@ -59,6 +65,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "split-differs": ("memorises", "wrong-initial-loss"),
     "targets-redrawn": (*_NOTHING_LEARNED, "memorises", "train-eval-gap"),
     "weights-do-not-move": _NOTHING_LEARNED,
+    # what the loop does wrongly
+    "batch-norm-tiny-batch": _RUNS_INTO,
+    "dropout-too-high": _RUNS_INTO,
+    "gradients-accumulate": _RUNS_INTO,
+    "gradients-cleared-before-step": _RUNS_INTO,
+    "mode-not-restored": ("train-eval-gap", "memorises", "split-differs"),
+    "step-before-backward": (*_RUNS_INTO, "gradients-accumulate"),
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",

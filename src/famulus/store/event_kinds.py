@@ -75,6 +75,7 @@ class ProbeEvent(Event):
     memory_mb: float
     more: NotRequired[int]  # layers that were left out
     forms: NotRequired[Mapping[str, Any]]  # of loss, outputs and targets; a monitor's loop
+    loop: NotRequired[Mapping[str, Any]]  # passes of a monitor's loop: probes.passes.Passes.facts
     code: NotRequired[Mapping[str, float]]  # of a VAE that is watched: kl, sigma, active, code
 
 

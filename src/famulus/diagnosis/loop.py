@@ -1,0 +1,48 @@
+"""What rules read of a loop of one's own: the passes of its sampled steps, and whether they matter.
+
+`probes.passes` writes them; a run of `famulus run`, and one of an older version, has none.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from famulus.diagnosis.history import History
+from famulus.diagnosis.learning import of_history
+
+ENOUGH, WELL = 0.3, 0.9  # of a baseline's error gone: learned in spite of it, and well
+SAMPLES = 2  # that show it: one may be an accident
+
+
+def samples(history: History) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(step, passes) of each sampled step that was looked at."""
+    for probe in history.probes:
+        if probe.get("loop"):
+            yield probe["step"], probe["loop"]
+
+
+def gradients(history: History) -> Iterator[tuple[int, int, Mapping[str, float]]]:
+    """(step, number of the optimizer, norms) wherever a gradient arrived."""
+    for step, loop in samples(history):
+        for number, norms in enumerate(loop.get("gradients") or ()):
+            if norms:
+                yield step, number, norms
+
+
+def severity(history: History) -> str:
+    """Of what is wrong by construction."""
+    return "warning" if of_history(history).gained(ENOUGH) else "error"
+
+
+def of_choice(history: History) -> str:
+    """Severity of what is unusual, and right for somebody: the more the less a run has learned."""
+    judged = of_history(history)
+    if judged.held_out and judged.gained(WELL):
+        return "info"
+    return "error" if judged.gained(ENOUGH) is False else "warning"
+
+
+def variable(history: History, number: int) -> str:
+    """What the script calls the optimizer of this number."""
+    several = history.owner.script.optimizers
+    one = several[number] if number < len(several) else {}
+    return str(one.get("variable") or "optimizer")

@@ -1,0 +1,276 @@
+"""Errors of a loop, each watched while it trains, beside loops that do the like on purpose."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from famulus import Monitor
+
+SEEDS = (0, 1)
+
+
+def data(seed, samples=512):
+    """Three classes of six numbers, which a small net learns within some hundred steps."""
+    rng = torch.Generator().manual_seed(100 + seed)
+    x = torch.randn(samples, 6, generator=rng)
+    return x, (x @ torch.randn(6, 3, generator=rng) + x[:, :3].abs()).argmax(1)
+
+
+def mlp(*more, hidden=32, out=3):
+    return nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), *more, nn.Linear(hidden, out))
+
+
+def watch(
+    tmp_path, net, train, seed=0, optimizer=None, epochs=12, batch=16, order=torch.randperm, xy=None
+):
+    """Findings of a run in which `train(net, optimizer, x, y)` does one batch: its loss and
+    answers. `train` may return None for a batch that it only collects."""
+    x_all, y_all = xy or data(seed)
+    optimizer = optimizer or torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    with Monitor(net, optimizer, store=str(tmp_path), controls_s=0) as monitor:
+        for epoch in range(epochs):
+            for chosen in order(len(x_all)).split(batch):
+                x, y = x_all[chosen], y_all[chosen]
+                loss, out = train(net, optimizer, x, y)
+                monitor.step(loss, inputs=x, outputs=out, targets=y)
+            if after := getattr(train, "validate", None):
+                after(net, monitor, x_all, y_all, epoch)
+    return monitor.findings()
+
+
+def usual(net, optimizer, x, y):
+    optimizer.zero_grad()
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    loss.backward()
+    optimizer.step()
+    return loss, out
+
+
+def grave(findings):
+    return [f.cause for f in findings if f.severity != "info"]
+
+
+# -- the order of passes, and what lies in `.grad` -------------------------------------------
+
+
+def never_cleared(net, optimizer, x, y):
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    loss.backward()
+    optimizer.step()
+    return loss, out
+
+
+def cleared_before(net, optimizer, x, y):
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss, out
+
+
+def zeroed_before(net, optimizer, x, y):
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    loss.backward()
+    optimizer.zero_grad(set_to_none=False)
+    optimizer.step()
+    return loss, out
+
+
+def stepped_before(net, optimizer, x, y):
+    optimizer.zero_grad()
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    optimizer.step()
+    loss.backward()
+    return loss, out
+
+
+def stepped_then_cleared(net, optimizer, x, y):
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    optimizer.step()
+    optimizer.zero_grad()
+    loss.backward()
+    return loss, out
+
+
+ORDERS = {
+    "gradients-accumulate": (never_cleared,),
+    "gradients-cleared-before-step": (cleared_before, zeroed_before),
+    "step-before-backward": (stepped_before,),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("cause", "train"), [(cause, train) for cause, trains in ORDERS.items() for train in trains]
+)
+def test_the_order_of_passes_is_named_first(cause, train, seed, tmp_path):
+    torch.manual_seed(seed)
+    findings = watch(tmp_path, mlp(), train, seed)
+    assert findings[0].cause == cause
+    assert findings[0].severity in ("warning", "error")
+    assert "optimizer." in findings[0].remedy
+
+
+def test_steps_by_the_gradients_of_the_batch_before(tmp_path):
+    """torch refuses that of any net whose weights its gradients need, as all but one layer's."""
+    torch.manual_seed(0)
+    findings = watch(tmp_path, nn.Linear(6, 3), stepped_then_cleared)
+    assert findings[0].cause == "step-before-backward"
+
+
+def accumulating(every):
+    calls = iter(range(10**6))
+
+    def train(net, optimizer, x, y):
+        out = net(x)
+        loss = F.cross_entropy(out, y)
+        (loss / every).backward()
+        if next(calls) % every == every - 1:
+            optimizer.step()
+            optimizer.zero_grad()
+        return loss, out
+
+    return train
+
+
+def by_closure(net, optimizer, x, y):
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure), net(x)
+
+
+def adversarial(net, optimizer, x, y):
+    """A gradient of the input leaves some of the weights, which are cleared afterwards."""
+    near = x.clone().requires_grad_()
+    F.cross_entropy(net(near), y).backward()
+    return usual(net, optimizer, x + 0.01 * near.grad.sign(), y)
+
+
+def scaled(net, optimizer, x, y):
+    """As with a GradScaler, and gradients that are clipped."""
+    optimizer.zero_grad()
+    out = net(x)
+    loss = F.cross_entropy(out, y)
+    (1024 * loss).backward()
+    for parameter in net.parameters():
+        parameter.grad /= 1024
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimizer.step()
+    return loss, out
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("train", [usual, accumulating(4), by_closure, adversarial, scaled])
+def test_sound_orders_are_not_accused(train, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp(nn.Dropout(0.1))
+    optimizer = None
+    if train is by_closure:
+        optimizer = torch.optim.LBFGS(net.parameters(), lr=0.05, max_iter=4)
+    findings = watch(tmp_path, net, train, seed, optimizer, batch=32)
+    assert grave(findings) == []
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_two_networks_against_each_other(clears, tmp_path):
+    """The generator's loss leaves gradients in the critic, which the critic's turn clears."""
+    torch.manual_seed(0)
+    generator, critic = mlp(out=2), nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+    both = nn.ModuleList([generator, critic])
+    pair = [torch.optim.Adam(one.parameters(), lr=1e-3) for one in both]
+    score = F.binary_cross_entropy_with_logits
+    with Monitor(both, pair, store=str(tmp_path), controls_s=0) as monitor:
+        for _ in range(40):
+            real, noise = torch.randn(32, 2) + 3, torch.randn(32, 6)
+            if clears:
+                pair[1].zero_grad()
+            one, other = critic(real), critic(generator(noise).detach())
+            of_critic = score(one, torch.ones_like(one)) + score(other, torch.zeros_like(other))
+            of_critic.backward()
+            pair[1].step()
+            pair[0].zero_grad()
+            other = critic(generator(noise))
+            of_generator = score(other, torch.ones_like(other))
+            of_generator.backward()
+            pair[0].step()
+            monitor.step({"total": of_critic + of_generator}, inputs=real)
+    assert ("gradients-accumulate" in grave(monitor.findings())) is not clears
+
+
+# -- modes, dropout, norms -------------------------------------------------------------------
+
+
+def validating(net, monitor, x, y, epoch):
+    net.eval()
+    with torch.no_grad():
+        monitor.validate(loss=F.cross_entropy(net(x), y))
+
+
+def with_validation(after, train=usual):
+    def one(*batch):
+        return train(*batch)
+
+    one.validate = after
+    return one
+
+
+def back_again(*call):
+    validating(*call)
+    call[0].train()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_training_that_stays_in_evaluation_mode(seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp(nn.Dropout(0.3))
+    findings = watch(tmp_path / "stays", net, with_validation(validating), seed)
+    assert grave(findings)[0] == "mode-not-restored"
+    assert findings[0].remedy.startswith("model.train()")
+    torch.manual_seed(seed)
+    findings = watch(tmp_path / "back", mlp(nn.Dropout(0.3)), with_validation(back_again), seed)
+    assert "mode-not-restored" not in [f.cause for f in findings]
+    torch.manual_seed(seed)
+    findings = watch(tmp_path / "none", mlp(), with_validation(validating), seed)
+    assert "mode-not-restored" not in [f.cause for f in findings]  # which has no modes
+
+
+def test_fine_tuning_in_evaluation_mode_may_be_meant(tmp_path):
+    torch.manual_seed(0)
+    net = mlp(nn.BatchNorm1d(32), nn.Dropout(0.1))
+    watch(tmp_path / "pretrained", net, usual)
+    net.eval()
+    assert grave(watch(tmp_path / "tuned", net, usual, epochs=4)) == []
+    net.train()
+    net[2].eval()  # the norm alone
+    findings = watch(tmp_path / "norm", net, usual, epochs=4)
+    assert "mode-not-restored" not in [f.cause for f in findings]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("p", "named"), [(0.95, True), (0.5, False)])
+def test_dropout(p, named, seed, tmp_path):
+    torch.manual_seed(seed)
+    findings = watch(tmp_path, mlp(nn.Dropout(p)), usual, seed)
+    assert (grave(findings)[:1] == ["dropout-too-high"]) is named
+    assert ("dropout-too-high" in [f.cause for f in findings]) is named
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("batch", "named"), [(2, True), (8, False)])
+def test_norms_of_small_batches(batch, named, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp(nn.BatchNorm1d(32))
+    findings = watch(tmp_path, net, usual, seed, epochs=4, batch=batch)
+    assert (grave(findings)[:1] == ["batch-norm-tiny-batch"]) is named
+    assert ("batch-norm-tiny-batch" in [f.cause for f in findings]) is named
