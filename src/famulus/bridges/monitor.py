@@ -28,6 +28,7 @@ from torch import nn
 
 from famulus.bridges import watched
 from famulus.bridges.losses import LossMeter
+from famulus.bridges.rate_path import RatePath
 from famulus.bridges.sampled import Sampled
 from famulus.config.errors import ConfigError
 from famulus.config.scores import Scores, as_json, checked
@@ -144,6 +145,7 @@ class Monitor:
         self._calls = self._updates = 0  # since the last step
         self._trained = False  # has the optimizer ever been asked for an update?
         self._losses = LossMeter()
+        self._rates = RatePath()
         self._waited_s: float | None = None  # for data, since the last log
         self._waited_before_s: float | None = None  # until then
         self._scores: dict[str, float] = {}
@@ -267,6 +269,10 @@ class Monitor:
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._updates += 1
         self._trained = True
+        if optimizer is self.optimizers[0]:
+            rate = optimizer.param_groups[0]["lr"]
+            if not isinstance(rate, torch.Tensor):  # which may be the device's: not to be waited for
+                self._rates.add(rate)
 
     def _step(
         self,
@@ -319,7 +325,7 @@ class Monitor:
             figures["wait"] = min(1.0, self._waited_s / window)
             self._waited_before_s = (self._waited_before_s or 0.0) + self._waited_s
         self._lapped, self._lap_inputs, self._waited_s = now, self.inputs, None
-        lr = self._learning_rate()
+        lr, figures = self._learning_rate(), figures | self._rates.take()
         self._emit("train", s=self._seconds(), values=values, lr=lr, rate=rate, **figures)
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken and not self._not_finite:

@@ -29,6 +29,7 @@ from famulus.diagnosis.probes.passes import Passes
 from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
+MOST_CLASSES = 100  # in a batch, that are counted
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
@@ -193,7 +194,7 @@ def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> d
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
-    targets: their kinds and shapes; accuracy, most (share of the most frequent class), left: see
+    targets: their kinds and shapes; counts: see `class_counts`; accuracy, most (share of the most frequent class), left: see
     `diagnosis.loss_forms.left_over`.
     """
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
@@ -205,12 +206,28 @@ def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> d
     found: dict[str, Any] = {"targets": kind, "classes": classes, "outputs": output_kind(outputs)}
     found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
+    if counts := class_counts(targets, kind):
+        found["counts"] = counts
     value = plain(loss)
     same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
     remaining = left_over(outputs, targets, found["loss"]) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
+
+
+def class_counts(targets: Tensor, kind: str) -> dict[str, int]:
+    """How many samples of a batch each class has, by its id; {} where a sample has no single one,
+    or classes are very many."""
+    if kind == "real" or targets.is_complex():
+        return {}
+    ids = targets.argmax(1) if kind == "one-hot" else targets
+    if ids.numel() != len(targets):
+        return {}
+    classes, counts = ids.flatten().long().unique(return_counts=True)
+    if len(classes) > MOST_CLASSES:
+        return {}
+    return {str(c): n for c, n in zip(classes.tolist(), counts.tolist(), strict=True)}
 
 
 def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

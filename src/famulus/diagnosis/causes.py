@@ -67,10 +67,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "weights-do-not-move": _NOTHING_LEARNED,
     # what the loop does wrongly
     "batch-norm-tiny-batch": _RUNS_INTO,
+    "data-not-shuffled": (*_RUNS_INTO, "split-differs"),
     "dropout-too-high": _RUNS_INTO,
     "gradients-accumulate": _RUNS_INTO,
     "gradients-cleared-before-step": _RUNS_INTO,
     "mode-not-restored": ("train-eval-gap", "memorises", "split-differs"),
+    "momentum-too-high": _RUNS_INTO,
+    "schedule-per-batch": _RUNS_INTO,
     "step-before-backward": (*_RUNS_INTO, "gradients-accumulate"),
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),

@@ -30,6 +30,8 @@ class TrainEvent(Event):
     sd: NotRequired[float | None]  # of `total` over the steps of a log; a monitor's loop
     count: NotRequired[int]  # of these steps
     not_finite: NotRequired[bool]
+    lr_changes: NotRequired[int]  # of the learning rate from update to update; a monitor's loop
+    lr_turns: NotRequired[int]  # of these, from falling to rising
 
 
 class ValEvent(Event):

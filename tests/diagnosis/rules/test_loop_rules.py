@@ -274,3 +274,141 @@ def test_norms_of_small_batches(batch, named, seed, tmp_path):
     findings = watch(tmp_path, net, usual, seed, epochs=4, batch=batch)
     assert (grave(findings)[:1] == ["batch-norm-tiny-batch"]) is named
     assert ("batch-norm-tiny-batch" in [f.cause for f in findings]) is named
+
+
+# -- momentum and schedules ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("momentum", "lr"), [(0.999, 0.1), (0.99, 0.003), (0.9, 0.1)])
+def test_momentum(momentum, lr, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+    findings = watch(tmp_path, net, usual, seed, optimizer)
+    named = momentum == 0.999
+    assert (grave(findings)[:1] == ["momentum-too-high"]) is named
+    assert ("momentum-too-high" in [f.cause for f in findings]) is named
+    assert not named or findings[0].remedy == "SGD(momentum=0.9)"
+
+
+def test_adams_numbers_the_wrong_way_round(tmp_path):
+    torch.manual_seed(0)
+    net = mlp()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4, betas=(0.999, 0.9))
+    findings = watch(tmp_path, net, usual, 0, optimizer)
+    assert findings[0].cause == "momentum-too-high"
+    assert findings[0].remedy == "Adam(betas=(0.9, 0.999))"
+
+
+def scheduled(schedule):
+    def train(net, optimizer, x, y):
+        found = usual(net, optimizer, x, y)
+        schedule.step()
+        return found
+
+    return train
+
+
+def by_epoch(schedule):
+    def after(*_):
+        schedule.step()
+
+    return with_validation(after)
+
+
+S = torch.optim.lr_scheduler
+GONE = {
+    "steps": lambda o: S.StepLR(o, 10, 0.3),
+    "geometric": lambda o: S.ExponentialLR(o, 0.9),
+    "milestones": lambda o: S.MultiStepLR(o, [10, 16, 22], 0.05),
+    "swinging": lambda o: S.CosineAnnealingLR(o, 10),
+}
+MEANT = {
+    "one cycle": lambda o: scheduled(S.OneCycleLR(o, 0.2, total_steps=384)),
+    "cosine": lambda o: scheduled(S.CosineAnnealingLR(o, 384)),
+    "linear": lambda o: scheduled(S.LinearLR(o, 1.0, 1e-3, 384)),
+    "cycles": lambda o: scheduled(S.CosineAnnealingWarmRestarts(o, 96)),
+    "epochs": lambda o: by_epoch(S.StepLR(o, 4, 0.3)),
+    "geometric": lambda o: by_epoch(S.ExponentialLR(o, 0.8)),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", GONE)
+def test_schedules_of_epochs_that_are_stepped_with_each_batch(kind, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    findings = watch(tmp_path, net, scheduled(GONE[kind](optimizer)), seed, optimizer)
+    assert findings[0].cause == "schedule-per-batch"
+    assert findings[0].severity in ("warning", "error")
+    assert findings[0].remedy.startswith("scheduler.step() (once an epoch")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", MEANT)
+def test_schedules_that_are_meant_so(kind, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    findings = watch(tmp_path, net, MEANT[kind](optimizer), seed, optimizer)
+    assert grave(findings) == []
+    assert "schedule-per-batch" not in [f.cause for f in findings]
+
+
+# -- the order of the data -------------------------------------------------------------------
+
+
+def sorted_by_class(seed):
+    x, y = data(seed)
+    order = y.argsort()
+    return x[order], y[order]
+
+
+def one_class_each(y):
+    """Batches of one class each, in any order."""
+
+    def order(count):
+        rows = torch.cat([one[torch.randperm(len(one))][: len(one) // 16 * 16] for one in
+                          (torch.nonzero(y == k).flatten() for k in range(3))])  # fmt: skip
+        batches = rows.reshape(-1, 16)
+        return batches[torch.randperm(len(batches))].flatten()
+
+    return order
+
+
+def validated(net, monitor, x, y, epoch):
+    with torch.no_grad():
+        monitor.validate(loss=F.cross_entropy(net(x), y))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("epochs", [3, 12])
+def test_data_in_the_order_of_their_classes(epochs, seed, tmp_path):
+    torch.manual_seed(seed)
+    xy = sorted_by_class(seed)
+    train = with_validation(validated)
+    findings = watch(tmp_path, mlp(), train, seed, epochs=epochs, order=torch.arange, xy=xy)
+    assert grave(findings)[0] == "data-not-shuffled"
+    assert "shuffle=True" in findings[0].remedy
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_data_in_another_order_are_not_accused(seed, tmp_path):
+    torch.manual_seed(seed)
+    xy = data(seed)
+    findings = watch(tmp_path / "fixed", mlp(), usual, seed, order=torch.arange, xy=xy)
+    assert "data-not-shuffled" not in [f.cause for f in findings]
+    rare = (xy[0], (xy[0][:, 0] > 1.4).long())  # one of twelve
+    findings = watch(tmp_path / "rare", mlp(out=2), usual, seed, batch=8, xy=rare)
+    assert "data-not-shuffled" not in [f.cause for f in findings]
+
+
+def test_a_sampler_that_draws_one_class_at_a_time(tmp_path):
+    torch.manual_seed(0)
+    x, y = data(0)
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    found = watch(tmp_path, net, usual, 0, optimizer, order=one_class_each(y), xy=(x, y))
+    assert "data-not-shuffled" not in [f.cause for f in found]
