@@ -30,6 +30,7 @@ from famulus.bridges import watched
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.rate_path import RatePath
 from famulus.bridges.sampled import Sampled
+from famulus.bridges.starts import strangers, weights_at_start
 from famulus.config.errors import ConfigError
 from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis import learning_rates as rates
@@ -177,6 +178,7 @@ class Monitor:
         threads = torch.get_num_threads()
         facts = {"parameters": self._numbers(), "device": device, "threads": threads}
         self._emit("facts", **facts, scores=as_json(self.declared))
+        self._guarded(self._start_facts)
         budget = self.controls_s if self.controls_steps is None else self.controls_steps
         self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=budget > 0)
         self._hooks = [o.register_step_post_hook(self._after) for o in self.optimizers]
@@ -254,6 +256,10 @@ class Monitor:
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
             self._complain(f"Monitor of {self.run.path} stops, the training goes on: {self._off}")
+
+    def _start_facts(self) -> None:
+        held = strangers(self.model, self.optimizers)
+        self._emit("facts", start=weights_at_start(self.model), held=held)
 
     def _lineage(self) -> Mapping[str, Any]:
         return lineage.collect()

@@ -12,7 +12,6 @@ NAMED_BEFOREHAND = {
     "comparison-confounded": "runs that are compared differ in more than one factor",
     "duplicates-across-split": "validation samples stand in the training split, too",
     "frozen-statistics-move": "a frozen part still changes: its norms' statistics follow the data",
-    "initialisation": "weights start alike or far too large or small: drawn anew, the net learns",
     "input-and-target-swapped": "input and target of the data are the wrong way round",
     "input-out-of-range": "numbers of the input lie far from the range that nets are started for",
     "input-unused": "answers don't depend on the input: zeros or noise do as well",
@@ -72,6 +71,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "gradients-accumulate": _RUNS_INTO,
     "gradients-cleared-before-step": _RUNS_INTO,
     "mode-not-restored": ("train-eval-gap", "memorises", "split-differs"),
+    "initialisation": _RUNS_INTO,
     "momentum-too-high": _RUNS_INTO,
     "schedule-per-batch": _RUNS_INTO,
     "step-before-backward": (*_RUNS_INTO, "gradients-accumulate"),
@@ -95,7 +95,6 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "plateau": ("rate-too-low",),
     # what trials found
     "batch-size": _NOTHING_LEARNED,
-    "initialisation": _NOTHING_LEARNED,
     "optimizer-choice": _NOTHING_LEARNED,
     "too-few-epochs": _NOTHING_LEARNED,
     "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),

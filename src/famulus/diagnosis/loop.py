@@ -28,6 +28,13 @@ def gradients(history: History) -> Iterator[tuple[int, int, Mapping[str, float]]
                 yield step, number, norms
 
 
+def starts(history: History) -> list[Mapping[str, Any]]:
+    """Of each layer with weights, as `bridges.starts` reads them; [] where nobody has."""
+    found = history.facts.get("start")
+    layers = found if isinstance(found, list) else []
+    return [layer for layer in layers if isinstance(layer, Mapping) and "name" in layer]
+
+
 def severity(history: History) -> str:
     """Of what is wrong by construction."""
     return "warning" if of_history(history).gained(ENOUGH) else "error"

@@ -128,6 +128,8 @@ class FactsEvent(TypedDict, total=False):
     inherited: Mapping[str, float] | None  # seconds and energy_wh of a child's parent
     scores: Mapping[str, Any]  # what they mean, as config.scores writes it
     graph: Mapping[str, Any]  # of a monitored loop's loss
+    start: list[Mapping[str, Any]]  # of a monitored loop's layers, as bridges.starts reads them
+    held: Mapping[str, int]  # tensors that its optimizers hold, and how many are the model's own
     validation_inputs: Mapping[str, float]  # mean, std, min, max of its first batches; a watch
     epochs: int  # walks over the DataLoader that a watched script trains on
     advice: str

@@ -412,3 +412,109 @@ def test_a_sampler_that_draws_one_class_at_a_time(tmp_path):
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     found = watch(tmp_path, net, usual, 0, optimizer, order=one_class_each(y), xy=(x, y))
     assert "data-not-shuffled" not in [f.cause for f in found]
+
+
+# -- the start, and who holds the weights ----------------------------------------------------
+
+
+def layers(count, act=nn.ReLU):
+    hidden = [layer for _ in range(count) for layer in (nn.Linear(24, 24), act())]
+    return nn.Sequential(nn.Linear(6, 24), act(), *hidden, nn.Linear(24, 3))
+
+
+@torch.no_grad()
+def started(net, change):
+    for parameter in net.parameters():
+        change(parameter)
+    return net
+
+
+STARTS = {
+    "zero": nn.init.zeros_,
+    "equal": lambda p: p.fill_(0.3),
+    "large": lambda p: p.mul_(8),
+    "small": lambda p: p.mul_(0.01),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", STARTS)
+def test_starts_that_nothing_is_learned_from(kind, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = started(layers(3), STARTS[kind])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+    findings = watch(tmp_path, net, usual, seed, optimizer, epochs=6)
+    assert findings[0].cause == "initialisation"
+    assert findings[0].severity in ("warning", "error")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_usual_starts_are_not_accused(seed, tmp_path):
+    def last_at_zero(net):
+        nn.init.zeros_(net[-1].weight)
+        return net
+
+    def by_he(net):
+        for one in net:
+            if isinstance(one, nn.Linear):
+                nn.init.kaiming_normal_(one.weight)
+        return net
+
+    for n, change in enumerate((last_at_zero, by_he)):
+        torch.manual_seed(seed)
+        findings = watch(tmp_path / str(n), change(mlp()), usual, seed)
+        assert grave(findings) == []
+    torch.manual_seed(seed)  # and one that learns nothing for another reason
+    findings = watch(
+        tmp_path / "rate", mlp(), usual, seed, torch.optim.SGD(mlp().parameters(), lr=0.1)
+    )
+    assert "initialisation" not in [f.cause for f in findings]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_layers_too_many_for_no_skips(seed, tmp_path):
+    torch.manual_seed(seed)
+    net = layers(20)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+    findings = watch(tmp_path, net, usual, seed, optimizer, epochs=4)
+    assert findings[0].cause == "vanishing-gradient"
+    assert "skip connections" in findings[0].remedy
+    assert "ReLU()" not in findings[0].remedy
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.head = nn.Sequential(nn.Linear(6, 32), nn.ReLU()), nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.head(self.encoder(x).detach())
+
+
+HELD = {
+    "one layer": lambda net: net[-1].parameters(),
+    "of another": lambda net: mlp().parameters(),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", [*HELD, "detached"])
+def test_weights_that_nobody_trains(kind, seed, tmp_path):
+    torch.manual_seed(seed)
+    net = Detached() if kind == "detached" else mlp()
+    held = HELD.get(kind, lambda net: net.parameters())(net)
+    findings = watch(tmp_path, net, usual, seed, torch.optim.SGD(held, lr=0.05, momentum=0.9))
+    assert findings[0].cause == "weights-do-not-move"
+    assert findings[0].severity in ("warning", "error")
+    if kind == "of another":
+        assert "none is the model's" in findings[0].evidence
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_encoder_that_was_trained_before_may_be_left_out(seed, tmp_path):
+    torch.manual_seed(seed)
+    net = mlp()
+    watch(tmp_path / "before", net, usual, seed)
+    nn.init.normal_(net[-1].weight, std=0.1)
+    head = torch.optim.SGD(net[-1].parameters(), lr=0.1, momentum=0.9)
+    assert grave(watch(tmp_path / "head", net, usual, seed, head)) == []
