@@ -41,6 +41,7 @@ from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.probes.passes import ValidationModes
 from famulus.diagnosis.verdict import REFUTED, diagnose
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
@@ -178,10 +179,11 @@ class Monitor:
         threads = torch.get_num_threads()
         facts = {"parameters": self._numbers(), "device": device, "threads": threads}
         self._emit("facts", **facts, scores=as_json(self.declared))
-        self._guarded(self._start_facts)
         budget = self.controls_s if self.controls_steps is None else self.controls_steps
         self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=budget > 0)
+        self._modes = ValidationModes(self.model, self._guarded)
         self._hooks = [o.register_step_post_hook(self._after) for o in self.optimizers]
+        self._guarded(self._start_facts)
         self._guarded(self._arm)
         return self
 
@@ -239,6 +241,7 @@ class Monitor:
             hook.remove()
         self._guarded(lambda: self._end(error))
         self._sampled.close()
+        self._modes.close()
         self._attempt.close()
         self._over = True
 
@@ -253,6 +256,7 @@ class Monitor:
         except Exception as error:
             self._off = f"{type(error).__name__}: {error}"
             self._sampled.close()
+            self._modes.close()
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
             self._complain(f"Monitor of {self.run.path} stops, the training goes on: {self._off}")
@@ -310,6 +314,7 @@ class Monitor:
                 self._emit("facts", graph=graph)
             for event in self._sampled.events():
                 self._writer.emit(event)
+        self._modes.stepped(self.steps)
         self._arm()
 
     def _look(self, parts: Mapping[str, Any], inputs: Any, outputs: Any, targets: Any) -> None:
@@ -343,6 +348,8 @@ class Monitor:
         return float(self.optimizers[0].param_groups[0]["lr"])
 
     def _validated(self, values: dict[str, float]) -> None:
+        if mode := self._modes.validated(self.steps):
+            self._emit("facts", validation_mode=mode)
         self._log()
         self._emit("val", s=self._seconds(), values=values)
 

@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from famulus.diagnosis.contract import operations
 from famulus.diagnosis.history import History
 from famulus.diagnosis.learning import of_history
 
@@ -33,6 +34,19 @@ def starts(history: History) -> list[Mapping[str, Any]]:
     found = history.facts.get("start")
     layers = found if isinstance(found, list) else []
     return [layer for layer in layers if isinstance(layer, Mapping) and "name" in layer]
+
+
+def bare_logarithm(history: History) -> bool:
+    """Does the loss take a logarithm of the outputs that nothing keeps from 0?
+
+    `log(p + 1e-8)` and `log(p.clamp(1e-8))` have an operation more between it and the outputs; of
+    a net whose outputs are that logarithm nobody knows.
+    """
+    names = operations(history)
+    if "Log" not in names:
+        return False
+    before = names[names.index("Log") :]
+    return not any(name.startswith(("Add", "Clamp", "Maximum")) for name in before)
 
 
 def severity(history: History) -> str:

@@ -130,6 +130,8 @@ class FactsEvent(TypedDict, total=False):
     graph: Mapping[str, Any]  # of a monitored loop's loss
     start: list[Mapping[str, Any]]  # of a monitored loop's layers, as bridges.starts reads them
     held: Mapping[str, int]  # tensors that its optimizers hold, and how many are the model's own
+    validation_mode: str  # of a monitored loop's last validation: training or evaluation
+    evaluation_since: int  # the step from which on a watched training is in evaluation mode
     validation_inputs: Mapping[str, float]  # mean, std, min, max of its first batches; a watch
     epochs: int  # walks over the DataLoader that a watched script trains on
     advice: str

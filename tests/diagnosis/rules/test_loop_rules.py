@@ -518,3 +518,53 @@ def test_an_encoder_that_was_trained_before_may_be_left_out(seed, tmp_path):
     nn.init.normal_(net[-1].weight, std=0.1)
     head = torch.optim.SGD(net[-1].parameters(), lr=0.1, momentum=0.9)
     assert grave(watch(tmp_path / "head", net, usual, seed, head)) == []
+
+
+def logarithms(least):
+    def train(net, optimizer, x, y):
+        optimizer.zero_grad()
+        out = net(x).softmax(1)
+        loss = -(F.one_hot(y, 3) * torch.log(out + least if least else out)).sum(1).mean()
+        loss.backward()
+        optimizer.step()
+        return loss, out
+
+    return train
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("least", [0.0, 1e-6])
+def test_a_logarithm_of_zero(least, seed, tmp_path):
+    torch.manual_seed(seed)
+    x, y = data(seed)
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    findings = watch(
+        tmp_path, net, logarithms(least), seed, optimizer, epochs=6, xy=(30 * x, y)
+    )
+    of_log = [f for f in findings if "logarithm" in f.evidence]
+    assert bool(of_log) is (least == 0)
+    if of_log:
+        assert findings[0].cause == "loss-not-finite"
+        assert "clamp_min" in findings[0].remedy
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("more", [nn.Dropout, lambda p: nn.BatchNorm1d(32)])
+def test_validations_in_training_mode(more, every, tmp_path):
+    def after(evaluates):
+        def validate(net, monitor, x, y, epoch):
+            if epoch % every == every - 1:
+                net.train(not evaluates)
+                with torch.no_grad():
+                    monitor.validate(loss=F.cross_entropy(net(x), y))
+                net.train()
+
+        return with_validation(validate)
+
+    for evaluates in (True, False):
+        torch.manual_seed(0)
+        findings = watch(tmp_path / f"{evaluates}", mlp(more(0.2)), after(evaluates))
+        named = "mode-not-restored" in grave(findings)
+        assert named is not evaluates
+        assert not named or "eval()" in findings[0].remedy

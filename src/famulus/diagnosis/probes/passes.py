@@ -160,7 +160,7 @@ class Passes:
         self._happened(FORWARD)
         self.training = self.net.training
         fraction = dropped(module)
-        if fraction or isinstance(module, _BatchNorm):
+        if has_mode(module):
             self.modes[self.names[id(module)]] = module.training
         if module.training and isinstance(module, _BatchNorm):
             self._of_norm(module, inputs)
@@ -217,6 +217,54 @@ def dropped(module: nn.Module) -> float:
         return float(module.p)
     layers = module.num_layers if isinstance(module, nn.RNNBase) else 0
     return float(module.dropout) if layers > 1 else 0.0  # between its layers
+
+
+def has_mode(module: nn.Module) -> bool:
+    """Is it another function in training mode than in evaluation mode, as torch's own are?"""
+    return isinstance(module, _BatchNorm) or dropped(module) > 0
+
+
+def has_modes(model: nn.Module) -> bool:
+    return any(map(has_mode, model.modules()))
+
+
+class ValidationModes:
+    """The modes of dropouts and norms when a validation calls them.
+
+    Nobody announces a validation. It is expected as many steps after the last one as that came
+    after the one before: hooks stand from that step on until it, or another step, has come.
+    """
+
+    def __init__(self, model: nn.Module, guard: Guard) -> None:
+        self.guard, self.names = guard, {id(m) for m in model.modules() if has_mode(m)}
+        self.last = self.next = 0
+        self.modes: set[bool] = set()
+        self.handle: RemovableHandle | None = None
+
+    def stepped(self, steps: int) -> None:
+        """After so many steps."""
+        if self.handle is not None:
+            self.close()
+        elif steps == self.next and self.names:
+            self.modes = set()
+            self.handle = torchs.register_module_forward_pre_hook(self._called)
+
+    def validated(self, steps: int) -> str:
+        """`training` or `evaluation`, as the validation at this step was; '' where nobody saw it."""
+        modes = self.modes if self.handle is not None else set()
+        self.close()
+        if steps > self.last:
+            self.last, self.next = steps, 2 * steps - self.last
+        return ("training" if all(modes) else "evaluation") if modes else ""
+
+    def close(self) -> None:
+        if self.handle is not None:
+            self.handle.remove()
+        self.handle = None
+
+    def _called(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if id(module) in self.names:
+            self.guard(lambda: self.modes.add(module.training))
 
 
 def some_of(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
