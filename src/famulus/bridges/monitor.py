@@ -281,7 +281,7 @@ class Monitor:
         self._trained = True
         if optimizer is self.optimizers[0]:
             rate = optimizer.param_groups[0]["lr"]
-            if not isinstance(rate, torch.Tensor):  # which may be the device's: not to be waited for
+            if not isinstance(rate, torch.Tensor):  # which may lie on the device
                 self._rates.add(rate)
 
     def _step(

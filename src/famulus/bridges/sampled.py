@@ -194,8 +194,8 @@ def forms(loss: Any, outputs: Any, targets: Any, likely: str | None = None) -> d
     """What one batch says of the loss and of how much is learned; {} without tensors to look at.
 
     loss: name of the standard loss that gives this very value, factor over its mean; outputs,
-    targets: their kinds and shapes; counts: see `class_counts`; accuracy, most (share of the most frequent class), left: see
-    `diagnosis.loss_forms.left_over`.
+    targets: their kinds and shapes; counts: see `class_counts`; accuracy, most (share of the most
+    frequent class), left: see `diagnosis.loss_forms.left_over`.
     """
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
         return {}

@@ -11,7 +11,6 @@ from famulus.diagnosis.history import History
 from famulus.diagnosis.learning import of_history
 
 ENOUGH, WELL = 0.3, 0.9  # of a baseline's error gone: learned in spite of it, and well
-SAMPLES = 2  # that show it: one may be an accident
 
 
 def samples(history: History) -> Iterator[tuple[int, Mapping[str, Any]]]:

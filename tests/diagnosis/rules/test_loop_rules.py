@@ -539,9 +539,7 @@ def test_a_logarithm_of_zero(least, seed, tmp_path):
     x, y = data(seed)
     net = mlp()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    findings = watch(
-        tmp_path, net, logarithms(least), seed, optimizer, epochs=6, xy=(30 * x, y)
-    )
+    findings = watch(tmp_path, net, logarithms(least), seed, optimizer, epochs=6, xy=(30 * x, y))
     of_log = [f for f in findings if "logarithm" in f.evidence]
     assert bool(of_log) is (least == 0)
     if of_log:

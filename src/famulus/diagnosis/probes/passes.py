@@ -250,7 +250,7 @@ class ValidationModes:
             self.handle = torchs.register_module_forward_pre_hook(self._called)
 
     def validated(self, steps: int) -> str:
-        """`training` or `evaluation`, as the validation at this step was; '' where nobody saw it."""
+        """`training` or `evaluation`, as the validation at this step was; '' if it was not seen."""
         modes = self.modes if self.handle is not None else set()
         self.close()
         if steps > self.last:

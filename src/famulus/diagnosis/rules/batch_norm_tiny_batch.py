@@ -6,11 +6,12 @@ is common with large volumes, and named only where nothing is learned.
 
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.loop import ENOUGH, SAMPLES, of_choice, samples
+from famulus.diagnosis.loop import ENOUGH, of_choice, samples
 from famulus.diagnosis.remedy import advise, norm, setting
 
 CAUSE = "batch-norm-tiny-batch"
 SUMMARY = "batch norm takes its statistics from batches of a few values"
+SAMPLES = 2  # that show it: one may be an accident
 VALUES = 4  # of a channel, up to which a norm changes each sample by what the others are
 PAIR = 2  # samples
 USUAL = 32

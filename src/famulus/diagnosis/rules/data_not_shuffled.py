@@ -42,7 +42,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "error" if gained is False else severity,
         f"{len(counts)} sampled batches hold {held:.2g} classes in the mean, of the"
-        f" {len(overall)} seen; shuffled they would hold {shuffled:.2g}, and neighbours share theirs",
+        f" {len(overall)} seen, and neighbours the same; shuffled ones would hold {shuffled:.2g}",
         advise(history.owner, line("DataLoader(..., shuffle=True)")).text,
         step=history.probes[0]["step"],
     )

@@ -1,11 +1,12 @@
 """Dropout that leaves too little to learn from."""
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import SAMPLES, of_choice, samples
+from famulus.diagnosis.loop import of_choice, samples
 from famulus.diagnosis.remedy import Change, advise, either
 
 CAUSE = "dropout-too-high"
 SUMMARY = "dropout takes away nearly all of what a layer passes on"
+SAMPLES = 2  # that show it: one may be an accident
 MOST = 0.75  # half is usual; from here on a unit is met by less than every fourth sample
 USUAL = 0.2
 

@@ -5,11 +5,12 @@ it clear at the first batch of each update.
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import SAMPLES, gradients, severity, variable
+from famulus.diagnosis.loop import gradients, severity, variable
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "gradients-accumulate"
 SUMMARY = "gradients of earlier updates are never cleared: each step takes their sum"
+SAMPLES = 2  # that show it: one may be an accident
 
 
 def rule(history: History) -> Finding | None:

@@ -4,11 +4,12 @@ Exact: gradients arrived in the backward pass, and were gone or 0 at the update 
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import SAMPLES, gradients, severity, variable
+from famulus.diagnosis.loop import gradients, severity, variable
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "gradients-cleared-before-step"
 SUMMARY = "gradients are cleared between the backward pass and the update, which finds none"
+SAMPLES = 2  # that show it: one may be an accident
 
 
 def rule(history: History) -> Finding | None:

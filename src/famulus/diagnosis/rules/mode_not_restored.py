@@ -6,11 +6,12 @@ evaluation mode from the start, are often meant.
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import SAMPLES, samples, severity
+from famulus.diagnosis.loop import samples, severity
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "mode-not-restored"
 SUMMARY = "the model trains in evaluation mode, or is validated in training mode"
+SAMPLES = 2  # that show it: one may be an accident
 EFFECT = "dropout drops nothing there, and batch norms keep their statistics"
 
 
@@ -28,7 +29,7 @@ def _training(history: History) -> Finding | None:
         CAUSE,
         severity(history) if switched else "info",
         f"the model {before}in evaluation mode, in {seen}: {EFFECT}",
-        advise(history.owner, line(f"{model}.train()", "before each epoch, after a validation")).text,
+        advise(history.owner, line(f"{model}.train()", "before each epoch")).text,
         step=since,
     )
 

@@ -1,16 +1,17 @@
 """The update comes before the backward pass of its own batch.
 
-Exact: in a loop these three follow each other in a circle, and the two ways round it differ wherever
-one begins to look. Several optimizers, or several batches an update, make other circles: of these
-nothing is said.
+Exact: in a loop these three follow each other in a circle, and the two ways round it differ
+wherever one begins to look. Several optimizers, or several batches an update, make other circles:
+of these nothing is said.
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import SAMPLES, samples, severity, variable
+from famulus.diagnosis.loop import samples, severity, variable
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "step-before-backward"
 SUMMARY = "the optimizer updates before the backward pass of the batch, by old gradients or none"
+SAMPLES = 2  # that show it: one may be an accident
 WRONG = ("forward", "update", "backward")
 
 
