@@ -71,7 +71,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "gradients-accumulate": _RUNS_INTO,
     "gradients-cleared-before-step": _RUNS_INTO,
     "mode-not-restored": ("train-eval-gap", "memorises", "split-differs"),
-    "initialisation": _RUNS_INTO,
+    "initialisation": tuple(cause for cause in _RUNS_INTO if cause != "initialisation"),
     "momentum-too-high": _RUNS_INTO,
     "schedule-per-batch": _RUNS_INTO,
     "step-before-backward": (*_RUNS_INTO, "gradients-accumulate"),

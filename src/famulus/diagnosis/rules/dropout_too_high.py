@@ -23,7 +23,9 @@ def rule(history: History) -> Finding | None:
         history.owner,
         either(
             Change("model.dropout", USUAL),
+            Change("model.head.dropout", USUAL),
             code=f"{place}.p = {USUAL}" if place else f"nn.{module['type']}({USUAL})",
+            words="less dropout",
         ),
     )
     return Finding(
