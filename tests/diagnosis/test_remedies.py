@@ -114,7 +114,10 @@ def test_every_rule_has_spoken():
         if rule.rule(history)
     }
     # of nets and codes that `tiny` configs can't have
-    assert set(RULES) - said <= {"memorises_the_pool", "features_not_centred"}
+    unable = {"memorises_the_pool", "features_not_centred"}
+    # of the optimizer that a loop of one's own made: files choose from others
+    own = {"momentum_too_high", "schedule_per_batch"}
+    assert set(RULES) - said <= unable | own
 
 
 def test_what_a_rule_says_to_a_loop_of_ones_own():

@@ -29,7 +29,9 @@ from torch import nn
 from famulus.bridges import watched
 from famulus.bridges.batch import Batch, checked_batch
 from famulus.bridges.losses import LossMeter
+from famulus.bridges.rate_path import RatePath
 from famulus.bridges.sampled import Sampled
+from famulus.bridges.starts import strangers, weights_at_start
 from famulus.config.errors import ConfigError
 from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis import learning_rates as rates
@@ -40,6 +42,7 @@ from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.controls.trials import trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.probes.passes import ValidationModes
 from famulus.diagnosis.verdict import REFUTED, diagnose
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
@@ -145,6 +148,7 @@ class Monitor:
         self._calls = self._updates = 0  # since the last step
         self._trained = False  # has the optimizer ever been asked for an update?
         self._losses = LossMeter()
+        self._rates = RatePath()
         self._waited_s: float | None = None  # for data, since the last log
         self._waited_before_s: float | None = None  # until then
         self._scores: dict[str, float] = {}
@@ -178,7 +182,9 @@ class Monitor:
         self._emit("facts", **facts, scores=as_json(self.declared))
         budget = self.controls_s if self.controls_steps is None else self.controls_steps
         self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=budget > 0)
+        self._modes = ValidationModes(self.model, self._guarded)
         self._hooks = [o.register_step_post_hook(self._after) for o in self.optimizers]
+        self._guarded(self._start_facts)
         self._guarded(self._arm)
         return self
 
@@ -251,6 +257,7 @@ class Monitor:
             hook.remove()
         self._guarded(lambda: self._end(error))
         self._sampled.close()
+        self._modes.close()
         self._attempt.close()
         self._over = True
 
@@ -265,9 +272,14 @@ class Monitor:
         except Exception as error:
             self._off = f"{type(error).__name__}: {error}"
             self._sampled.close()
+            self._modes.close()
             with contextlib.suppress(Exception):  # what stood in the way is told already
                 self._attempt.end("error", **failure.facts(error), seconds=self._seconds())
             self._complain(f"Monitor of {self.run.path} stops, the training goes on: {self._off}")
+
+    def _start_facts(self) -> None:
+        held = strangers(self.model, self.optimizers)
+        self._emit("facts", start=weights_at_start(self.model), held=held)
 
     def _lineage(self) -> Mapping[str, Any]:
         return lineage.collect()
@@ -283,6 +295,10 @@ class Monitor:
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._updates += 1
         self._trained = True
+        if optimizer is self.optimizers[0]:
+            rate = optimizer.param_groups[0]["lr"]
+            if not isinstance(rate, torch.Tensor):  # which may lie on the device
+                self._rates.add(rate)
 
     def _step(
         self,
@@ -313,6 +329,7 @@ class Monitor:
                 self._emit("facts", graph=graph)
             for event in self._sampled.events():
                 self._writer.emit(event)
+        self._modes.stepped(self.steps)
         self._arm()
 
     def _look(self, batch: Batch) -> None:
@@ -334,7 +351,7 @@ class Monitor:
             figures["wait"] = min(1.0, self._waited_s / window)
             self._waited_before_s = (self._waited_before_s or 0.0) + self._waited_s
         self._lapped, self._lap_inputs, self._waited_s = now, self.inputs, None
-        lr = self._learning_rate()
+        lr, figures = self._learning_rate(), figures | self._rates.take()
         self._emit("train", s=self._seconds(), values=values, lr=lr, rate=rate, **figures)
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken and not self._not_finite:
@@ -346,6 +363,8 @@ class Monitor:
         return float(self.optimizers[0].param_groups[0]["lr"])
 
     def _validated(self, values: dict[str, float]) -> None:
+        if mode := self._modes.validated(self.steps):
+            self._emit("facts", validation_mode=mode)
         self._log()
         self._emit("val", s=self._seconds(), values=values)
 

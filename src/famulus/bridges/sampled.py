@@ -27,10 +27,12 @@ from famulus.diagnosis.loss_forms import (
 )
 from famulus.diagnosis.probes.codebook import tables
 from famulus.diagnosis.probes.outputs import Guard
+from famulus.diagnosis.probes.passes import Passes
 from famulus.diagnosis.probes.probe import Probe
 
 KEPT_SAMPLES, KEPT_BATCHES, KEPT_BYTES = 4096, 64, 64_000_000
 DESCRIBED = ("inputs", "targets", "outputs")  # tensors of a batch
+MOST_CLASSES = 100  # in a batch, that are counted
 LARGEST_NET = 20_000_000  # numbers; of a larger one no second copy is held
 
 
@@ -45,7 +47,9 @@ class Sampled:
         keep: bool = False,
     ) -> None:
         self._model, self._optimizers = model, optimizers
+        self._guard = guard
         self._probe = Probe(model, optimizers, guard=guard)
+        self._passes: Passes | None = None  # of the step that is sampled
         self._seen: Batch | None = None
         self._graph: dict[str, Any] | None = None
         self._link = ""  # what a loss of one's own does first to the outputs
@@ -64,7 +68,11 @@ class Sampled:
 
     def begin(self, step: int, inputs: int) -> bool:
         """Before the step of this number: whether it is sampled."""
-        return self._probe.begin(step, inputs)
+        sampled = self._probe.begin(step, inputs)
+        self._forget_passes()
+        if sampled:
+            self._passes = Passes(self._model, self._optimizers, self._guard)
+        return sampled
 
     def before_update(self, optimizer: torch.optim.Optimizer | None) -> None:
         self._probe.before_update(optimizer)
@@ -96,6 +104,7 @@ class Sampled:
     def adopt(self, probe: Probe, guard: Guard) -> None:
         """Goes on with a probe that has begun already."""
         self._probe, probe.guard = probe, guard
+        self._forget_passes()  # it began before the passes were looked at
 
     def replaced(self, before: Any, after: Any) -> None:
         """Another optimizer has the weights of `before`."""
@@ -149,6 +158,9 @@ class Sampled:
     def events(self) -> list[dict[str, Any]]:
         """Probes since the last call, the newest with `forms`; waits for the device."""
         events = self._probe.take()
+        if self._passes and events:
+            events[-1]["loop"] = self._passes.facts()
+        self._forget_passes()
         if self._seen and events:
             likely = next((name for name, _ in self._losses), None)
             events[-1] |= inside(self._seen, [len(table) for table in tables(self._model)])
@@ -163,8 +175,14 @@ class Sampled:
         self.close()
         self._model, self._optimizers, self._probe = nn.Module(), [], Probe(nn.Module())
 
+    def _forget_passes(self) -> None:
+        if self._passes:
+            self._passes.remove()
+        self._passes = None
+
     def close(self) -> None:
         self._probe.close()
+        self._forget_passes()
         self._seen = None
         self._batches, self._targets, self._start = [], [], {}
 
@@ -174,9 +192,9 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
 
     loss: name of the standard loss that gives this very value, factor over its mean; part: of a
     loss of several terms, the one of them that is a standard loss; outputs, targets: their kinds
-    and shapes; ones: least and most ones in a row of yes-or-no targets; accuracy, most (share of
-    the most frequent class), left, agreement: see `diagnosis.loss_forms.left_over`. link: what the
-    loss does first to the outputs.
+    and shapes; ones: least and most ones in a row of yes-or-no targets; counts: see `class_counts`;
+    accuracy, most (share of the most frequent class), left, agreement: see
+    `diagnosis.loss_forms.left_over`. link: what the loss does first to the outputs.
     """
     outputs, targets = batch.outputs, batch.targets
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
@@ -190,6 +208,8 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
     found["target_shape"] = list(targets.shape)
     if kind == "binary" and targets.dim() == 2 and targets.shape[1] > 1:
         found["ones"] = [int(end) for end in torch.aminmax(targets.sum(1))]
+    if counts := class_counts(targets, kind):
+        found["counts"] = counts
     value = plain(batch.loss)
     same = matching(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
@@ -203,6 +223,20 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
         found["entropy"] = round(entropy(targets), 4)
     remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
+
+
+def class_counts(targets: Tensor, kind: str) -> dict[str, int]:
+    """How many samples of a batch each class has, by its id; {} where a sample has no single one,
+    or classes are very many."""
+    if kind == "real" or targets.is_complex():
+        return {}
+    ids = targets.argmax(1) if kind == "one-hot" else targets
+    if ids.numel() != len(targets):
+        return {}
+    classes, counts = ids.flatten().long().unique(return_counts=True)
+    if len(classes) > MOST_CLASSES:
+        return {}
+    return {str(c): n for c, n in zip(classes.tolist(), counts.tolist(), strict=True)}
 
 
 def plain_options(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -12,7 +12,6 @@ NAMED_BEFOREHAND = {
     "comparison-confounded": "runs that are compared differ in more than one factor",
     "duplicates-across-split": "validation samples stand in the training split, too",
     "frozen-statistics-move": "a frozen part still changes: its norms' statistics follow the data",
-    "initialisation": "weights start alike or far too large or small: drawn anew, the net learns",
     "input-and-target-swapped": "input and target of the data are the wrong way round",
     "input-unused": "answers don't depend on the input: zeros or noise do as well",
     "labels-differ": "training and validation number their classes differently",
@@ -40,6 +39,12 @@ _TRIED = ("too-few-epochs", "optimizer-choice", "batch-size", "initialisation", 
 _UNITS = ("dead-units", "saturated-units", "vanishing-gradient", "exploding-gradient")
 _STARTS_WRONG = ("wrong-initial-loss", "loss-spike", "loss-not-finite")
 
+# Whatever a training may run into: what the loop does wrongly shows as any of these.
+_RUNS_INTO = (*_NOTHING_LEARNED, *_UNITS, *_STARTS_WRONG, "rate-too-high", "rate-cannot-reach",
+              "too-few-epochs", "optimizer-choice", "batch-size", "initialisation", "cannot-tell",
+              "loss-unbounded", "weights-do-not-move", "memorises", "train-eval-gap",
+              "features-collapsed")  # fmt: skip
+
 # What a cause explains where both are found: listed under it, not beside it.
 EXPLAINS: dict[str, tuple[str, ...]] = {
     # what the code, the data or the file say wrongly
@@ -61,6 +66,17 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "targets-redrawn": (*_NOTHING_LEARNED, "memorises", "train-eval-gap"),
     # of a fault of the code, which a copy of the model that is trained anew does not have
     "weights-do-not-move": (*_NOTHING_LEARNED, *_TRIED, "features-collapsed"),
+    # what the loop does wrongly
+    "batch-norm-tiny-batch": _RUNS_INTO,
+    "data-not-shuffled": (*_RUNS_INTO, "split-differs"),
+    "dropout-too-high": _RUNS_INTO,
+    "gradients-accumulate": _RUNS_INTO,
+    "gradients-cleared-before-step": _RUNS_INTO,
+    "mode-not-restored": ("train-eval-gap", "memorises", "split-differs"),
+    "initialisation": tuple(cause for cause in _RUNS_INTO if cause != "initialisation"),
+    "momentum-too-high": _RUNS_INTO,
+    "schedule-per-batch": _RUNS_INTO,
+    "step-before-backward": (*_RUNS_INTO, "gradients-accumulate"),
     # what training runs into
     "codebook-collapsed": (*_NOTHING_LEARNED, "dead-units", "features-collapsed", "loss-spike"),
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
@@ -82,7 +98,6 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "plateau": ("rate-too-low",),
     # what trials found
     "batch-size": _NOTHING_LEARNED,
-    "initialisation": _NOTHING_LEARNED,
     "optimizer-choice": _NOTHING_LEARNED,
     "too-few-epochs": _NOTHING_LEARNED,
     "predicts-the-mean": ("input-unused", "plateau", "cannot-overfit", "converged"),

@@ -32,6 +32,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
@@ -51,6 +55,10 @@ INSIDE: dict[str, dict[str, Callable[[Any], bool]]] = {  # what a probe may have
     "codebook": {"perplexity": _number, "used": _number, "vectors": _number},
     "end": {"cosine": _number, "spread": _number, "of": _number},
     "features": {"cosine": _number, "spread": _number, "of": _number},
+}
+PASSES: dict[str, dict[str, Callable[[Any], bool]]] = {  # of a loop's step, what is a mapping
+    "norm": {"name": _text, "type": _text, "values": _number, "samples": _number},
+    "dropout": {"name": _text, "type": _text, "p": _number},
 }
 # of a tensor of the batch
 EXTREMES = {"min": _number, "max": _number}
@@ -165,8 +173,26 @@ def _whole(event: Event) -> Event:
         for name, needed in INSIDE.items():
             if not _is(whole.get(name), needed):
                 whole.pop(name, None)
+        whole["loop"] = _passes(whole.get("loop"))
     if isinstance(whole.get("forms"), Mapping):
         # a loss that was not recognised is null, which says something
         known = whole["forms"].items()
         whole["forms"] = {k: v for k, v in known if v is not None or k in ("loss", "factor")}
+    return whole
+
+
+def _passes(loop: Any) -> dict[str, Any]:
+    """What `probes.passes` tells of a step, without what is not as it should be."""
+    whole = _present(loop) if isinstance(loop, Mapping) else {}
+    for key, needed in PASSES.items():
+        if not _is(whole.get(key), needed):
+            whole.pop(key, None)
+    for key, kind in (("order", _text), ("modes", _boolean), ("gradients", _mapping)):
+        value = whole.pop(key, None)
+        if isinstance(value, list) and all(map(kind, value)):
+            whole[key] = value
+    norms = whole.pop("gradients", ())
+    whole["gradients"] = [{k: v for k, v in one.items() if _number(v)} for one in norms]
+    if not _boolean(whole.get("training")):
+        whole.pop("training", None)
     return whole

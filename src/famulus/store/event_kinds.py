@@ -30,6 +30,8 @@ class TrainEvent(Event):
     sd: NotRequired[float | None]  # of `total` over the steps of a log; a monitor's loop
     count: NotRequired[int]  # of these steps
     not_finite: NotRequired[bool]
+    lr_changes: NotRequired[int]  # of the learning rate from update to update; a monitor's loop
+    lr_turns: NotRequired[int]  # of these, from falling to rising
 
 
 class ValEvent(Event):
@@ -79,6 +81,7 @@ class ProbeEvent(Event):
     codebook: NotRequired[Mapping[str, float]]  # perplexity, used, vectors; size where it is known
     end: NotRequired[Mapping[str, Any]]  # of the last layer's features: see probes.features
     features: NotRequired[Mapping[str, float]]  # the same of those that a loop hands over
+    loop: NotRequired[Mapping[str, Any]]  # passes of a monitor's loop: probes.passes.Passes.facts
 
 
 class PictureEvent(Event):
@@ -128,6 +131,10 @@ class FactsEvent(TypedDict, total=False):
     inherited: Mapping[str, float] | None  # seconds and energy_wh of a child's parent
     scores: Mapping[str, Any]  # what they mean, as config.scores writes it
     graph: Mapping[str, Any]  # of a monitored loop's loss
+    start: list[Mapping[str, Any]]  # of a monitored loop's layers, as bridges.starts reads them
+    held: Mapping[str, int]  # tensors that its optimizers hold, and how many are the model's own
+    validation_mode: str  # of a monitored loop's last validation: training or evaluation
+    evaluation_since: int  # the step from which on a watched training is in evaluation mode
     validation_inputs: Mapping[str, float]  # mean, std, min, max of its first batches; a watch
     epochs: int  # walks over the DataLoader that a watched script trains on
     advice: str

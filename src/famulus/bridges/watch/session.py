@@ -195,7 +195,7 @@ class Watch:
             return False
         grad = torch.is_grad_enabled()
         self._losses.resolve(training)
-        call = Call(training, trains=grad and model.training)
+        call = Call(training, trains=grad and model.training, mode=model.training)
         if call.trains:
             training.begins() if training else self._look_first(model)
         self._losses.called(call, self._loaders.take(), (args, kwargs), grad)

@@ -36,6 +36,7 @@ class Call:
 
     training: Trained | None  # None while it is not known
     trains: bool  # gradients are asked for, and the model is in training mode
+    mode: bool = True  # is it in training mode?
     loader: int = 0  # number of the data that the batch came from; 0 for no DataLoader
     walk: int = 0  # number of the walk over them
     samples: int = 0

@@ -16,6 +16,7 @@ from famulus.bridges.watch.step import NOTHING, Call, Loss, samples_in, tensors_
 from famulus.bridges.watch.validation import Validation
 from famulus.bridges.watched import Named
 from famulus.config.scores import Score
+from famulus.diagnosis.probes.passes import has_modes
 
 SCORES = {"accuracy": Score(better="higher")}
 FIGURES = ("mean", "std", "min", "max")
@@ -45,6 +46,10 @@ class Training:
         self._whole = False  # is the loss a criterion's value?
         self._summed = False  # over a batch
         self._batch = 0.0  # samples
+        self._changes_with_mode = has_modes(recorder.model)
+        self._mode: bool | None = None  # of the step before: in training?
+        self._left: int | None = None  # the step at which that ended
+        self._held_out_modes: set[bool] = set()  # of the present validation
 
     @property
     def looks(self) -> bool:
@@ -111,6 +116,8 @@ class Training:
             if given is not None and given.is_floating_point() and given.dim() > 1:
                 self._validated_on.append(described(given))  # ids have no mean
             call.arguments = None
+        if call.loader != self.loader or not call.loader:
+            self._held_out_modes.add(call.mode)
         name = "loss" if self._whole else criterion.name
         self.validation.add(call.loader, name, criterion)
 
@@ -128,8 +135,18 @@ class Training:
             if call.loader:
                 self.loader, waited = call.loader, (waited or 0.0) + call.waited
                 self._count_epochs(call.walk)
+        if calls:
+            self._note_mode(any(call.mode for call in calls))
         seen = tensors_of(losses) if self.looks else NOTHING
         self.recorder.record(self._parts(losses), seen, samples, waited)
+
+    def _note_mode(self, mode: bool) -> None:
+        """Of a step; that a model trains in evaluation mode from the start may be meant."""
+        if mode:
+            self._left = None
+        elif self._mode:
+            self._left = self.recorder.steps
+        self._mode = mode
 
     def _count_epochs(self, walk: int) -> None:
         """A walk that gives a single batch, as `next(iter(loader))`, is none."""
@@ -147,6 +164,9 @@ class Training:
             self._told_inputs = True
             means = torch.stack(self._validated_on).mean(0).tolist()
             self.recorder.note(validation_inputs=dict(zip(FIGURES, means, strict=True)))
+        modes, self._held_out_modes = self._held_out_modes, set()
+        if modes and self._changes_with_mode:
+            self.recorder.note(validation_mode="training" if all(modes) else "evaluation")
         batch = self._batch if self._summed else 1.0
         self.recorder.validated(*validation.scores(batch, self.loader))
 
@@ -159,6 +179,8 @@ class Training:
         self.record()
         self.validated()
         self._note_epochs()
+        if self._left is not None and self._changes_with_mode:
+            self.recorder.note(evaluation_since=self._left)
         self.recorder.close(error)
 
     def release(self) -> None:

@@ -16,6 +16,7 @@ CAUSE = "vanishing-gradient"
 SUMMARY = "gradients shrink on their way to the first layers, which learn nothing"
 FACTOR = 1e-3  # first over last, as AutoTrainer
 LAYERS = 4
+DEEP = 8  # layers, from which on units die of it: the last ones get the same from every sample
 FLAT = 0.3  # of a baseline's error gone, where as many activations have flat ends
 
 
@@ -35,9 +36,10 @@ def rule(history: History) -> Finding | None:
     now, probe, layers = small[-1]
     first, last = layers[0], layers[-1]
     squashing = [str(v["name"]) for v in probe["layers"][:-1] if v["type"] in SQUASHING]
+    bend = activation("relu", "ReLU", layer=squashing[0] if squashing else "")
     remedy = advise(
         history.owner,
-        activation("relu", "ReLU", layer=squashing[0] if squashing else ""),
+        *([bend] if squashing or _flat(history) or history.owner.is_file else []),
         norm(),
         Step(
             code="x = x + layer(x)",
@@ -58,6 +60,7 @@ def rule(history: History) -> Finding | None:
         remedy.text,
         changes=remedy.changes,
         step=probe["step"],
+        consequences=("dead-units",) if len(layers) >= DEEP else (),
     )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from famulus.diagnosis import learning_rates as rates
+from famulus.diagnosis.contract import EVERYTHING
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import Layer, last_layers, series
 from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.loop import severity, starts
 from famulus.diagnosis.remedy import Remedy, advise, line
 
 CAUSE = "weights-do-not-move"
@@ -48,7 +50,7 @@ def rule(history: History) -> Finding | None:
     rest = len(still) - 1
     others = f" and {rest} more layer{'s' * (rest > 1)}" if rest else ""
     if layer.get("held") is False:
-        why, do = "the optimizer does not have them", _hold(history, name if excused else "")
+        why, do = _not_held(history), _hold(history, name if excused else "")
     elif layer.get("calls") == 0 and layer.get("grad") is None:
         why, do = "it is never called", Remedy("call it in forward, or remove it")
     elif layer.get("grad") is None:
@@ -60,21 +62,41 @@ def rule(history: History) -> Finding | None:
     else:
         why = f"a gradient of {layer['grad']:.2g} arrives, and nothing moves"
         do = advise(history.owner, rates.step(history, rates.higher(history), layer=name))
+    exact = layer.get("held") is False or layer.get("grad") is None  # whatever the training does
     return Finding(
         CAUSE,
-        "info" if set(still) <= excused else "error",
+        "info" if set(still) <= excused else _severity(history, set(still)),
         f"layer {name} ({layer['type']}){others}, {numbers:,} weights, stayed the same bit for bit"
         f" in {len(seen)} sampled steps up to step {step:,}: {why}",
         do.text,
         changes=do.changes,
         step=seen[0][0],
+        consequences=EVERYTHING if exact and not set(still) <= excused else (),
     )
+
+
+def _severity(history: History, still: set[str]) -> str:
+    """Where all that stands still has never been trained, somebody may want it random."""
+    return severity(history) if still <= _fresh(history) else "error"
+
+
+def _fresh(history: History) -> set[str]:
+    """Layers that still are as torch draws them: what is frozen on purpose has been trained."""
+    return {str(layer["name"]) for layer in starts(history) if layer.get("fresh")}
+
+
+def _not_held(history: History) -> str:
+    held = history.facts.get("held") or {}
+    if held.get("tensors") and held.get("own") == 0:
+        return f"of the {held['tensors']:,} tensors that the optimizer holds none is the model's"
+    return "the optimizer does not have them"
 
 
 def _on_purpose(history: History, still: Mapping[str, list[tuple[int, Layer]]]) -> set[str]:
     """Layers of a loop of one's own that may well be meant to stand still.
 
-    Those before the last one that the optimizer has: who fine-tunes a head leaves the rest out. And
+    Those before the last one that the optimizer has, unless they are as torch has drawn them: who
+    fine-tunes a head leaves the rest out, and trained the rest before. And
     those that nothing calls, as a head of pretrained weights that the task does not need. A task
     passes what it means to train.
     """
@@ -84,6 +106,7 @@ def _on_purpose(history: History, still: Mapping[str, list[tuple[int, Layer]]]) 
     before = {str(v["name"]) for v in last_layers(history)[: max(held, default=0)]}
     ends = {name: seen[-1][1] for name, seen in still.items()}
     left_out = {name for name, v in ends.items() if v.get("held") is False and name in before}
+    left_out -= _fresh(history)
     return left_out | {n for n, v in ends.items() if v.get("calls") == 0 and v.get("grad") is None}
 
 
