@@ -26,7 +26,7 @@ def test_input_that_helps_against_zeroed_and_shuffled_is_not_called_unused(
     """Held-out losses as recorded of sound and faulty nets; one frozen batch tells nothing."""
     after = {"true": true, "zeroed": zeroed, "shuffled": shuffled, "noise": noise}
     found = input_use(
-        lambda kind: Learned(before, after[kind], blind=before, steps=60),
+        lambda kind, factor: Learned(before, after[kind], blind=before, steps=60),
         lambda kind, factor: Fit(1.0, 0.5, 0.5, 60),
         "recon",
     )
