@@ -26,7 +26,7 @@ STEPS = 60  # of a short training on each kind of input
 LITTLE = 0.05  # share of the first loss that must be learned before anything is said
 NEEDS = 0.05  # share of what was learned that must be owed to the input
 SLOWER = (0.1, 0.01)  # on the rate, where nobody knows a better one
-AHEAD_OF = 4.0  # times the way at the run's rate: from there on a lower rate is another matter
+CLEARLY = 0.1  # share of what is learned at a lower rate that must be owed to the input
 USED = 0.01  # of the loss, ahead of both zeroed and shuffled input: it is read, if to little gain
 
 
@@ -54,9 +54,8 @@ def input_use(
     factors under which a net that has not learned from true pairs may.
     """
     own = _judge(learn, fit, part)
-    figures = own.figures
-    learns = figures["before"] - figures["true"] > LITTLE * abs(figures["before"])
-    return own if learns and not own.cause else _by_rate(own, learn, slower, owner)
+    learns = own.figures.get("gained", 0.0) > NEEDS
+    return own if learns else _by_rate(own, learn, slower, owner)
 
 
 def _by_rate(
@@ -66,13 +65,10 @@ def _by_rate(
 
     One that is too high leaves dead and saturated units, which are deaf to any input.
     """
-    way = own.figures["before"] - own.figures["true"]
     for factor in slower:
         true, blind = learn("true", factor), learn("zeroed", factor)
-        far = true.before - true.after
-        if not far > max(LITTLE * abs(true.before), AHEAD_OF * way):
-            continue
-        if blind.after - true.after <= NEEDS * far:
+        way = true.before - true.after
+        if not way > LITTLE * abs(true.before) or blind.after - true.after <= CLEARLY * way:
             continue
         figures = {**own.figures, "slower": factor, "at_slower": true.after}
         text = f"{own.text}. At {factor:.2g} times the learning rate the same steps end at"
