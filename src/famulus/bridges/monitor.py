@@ -39,7 +39,7 @@ from famulus.diagnosis.controls.trial import Budget, Subject
 from famulus.diagnosis.controls.trials import TOGETHER, WALL_S, trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.verdict import REFUTED, diagnose
+from famulus.diagnosis.verdict import REFUTED, diagnose, judge
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
@@ -366,7 +366,11 @@ class Monitor:
                 if control.verdict == "skipped" and control.remedy:
                     self.not_tried = control.text
                 self._emit("control", **control.json())
-        self._findings = diagnose(self.history())
+        judged = judge(self.history())
+        for text in judged.skipped:
+            self._emit("mark", what="diagnosis", text=text)
+            self._complain(f"Monitor of {self.run.path}: {text}")
+        self._findings = judged.findings
         verdict = [finding.event() for finding in self._findings]
         for event in verdict:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **event})
