@@ -38,12 +38,12 @@ from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.modes import modes
-from famulus.diagnosis.controls.trial import Subject
-from famulus.diagnosis.controls.trials import trials
+from famulus.diagnosis.controls.trial import Budget, Subject
+from famulus.diagnosis.controls.trials import TOGETHER, WALL_S, trials
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.probes.passes import ValidationModes
-from famulus.diagnosis.verdict import REFUTED, diagnose
+from famulus.diagnosis.verdict import REFUTED, diagnose, judge
 from famulus.store import failure, lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
@@ -83,7 +83,14 @@ class _Muted:
         return getattr(self._stream, name)
 
 
-def tried(subject: Subject, budget_s: float, steps: int | None, learned: bool) -> list[Control]:
+def budget_of(controls_s: float, controls_steps: int | None) -> Budget:
+    """Of trial trainings, as a person says it; steps that are asked for depend on no clock."""
+    if controls_steps is None:
+        return Budget(TOGETHER if controls_s else 0, controls_s)
+    return Budget(controls_steps)
+
+
+def tried(subject: Subject, budget: Budget, learned: bool) -> list[Control]:
     """The net again after the run, and short trainings if it has not learned; one that can't be
     called again is left alone."""
     try:
@@ -93,7 +100,7 @@ def tried(subject: Subject, budget_s: float, steps: int | None, learned: bool) -
             # a net that is another one in evaluation mode is so after a trial as well
             if (apart := modes(subject)) is not None:
                 return [apart]
-            return [] if learned else trials(subject, budget_s, steps)
+            return [] if learned else trials(subject, budget)
     except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
         return [Control("trials", "skipped", "interrupted")]
     except Exception as error:
@@ -108,9 +115,9 @@ class Monitor:
     scores: what the names given to `validate` mean, as {"accuracy": Score(better="higher")}; runs
     are ranked by those that are declared, and by `loss`, of which lower is better.
     controls_s: seconds, at most, that short trial trainings on a copy of the net may take at the
-    end of a run that learned little; 0 for none. They need inputs, outputs and targets.
-    controls_steps: instead of seconds, the steps that all of them may take together; the verdict
-    then depends on no clock.
+    end of a run that learned little; 0 for none. They need inputs, outputs and targets, and take
+    6,000 steps together at most; where the seconds end before these, nothing is named from them.
+    controls_steps: another number of steps, and however long they take; 0 for none.
     Raises ConfigError for what is no model, optimizer or name, StoreError for a store out of reach.
     """
 
@@ -125,7 +132,7 @@ class Monitor:
         scores: Scores | None = None,
         why: str = "",
         log_every: int = LOG_EVERY,
-        controls_s: float = 10.0,
+        controls_s: float = WALL_S,
         controls_steps: int | None = None,
         names: Mapping[int, watched.Named] | None = None,
     ) -> None:
@@ -138,7 +145,7 @@ class Monitor:
         if controls_steps is not None and controls_steps < 0:
             raise ConfigError(f"Monitor: expected controls_steps >= 0, received {controls_steps}")
         self.log_every = log_every
-        self.controls_s, self.controls_steps = controls_s, controls_steps
+        self.budget = budget_of(controls_s, controls_steps)  # of trial trainings
         self.not_tried = ""  # what there was too little of for trial trainings
         self.ended_early = False  # stopped on purpose: its length then says nothing
         self.declared = checked(scores or {}, "Monitor: scores")
@@ -180,8 +187,8 @@ class Monitor:
         threads = torch.get_num_threads()
         facts = {"parameters": self._numbers(), "device": device, "threads": threads}
         self._emit("facts", **facts, scores=as_json(self.declared))
-        budget = self.controls_s if self.controls_steps is None else self.controls_steps
-        self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=budget > 0)
+        keep = self.budget.steps > 0
+        self._sampled = Sampled(self.model, self.optimizers, self._guarded, keep=keep)
         self._modes = ValidationModes(self.model, self._guarded)
         self._hooks = [o.register_step_post_hook(self._after) for o in self.optimizers]
         self._guarded(self._start_facts)
@@ -389,12 +396,15 @@ class Monitor:
                 learned=bool(of_history(history).gained(REFUTED)),
                 kept=rates.kept(history),
             )
-            budget = self.controls_s, self.controls_steps
-            for control in tried(subject, *budget, learned(history)):
+            for control in tried(subject, self.budget, learned(history)):
                 if control.verdict == "skipped" and control.remedy:
                     self.not_tried = control.text
                 self._emit("control", **control.json())
-        self._findings = diagnose(self.history())
+        judged = judge(self.history())
+        for text in judged.skipped:
+            self._emit("mark", what="diagnosis", text=text)
+            self._complain(f"Monitor of {self.run.path}: {text}")
+        self._findings = judged.findings
         verdict = [finding.event() for finding in self._findings]
         for event in verdict:
             self._writer.emit({"step": self.steps, "inputs": self.inputs, **event})

@@ -1,5 +1,6 @@
 """Commands that look: status, compare, diagnose, forecast, journal, schema, causes."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -76,13 +77,16 @@ def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = 
     from famulus import tasks
     from famulus.diagnosis.history import from_events
     from famulus.diagnosis.report import finding_lines
-    from famulus.diagnosis.verdict import diagnose as verdict
+    from famulus.diagnosis.verdict import judge
 
     run = open_store(store, needed=True).find(ref)
     config = run.config()
     known = config.get("task") in tasks.names()  # one's own task, or a loop's, is not at hand
     schema = tasks.load(config["task"]) if known else None
-    findings = verdict(from_events(config, run.curve(), schema))
+    verdict = judge(from_events(config, run.curve(), schema))
+    findings = verdict.findings
+    for line in verdict.skipped:
+        print(line, file=sys.stderr)
     if as_json:
         show([finding.event() for finding in findings])
         return

@@ -47,4 +47,5 @@ def ratio(layer: Layer) -> float | None:
     if not layer.get("update") or not layer.get("weight"):
         return None
     value = float(layer["update"]) / float(layer["weight"])
-    return value if math.isfinite(value) else None
+    # of weights that are infinite any update is no share
+    return value if 0 < value < math.inf else None

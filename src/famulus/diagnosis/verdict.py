@@ -5,14 +5,15 @@ import importlib
 import math
 import pkgutil
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any, TypeVar
 
 from famulus.diagnosis import rules
 from famulus.diagnosis.causes import EXPLAINS, NAMED_BEFOREHAND
 from famulus.diagnosis.history import Event, Finding, History
-from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.learning import Learning, of_history
 from famulus.diagnosis.remedy import Change, Owner
 from famulus.diagnosis.rules import cannot_tell
 
@@ -29,6 +30,9 @@ TRIED = re.compile(r"[A-Z]\w+\(lr=[^()]+\)")
 OF_VERDICT = {"failed": "error", "warning": "warning", "note": "info"}  # of a control
 
 
+T = TypeVar("T")
+
+
 def _modules() -> list[ModuleType]:
     names = sorted(m.name for m in pkgutil.iter_modules(rules.__path__))
     return [importlib.import_module(f"{rules.__name__}.{name}") for name in names]
@@ -40,23 +44,59 @@ def causes() -> dict[str, str]:
     return dict(sorted(known.items()))
 
 
-def diagnose(history: History) -> list[Finding]:
-    """Root causes, gravest first, each followed by what it explains (`under` names the root).
+@dataclass(frozen=True)
+class Verdict:
+    """findings: root causes, gravest first, each followed by what it explains (`under` names the
+    root). skipped: what could not be asked, a sentence each."""
 
-    Where a run plainly does not learn and no fault is found, the first finding is `cannot-tell`.
+    findings: list[Finding]
+    skipped: tuple[str, ...] = ()
+
+
+def diagnose(history: History) -> list[Finding]:
+    """The findings of `judge`."""
+    return judge(history).findings
+
+
+def judge(history: History) -> Verdict:
+    """Where a run plainly does not learn and no fault is found, the first one is `cannot-tell`.
+
+    A rule that breaks is skipped and named, and the others go on.
     """
-    named = [module.rule(history) for module in _modules() if module is not cannot_tell]
-    controls = history.controls
-    judged = of_history(history)
+    skipped: list[str] = []
+
+    def asked(what: str, question: Callable[..., T], *of: Any) -> T | None:
+        try:
+            return question(*of)
+        except Exception as error:  # of a history that nobody thought of; the others know theirs
+            skipped.append(f"{what} was skipped: {type(error).__name__}: {error}")
+            return None
+
+    def rule(module: ModuleType) -> Finding | None:
+        return asked(f"rule {module.CAUSE}", module.rule, history)
+
+    named = [rule(module) for module in _modules() if module is not cannot_tell]
+    judged = asked("whether anything is learned", of_history, history) or Learning(())
+    known = [
+        asked(f"control {event['name']}", _of_control, event, history.owner)
+        for event in _controls(history, judged)
+    ]
+    found = _settled(_united(filter(None, [*known, *named])))
+    # What is no fault explains nothing of a run that has not learned.
+    unexplained = healthy(found) if judged.verdict is False else not found
+    lost = rule(cannot_tell) if unexplained else None
+    tried = _tried(history.controls, named)
+    return Verdict(arranged([lost, *found] if lost else found, tried), tuple(skipped))
+
+
+def _controls(history: History, judged: Learning) -> Iterable[Event]:
+    """The last word of each control that the run itself has not refuted."""
+    controls: Iterable[Event] = history.controls
     if judged.gained(REFUTED):
         controls = [event for event in controls if event["name"] not in SHORT]
     if any("wait" in event for event in history.train):  # measured while it ran
         controls = [event for event in controls if event.get("cause") != "loader-bound"]
-    found = _settled(_united([*_of_controls(controls, history.owner), *filter(None, named)]))
-    # What is no fault explains nothing of a run that has not learned.
-    unexplained = healthy(found) if judged.verdict is False else not found
-    lost = cannot_tell.rule(history) if unexplained else None
-    return arranged([lost, *found] if lost else found, _tried(controls, named))
+    return {str(event["name"]): event for event in controls}.values()
 
 
 def _tried(controls: Iterable[Event], named: Iterable[Finding | None]) -> frozenset[str]:
@@ -70,26 +110,23 @@ def healthy(findings: Iterable[Finding]) -> bool:
     return not any(finding.severity in GRAVE for finding in findings)
 
 
-def _of_controls(controls: Iterable[Event], owner: Owner) -> list[Finding]:
-    """The last word of each control that failed and knows why."""
-    newest = {str(event["name"]): event for event in controls}
-    return [
-        Finding(
-            str(event["cause"]),
-            OF_VERDICT[event["verdict"]],
-            f"check {event['name']}: {event.get('text', '')}",
-            _placed(str(event.get("remedy") or ""), owner),
-            event.get("step"),
-            DEAF if _deaf(event) else (),
-            changes=tuple(
-                Change(str(c["path"]), c.get("value"))
-                for c in event.get("changes") or ()
-                if c.get("path")
-            ),
-        )
-        for event in newest.values()
-        if event.get("cause") and event.get("verdict") in OF_VERDICT
-    ]
+def _of_control(event: Event, owner: Owner) -> Finding | None:
+    """What one that failed and knows why says."""
+    if not event.get("cause") or event.get("verdict") not in OF_VERDICT:
+        return None
+    return Finding(
+        str(event["cause"]),
+        OF_VERDICT[event["verdict"]],
+        f"check {event['name']}: {event.get('text', '')}",
+        _placed(str(event.get("remedy") or ""), owner),
+        event.get("step"),
+        DEAF if _deaf(event) else (),
+        changes=tuple(
+            Change(str(c["path"]), c.get("value"))
+            for c in event.get("changes") or ()
+            if c.get("path")
+        ),
+    )
 
 
 def _placed(remedy: str, owner: Owner) -> str:

@@ -10,7 +10,7 @@ import torch
 from famulus.config.errors import FamulusError, StoreError
 from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
-from famulus.diagnosis.verdict import diagnose
+from famulus.diagnosis.verdict import judge
 from famulus.feed.source import Leak
 from famulus.launch.plan import ORIGIN, Ready
 from famulus.launch.session import Session
@@ -188,12 +188,10 @@ def _rolled_back(run: Run, outcome: Outcome) -> Outcome:
 
 
 def _verdict(history: History) -> list[dict[str, Any]]:
-    """Findings as events. A rule that breaks must not cost a run that has finished."""
-    try:
-        return [finding.event() for finding in diagnose(history)]
-    except Exception as error:
-        text = f"the diagnosis broke: {type(error).__name__}: {error} (famulus diagnose repeats it)"
-        return [{"kind": "mark", "what": "diagnosis", "text": text}]
+    """Findings as events, and what was skipped."""
+    verdict = judge(history)
+    marks = [{"kind": "mark", "what": "diagnosis", "text": text} for text in verdict.skipped]
+    return [*(finding.event() for finding in verdict.findings), *marks]
 
 
 def _inherited(cell: Ready, loop: Loop) -> dict[str, float] | None:

@@ -73,7 +73,17 @@ def controls(
             spare = rest - least - sum(c.least(trial) for c in queue)
             share = least + max(0.0, spare) / max(1, len(queue)) if queue else rest
             watch(turn.name, time.monotonic() - began)
-            yield from turn.run(trial, min(turn.wanted(trial), max(share, FAIR * rest)))
+            yield from _guarded(turn, trial, min(turn.wanted(trial), max(share, FAIR * rest)))
+
+
+def _guarded(check: Check, trial: Trial, limit_s: float) -> Iterator[Control]:
+    """What it says; one whose judgement breaks is named, and the others go on."""
+    try:
+        yield from check.run(trial, limit_s)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        if isinstance(error, FamulusError):
+            raise
+        yield Control(check.name, "failed", f"it broke: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def test_input_that_helps_against_zeroed_and_shuffled_is_not_called_unused(
     """Held-out losses as recorded of sound and faulty nets; one frozen batch tells nothing."""
     after = {"true": true, "zeroed": zeroed, "shuffled": shuffled, "noise": noise}
     found = input_use(
-        lambda kind: Learned(before, after[kind], blind=before, steps=60),
+        lambda kind, factor: Learned(before, after[kind], blind=before, steps=60),
         lambda kind, factor: Fit(1.0, 0.5, 0.5, 60),
         "recon",
     )
@@ -65,6 +65,64 @@ class Faint(DeafNet):
                 return 1 + 1e-5 * x
 
         return nn.Sequential(Trace(), *list(super().build())[1:])
+
+
+def by_rate(slow, own=(1.0, 0.7, 0.7, 0.7, 0.7)):
+    """`own`: loss before, and after true, zeroed, shuffled and noise input; `slow`: after true and
+    zeroed input at a tenth of the rate, and at a hundredth."""
+    before, *after = own
+    ends = dict(zip(("true", "zeroed", "shuffled", "noise"), after, strict=True))
+
+    def learn(kind, factor):
+        if factor == 1:
+            return Learned(before, ends[kind], blind=own[2], steps=60)
+        place = {("true", 0.1): 0, ("zeroed", 0.1): 1, ("true", 0.01): 2, ("zeroed", 0.01): 3}
+        return Learned(before, slow[place[kind, factor]], blind=before, steps=60)
+
+    return input_use(learn, lambda kind, factor: Fit(1.0, 0.5, 0.5, 60), "total")
+
+
+def test_the_rate_is_named_before_the_input_where_a_lower_one_learns_from_it():
+    learns, deaf = (0.2, 0.7), (0.7, 0.7)
+    for slow in ((*learns, *learns), (*deaf, *learns)):
+        told = by_rate(slow)
+        assert (told.verdict, told.cause) == ("failed", "rate-too-high")
+    assert by_rate((*deaf, *deaf)).cause == "input-unused"
+    assert by_rate((0.68, 0.7, 1.2, 1.3)).cause == "input-unused"  # no more than before
+    assert by_rate((float("nan"),) * 4).cause == "input-unused"
+    worse = by_rate((*learns, *learns), own=(1.0, 1.2, 1.4, 1.3, 1.5))
+    assert (worse.verdict, worse.cause) == ("skipped", "")
+    assert "learning rate" in worse.text
+    sound = by_rate((*learns, *learns), own=(1.0, 0.4, 0.7, 0.7, 0.7))
+    assert (sound.verdict, sound.cause) == ("ok", "")
+
+
+class Squashed(Sound):
+    """Sigmoids that a rate of 0.3 leaves flat."""
+
+    def build(self):
+        layers = nn.Linear(16, 24), nn.Sigmoid(), nn.Linear(24, 24), nn.Sigmoid()
+        return nn.Sequential(nn.Flatten(), *layers, nn.Linear(24, 3))
+
+
+class SquashedTwice(Squashed):
+    """With a tanh behind them, of which the loss is a distance."""
+
+    def build(self):
+        return nn.Sequential(*list(super().build())[:-1], nn.Linear(24, 1), nn.Tanh())
+
+    def loss(self, model, batch, at):
+        return {"total": F.mse_loss(model(batch["image"]), batch["label"].float()[:, None] - 1)}
+
+
+@pytest.mark.parametrize("task", [Squashed, SquashedTwice])
+def test_a_rate_a_hundred_times_too_high_is_named_and_the_input_is_not(task):
+    def told(lr):
+        each = found(task(), "learning rate", "input", optimizer={"name": "adam", "lr": lr})
+        return {c.cause for c in each.values() if c.cause}
+
+    assert told(0.3) == {"rate-too-high"}
+    assert "rate-too-high" not in told(0.003)
 
 
 @pytest.mark.parametrize("kind", [Deaf, DeafNet])

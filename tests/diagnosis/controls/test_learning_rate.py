@@ -53,6 +53,31 @@ def test_rates_are_judged_by_trials_and_by_what_the_run_has():
     assert judged(1.0, 1000.0, last=lambda r: math.nan) == ""  # no rate helps: another cause
 
 
+@pytest.mark.parametrize(
+    ("own", "tenth", "hundredth", "cause"),
+    [
+        (0.95, 0.10, 0.5, "rate-too-high"),  # falls, and by far less than it could
+        (0.95, 0.99, 0.1, "rate-too-high"),
+        (0.95, 0.85, 0.9, ""),  # slow at any rate
+        (0.60, 0.10, 0.5, ""),
+        (0.30, 0.01, 0.5, ""),
+        (0.99, 0.97, 0.98, ""),  # nothing to speak of anywhere
+    ],
+)
+def test_a_rate_at_which_little_is_learned_where_a_lower_one_learns_is_too_high(
+    own, tenth, hundredth, cause
+):
+    last = {0.3: own, 0.3 / 10: tenth, 0.3 / 100: hundredth}
+    assert judged(0.3, 300.0, suggestion=0.3, last=last.__getitem__) == cause
+
+
+def test_the_rate_that_comes_farthest_is_what_is_said():
+    sweep = rates.Sweep([0.1, 0.2, 0.3], [1.0, 0.9, 0.5], None)
+    last = {0.3: 1.5, 0.3 / 10: 0.99, 0.3 / 100: 0.1}
+    told = rates.rate(sweep, lambda r: rates.Tried(1.0, last[r], 1.0), Optimizer(lr=0.3), 1.0, 10)
+    assert told.figures["slower"] == 0.3 / 100
+
+
 def test_a_suggestion_that_does_not_hold_is_not_taken():
     """A range test that ends in its steepest fall: ten times less comes further."""
     last = {1.0: 1.6, 0.1: 0.3, 0.01: 0.8}

@@ -1,6 +1,7 @@
 """How long trial trainings may take together, and what is not looked for."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from famulus.diagnosis.controls import trials as module
-from famulus.diagnosis.controls.trial import Judged, Subject, far_input, unusual_input
+from famulus.diagnosis.controls import trial as trial_module
+from famulus.diagnosis.controls.trial import Budget, Judged, Subject, far_input, unusual_input
 from famulus.diagnosis.controls.trials import trials
 
 UPDATES = []
@@ -66,7 +68,7 @@ def causes(controls):
     ],
 )
 def test_they_take_no_more_steps_than_they_may(most, change):
-    controls = trials(subject(**change), budget_s=0.0, steps=most)
+    controls = trials(subject(**change), Budget(most))
     assert len(UPDATES) <= most
     if most < 500:
         assert not UPDATES
@@ -76,31 +78,142 @@ def test_they_take_no_more_steps_than_they_may(most, change):
         assert controls[-1].verdict == "ok"
 
 
-def test_what_helps_is_the_same_however_slow_the_clock(monkeypatch):
-    """With steps no clock is asked; with seconds a slow one leaves too few steps."""
-    one = trials(subject(CountedAdam), budget_s=0.0, steps=4000)
-    ticks = iter(range(0, 10**9, 10**6))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
-    two = trials(subject(CountedAdam), budget_s=0.0, steps=4000)
-    assert [c.json() for c in one] == [c.json() for c in two]
-    assert causes(one) == {"rate-too-low"}
-    assert trials(subject(), budget_s=10.0)[0].verdict == "skipped"
+def clock(monkeypatch, seconds):
+    """Each look at it is that much later."""
+    ticks = (n * seconds for n in itertools.count())
+    monkeypatch.setattr(trial_module.time, "perf_counter", lambda: next(ticks))
+
+
+SLOW = (0.0, 0.02, 0.05, 0.3, 1e6)  # seconds of a step
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"optimizer": CountedAdam}, {"lr": 1e-7, "act": nn.Tanh}],
+)
+def test_the_clock_decides_whether_a_cause_is_named_and_never_which(change, monkeypatch):
+    """A slower machine, or a busy one: the same controls to the last digit, or none."""
+    run = subject(**change)
+    whole = [c.json() for c in trials(run, Budget(1500))]
+    assert any(c["cause"] for c in whole)
+    ends = []
+    for seconds in SLOW:
+        clock(monkeypatch, seconds)
+        controls = [c.json() for c in trials(run, Budget(1500, 30.0))]
+        ends.append(controls == whole)
+        if not ends[-1]:
+            (only,) = controls
+            assert (only["verdict"], only["cause"]) == ("skipped", "")
+            assert "controls_s=" in only["remedy"]
+    assert ends == sorted(ends, reverse=True)  # whoever is fast enough
+    assert ends[0]
+    assert not ends[-1]
+
+
+def test_the_time_that_is_asked_for_is_enough(monkeypatch):
+    run = subject(CountedAdam)
+    clock(monkeypatch, 0.5)
+    (only,) = trials(run, Budget(1500, 60.0))
+    asked = float(only.remedy.removeprefix("Monitor(..., controls_s=").removesuffix(")"))
+    assert asked < 2 * 750
+    assert causes(trials(run, Budget(1500, asked))) == {"rate-too-low"}
+
+
+def test_what_would_plainly_take_too_long_is_not_begun(monkeypatch):
+    clock(monkeypatch, 1.0)
+    assert trials(subject(), Budget(4000, 400.0))[0].verdict == "skipped"
+    assert len(UPDATES) <= 4000 // 20
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+@pytest.mark.parametrize("lr", [1e-7, 1e-5])
+def test_a_rate_that_no_net_learns_at_is_named_whatever_the_optimizer(optimizer, lr):
+    run = subject(getattr(torch.optim, optimizer), lr=lr)
+    named = [c for c in trials(run, Budget(1500)) if c.cause]
+    assert named[0].cause == "rate-too-low"
+    assert "optimizer-choice" not in {c.cause for c in named}
+    assert named[0].figures.get("rate", 1.0) >= 1e-4
+
+
+class OneBefore(torch.optim.Optimizer):
+    """Moves by the sign of a gradient, in steps a thousand times smaller than asked for."""
+
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data -= 1e-9 * group["lr"] * p.grad.sign()
+
+
+class AdamOfSomebody(OneBefore):
+    """Whoever wrote it, it is one of the family."""
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr", "cause"),
+    [
+        (OneBefore, 1e-3, "optimizer-choice"),  # a rate that Adam learns at
+        (OneBefore, 1e-7, "rate-too-low"),  # one that it does not learn at either
+        (AdamOfSomebody, 1e-3, None),
+        (AdamOfSomebody, 1e-7, None),
+    ],
+)
+def test_another_optimizer_is_named_where_it_is_one_and_the_rate_is_not_at_fault(
+    optimizer, lr, cause
+):
+    found = causes(trials(subject(optimizer, lr=lr), Budget(1500)))
+    assert found == ({cause} if cause else set())
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "SparseAdam"])
+def test_whoever_has_one_of_adams_family_is_not_sent_to_adam(kind):
+    search = module._Search(subject(), Budget(1))
+    search.subject.optimizer = getattr(torch.optim, kind)
+    assert search.is_adam
+    assert search.adams(module.Change()) == []
+    search.subject.optimizer = torch.optim.RMSprop
+    assert not search.is_adam
+
+
+def test_adams_own_rate_is_not_told_to_whoever_has_it(monkeypatch):
+    """All changes together help only at the rate in use: then it is something else."""
+    run = subject(CountedAdam, lr=0.01, scale=1e4, act=nn.Tanh, steps=60)
+    search = module._Search(run, Budget(10_000))
+    search.run = search.unchanged = Judged(1.0, torch.ones(8) + torch.arange(8) / 8)
+    search.run_left = search.again = 1.0
+    search.limit, search.steps, search.whole = 0.5, 60, module.Change(scaled=True)
+
+    def left(name, change, steps=None, state=None):
+        return Judged(0.0 if change.adam == 0.01 else 1.0, torch.zeros(8))
+
+    monkeypatch.setattr(search, "left", left)
+    assert search.needed() == []
+    run.options["lr"] = search.lr = 1e-5
+    assert [w.remedy for w in search.needed()] == ["CountedAdam(lr=0.01)"]
+
+
+def test_relu6_squashes_nothing():
+    """To torch it is a Hardtanh."""
+    assert module.with_relu(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)))
+    assert not module.with_relu(nn.Sequential(nn.Linear(2, 2), nn.ReLU6(), nn.Linear(2, 2)))
 
 
 @pytest.mark.parametrize("early", [False, True])
 def test_of_a_run_that_was_stopped_early_its_length_is_no_fault(early):
-    controls = trials(subject(lr=0.1, ended_early=early), budget_s=0.0, steps=10_000)
+    controls = trials(subject(lr=0.1, ended_early=early), Budget(10_000))
     assert ("too-few-epochs" in causes(controls)) != early
 
 
 def test_whoever_has_learned_a_good_part_may_end_there():
     """Nobody said how long a loop of one's own should be."""
     for steps, left, verdict in ((6, (0.5, 2.0), "failed"), (20, (0.1, 0.5), "note")):
-        controls = trials(subject(lr=0.1, steps=steps), 0.0, steps=10_000)
+        controls = trials(subject(lr=0.1, steps=steps), Budget(10_000))
         assert left[0] < controls[-1].figures["run"] < left[1]
         assert [(c.cause, c.verdict) for c in controls if c.cause] == [("too-few-epochs", verdict)]
     # as its validation says, whatever a share of wrong answers does
-    controls = trials(subject(lr=0.1, steps=6, learned=True), 0.0, steps=10_000)
+    controls = trials(subject(lr=0.1, steps=6, learned=True), Budget(10_000))
     assert [c.verdict for c in controls if c.cause == "too-few-epochs"] == ["note"]
 
 
@@ -109,16 +222,16 @@ def test_a_rate_that_a_schedule_took_away(kept, cause):
     """The run had its rate for a few steps; as long at a constant rate, the same net learns."""
     run = subject(CountedAdam, lr=1e-2, steps=3, kept=kept)
     run.steps = 300
-    found = causes(trials(run, 0.0, steps=10_000))
+    found = causes(trials(run, Budget(10_000)))
     assert (found == {"rate-cannot-reach"}) == (cause is not None)
 
 
 def test_rates_are_tried_until_one_is_usual():
-    controls = trials(subject(CountedAdam, lr=1e-8, steps=300), 0.0, steps=20_000)
+    controls = trials(subject(CountedAdam, lr=1e-8, steps=300), Budget(20_000))
     (named,) = [c for c in controls if c.cause]
     assert named.cause == "rate-too-low"
     assert 1e-3 <= named.figures["rate"] <= 1.0
-    far_too_high = trials(subject(Counted, lr=1e5, steps=50), 0.0, steps=20_000)
+    far_too_high = trials(subject(Counted, lr=1e5, steps=50), Budget(20_000))
     rates = [c.figures["rate"] for c in far_too_high if c.cause == "rate-too-high"]
     assert rates
     assert 1e-2 <= rates[0] <= 10
@@ -143,7 +256,7 @@ def test_a_rate_is_a_smaller_change_than_another_input_unless_that_is_far_off():
     assert unusual_input(far)
     assert far_input(far)
     for run, first in ((near, "rate-too-high"), (far, "input-out-of-range")):
-        search = module._Search(run, 0.0, 10_000)
+        search = module._Search(run, Budget(10_000))
         search.run_left = search.again = 1.0
         search.steps = 60
         good = Judged(0.0, torch.empty(0))
@@ -152,10 +265,9 @@ def test_a_rate_is_a_smaller_change_than_another_input_unless_that_is_far_off():
 
 
 def test_where_a_schedule_took_the_rate_away_one_long_trial_comes_first(monkeypatch):
-    """A slow machine, whose twenty trials would all be too short."""
+    """A slow machine, on which all trials together would take too long."""
     run = subject(CountedAdam, lr=1e-2, steps=3, kept=0.02)
     run.steps = 300
-    ticks = iter(range(0, 10**9, 6))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
-    assert causes(trials(run, 120.0)) == {"rate-cannot-reach"}  # 5 steps a second
-    assert len(UPDATES) < 250
+    clock(monkeypatch, 0.2)  # 5 steps a second
+    assert causes(trials(run, Budget(module.TOGETHER, 120.0))) == {"rate-cannot-reach"}
+    assert len(UPDATES) <= 300

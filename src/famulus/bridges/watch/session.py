@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,6 +40,7 @@ from famulus.bridges.watch.step import Call, Loss, Trained
 from famulus.bridges.watch.training import SCORES, Training
 from famulus.bridges.watched import Named
 from famulus.config.errors import ConfigError
+from famulus.diagnosis.controls.trials import TOGETHER, WALL_S
 from famulus.diagnosis.history import Finding
 from famulus.diagnosis.probes.layers import unwrapped
 from famulus.diagnosis.probes.probe import Probe
@@ -52,8 +52,8 @@ FORGOTTEN = 20  # losses without any update in a whole script: nobody waits for 
 MOST_LOSSES = 1024  # that gradients are accumulated of; then it is plain before the end
 UNUSED = 2000  # calls of models, after which an optimizer that nobody uses is not waited for
 MOST_RUNS = 100
-SHORTEST_S = 20.0  # that trial trainings may take after however short a training
-BY_STEPS = "; --controls-steps 6000 counts steps and no time"
+SHORTEST_S = 60.0  # that trial trainings may take after however short a training
+BY_STEPS = f"; --controls-steps {TOGETHER} takes as long as they take"
 ACTIVE = threading.Lock()  # one watch at a time: torch can be listened to once
 
 
@@ -65,7 +65,8 @@ class Watch:
     """Everything that trains inside the block leaves a run; `findings()` says what ails them.
 
     store: folder or URL. name: the experiment. settings, why: as of `famulus.Monitor`.
-    controls_s, controls_steps: what the trial trainings of all runs may take together.
+    controls_s, controls_steps: what the trial trainings of all runs may take together, as of
+    `famulus.Monitor`; each run has 6,000 steps of them where none are asked for.
     first_steps: of a training, after which `Enough` is raised.
     Raises ConfigError if there is a watch already.
     """
@@ -77,7 +78,7 @@ class Watch:
         *,
         settings: Mapping[str, Any] | None = None,
         why: str = "",
-        controls_s: float = 30.0,
+        controls_s: float = WALL_S,
         controls_steps: int | None = None,
         first_steps: int | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class Watch:
         store = str(Path(store).absolute()) if local else store
         self.store, self.name, self.settings, self.why = store, name, settings, why
         self.controls_s, self.controls_steps = controls_s, controls_steps
+        self._steps = controls_steps  # that are left
         self.first_steps = first_steps
         self.trainings: list[Training] = []
         self._open: list[Training] = []
@@ -381,7 +383,7 @@ class Watch:
             names[id(model)] = Named(model_names[0])
         options: dict[str, Any] = {"settings": self.settings, "why": self.why, "names": names}
         options["scores"] = SCORES
-        options |= {"controls_s": self.controls_s, "controls_steps": self.controls_steps}
+        options |= {"controls_s": self.controls_s, "controls_steps": self._steps}
         recorder = Recorder(model, group, self.store, self.name, **options)
         recorder.lineage = self._lineage
         recorder.start()
@@ -429,11 +431,14 @@ class Watch:
         """Its last words; trial trainings of all runs share one budget."""
         recorder = training.recorder
         self._open.remove(training)
-        # A short script is not made a long one.
-        recorder.controls_s = min(self.controls_s, max(SHORTEST_S, recorder.seconds))
-        began = time.perf_counter()
+        if self._steps is None:  # a short script is not made a long one
+            recorder.budget.seconds = min(self.controls_s, max(SHORTEST_S, recorder.seconds))
+        else:
+            recorder.budget.steps = self._steps
         training.close(error)
-        self.controls_s = max(0.0, self.controls_s - (time.perf_counter() - began))
+        self.controls_s = max(0.0, self.controls_s - recorder.budget.took)
+        if self._steps is not None:
+            self._steps -= recorder.budget.spent
         for optimizer in recorder.optimizers:
             self._of.pop(id(optimizer), None)
             with contextlib.suppress(TypeError):  # what can't be referred to weakly

@@ -6,8 +6,8 @@ input, here against the true pairs from the same start, not against a limit.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,12 +18,15 @@ from famulus.diagnosis.controls.calls import calls_of
 from famulus.diagnosis.controls.overfit import AHEAD, FACTORS, affordable
 from famulus.diagnosis.controls.overfit import STEPS as FITTED
 from famulus.diagnosis.controls.samples import part_of
+from famulus.diagnosis.remedy import NOBODY, Owner, Step, advise, learning_rate, significant
 
 NAME = "input"
 KINDS = ("zeroed", "shuffled", "noise")
 STEPS = 60  # of a short training on each kind of input
 LITTLE = 0.05  # share of the first loss that must be learned before anything is said
 NEEDS = 0.05  # share of what was learned that must be owed to the input
+SLOWER = (0.1, 0.01)  # on the rate, where nobody knows a better one
+CLEARLY = 0.1  # share of what is learned at a lower rate that must be owed to the input
 USED = 0.01  # of the loss, ahead of both zeroed and shuffled input: it is read, if to little gain
 
 
@@ -38,14 +41,53 @@ class Learned:
 
 
 def input_use(
-    learn: Callable[[str], Learned], fit: Callable[[str, float], Fit], part: str
+    learn: Callable[[str, float], Learned],
+    fit: Callable[[str, float], Fit],
+    part: str,
+    slower: Iterable[float] = SLOWER,
+    owner: Owner = NOBODY,
 ) -> Control:
-    """`learn(kind)` trains from the same start on "true" pairs or one of KINDS.
+    """`learn(kind, factor)` trains from the same start on "true" pairs or one of KINDS, with
+    `factor` on its rate.
 
-    `fit(kind, factor)` as in `overfit`; asked only where held-out samples don't decide.
+    `fit(kind, factor)` as in `overfit`; asked only where held-out samples don't decide. `slower`:
+    factors under which a net that has not learned from true pairs may.
     """
-    true = learn("true")
-    others = {kind: learn(kind).after for kind in KINDS}
+    own = _judge(learn, fit, part)
+    learns = own.figures.get("gained", 0.0) > NEEDS
+    return own if learns else _by_rate(own, learn, slower, owner)
+
+
+def _by_rate(
+    own: Control, learn: Callable[[str, float], Learned], slower: Iterable[float], owner: Owner
+) -> Control:
+    """`own`, unless the same net learns from its input at a lower rate: then it is the rate.
+
+    One that is too high leaves dead and saturated units, which are deaf to any input.
+    """
+    for factor in slower:
+        true, blind = learn("true", factor), learn("zeroed", factor)
+        way = true.before - true.after
+        if not way > LITTLE * abs(true.before) or blind.after - true.after <= CLEARLY * way:
+            continue
+        figures = {**own.figures, "slower": factor, "at_slower": true.after}
+        text = f"{own.text}. At {factor:.2g} times the learning rate the same steps end at"
+        text += f" {true.after:.4g}, with zeroed input at {blind.after:.4g}: it is the rate"
+        if own.verdict == "skipped":
+            return replace(own, text=f"{text} that is to be looked at first", figures=figures)
+        rate = owner.value("training.optimizer.lr")
+        lower = learning_rate(significant(factor * rate, 1)) if rate else None
+        remedy = advise(owner, lower or Step(words=f"{factor:.2g} times the learning rate"))
+        verdict = "failed" if own.cause else "warning"
+        return Control(NAME, verdict, text, remedy.text, figures, "rate-too-high", remedy.changes)
+    return own
+
+
+def _judge(
+    learn: Callable[[str, float], Learned], fit: Callable[[str, float], Fit], part: str
+) -> Control:
+    true = learn("true", 1.0)
+    others = {kind: learn(kind, 1.0).after for kind in KINDS}
     best = min((v for v in others.values() if math.isfinite(v)), default=math.inf)
     figures = {"before": true.before, "true": true.after, **others, "steps": true.steps}
     ends = ", ".join(f"{kind} {value:.4g}" for kind, value in others.items())
@@ -96,14 +138,14 @@ def corrupted(model: nn.Module, kind: str, seed: int) -> Iterator[None]:
         yield
         return
 
-    def replace(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    def altered(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         generator = torch.Generator().manual_seed(seed)
         batch = next((len(a) for a in args if isinstance(a, Tensor) and a.ndim > 1), 0)
         changed = tuple(_replaced(a, kind, batch, generator) for a in args)
         named = {k: _replaced(v, kind, batch, generator) for k, v in kwargs.items()}
         return changed, named
 
-    handle = model.register_forward_pre_hook(replace, with_kwargs=True)
+    handle = model.register_forward_pre_hook(altered, with_kwargs=True)
     try:
         yield
     finally:
@@ -126,8 +168,8 @@ def _replaced(value: Any, kind: str, batch: int, generator: torch.Generator) -> 
     return value.flatten()[chosen.to(value.device)].view_as(value)
 
 
-def learn(bench: Bench, kind: str, steps: int) -> Learned:
-    net, part = bench.net(), bench.part
+def learn(bench: Bench, kind: str, steps: int, factor: float) -> Learned:
+    net, part = bench.net(factor), bench.part
     before = net.judge(bench.held, kind)[part]
     few = slice(0, len(bench.frozen["index"]))
     for number, batch in enumerate(bench.fed(steps)):
@@ -149,10 +191,14 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     if not any(a.ndim > 1 for call in calls for a in call.arguments):
         yield Control(NAME, "skipped", "the loss does not call the net with a batch")
         return
+    lr, suggestion = bench.training.optimizer.lr, bench.suggestion
+    first = suggestion / lr if suggestion and lr and suggestion < lr / 2 else SLOWER[0]
     yield input_use(
-        lambda kind: learn(bench, kind, steps),
+        lambda kind, factor: learn(bench, kind, steps, factor),
         lambda kind, factor: bench.fit(kind, factor, fitted, noisy=True),
         bench.part,
+        (first, min(first / 10, SLOWER[1])),
+        bench.owner,
     )
 
 

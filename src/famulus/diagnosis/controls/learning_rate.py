@@ -32,6 +32,8 @@ SMOOTH = 0.8  # of the running mean
 BOUNDED = ("adam", "adamw", "nadam", "radam", "adamax")  # move at most about the rate a step
 LEAST_STEPS = 10.0  # at the suggested rate that a whole run must amount to
 HALF = 0.5  # of the suggestion's progress
+SHARE = 0.25  # of a lower rate's progress, below which the configured one stands in its way
+LITTLE = 0.05  # of the first loss: less is no progress
 REACH = 0.5  # share of the distance that a run must be able to go
 
 
@@ -107,15 +109,14 @@ def rate(
     text += f"; configured {lr:.3g}"
     own = tried(lr)
     figures |= {"first": own.first, "last": own.last}
-    if not own.last < own.first + 0.05 * abs(own.first):
-        for slower in dict.fromkeys(r for r in (lr / 10, suggestion, lr / 100) if r and r < lr):
-            last = tried(slower).last
-            if last < own.first and not last > own.last:
-                figures |= {"slower": slower, "at_slower": last}
-                text += f"; {own.first:.4g} → {own.last:.4g} there, → {last:.4g} at {slower:.2g}"
-                # what was tried: the suggestion may lie above the rate that fails
-                lower = advise(owner, learning_rate(significant(slower, 1)))
-                return _judged("failed", text, lower, figures, "rate-too-high")
+    slower = _slower(tried, own, suggestion, lr)
+    if slower is not None:
+        lower, last = slower
+        figures |= {"slower": lower, "at_slower": last}
+        text += f"; {own.first:.4g} → {own.last:.4g} there, → {last:.4g} at {lower:.2g}"
+        # what was tried: the suggestion may lie above the rate that fails
+        remedy = advise(owner, learning_rate(significant(lower, 1)))
+        return _judged("failed", text, remedy, figures, "rate-too-high")
     if suggestion is None or suggestion <= lr:
         return Control(NAME, "ok", text, figures=figures)
     suggestion, quick = _best(tried, suggestion, lr)
@@ -148,6 +149,29 @@ def rate(
 
 def _judged(verdict: str, text: str, remedy: Remedy, figures: dict, cause: str) -> Control:
     return Control(NAME, verdict, text, remedy.text, figures, cause, remedy.changes)
+
+
+def _slower(
+    tried: Callable[[float], Tried], own: Tried, suggestion: float | None, lr: float
+) -> tuple[float, float] | None:
+    """The lower rate that comes farthest and its last loss, where the configured one stands in the
+    way: the loss rises, or falls by a small share of what it falls at the lower one."""
+    far = own.first - own.last
+    if far >= HALF * abs(own.first):
+        return None
+    rises = not own.last < own.first + LITTLE * abs(own.first)  # NaN too
+    rows = [
+        (rate, tried(rate).last)
+        for rate in dict.fromkeys((lr / 10, suggestion, lr / 100))
+        if rate and rate < lr
+    ]
+    falls = [row for row in rows if row[1] < own.first]
+    if not falls:
+        return None
+    rate, last = min(falls, key=lambda row: row[1])
+    ahead = own.first - last
+    held = ahead > LITTLE * abs(own.first) and far < SHARE * ahead
+    return (rate, last) if held or (rises and not last > own.last) else None
 
 
 def _best(tried: Callable[[float], Tried], suggestion: float, lr: float) -> tuple[float, Tried]:
@@ -212,4 +236,4 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     yield rate(test, lambda value: short_run(bench, value, steps), spec, *summed, bench.owner)
 
 
-CHECK = Check(NAME, run, wanted=small_updates(220), least=small_updates(60))
+CHECK = Check(NAME, run, wanted=small_updates(300), least=small_updates(60))

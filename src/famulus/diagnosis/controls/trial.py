@@ -9,6 +9,7 @@ import contextlib
 import copy
 import math
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,12 +31,44 @@ Batch = tuple[Any, Tensor]
 class Change:
     """What a trial does differently."""
 
-    rate: float = 1.0
-    adam: float | None = None
+    rate: float | None = None  # of learning, in the place of the run's
+    adam: float | None = None  # that optimizer, at this rate
     scaled: bool = False  # input columns to mean 0 and sd 1
     redrawn: bool = False  # weights as torch's layers start
     relu: bool = False  # in the place of squashing activations inside the net
     batch: int | None = None
+
+
+class OutOfTimeError(Exception):
+    """The clock has ended trials of which not all are done."""
+
+
+@dataclass
+class Budget:
+    """Steps that all trials may take together, and the seconds that they must not exceed.
+
+    What is tried follows from the steps alone. The clock can only end it, by OutOfTimeError.
+    """
+
+    steps: int
+    seconds: float = math.inf
+    spent: int = 0  # steps
+    took: float = 0.0  # seconds since the first of them
+
+    def __post_init__(self) -> None:
+        self._began: float | None = None
+
+    def step(self) -> None:
+        """Counts one."""
+        self._began = time.perf_counter() if self._began is None else self._began
+        self.spent += 1
+        self.took = time.perf_counter() - self._began
+        if self.took > self.seconds:
+            raise OutOfTimeError
+
+    def expected(self, steps: int) -> float:
+        """Seconds of so many, as those so far went."""
+        return steps * self.took / max(1, self.spent)
 
 
 @dataclass
@@ -161,10 +194,15 @@ def with_relu(model: nn.Module) -> bool:
     for parent in model.modules():
         for name, child in parent.named_children():
             # the last one may be what the loss expects
-            if isinstance(child, BENT) and child is not leaves[-1]:
+            if bent(child) and child is not leaves[-1]:
                 setattr(parent, name, nn.ReLU())
                 replaced = True
     return replaced
+
+
+def bent(module: nn.Module) -> bool:
+    """Does it squash its input? ReLU6 is a Hardtanh to torch, and a ReLU to whoever uses it."""
+    return isinstance(module, BENT) and not isinstance(module, nn.ReLU6)
 
 
 def redraw(model: nn.Module) -> None:
@@ -182,9 +220,16 @@ def cut(batches: list[Batch], size: int) -> list[Batch]:
 
 
 def trial(
-    subject: Subject, change: Change, steps: int, state: Mapping[str, Tensor] | None = None
+    subject: Subject,
+    change: Change,
+    steps: int,
+    budget: Budget,
+    state: Mapping[str, Tensor] | None = None,
 ) -> Judged:
-    """What comes of `steps` steps with this change, from the run's start or from `state`."""
+    """What comes of `steps` steps with this change, from the run's start or from `state`.
+
+    Raises OutOfTimeError where `budget` says so.
+    """
     model = bare(subject.model)
     model.load_state_dict(dict(state or subject.start))
     model.train()
@@ -196,8 +241,8 @@ def trial(
     batches = subject.learned_from
     if change.batch:
         batches = cut(batches, change.batch)
-    options = {**subject.options, "lr": subject.options["lr"] * change.rate}
-    kind = subject.optimizer
+    rate = subject.options["lr"] if change.rate is None else change.rate
+    kind, options = subject.optimizer, {**subject.options, "lr": rate}
     if change.adam is not None:
         kind, options = torch.optim.Adam, {"lr": change.adam}
     trained = [
@@ -207,6 +252,7 @@ def trial(
     ]
     optimizer = kind(trained, **options)
     for n in range(steps):
+        budget.step()
         inputs, targets = batches[n % len(batches)]
         outputs = subject.answer(model, prepare(inputs))
         loss = candidates(outputs, targets)[subject.loss](outputs, targets) * subject.factor

@@ -12,7 +12,6 @@ but all together do, each is taken back in turn: those without which it fails ar
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +20,10 @@ import torch
 from famulus.diagnosis.contract import LEARNED
 from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import (
+    Budget,
     Change,
     Judged,
+    OutOfTimeError,
     Subject,
     bare,
     far_input,
@@ -36,10 +37,14 @@ from famulus.diagnosis.controls.trial import (
 from famulus.diagnosis.remedy import significant
 
 NAME = "trials"
+TOGETHER = 6000  # steps of all trials, where nobody says how many
+WALL_S = 120.0  # that those may take: three times what steps of 6 ms do
 HELPS = 0.5  # of what the run has left
 STEPS, FEWEST, MOST = 300, 30, 3000  # of a trial; below FEWEST it tells nothing; of a longer run
-SLOWER, FASTER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0)  # times the rate
-USUAL = (1e-3, 0.1)  # learning rates: further factors are tried until one comes so near
+TIMES = (10.0, 100.0, 1000.0)  # by which a rate is lowered and raised
+USUAL = (1e-3, 1e-2, 0.1, 1.0)  # rates at which nets learn: a rate that is farther off tries these
+FAR = 10.0  # times the least and the highest of ADAM: no rate of any optimizer's
+HOPELESS = 1.5  # times the seconds that there are: a search that would take as long is not begun
 ADAM = (0.001, 0.01, 0.1)
 LARGE = 128  # examples in a batch, from which on a smaller one is tried
 NEAR, NEARLY = 2.0, 0.02  # times the best, and beside it: as good
@@ -62,32 +67,38 @@ class Way:
         return self.judged.left
 
 
-def trials(subject: Subject, budget_s: float, steps: int | None = None) -> list[Control]:
+def trials(subject: Subject, budget: Budget) -> list[Control]:
     """Controls that name a cause, and one, `trials`, with all figures.
 
-    They take some `budget_s` seconds; with `steps`, that many steps at most, whatever the clock
-    says, so that the verdict is the same on any machine. Raises whatever the net raises when it is
-    called again.
+    Which cause that is follows from the steps of `budget` alone; if its seconds end before all is
+    tried, none is named. Raises whatever the net raises when it is called again.
     """
     with quiet(subject.model):
-        return _Search(subject, budget_s, steps).controls()
+        search = _Search(subject, budget)
+        try:
+            return search.controls()
+        except OutOfTimeError:
+            return [search.out_of_time()]
 
 
-def _factors(lr: float) -> tuple[list[float], list[float]]:
-    """Those that lower a rate and those that raise it, nearest first."""
-    slower, faster = list(SLOWER), list(FASTER)
-    while lr * slower[-1] > 10 * USUAL[0]:
-        slower.append(slower[-1] / 10)
-    while 0 < lr * faster[-1] < USUAL[1] / 10:
-        faster.append(faster[-1] * 10)
-    return slower, faster
+def _rates(lr: float) -> tuple[list[float], list[float]]:
+    """Those below a rate and those above it, nearest first, until usual ones are among them."""
+    slower, faster = [lr / t for t in TIMES if lr], [lr * t for t in TIMES if lr]
+    least, most = min(slower, default=0.0), max(faster, default=0.0)
+    # what is not much farther than the last one would be that one again
+    return [*slower, *(r for r in reversed(USUAL) if r < least / 2)], [
+        *faster,
+        *(r for r in USUAL if r > 2 * most),
+    ]
 
 
 class _Search:
-    def __init__(self, subject: Subject, budget_s: float, steps: int | None) -> None:
-        self.subject, self.budget_s, self.most_steps = subject, budget_s, steps
+    def __init__(self, subject: Subject, budget: Budget) -> None:
+        self.subject, self.budget = subject, budget
         self.figures: dict[str, float] = {}
-        self.slower, self.faster = _factors(subject.options["lr"])
+        self.planned = 0  # steps
+        self.lr = float(subject.options["lr"])
+        self.slower, self.faster = _rates(self.lr)
 
     def controls(self) -> list[Control]:
         subject = self.subject
@@ -105,14 +116,21 @@ class _Search:
             redrawn=unusual_start(subject),
             relu=with_relu(bare(subject.model)),
         )
-        shares, text, remedy = self.shares()
-        if subject.kept < SCHEDULED and (kept := self.at_constant_rate(max(shares))):
-            return [*self.named([kept]), self.summary()]
-        self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, shares[0])
-        self.longest = 0 if subject.ended_early else min(3 * subject.steps, MOST, shares[1])
+        longest = 0 if subject.ended_early else self.budget.steps // 4
+        most = self.most_trials()
+        share = (self.budget.steps - longest) // most
+        if subject.kept < SCHEDULED and (way := self.at_constant_rate(max(share, longest))):
+            return [*self.named([way]), self.summary()]
+        self.steps = min(max(subject.steps, 2 * FEWEST), STEPS, share)
+        self.longest = 0 if subject.ended_early else min(3 * subject.steps, MOST, longest)
         if self.steps < FEWEST:
+            text = f"{self.budget.steps} steps are less than {FEWEST} for each of {most} trials"
+            remedy = f"Monitor(..., controls_steps={2 * FEWEST * most})"
             return [Control(NAME, "skipped", text, remedy)]
+        self.planned = self.budget.spent + most * self.steps + self.longest
         unchanged = self.left("as it was", Change())
+        if self.budget.expected(self.planned) > HOPELESS * self.budget.seconds:
+            raise OutOfTimeError
         self.unchanged, self.again = unchanged, unchanged.left
         self.limit = HELPS * min(self.run_left, self.again)
         mended = self.again <= HELPS * self.run_left  # by the number of steps alone
@@ -124,33 +142,30 @@ class _Search:
             ways = self.needed()
         return [*self.named(ways), self.summary()]
 
-    def shares(self) -> tuple[tuple[int, int], str, str]:
-        """Steps that one trial, and the longest, may take; what to say if these are too few."""
-        if self.most_steps is None:
-            began = time.perf_counter()
-            trial(self.subject, Change(), FEWEST)
-            a_step = (time.perf_counter() - began) / FEWEST
-            text = f"{FEWEST} steps take {a_step * FEWEST:.2g} s, and some twenty trials of as many"
-            text += f" have {self.budget_s:.2g} s together"
-            # Some twenty trials share the time.
-            shares = int(self.budget_s / a_step / 20), int(self.budget_s / a_step / 4)
-            return shares, text, "Monitor(..., controls_s=60)"
-        longest = 0 if self.subject.ended_early else self.most_steps // 4
-        most = self.most_trials()
-        text = f"{self.most_steps} steps are less than {FEWEST} for each of {most} trials"
-        remedy = f"Monitor(..., controls_steps={2 * FEWEST * most})"
-        return ((self.most_steps - longest) // most, longest), text, remedy
+    def out_of_time(self) -> Control:
+        """Not all was tried: nothing is named."""
+        steps, spent = self.planned or self.budget.steps, self.budget.spent
+        needs = significant(HOPELESS * self.budget.expected(steps), 1)
+        text = f"{spent:,} of up to {steps:,} steps took {self.budget.took:.2g} s, and controls_s"
+        text += f" allows {self.budget.seconds:.2g} s: what a part of them says names no cause"
+        return Control(NAME, "skipped", text, f"Monitor(..., controls_s={needs:g})")
 
     def most_trials(self) -> int:
         """How many of the usual length there can be: `unchanged`, `single` and `needed`."""
         changes = sum((self.whole.scaled, self.whole.redrawn, self.whole.relu))
-        adams = len(ADAM) * (1 + (not self.is_adam))
+        adams = len(ADAM) * (1 + (not self.is_adam)) + self.far
         rates = len([*self.slower, *self.faster]) * (1 + (changes > 0))
         return 1 + 2 * changes + adams + rates + (changes > 0) + (self.size >= LARGE)
 
     @property
     def is_adam(self) -> bool:
-        return issubclass(self.subject.optimizer, torch.optim.Adam | torch.optim.NAdam)
+        """Is it one of Adam's family, whoever wrote it?"""
+        return any("adam" in kind.__name__.lower() for kind in self.subject.optimizer.__mro__)
+
+    @property
+    def far(self) -> bool:
+        """Is the run's rate none of any optimizer's?"""
+        return not min(ADAM) / FAR < self.lr <= max(ADAM) * FAR
 
     @property
     def size(self) -> int:
@@ -159,7 +174,7 @@ class _Search:
     def left(
         self, name: str, change: Change, steps: int | None = None, state: Any = None
     ) -> Judged:
-        found = trial(self.subject, change, steps or self.steps, state)
+        found = trial(self.subject, change, steps or self.steps, self.budget, state)
         self.figures[name] = round(found.left, 4)
         return found
 
@@ -180,7 +195,7 @@ class _Search:
         self.again = constant.left
         if self.again > HELPS * self.run_left or not constant.clearly_better(self.run):
             return None
-        return self.way("rate-cannot-reach", constant, significant(self.subject.options["lr"]))
+        return self.way("rate-cannot-reach", constant, significant(self.lr))
 
     # -- one change each
 
@@ -208,36 +223,52 @@ class _Search:
         return found
 
     def rates(self, change: Change) -> list[Way]:
-        lr, found = self.subject.options["lr"], []
-        tag = "" if change == Change() else " with all else"
-        for cause, factors in (
-            ("rate-too-high", self.slower),
-            ("rate-too-low", self.faster),
-        ):
-            each = {f: self.left(f"rate x{f:g}{tag}", replace(change, rate=f)) for f in factors}
-            best = _middle(each)
-            found.append(self.way(cause, each[best], significant(lr * best)))
-        return found
+        tag, ways = "" if change == Change() else " with all else", []
+        for cause, rates in (("rate-too-high", self.slower), ("rate-too-low", self.faster)):
+            each = {r: self.left(f"rate {r:.3g}{tag}", replace(change, rate=r)) for r in rates}
+            if each:
+                best = _middle(each)
+                ways.append(self.way(cause, each[best], significant(best)))
+        return ways
 
     def adams(self, change: Change) -> list[Way]:
         if self.is_adam:
             return []
         each = {lr: self.left(f"adam {lr:g}", replace(change, adam=lr)) for lr in ADAM}
         best = min(each, key=lambda lr: each[lr].left)
-        return [self.way("optimizer-choice", each[best], best)]
+        return [self.adam(each[best], best, change)]
+
+    def adam(self, judged: Judged, best: float, change: Change) -> Way:
+        """What helps where Adam at `best` does: another optimizer, unless it is the rate.
+
+        Adam's own rates are no other optimizer to whoever has Adam; and of a rate that no
+        optimizer learns at, Adam at that rate tells whether it would have done.
+        """
+        way = self.way("optimizer-choice", judged, best)
+        rate = "rate-too-low" if self.lr < best else "rate-too-high"
+        if self.is_adam:
+            return self.way(rate, judged, best)
+        if not self.far or not self.helps(way):
+            return way
+        own = self.left("adam, own rate", replace(change, adam=self.lr)) if self.lr else None
+        # without a figure: it is no rate for the optimizer that the run has
+        return way if own and self.helps(self.way("", own)) else replace(way, cause=rate)
 
     def helpful(self, ways: list[Way]) -> list[Way]:
         """Those that learn what the run did not, and about as well as the best of them."""
         good = [w for w in ways if self.helps(w)]
-        rates = ("rate-too-high", "rate-too-low")
+        rates = [w for w in good if w.rate is not None]
+        if rates:  # of the optimizer that the run has
+            good = [w for w in good if w.rate is not None or not w.cause.startswith("rate-")]
         # Where a lower rate will do, another optimizer is the larger change.
         if any(w.cause == "rate-too-high" and w.left <= LEARNED for w in good):
             good = [w for w in good if w.cause != "optimizer-choice"]
         best = min((w.left for w in good), default=0.0)
         near = [w for w in good if w.left <= NEAR * best + NEARLY]
-        if any(w.cause in rates for w in near):
-            near = [w for w in near if w.cause != "optimizer-choice"]
-        return near
+        if any(w.rate is not None for w in near):
+            return [w for w in near if w.cause != "optimizer-choice"]
+        # what halves the error is named, whatever else removes more of it
+        return [*near, *rates] if any(w.cause == "optimizer-choice" for w in near) else near
 
     # -- all changes together, and each taken back
 
@@ -259,8 +290,8 @@ class _Search:
                     found.append(self.way(cause, each[best]))
         if every != Change() and self.left("all, own rate", every).left > self.limit:
             own = [w for w in self.rates(every) if self.helps(w)]
-            adam = self.way("optimizer-choice", each[best], best)
-            found += own or [adam]
+            in_use = self.is_adam and math.isclose(best, self.lr)
+            found += own or ([] if in_use else [self.adam(each[best], best, every)])
         return found
 
     # -- words

@@ -9,12 +9,14 @@ from statistics import fmean
 
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, advise, budget
 from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
 HALVED = 0.5  # of the line's start: steps that halve it are large enough, only too few
+MOST = 0.5  # of a baseline's error gone: whoever has learned that much has no steps too small
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
 
@@ -36,9 +38,11 @@ def rule(history: History) -> Finding | None:
         budget(history.owner, longer, at[-1], words=f"train on, to {longer:,} samples"),
         Step(command="famulus check FILE, whose range test suggests a learning rate"),
     )
+    judged = of_history(history)
+    learned = bool(judged.held_out) and judged.gained(MOST)
     return Finding(
         CAUSE,
-        "warning",
+        "info" if learned else "warning",
         f"over {len(loss)} logs the training loss fell from {loss[0]:.4g} to {loss[-1]:.4g} in a"
         f" straight line and did not bend; the learning rate adds up to {way:.3g} over"
         f" {history.train[-1]['step']:,} steps, about as far as a weight can have moved",

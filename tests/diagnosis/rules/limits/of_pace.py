@@ -29,6 +29,13 @@ def still(level=0.3, off=0.0, place=1, validations=9):
     return run(val=[{"loss": v} for v in val], floors={"loss": 1.0})
 
 
+def learned(gain):
+    """A straight line down, and what validation says of it: the share of a constant's error that
+    is gone."""
+    losses = [2 - n / 24 for n in range(20)]
+    return run(losses, val=[{"loss": 1 - gain / 2}, {"loss": 1 - gain}], floors={"loss": 1.0})
+
+
 def travelled(ways, losses, steps=None, **fields):
     """Logs with the way gone up to each, by the rate that leads there."""
     history, before, step = run(losses, **fields), 0.0, 0
@@ -143,6 +150,10 @@ LIMITS = (
     Limit(rate_too_low, "HALVED", lambda x: evenly(fall(x)), silent=0.49, faulty=0.51),
     Limit(  # a loss that crosses zero has no half
         rate_too_low, "", lambda x: evenly(fall(x)), silent=0.01, faulty=-0.01
+    ),
+    Limit(  # whoever has learned most of what there is has taken steps that were large enough
+        *(rate_too_low, "MOST", learned, 0.51, 0.49),
+        says=lambda finding: finding.severity == "warning",
     ),
     Limit(rate_too_low, "trend.LOGS", straight, silent=11, faulty=12),
     Limit(rate_too_low, "trend.STRAIGHT", noisy, silent=0.968, faulty=0.972),
