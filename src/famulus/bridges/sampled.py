@@ -204,25 +204,38 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
         return {}
     kind, classes = target_kind(targets)
     found: dict[str, Any] = {"targets": kind, "classes": classes, "outputs": output_kind(outputs)}
-    found["output_shape"] = list(outputs.shape)
     found["target_shape"] = list(targets.shape)
     if kind == "binary" and targets.dim() == 2 and targets.shape[1] > 1:
         found["ones"] = [int(end) for end in torch.aminmax(targets.sum(1))]
     if counts := class_counts(targets, kind):
         found["counts"] = counts
     value = plain(batch.loss)
-    same = matching(value, outputs, targets, likely)
+    same, outputs = taken_as(value, outputs, targets, likely)
     found["finite"] = math.isfinite(value)
     found["loss"], found["factor"] = same if same else (None, None)
     for term in batch.parts.values() if same is None else ():
-        if term_same := matching(plain(term), outputs, targets):
-            found["part"] = term_same[0]
+        part, outputs = taken_as(plain(term), outputs, targets)
+        if part:
+            found["part"] = part[0]
             break
+    found["output_shape"] = list(outputs.shape)
     known = found["loss"] or found.get("part")
     if kind == "real" and str(known).startswith("bce"):
         found["entropy"] = round(entropy(targets), 4)
     remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
+
+
+def taken_as(
+    loss: float, outputs: Tensor, targets: Tensor, likely: str | None = None
+) -> tuple[tuple[str, float] | None, Tensor]:
+    """(`matching`, outputs in the shape in which it is of them): a loss may have squeezed them."""
+    same = matching(loss, outputs, targets, likely)
+    if same is None and outputs.shape != targets.shape and outputs.numel() == targets.numel():
+        squeezed = outputs.reshape(targets.shape)
+        if same := matching(loss, squeezed, targets, likely):
+            return same, squeezed
+    return same, outputs
 
 
 def class_counts(targets: Tensor, kind: str) -> dict[str, int]:

@@ -91,7 +91,7 @@ def _shares_of_one(history: History, last: str) -> tuple[str, str] | None:
 
 
 def _overlap_of_numbers(history: History, last: str) -> str | None:
-    """Dice and its kin multiply outputs with masks and divide by their sums: of shares of 0 to 1."""
+    """Dice and its kin multiply outputs with masks and divide by their sums: they take shares."""
     takes, seen = set(operations(history)), extremes(history, "outputs")
     masks = {f.get("targets") for f in forms(history)} <= {"binary", "one-hot"}
     if last not in RAW or graph(history).get("link") or seen is None or not forms(history):

@@ -54,8 +54,8 @@ def _of_loop(history: History) -> Finding | None:
         CAUSE,
         "warning",
         f"in the last {SAMPLES} samples, up to step {step:,}, mean sigma of the code is"
-        f" {code['sigma']:.2g}, where the prior has 1, and the KL is {code['kl']:.3g} nats a sample:"
-        " a draw from N(0, 1) lies where the decoder has never been",
+        f" {code['sigma']:.2g}, where the prior has 1, and the KL is {code['kl']:.3g} nats a"
+        " sample: a draw from N(0, 1) lies where the decoder has never been",
         "a larger weight of the KL: 1, where the reconstruction is a log density summed over the"
         " numbers of a sample",
         step=step,
