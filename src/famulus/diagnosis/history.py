@@ -165,7 +165,8 @@ def _whole(event: Event) -> Event:
         batch = whole.get("batch")
         tensors = batch.items() if isinstance(batch, Mapping) else ()
         whole["batch"] = {name: t for name, t in tensors if _is(t, EXTREMES)}
-        whole["loop"] = _passes(whole.get("loop"))
+        if "loop" in whole:
+            whole["loop"] = _passes(whole["loop"])
         code = whole.get("code")
         if not _is(code, CODE):
             whole.pop("code", None)
