@@ -173,7 +173,8 @@ def _whole(event: Event) -> Event:
         for name, needed in INSIDE.items():
             if not _is(whole.get(name), needed):
                 whole.pop(name, None)
-        whole["loop"] = _passes(whole.get("loop"))
+        if "loop" in whole:
+            whole["loop"] = _passes(whole["loop"])
     if isinstance(whole.get("forms"), Mapping):
         # a loss that was not recognised is null, which says something
         known = whole["forms"].items()

@@ -10,8 +10,7 @@ from statistics import fmean, median
 
 from famulus.diagnosis.contract import forms
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.loop import ENOUGH
+from famulus.diagnosis.loop import of_choice
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "data-not-shuffled"
@@ -35,12 +34,12 @@ def rule(history: History) -> Finding | None:
     pairs = [(steps[n], steps[n + 1]) for n in steps if n + 1 in steps]
     if not pairs or not all(one.keys() & other.keys() for one, other in pairs):
         return None
-    gained = of_history(history).gained(ENOUGH)
-    # what is left of a batch's own error says nothing here: it holds the class of the hour
-    severity = "info" if gained and history.val else "warning"
+    severity = of_choice(history)
+    if severity == "info" and not history.val:
+        severity = "warning"  # what is left of a batch's own error: it holds the class of the hour
     return Finding(
         CAUSE,
-        "error" if gained is False else severity,
+        severity,
         f"{len(counts)} sampled batches hold {held:.2g} classes in the mean, of the"
         f" {len(overall)} seen, and neighbours the same; shuffled ones would hold {shuffled:.2g}",
         advise(history.owner, line("DataLoader(..., shuffle=True)")).text,

@@ -264,10 +264,10 @@ LIMITS = (
     Limit(data_not_shuffled, "SHARE", mixed, silent=0.61, faulty=0.59),
     Limit(
         data_not_shuffled,
-        "",
+        "loop.WELL",
         lambda x: blocks(score=x),
-        silent=0.69,
-        faulty=0.71,
+        silent=0.09,
+        faulty=0.11,
         says=grave,
     ),
     Limit(
