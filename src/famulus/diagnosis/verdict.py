@@ -84,8 +84,9 @@ def judge(history: History) -> Verdict:
     found = _settled(_united(filter(None, [*known, *named])))
     # What is no fault explains nothing of a run that has not learned.
     unexplained = healthy(found) if judged.verdict is False else not found
-    lost = rule(cannot_tell) if unexplained else None
-    return Verdict(arranged([lost, *found] if lost else found), tuple(skipped))
+    untried = cannot_tell.untried
+    lost = rule(cannot_tell) if unexplained else asked("trials", untried, history)
+    return Verdict(arranged([*filter(None, [lost]), *found]), tuple(skipped))
 
 
 def _controls(history: History, judged: Learning) -> Iterable[Event]:

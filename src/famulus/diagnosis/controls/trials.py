@@ -15,8 +15,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from famulus.diagnosis.contract import LEARNED
 from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import (

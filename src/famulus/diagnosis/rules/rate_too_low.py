@@ -16,7 +16,7 @@ from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
 HALVED = 0.5  # of the line's start: steps that halve it are large enough, only too few
-MOST = 0.5  # of a baseline's error gone: whoever has learned that much has no steps too small
+MOST, FELL = 0.5, 0.1  # of a baseline's error gone, and of the line's start by this very run
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
 
@@ -27,7 +27,8 @@ def rule(history: History) -> Finding | None:
     at, loss = training_loss(history)
     far = travel(history)
     slope, _ = line(far, loss)
-    if 0 < loss[-1] < HALVED * (fmean(loss) - slope * fmean(far)):
+    start = fmean(loss) - slope * fmean(far)
+    if 0 < loss[-1] < HALVED * start:
         return None
     if not history.owner.is_file and _usual(history):
         return None
@@ -39,7 +40,8 @@ def rule(history: History) -> Finding | None:
         Step(command="famulus check FILE, whose range test suggests a learning rate"),
     )
     judged = of_history(history)
-    learned = bool(judged.held_out) and judged.gained(MOST)
+    # what a net knows before it is trained no step has taught it
+    learned = judged.held_out and judged.gained(MOST) and start - loss[-1] > FELL * abs(start)
     return Finding(
         CAUSE,
         "info" if learned else "warning",
