@@ -151,3 +151,22 @@ def test_trials_go_by_steps_where_those_are_given(tmp_path):
     assert "trials" in names
     assert findings[0].cause == "rate-too-low"
     assert names_of_trials(tmp_path, controls_s=60, controls_steps=0)[0] == []
+
+
+def test_where_the_time_ends_before_all_is_tried_nothing_is_named_and_that_is_said(tmp_path):
+    """Many a machine is slow, or busy: of the same run another cause is never named."""
+    causes = {}
+    for seconds in (1e-4, 0.05, 0.2, 600.0):
+        torch.manual_seed(0)
+        _, findings = names_of_trials(tmp_path, controls_s=seconds)
+        causes[seconds] = [finding.cause for finding in findings]
+        for finding in findings:
+            if finding.cause == "cannot-tell":
+                assert finding.severity == "info"
+                assert "no trial trainings: " in finding.evidence
+                assert "controls_s=" in finding.remedy
+    assert "cannot-tell" in causes[1e-4]
+    assert "rate-too-low" not in causes[1e-4]
+    assert causes[600.0][0] == "rate-too-low"
+    assert "cannot-tell" not in causes[600.0]
+    assert all(of in (causes[1e-4], causes[600.0]) for of in causes.values())

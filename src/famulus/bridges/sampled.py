@@ -199,7 +199,7 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
     outputs, targets = batch.outputs, batch.targets
     if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or not targets.numel():
         return {}
-    if loss is None:  # a watched loss that was propagated before anybody looked
+    if batch.loss is None:  # a watched loss that was propagated before anybody looked
         return {}
     outputs, targets = outputs.detach(), targets.detach()
     if outputs.is_complex() or targets.is_complex() or not bool(torch.isfinite(outputs).all()):

@@ -82,12 +82,14 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "dead-units": ("predicts-the-mean", "plateau", "cannot-overfit", "converged", "rate-too-low",
                    "weights-do-not-move", "features-collapsed",
                    "same-answer-for-all"),  # a rule adds input-unused
-    "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG),  # a rule adds rate-too-high
+    # a rule adds rate-too-high
+    "exploding-gradient": (*_NOTHING_LEARNED, *_STARTS_WRONG, "features-collapsed"),
     "features-collapsed": (*_NOTHING_LEARNED,),
     "posterior-collapse": _NOTHING_LEARNED,
     "rate-too-high": (*_NOTHING_LEARNED, "dead-units", "saturated-units", "vanishing-gradient",
                       "loss-spike", "loss-not-finite",
-                      "features-collapsed", "train-eval-gap", "optimizer-choice"),
+                      "features-collapsed", "train-eval-gap", "optimizer-choice",
+                      "codebook-collapsed", "posterior-collapse"),
     "saturated-units": (*_NOTHING_LEARNED, "weights-do-not-move"),  # a rule adds more
     "vanishing-gradient": (*_NOTHING_LEARNED, "weights-do-not-move", "optimizer-choice",
                            "too-few-epochs"),

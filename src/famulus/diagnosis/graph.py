@@ -7,7 +7,7 @@ computed and nothing waits for the device. A compiled net is one opaque node: th
 import re
 from collections import Counter
 from collections.abc import Iterator
-from math import prod
+from math import log, prod
 from typing import Any
 
 from torch import Tensor
@@ -96,8 +96,9 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
 
     output: the operation that made the outputs, shapes aside. ops: how often each operation is in
     the net. pairs: matrix and convolution layers fed by another one; direct: those of them with
-    nothing nonlinear between. normed_over_batch: are features of samples of unit length over the
-    samples, not over the features? Between outputs and loss:
+    nothing nonlinear between. chance: what a guess scores that gives all choices the same share,
+    where the loss is cross entropy alone. normed_over_batch: are features of samples of unit length
+    over the samples, not over the features? Between outputs and loss:
 
     loss: operations, outermost first, each once. twice: [outer, inner] of activations that one
     value passes one after the other, from the net's last operation on. link: what is made of the
@@ -110,6 +111,8 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if last is not None and _normed_over_batch(last):
         found["normed_over_batch"] = True
+    if last is not None and (chance := _chance(last)):
+        found["chance"] = chance
     if made is None:
         return found
     # A loss of something else than these outputs says nothing about them.
@@ -144,6 +147,27 @@ def _of_loss(nodes: list[Any], made: Any) -> dict[str, Any]:
 def _is_table(shape: list[int]) -> bool:
     """Of samples and something else: similarities of samples are compared both ways."""
     return len(shape) > 1 and shape[0] != shape[1]
+
+
+def _chance(last: Any) -> float | None:
+    """ln N of a cross entropy of N choices, or of a mean or a sum of several such."""
+    queue, choices, divided = [last], [], False
+    for node in queue:
+        kind = name(node)
+        if kind in ("NllLoss", "NllLoss2D"):
+            shares = inputs(node)[0] if inputs(node) else node
+            shape = _shape(shares) if name(shares) == "LogSoftmax" else []
+            if len(shape) < 2 or getattr(node, "_saved_reduction", MEAN) != MEAN:
+                return None
+            choices.append(shape[1])
+        elif kind in ("Add", "Div", "Mean", "Stack"):
+            divided = divided or kind != "Add"
+            queue += inputs(node)
+        else:
+            return None
+    if len(set(choices)) != 1 or choices[0] < 2:
+        return None
+    return log(choices[0]) * (1 if divided else len(choices))
 
 
 def _normed_over_batch(loss: Any) -> bool:

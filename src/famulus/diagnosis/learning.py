@@ -12,10 +12,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Any, Literal, TypeGuard
 
 from famulus.config.scores import PREFIX, Scores, find, from_json
-from famulus.diagnosis.contract import left
+from famulus.diagnosis.contract import graph, left
 from famulus.diagnosis.history import History
 from famulus.diagnosis.trend import fallen
 
@@ -31,6 +32,7 @@ A_LITTLE = 0.15  # of a fraction: nobody calls half as many again nothing, howev
 # a map's score is of its many pixels, whatever the number of maps
 LEAST = 100  # samples that a fraction is taken to be of
 # Adam moves a weight by about its learning rate a step: 16 usual ones are a hundredth at most.
+LOGS = 3  # the last ones of training, that are held against chance
 FEW = 16  # steps up to the last score: with fewer, that it is no better says nothing
 
 
@@ -189,11 +191,23 @@ def of_history(history: History) -> Learning:
     steps, half = phase(at, history.marks) if at else (None, None)
     before = None if half is None else history.val[half]["values"]
     found = learning(values, history.floors, declared, samples, trained, before, steps)
-    if not found.held_out and (share := left(history)) is not None:
-        batch = Comparison("", share, "best constant", 1.0, 1 - share)
+    means, share = "best constant", left(history)
+    if share is None and (share := _of_chance(history)) is not None:
+        means = "a guess that gives each choice the same share"
+    if not found.held_out and share is not None:
+        batch = Comparison("", share, means, 1.0, 1 - share)
         logged = history.train[-1].get("step") if history.train else None
         return Learning((batch,), found.trained, steps=logged)
     return found if found.held_out else replace(found, fallen=fallen(history))
+
+
+def _of_chance(history: History) -> float | None:
+    """The last training losses, as a share of what a guess among the choices of its cross entropy
+    scores; None of another loss."""
+    chance = graph(history).get("chance")
+    last = [event["values"].get("total") for event in history.train[-LOGS:]]
+    known = [value for value in last if _finite(value)]
+    return fmean(known) / chance if chance and known and not history.opposed else None
 
 
 def _comparisons(

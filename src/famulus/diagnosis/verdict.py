@@ -84,9 +84,9 @@ def judge(history: History) -> Verdict:
     found = _settled(_united(filter(None, [*known, *named])))
     # What is no fault explains nothing of a run that has not learned.
     unexplained = healthy(found) if judged.verdict is False else not found
-    lost = rule(cannot_tell) if unexplained else None
+    lost = rule(cannot_tell) if unexplained else asked("trials", cannot_tell.untried, history)
     tried = _tried(history.controls, named)
-    return Verdict(arranged([lost, *found] if lost else found, tried), tuple(skipped))
+    return Verdict(arranged([*filter(None, [lost]), *found], tried), tuple(skipped))
 
 
 def _controls(history: History, judged: Learning) -> Iterable[Event]:

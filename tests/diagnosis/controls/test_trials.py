@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from famulus.diagnosis.controls import trials as module
 from famulus.diagnosis.controls import trial as trial_module
+from famulus.diagnosis.controls import trials as module
 from famulus.diagnosis.controls.trial import Budget, Judged, Subject, far_input, unusual_input
 from famulus.diagnosis.controls.trials import trials
 

@@ -37,7 +37,10 @@ def layer(update=0.0, grad=0.0, name="0", **more):
             "grad": grad, "dead": 1.0, "saturated": None} | more  # fmt: skip
 
 
-def events(loss, lr, floor, validated, steps=STEPS, layers=(layer(),), **more):
+DEAD = layer()
+
+
+def events(loss, lr, floor, validated, steps=STEPS, layers=(DEAD,), **more):
     yield {"kind": "floor", "score": "loss", "value": floor, "means": "best constant"}
     for n, step in enumerate(steps):
         at = {"step": step, "inputs": 4 * step, "s": 0.0}
@@ -125,8 +128,8 @@ def without(value):
 
 def test_nor_where_any_key_is_missing():
     tensor = {"min": -1.0, "max": 1.0, "mean": 0.0, "std": 1.0, "spread": 1.0}
-    form = {"left": 1.0, "loss": "mse", "factor": 1.0, "finite": True, "targets": "real",
-            "classes": 1, "outputs": "real", "output_shape": [4, 1], "target_shape": [4]}  # fmt: skip
+    form = {"left": 1.0, "loss": "mse", "factor": 1.0, "finite": True, "classes": 1}
+    form |= {"targets": "real", "outputs": "real", "output_shape": [4, 1], "target_shape": [4]}
     probe = {
         **{"kind": "probe", "step": 0, "inputs": 0, "memory_mb": 0.0},
         "layers": [layer(0.1, 0.1, str(n), weight=1.0, type="Tanh", moved=True) for n in range(5)],

@@ -1,5 +1,6 @@
 """Training brought nothing, and no rule or check knows why."""
 
+from dataclasses import replace
 from statistics import fmean
 
 from famulus.diagnosis import learning_rates as rates
@@ -18,6 +19,24 @@ LONGER = 10  # times as many samples, where it is too early to tell
 
 def rule(history: History) -> Finding | None:
     """Asked only where nothing else was found that explains it."""
+    finding, cut = _brings_nothing(history), untried(history)
+    if not finding or not cut:
+        return finding or cut
+    evidence, remedy = f"{finding.evidence}; {cut.evidence}", f"{finding.remedy}; or {cut.remedy}"
+    return replace(finding, evidence=evidence, remedy=remedy)
+
+
+def untried(history: History) -> Finding | None:
+    """What only trial trainings could tell, where they had too little time or too few steps."""
+    trials = [e for e in history.controls if e["name"] == "trials"][-1:]
+    cut = [e for e in trials if e["verdict"] == "skipped" and e.get("remedy")]
+    if not cut:
+        return None
+    text = f"no trial trainings: {cut[0].get('text', '')}"
+    return Finding(CAUSE, "info", text, cut[0]["remedy"])
+
+
+def _brings_nothing(history: History) -> Finding | None:
     seen, loss = training_loss(history)
     judged = of_history(history)
     if judged.none and judged.early and history.train:

@@ -75,7 +75,7 @@ def _of_loop(history: History) -> Finding | None:
         f" (limit {limits[-1]:.3g})",
         IN_USE,
         step=last[0][0],
-        consequences=("predicts-the-mean", "loss-spike", "rate-too-high", "dead-units"),
+        consequences=("predicts-the-mean", "loss-spike"),
     )
 
 

@@ -6,7 +6,8 @@ evaluation mode from the start, are often meant.
 """
 
 from famulus.diagnosis.history import Finding, History
-from famulus.diagnosis.loop import samples, severity
+from famulus.diagnosis.learning import of_history
+from famulus.diagnosis.loop import ENOUGH, samples, severity
 from famulus.diagnosis.remedy import advise, line
 
 CAUSE = "mode-not-restored"
@@ -27,7 +28,7 @@ def _training(history: History) -> Finding | None:
     before = f"was in training mode before step {since:,} and since then " if switched else "was "
     return Finding(
         CAUSE,
-        severity(history) if switched else "info",
+        severity(history) if switched or of_history(history).gained(ENOUGH) is False else "info",
         f"the model {before}in evaluation mode, in {seen}: {EFFECT}",
         advise(history.owner, line(f"{model}.train()", "before each epoch")).text,
         step=since,

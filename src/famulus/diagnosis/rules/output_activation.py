@@ -129,12 +129,9 @@ def _out_of_reach(history: History, last: str) -> str | None:
 def _as_they_are(history: History) -> bool:
     """Does the loss compare outputs with the targets as they are?"""
     known = forms(history)
-    if always(history, "loss") in DISTANCES:
-        return True
-    if any(form.get("loss") for form in known) or graph(history).get("link"):
-        return False
-    if known and all(form.get("part") in DISTANCES for form in known):
-        return True
+    names = {form.get("loss") or form.get("part") for form in known} - {None}
+    if names or graph(history).get("link"):
+        return bool(names) and names <= set(DISTANCES)
     # of an unknown loss: a picture is compared with a picture, where little is learned
     alike = [f.get("targets") == "real" and f["output_shape"] == f["target_shape"] for f in known]
     return bool(alike) and all(alike) and not learned(history)

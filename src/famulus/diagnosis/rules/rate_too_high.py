@@ -7,7 +7,9 @@ that a layer changes in a step, beside a loss that has risen or stands where a c
 from statistics import fmean, median
 
 from famulus.diagnosis import learning_rates as rates
+from famulus.diagnosis.figures import apart, baseline
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.learning_rates import lower, peak, ratios, step
 from famulus.diagnosis.remedy import Step, advise, significant
 from famulus.diagnosis.trend import curve, training_loss
@@ -21,6 +23,7 @@ RISEN = 1.3  # last losses over the least
 OUT = 5.0  # times the first sum of losses, of optimizers against each other
 LOGS, FEW = 8, 4  # of so few a loss that is far above a constant's is enough
 FAR = 2.0  # times that
+STOOD = 0.95  # of the first loss, where no baseline is known
 
 
 def rule(history: History) -> Finding | None:
@@ -115,6 +118,15 @@ def _worse(history: History) -> str | None:
         return (
             f"in the last {count} logs, up to step {end:,}, the training loss is {last:.4g}, where"
             f" a constant predictor scores {floor:.4g}"
+        )
+    judged = of_history(history)
+    if floor is None and judged.none and not judged.few and (best := judged.best):
+        value, level = apart(best.value, best.level)
+        return f"{best.name} is {value} ({baseline(best.baseline)}: {level})"
+    if floor is None and not judged.held_out and last > STOOD * loss[0] > 0:
+        return (
+            f"the training loss was {loss[0]:.4g} at first and is {last:.4g} in the last {count}"
+            f" logs, up to step {end:,}"
         )
     # Means of three: one easy batch is no level.
     least = min(fmean(loss[i : i + 3]) for i in range(len(loss) - 2))

@@ -11,23 +11,30 @@ from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, advise, budget
-from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
+from famulus.diagnosis.trend import LOGS, line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
 HALVED = 0.5  # of the line's start: steps that halve it are large enough, only too few
-MOST = 0.5  # of a baseline's error gone: whoever has learned that much has no steps too small
+MOST, FELL = 0.5, 0.1  # of a baseline's error gone, and of the line's start by this very run
+WAY = 0.05  # of its weights, over the whole run: nothing was trained
+FALL = 0.1  # of the first losses: steps that bring it are not too small
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
 
 def rule(history: History) -> Finding | None:
+    return _of_straight_fall(history) or _of_small_steps(history)
+
+
+def _of_straight_fall(history: History) -> Finding | None:
     way = straight(history)
     if way is None or tail(history) < TAIL:
         return None
     at, loss = training_loss(history)
     far = travel(history)
     slope, _ = line(far, loss)
-    if 0 < loss[-1] < HALVED * (fmean(loss) - slope * fmean(far)):
+    start = fmean(loss) - slope * fmean(far)
+    if 0 < loss[-1] < HALVED * start:
         return None
     if not history.owner.is_file and _usual(history):
         return None
@@ -39,7 +46,8 @@ def rule(history: History) -> Finding | None:
         Step(command="famulus check FILE, whose range test suggests a learning rate"),
     )
     judged = of_history(history)
-    learned = bool(judged.held_out) and judged.gained(MOST)
+    # what a net knows before it is trained no step has taught it
+    learned = judged.held_out and judged.gained(MOST) and start - loss[-1] > FELL * abs(start)
     return Finding(
         CAUSE,
         "info" if learned else "warning",
@@ -49,6 +57,28 @@ def rule(history: History) -> Finding | None:
         remedy.text,
         changes=remedy.changes,
         step=history.train[-1]["step"],
+    )
+
+
+def _of_small_steps(history: History) -> Finding | None:
+    """Steps that all together can't have changed the weights by more than a few percent."""
+    found, (_, loss) = rates.ratios(history), training_loss(history)
+    if found is None or len(loss) < LOGS or not history.train[-1].get("lr"):
+        return None
+    steps, count = history.train[-1]["step"], max(2, len(loss) // 5)
+    first, last = fmean(loss[:count]), fmean(loss[-count:])
+    way, judged = steps * found.typical, of_history(history)
+    if way >= WAY or judged.gained(0.05) or first - last > FALL * abs(first) or judged.few:
+        return None
+    return Finding(
+        CAUSE,
+        "error" if judged.none else "warning",
+        f"a step changes a layer by {found.typical:.2g} of its weights in the median: {steps:,}"
+        f" steps can have changed it by {way:.2g} at most (limit {WAY:g}); the training loss was"
+        f" {first:.4g} in the first {count} logs and is {last:.4g} in the last",
+        (remedy := advise(history.owner, rates.step(history, rates.higher(history)))).text,
+        changes=remedy.changes,
+        step=steps,
     )
 
 

@@ -13,6 +13,7 @@ from famulus.diagnosis.remedy import Step, advise
 CAUSE = "schedule-per-batch"
 SUMMARY = "a schedule of epochs is stepped with each batch: the learning rate is gone, or swings"
 LITTLE = 0.01  # of the highest rate
+WARM = 0.5  # of the highest rate, from which a schedule that warms up begins
 EARLY = 0.5  # of the run, by which no more than that is left
 APART = 50  # updates from change to change: an epoch of fewer batches is rare
 TURNS = 10  # from falling to rising
@@ -38,6 +39,8 @@ def _gone(history: History) -> str:
     logs = [event for event in history.train if event.get("lr") is not None]
     large = [n for n, event in enumerate(logs) if event["lr"] > LITTLE * top]
     if not logs or not large or large[-1] + 1 == len(logs):
+        return ""
+    if logs[0]["lr"] < WARM * top:  # it rose first: meant for batches, and too short
         return ""
     at, end = logs[large[-1] + 1]["step"], logs[-1]["step"]
     changes = sum(event.get("lr_changes", 0) for event in logs[: large[-1] + 2])

@@ -29,10 +29,10 @@ def still(level=0.3, off=0.0, place=1, validations=9):
     return run(val=[{"loss": v} for v in val], floors={"loss": 1.0})
 
 
-def learned(gain):
-    """A straight line down, and what validation says of it: the share of a constant's error that
-    is gone."""
-    losses = [2 - n / 24 for n in range(20)]
+def learned(gain, fall=0.4):
+    """A straight line down by this share of its start, and the share of a constant's error that is
+    gone in validation."""
+    losses = [1 - fall * n / 20 for n in range(1, 21)]
     return run(losses, val=[{"loss": 1 - gain / 2}, {"loss": 1 - gain}], floors={"loss": 1.0})
 
 
@@ -153,6 +153,10 @@ LIMITS = (
     ),
     Limit(  # whoever has learned most of what there is has taken steps that were large enough
         *(rate_too_low, "MOST", learned, 0.51, 0.49),
+        says=lambda finding: finding.severity == "warning",
+    ),
+    Limit(  # a net that its start has taught
+        *(rate_too_low, "FELL", lambda x: learned(0.9, x), 0.102, 0.098),
         says=lambda finding: finding.severity == "warning",
     ),
     Limit(rate_too_low, "trend.LOGS", straight, silent=11, faulty=12),
