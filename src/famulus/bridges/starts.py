@@ -29,7 +29,9 @@ def weights_at_start(model: nn.Module) -> list[dict[str, Any]]:
     layers = []
     for name, module in unwrapped(model)[0].named_modules():
         weight = getattr(module, "weight", None) if _weighs(module) else None
-        if readable(weight) and weight.is_floating_point() and weight.numel() >= MANY:
+        if not isinstance(weight, Tensor) or not readable(weight):
+            continue
+        if weight.is_floating_point() and weight.numel() >= MANY:
             layers.append((name, module, weight.detach()))
     layers = layers[:MOST]
     figures = [_figures(weight) for _, _, weight in layers]

@@ -10,6 +10,7 @@ from famulus.diagnosis.contract import operations
 from famulus.diagnosis.history import History
 from famulus.diagnosis.learning import of_history
 
+UPDATE = "update"
 ENOUGH, WELL = 0.3, 0.9  # of a baseline's error gone: learned in spite of it, and well
 
 
@@ -21,8 +22,10 @@ def samples(history: History) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def gradients(history: History) -> Iterator[tuple[int, int, Mapping[str, float]]]:
-    """(step, number of the optimizer, norms) wherever a gradient arrived."""
+    """(step, number of the optimizer, norms) wherever a gradient arrived and somebody updates."""
     for step, loop in samples(history):
+        if UPDATE not in loop.get("order", (UPDATE,)):  # which a closure's step does not tell
+            continue
         for number, norms in enumerate(loop.get("gradients") or ()):
             if norms:
                 yield step, number, norms

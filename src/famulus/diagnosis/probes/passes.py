@@ -46,7 +46,7 @@ class Gradients:
     @torch.no_grad()
     def accumulated(self, n: int, parameter: Tensor) -> None:
         incoming, total = self.incoming.pop(n, None), parameter.grad
-        if incoming is None or not readable(incoming) or not readable(total):
+        if incoming is None or total is None or not (readable(incoming) and readable(total)):
             return
         self.reached.add(n)
         if len(self.pairs) < ARRIVALS:
@@ -215,8 +215,9 @@ def dropped(module: nn.Module) -> float:
     """The fraction that a module drops in training; 0 for what drops nothing."""
     if isinstance(module, _DropoutNd):
         return float(module.p)
-    layers = module.num_layers if isinstance(module, nn.RNNBase) else 0
-    return float(module.dropout) if layers > 1 else 0.0  # between its layers
+    if isinstance(module, nn.RNNBase) and module.num_layers > 1:  # between its layers
+        return module.dropout
+    return 0.0
 
 
 def has_mode(module: nn.Module) -> bool:

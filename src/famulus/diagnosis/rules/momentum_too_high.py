@@ -18,8 +18,9 @@ ADAMS = 0.999
 def rule(history: History) -> Finding | None:
     for one in history.owner.script.optimizers:
         betas = one.get("betas")
-        of_adam = isinstance(betas, list | tuple) and len(betas) > 0
-        momentum = betas[0] if of_adam else one.get("momentum")
+        first = betas[0] if isinstance(betas, list | tuple) and betas else None
+        of_adam = first is not None
+        momentum = first if of_adam else one.get("momentum")
         if not isinstance(momentum, int | float) or momentum <= MOST or not history.train:
             continue
         updates = 1 / max(1 - momentum, 1e-9)

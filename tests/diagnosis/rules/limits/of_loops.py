@@ -144,6 +144,13 @@ def grave(finding):
 
 LIMITS = (
     Limit(gradients_accumulate, "", added, silent=0.0, faulty=1e-6),
+    Limit(  # without an update something else is wrong
+        gradients_accumulate,
+        "",
+        lambda order: looped(*({**p["loop"], "order": order} for p in added().probes)),
+        silent=SOUND[:2],
+        faulty=SOUND,
+    ),
     Limit(gradients_accumulate, "SAMPLES", lambda n: added(count=n), silent=1, faulty=2),
     Limit(
         gradients_accumulate,
