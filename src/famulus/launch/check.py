@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 
@@ -73,17 +73,18 @@ def controls(
             spare = rest - least - sum(c.least(trial) for c in queue)
             share = least + max(0.0, spare) / max(1, len(queue)) if queue else rest
             watch(turn.name, time.monotonic() - began)
-            yield from _guarded(turn, trial, min(turn.wanted(trial), max(share, FAIR * rest)))
+            limit_s = min(turn.wanted(trial), max(share, FAIR * rest))
+            yield from _guarded(turn.name, turn.run(trial, limit_s))
 
 
-def _guarded(check: Check, trial: Trial, limit_s: float) -> Iterator[Control]:
-    """What it says; one whose judgement breaks is named, and the others go on."""
+def _guarded(name: str, controls: Iterable[Control]) -> Iterator[Control]:
+    """What a check says; one whose judgement breaks is named, and the others go on."""
     try:
-        yield from check.run(trial, limit_s)
+        yield from controls
     except (ArithmeticError, LookupError, ValueError) as error:
         if isinstance(error, FamulusError):
             raise
-        yield Control(check.name, "failed", f"it broke: {type(error).__name__}: {error}")
+        yield Control(name, "failed", f"it broke: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

@@ -97,6 +97,21 @@ def test_the_rate_is_named_before_the_input_where_a_lower_one_learns_from_it():
     assert (sound.verdict, sound.cause) == ("ok", "")
 
 
+@pytest.mark.parametrize(
+    ("faster", "cause"), [(100.0, ""), (5.0, "input-unused"), (None, "input-unused")]
+)
+def test_a_rate_that_is_far_too_low_has_not_shown_that_the_input_is_unused(faster, cause):
+    """Only at what the range test suggests is more learned than the best constant."""
+
+    def fit(kind, factor):
+        return Fit(1.0, 0.1 if (kind, factor) == ("true", 100.0) else 0.5, 0.5, 300)
+
+    def learn(kind, factor):
+        return Learned(1.0, {"true": 0.951, "noise": 0.952}.get(kind, 0.953), 0.954, 60)
+
+    assert input_use(learn, fit, "recon", faster=faster).cause == cause
+
+
 class Squashed(Sound):
     """Sigmoids that a rate of 0.3 leaves flat."""
 

@@ -45,15 +45,17 @@ def input_use(
     fit: Callable[[str, float], Fit],
     part: str,
     slower: Iterable[float] = SLOWER,
+    faster: float | None = None,
     owner: Owner = NOBODY,
 ) -> Control:
     """`learn(kind, factor)` trains from the same start on "true" pairs or one of KINDS, with
     `factor` on its rate.
 
     `fit(kind, factor)` as in `overfit`; asked only where held-out samples don't decide. `slower`:
-    factors under which a net that has not learned from true pairs may.
+    factors under which a net that has not learned from true pairs may; `faster`: one that promises
+    more on the frozen batch.
     """
-    own = _judge(learn, fit, part)
+    own = _judge(learn, fit, part, faster)
     learns = own.figures.get("gained", 0.0) > NEEDS
     return own if learns else _by_rate(own, learn, slower, owner)
 
@@ -84,7 +86,10 @@ def _by_rate(
 
 
 def _judge(
-    learn: Callable[[str, float], Learned], fit: Callable[[str, float], Fit], part: str
+    learn: Callable[[str, float], Learned],
+    fit: Callable[[str, float], Fit],
+    part: str,
+    faster: float | None,
 ) -> Control:
     true = learn("true", 1.0)
     others = {kind: learn(kind, 1.0).after for kind in KINDS}
@@ -105,13 +110,15 @@ def _judge(
     if gained > NEEDS:
         text += f": {min(gained, 1):.0%} of what was learned needs the input"
         return Control(NAME, "ok", text, figures=figures)
-    for factor in (1.0, FACTORS[0]):  # what is learned first is the best constant: give it time
+    more = [faster] if faster and faster > FACTORS[0] else []
+    for factor in (1.0, FACTORS[0], *more):  # the best constant is learned first: give it time
         frozen, blind = fit("true", factor), fit("zeroed", factor)
         figures |= {"frozen": frozen.last, "frozen_zeroed": blind.last, "factor": factor}
         way = frozen.first - min(frozen.last, blind.last)
         halved = 0 <= frozen.last < blind.last / 2  # where the best constant is nearly right
         if (blind.last - frozen.last) > AHEAD * way > 0 or halved:
-            text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}:"
+            text += f"; one frozen batch {frozen.last:.4g}, with zeroed input {blind.last:.4g}"
+            text += f" at {factor:.3g} times the rate:" if factor > 1 else ":"
             text += f" the net can use its input; held out, {true.steps} steps don't show it yet"
             return Control(NAME, "ok", text, figures=figures)
     ahead = min(others["zeroed"], others["shuffled"]) - true.after
@@ -198,6 +205,7 @@ def run(bench: Bench, limit_s: float) -> Iterator[Control]:
         lambda kind, factor: bench.fit(kind, factor, fitted, noisy=True),
         bench.part,
         (first, min(first / 10, SLOWER[1])),
+        suggestion / lr if suggestion and lr else None,
         bench.owner,
     )
 
