@@ -18,7 +18,9 @@ def rule(history: History) -> Finding | None:
     for step, number, norms in gradients(history):
         by_optimizer.setdefault(number, []).append((step, norms))
     for number, seen in by_optimizer.items():
-        unclear = [(step, norms) for step, norms in seen if norms.get("kept", 0.0) > 0]
+        # without any update they are not cleared for another reason
+        used = [(step, norms) for step, norms in seen if "used" in norms]
+        unclear = [(step, norms) for step, norms in used if norms.get("kept", 0.0) > 0]
         if len(unclear) < SAMPLES:
             continue
         step, norms = unclear[-1]
