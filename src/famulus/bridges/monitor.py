@@ -37,6 +37,7 @@ from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls.bench import Control
+from famulus.diagnosis.controls.direct import direct
 from famulus.diagnosis.controls.modes import modes
 from famulus.diagnosis.controls.trial import Budget, Subject
 from famulus.diagnosis.controls.trials import TOGETHER, WALL_S, trials
@@ -100,7 +101,12 @@ def tried(subject: Subject, budget: Budget, learned: bool) -> list[Control]:
             # a net that is another one in evaluation mode is so after a trial as well
             if (apart := modes(subject)) is not None:
                 return [apart]
-            return [] if learned else trials(subject, budget)
+            if learned:
+                return []
+            # a loss that can't be answered well is a fact, whatever a training would come to
+            if (wrong := direct(subject)) is not None:
+                return [wrong]
+            return trials(subject, budget) if subject.whole else []
     except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
         return [Control("trials", "skipped", "interrupted")]
     except Exception as error:

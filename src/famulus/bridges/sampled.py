@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from famulus.bridges.watched import first_tensor, plain, tensors_of
 from famulus.diagnosis.controls.trial import Subject
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.loss_forms import (
+    EXACT,
     constant_loss,
     entropy,
     left_over,
@@ -53,6 +55,8 @@ class Sampled:
         self._seen: Batch | None = None
         self._graph: dict[str, Any] | None = None
         self._link = ""  # what a loss of one's own does first to the outputs
+        self._loss_fn: Callable[[Any, Any], Any] | None = None  # of the script
+        self._agrees = True  # has it always given the loss?
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
         # a trial has one optimizer
         self._keeps = keep and small and len(optimizers) == 1
@@ -120,13 +124,27 @@ class Sampled:
         return None if least is None else least * factor
 
     def subject(self, steps: int) -> Subject | None:
-        """The run for short trials; None unless its loss is a standard one at every sample."""
-        if (loss := self._recognised()) is None or not self._batches:
+        """The run for short trials; None unless its loss is a standard one at every sample, or its
+        function was handed over."""
+        loss, loss_fn = self._recognised(), None
+        if loss is None:
+            loss, loss_fn = ("", 1.0), self._loss_fn
+        if not self._batches or not (loss[0] or loss_fn):
             return None
-        batches, optimizer = self._batches, type(self._optimizers[0])
-        net = self._model, self._start, batches
-        taken, held = self.answer, self._held()
-        return Subject(*net, *loss, optimizer, self._options, steps, taken=taken, trained=held)
+        return Subject(
+            self._model,
+            self._start,
+            self._batches,
+            *loss,
+            type(self._optimizers[0]),
+            self._options,
+            steps,
+            taken=self.answer,
+            trained=self._held(),
+            loss_fn=loss_fn,
+            link=self._link,
+            whole=loss_fn is None or self._agrees,
+        )
 
     def _held(self) -> list[str]:
         """Names of the parameters that are trained."""
@@ -162,6 +180,8 @@ class Sampled:
             events[-1]["loop"] = self._passes.facts()
         self._forget_passes()
         if self._seen and events:
+            self._agrees = self._agrees and agrees(self._seen)
+            self._loss_fn = self._seen.loss_fn
             likely = next((name for name, _ in self._losses), None)
             events[-1] |= inside(self._seen, [len(table) for table in tables(self._model)])
             events[-1]["forms"] = seen = forms(self._seen, likely, self._link)
@@ -185,6 +205,7 @@ class Sampled:
         self._forget_passes()
         self._seen = None
         self._batches, self._targets, self._start = [], [], {}
+        self._loss_fn = None
 
 
 def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, Any]:
@@ -226,6 +247,20 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
         found["entropy"] = round(entropy(targets), 4)
     remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
+
+
+@torch.no_grad()
+def agrees(batch: Batch) -> bool:
+    """Does the script's `loss_fn` give its loss, of these outputs and targets?"""
+    if batch.loss_fn is None or batch.outputs is None:
+        return False
+    try:
+        with torch.random.fork_rng(devices=[]):
+            again = plain(batch.loss_fn(batch.outputs, batch.targets))
+    except Exception:  # it takes something else than it was said to take
+        return False
+    value = plain(batch.loss)
+    return math.isclose(again, value, rel_tol=EXACT, abs_tol=1e-12)
 
 
 def taken_as(

@@ -22,6 +22,7 @@ LAYERS = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "MkldnnConvo
 BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")
 # What is no probability: of all else (a clamped sigmoid, a quotient, a mean) nobody knows.
 RAW = (*LAYERS, "Add", "LogSoftmax", *(kind for kind in BOUNDED if kind != "Sigmoid"))
+LINEAR = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Linear")
 LEARNED = 0.1  # of a constant's error left
 
 
@@ -35,6 +36,13 @@ def operations(history: History) -> list[str]:
     a loss of similarities, or of a head beside the model, is none of these outputs as they are."""
     found = list(graph(history).get("loss") or ())
     return [] if set(found) & set(LAYERS) else found
+
+
+def words(operation: str) -> str:
+    """Of an operation of the graph, for people."""
+    if operation in LINEAR:
+        return "a linear layer"
+    return "a convolution" if "Convolution" in operation else operation.lower()
 
 
 def forms(history: History) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from famulus.diagnosis.controls.bench import Bench, Check, Control
 from famulus.diagnosis.controls.calls import NOT_ONCE, Free
+from famulus.diagnosis.graph import LINKS, name, walk
 
 NAME = "free output"
 STEPS = 150
@@ -33,11 +34,11 @@ def activation_of(output: Tensor) -> str | None:
     """The activation that made `output`, by its place in the graph: sigmoid, tanh, softmax."""
     node = output.grad_fn
     while node is not None:
-        name = node.name()
+        kind = node.name()
         for known in ACTIVATIONS:
-            if name.lower().startswith(f"{known}backward"):
+            if kind.lower().startswith(f"{known}backward"):
                 return known
-        if not any(word in name for word in SKIPPED):
+        if not any(word in kind for word in SKIPPED):
             return None
         node = node.next_functions[0][0] if node.next_functions else None
     return None
@@ -75,7 +76,7 @@ def free_output(outputs: Tensors, loss: Loss, samples: int) -> Control:
         return Control(NAME, "skipped", NOT_ONCE)
     whole = slice(0, samples)
     start = [t.detach() for t in outputs]
-    first = loss([t.clone().requires_grad_() for t in start], whole)
+    first = loss(_leaves(start), whole)
     if not first.requires_grad:
         text = "the loss does not depend on what the net answers"
         remedy = "compute the loss from the net's output, without detach, item or numpy on the way"
@@ -101,8 +102,12 @@ def free_output(outputs: Tensors, loss: Loss, samples: int) -> Control:
         if bound - least > LOST * max(began - least, 1e-12):
             text = f"the net ends in a {figures['activation']}, behind which the loss can't fall"
             text += f" below {bound:.4g}; without it {least:.4g}"
-            remedy = "the loss has an activation of its own: leave out the net's last one"
-            return Control(NAME, "failed", text, remedy, figures, "activation-twice")
+            twice = _has_activation(loss(_leaves(start), whole))
+            remedy = "an output without activation, or targets within its reach"
+            if twice:
+                remedy = "the loss has an activation of its own: leave out the net's last one"
+            cause = "activation-twice" if twice else "output-activation"
+            return Control(NAME, "failed", text, remedy, figures, cause)
     if _narrow(start) and samples >= 4 and _crossed(start, loss, figures):
         text = f"a sample alone can be answered with a loss of {figures['alone']:.4g}, several"
         text += f" together with no less than {figures['together']:.4g}"
@@ -111,6 +116,15 @@ def free_output(outputs: Tensors, loss: Loss, samples: int) -> Control:
         return Control(NAME, "failed", text, remedy, figures, "shapes-broadcast")
     text = f"answers set free: loss {began:.4g} → {least:.4g}"
     return Control(NAME, "ok", text, figures=figures)
+
+
+def _leaves(start: Tensors) -> list[Tensor]:
+    return [t.clone().requires_grad_() for t in start]
+
+
+def _has_activation(loss: Tensor) -> bool:
+    """Does a loss of free outputs make probabilities of them by itself?"""
+    return any(name(node) in LINKS for node in walk(loss.grad_fn))
 
 
 def _activated(free: Tensors, last: Sequence[str | None]) -> list[Tensor]:

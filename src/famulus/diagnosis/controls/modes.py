@@ -15,7 +15,6 @@ from torch import nn
 
 from famulus.diagnosis.controls.bench import Control
 from famulus.diagnosis.controls.trial import Subject, bare, quiet
-from famulus.diagnosis.loss_forms import candidates
 
 NAME = "both modes"
 BATCHES = 8
@@ -62,8 +61,7 @@ def _losses(subject: Subject, training: bool) -> list[float]:
     found = []
     for inputs, targets in subject.batches[-BATCHES:]:
         outputs: Any = subject.answer(model, inputs)
-        criterion = candidates(outputs, targets)[subject.loss]
-        found.append(float(criterion(outputs, targets)) * subject.factor)
+        found.append(float(subject.criterion(outputs, targets)))
     return found
 
 

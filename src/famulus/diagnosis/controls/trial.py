@@ -89,6 +89,9 @@ class Subject:
     # Which of the net's answers the loss takes, and its shape there; None: as the net gives it.
     taken: tuple[int, tuple[int, ...]] | None = None
     trained: list[str] | None = None  # names of parameters; None: all
+    loss_fn: Callable[[Any, Any], Tensor] | None = None  # of the script, where `loss` is not known
+    link: str = ""  # what it makes of the outputs first: `loss_forms.LINKS`
+    whole: bool = True  # is it all of the loss? Else nothing can be trained with it
 
     def __post_init__(self) -> None:
         judged = self.batches[JUDGED - 1 :: JUDGED]
@@ -96,6 +99,12 @@ class Subject:
         # with fewer than four batches what is learned judges: better than no trial
         self.judged = judged or self.batches
         self.learned_from = rest if judged else self.batches
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss, as the run had it."""
+        if self.loss_fn is not None:
+            return self.loss_fn(outputs, targets)
+        return candidates(outputs, targets)[self.loss](outputs, targets) * self.factor
 
     def answer(self, model: nn.Module, inputs: Any) -> Tensor:
         """Outputs as the loss takes them."""
@@ -164,13 +173,13 @@ def judge(subject: Subject, model: nn.Module, prepare: Callable[[Any], Any]) -> 
     targets = torch.cat([y for _, y in subject.judged])
     if not bool(torch.isfinite(outputs).all()):
         return Judged(math.inf, torch.empty(0))
-    found = left_over(outputs, targets, subject.loss)
+    found = left_over(outputs, targets, subject.loss, subject.link)
     if target_kind(targets)[0] == "real":
         apart = outputs.double().flatten() - targets.double().flatten().to(outputs.device)
         return Judged(found["left"] if found else math.nan, apart.square())
     if found is None:
         return Judged(math.nan, torch.empty(0))
-    predicted, true = decided(outputs, targets, subject.loss)
+    predicted, true = decided(outputs, targets, subject.loss, subject.link)
     return Judged(found["left"], (predicted != true).double())
 
 
@@ -255,7 +264,7 @@ def trial(
         budget.step()
         inputs, targets = batches[n % len(batches)]
         outputs = subject.answer(model, prepare(inputs))
-        loss = candidates(outputs, targets)[subject.loss](outputs, targets) * subject.factor
+        loss = subject.criterion(outputs, targets)
         if not math.isfinite(float(loss.detach())):
             return Judged(math.inf, torch.empty(0))
         optimizer.zero_grad()

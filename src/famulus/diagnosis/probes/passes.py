@@ -26,6 +26,7 @@ from famulus.diagnosis.probes.tensors import Sheet, readable
 
 WATCHED = 4  # parameters of an optimizer: all of them are cleared, or none
 ARRIVALS = 64  # gradients of an optimizer; of more batches an update the first ones will do
+STRANGERS = 8  # modules that are told
 PASSES = 12  # in the order that is told
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 
@@ -97,6 +98,8 @@ class Passes:
         self.training: bool | None = None
         self.norm: dict[str, Any] | None = None
         self.dropout: dict[str, Any] | None = None
+        self.depth = 0  # of calls of the model
+        self.strangers: dict[int, dict[str, Any]] = {}  # modules that it calls and does not have
         self.gradients: list[Gradients] = []
         self.handles: list[RemovableHandle] = []
         net, compiled = unwrapped(model)
@@ -104,11 +107,13 @@ class Passes:
         if compiled or net is not model:  # their gradients are not as the backward pass brings them
             return
         self.names = {id(module): name for name, module in net.named_modules()}
+        self.held = {id(p) for o in optimizers for g in o.param_groups for p in g["params"]}
         own = {id(p) for p in net.parameters() if readable(p) and p.requires_grad}
         for optimizer in optimizers:
             held = [p for group in optimizer.param_groups for p in group["params"] if id(p) in own]
             self._watch(optimizer, some_of(held))
         self.handles.append(torchs.register_module_forward_pre_hook(self._forward))
+        self.handles.append(torchs.register_module_forward_hook(self._returned))
 
     def _watch(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
         gradients = Gradients(parameters, self.sheet)
@@ -135,13 +140,16 @@ class Passes:
         order: passes, repetitions in a row once. gradients: of each optimizer, see `Gradients`.
         training: was the net in training mode at its last call with gradients; modes: were its
         dropouts and norms. norm: the batch norm whose statistics are of the fewest values.
-        dropout: the module that drops the largest fraction, `p`.
+        dropout: the module that drops the largest fraction, `p`. strangers: modules that the model
+        calls, that are no part of it, and whose weights no optimizer has.
         """
         self.remove()
         self.sheet.read()
         found: dict[str, Any] = {"gradients": [g.facts() for g in self.gradients]}
         if self.order and not self.inside:
             found["order"] = self.order
+        if self.strangers:
+            found["strangers"] = list(self.strangers.values())
         if self.training is not None:
             found["training"] = self.training
             found["modes"] = sorted(set(self.modes.values()))
@@ -152,7 +160,15 @@ class Passes:
 
     # -- hooks
 
+    def _returned(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if module is self.net:
+            self.depth = max(0, self.depth - 1)
+
     def _forward(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if module is self.net:
+            self.depth += 1
+        elif self.depth and id(module) not in self.names and torch.is_grad_enabled():
+            self._stranger(module)
         if id(module) in self.names and torch.is_grad_enabled() and not recorded():
             self.guard(lambda: self._called(module, inputs))
 
@@ -166,6 +182,15 @@ class Passes:
             self._of_norm(module, inputs)
         if module.training and fraction > (self.dropout or {"p": 0.0})["p"]:
             self.dropout = {**self._named(module), "p": fraction}
+
+    def _stranger(self, module: nn.Module) -> None:
+        """Called within the model, and no part of it: kept in a list, or made anew each time."""
+        own = [p for p in module._parameters.values() if p is not None and p.requires_grad]
+        if any(id(p) not in self.held for p in own) and len(self.strangers) < STRANGERS:
+            self.strangers[id(module)] = {
+                "type": type(module).__name__,
+                "numbers": sum(p.numel() for p in own),
+            }
 
     def _of_norm(self, module: _BatchNorm, inputs: tuple[Any, ...]) -> None:
         value = next(tensors(inputs), None)

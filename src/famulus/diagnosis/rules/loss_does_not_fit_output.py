@@ -14,6 +14,7 @@ from famulus.diagnosis.contract import (
     left,
     operations,
     severity,
+    words,
 )
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.remedy import Step, advise, line
@@ -51,7 +52,7 @@ def _by_construction(history: History) -> Verdict | None:
     nll = any("NllLoss" in kind for kind in loss)
     if nll and not set(NORMALISED) & set(loss) and last in NOT_LOGARITHMS:
         return (
-            f"nll_loss takes logarithms of probabilities, and the model ends in {last.lower()}: the"
+            f"nll_loss takes logarithms of probabilities, and the model ends in {words(last)}: the"
             " loss has no least value",
             (ENTROPY, Step(words="log_softmax as the last layer")),
         )

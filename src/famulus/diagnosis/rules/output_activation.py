@@ -11,6 +11,7 @@ from famulus.diagnosis.contract import (
     learned,
     operations,
     severity,
+    words,
 )
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import last_activation
@@ -33,7 +34,7 @@ def rule(history: History) -> Finding | None:
     last, loss = graph(history).get("output"), operations(history)
     if not last or not loss:
         return None
-    name, takes = last.lower(), set(loss)
+    name, takes = words(last), set(loss)
     remedy = Remedy(
         f"without {last_activation(history)}: the loss takes what the layer before it gives"
     )
@@ -102,7 +103,7 @@ def _overlap_of_numbers(history: History, last: str) -> str | None:
         return None
     return (
         f"the loss is a quotient of sums of products of outputs and masks, as Dice: it takes shares"
-        f" of 0 to 1, and the model ends in {last.lower()}: outputs lie from {seen[0]:.3g} to"
+        f" of 0 to 1, and the model ends in {words(last)}: outputs lie from {seen[0]:.3g} to"
         f" {seen[1]:.3g}"
     )
 

@@ -11,7 +11,7 @@ from famulus.diagnosis.contract import EVERYTHING
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.layers import Layer, last_layers, series
 from famulus.diagnosis.learning import of_history
-from famulus.diagnosis.loop import severity, starts
+from famulus.diagnosis.loop import ENOUGH, samples, severity, starts
 from famulus.diagnosis.remedy import Remedy, advise, line
 
 CAUSE = "weights-do-not-move"
@@ -22,6 +22,8 @@ MEANT = ("frozen", "freeze", "thaw_every", "grow")  # of a model: parts that sta
 
 
 def rule(history: History) -> Finding | None:
+    if (found := _no_part(history)) is not None:
+        return found
     model = history.section("model")
     if any(model.get(key) for key in MEANT) or not any(e.get("lr") for e in history.train):
         return None
@@ -43,7 +45,7 @@ def rule(history: History) -> Finding | None:
     if set(still) - excused:  # what is no fault is not counted with it
         still = {name: seen for name, seen in still.items() if name not in excused}
     if not still:
-        return None
+        return _random_for_ever(history)
     name, seen = max(still.items(), key=lambda pair: pair[1][-1][1]["numbers"])
     step, layer = seen[-1]
     numbers = sum(v[-1][1]["numbers"] for v in still.values())
@@ -72,6 +74,48 @@ def rule(history: History) -> Finding | None:
         changes=do.changes,
         step=seen[0][0],
         consequences=EVERYTHING if exact and not set(still) <= excused else (),
+    )
+
+
+def _no_part(history: History) -> Finding | None:
+    """Modules that the model calls without having them, as those in a plain list."""
+    known = [(step, loop["strangers"]) for step, loop in samples(history) if loop.get("strangers")]
+    if len(known) < SAMPLES or len(known) < len(list(samples(history))):
+        return None
+    strangers = known[-1][1]
+    numbers = sum(module["numbers"] for module in strangers)
+    kinds = ", ".join(sorted({module["type"] for module in strangers}))
+    return Finding(
+        CAUSE,
+        severity(history),
+        f"in {len(known)} sampled steps the model called {len(strangers)} modules ({kinds};"
+        f" {numbers:,} weights) that are no part of it: its parameters() does not list theirs, no"
+        " optimizer has them",
+        advise(history.owner, line("nn.ModuleList(layers)", "in the place of a plain list")).text,
+        step=known[0][0],
+        consequences=EVERYTHING,
+    )
+
+
+def _random_for_ever(history: History) -> Finding | None:
+    """Most of a model asks for no gradient, and was never trained."""
+    fresh, known = _fresh(history), {str(layer["name"]) for layer in starts(history)}
+    layers = [v for v in last_layers(history) if v["numbers"] and v["name"] in known]
+    frozen = [v for v in layers if not v.get("trainable", True) and v["name"] in fresh]
+    numbers = sum(v["numbers"] for v in frozen)
+    learned = of_history(history).gained(ENOUGH)
+    if learned or numbers < MOST * sum(v["numbers"] for v in layers):
+        return None
+    return Finding(
+        CAUSE,
+        "warning" if learned is None else "error",
+        f"{len(frozen)} layers with {numbers:,} weights, {frozen[0]['name']} first, ask for no"
+        " gradient and are still as torch draws them: nobody has ever trained them",
+        advise(
+            history.owner,
+            line("parameter.requires_grad_(True)", "of all of them, before the optimizer is made"),
+        ).text,
+        step=0,
     )
 
 
