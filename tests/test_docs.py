@@ -28,6 +28,7 @@ from famulus import cli, tasks
 from famulus.config.errors import FamulusError
 from famulus.config.experiment import read
 from famulus.config.yaml import load
+from famulus.diagnosis.verdict import causes
 from tests.launch.tiny import famulus
 
 ROOT = Path(__file__).parents[1]
@@ -292,6 +293,20 @@ def test_a_forgotten_option_is_seen():  # proof that the test can fail
     text = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     assert "famulus run --lease-s" in missing(text.replace("--lease-s", "--lease-t"))
     assert "famulus causes" in missing(text.replace("## famulus causes", "## causes"))
+
+
+def causes_in(text: str) -> list[str]:
+    """Of the table that says how each is seen."""
+    table = text.split("| cause | how it is seen |")[1].split("\n\n")[0]
+    return [
+        c for row in table.splitlines()[2:] for c in re.findall(r"`([\w-]+)`", row.split("|")[1])
+    ]
+
+
+def test_the_doctors_page_tells_of_each_cause_how_it_is_seen():
+    text = (ROOT / "docs/doctor.md").read_text(encoding="utf-8")
+    assert causes_in(text) == sorted(causes())
+    assert causes_in(text.replace("| `shortcut` |", "| `short-cut` |")) != sorted(causes())
 
 
 def test_the_readme_names_every_command_and_task():

@@ -163,7 +163,8 @@ def _united(found: Iterable[Finding]) -> list[Finding]:
             continue
         graver, other = sorted((before, finding), key=lambda f: ORDER[f.severity])
         both = f"{graver.evidence}; {other.evidence}"
-        by_cause[finding.cause] = replace(graver, evidence=both)
+        explained = tuple(sorted({*before.consequences, *finding.consequences}))
+        by_cause[finding.cause] = replace(graver, evidence=both, consequences=explained)
     return list(by_cause.values())
 
 

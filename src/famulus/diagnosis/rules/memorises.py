@@ -19,6 +19,7 @@ STOOD = 0.95  # while validation stood still, ...
 APART = 3.0  # ... well above it
 PASSES = 1.5  # over the samples, from which on one can be known
 LITTLE = 0.02  # of the constant's loss, or the first one: what lies below was learned, not missed
+LOST = 0.2  # of what the best validation had gained over a constant: less is a remark
 SCATTER = 3.0  # standard deviations of validations, where as many as these tell of one
 MANY = 6
 
@@ -41,6 +42,8 @@ def rule(history: History) -> Finding | None:
     at_once = at_once and not of_history(history).early
     if not (turned or stands or at_once):
         return None
+    mostly = floor is not None and scores[-1] - scores[best] < LOST * (floor - scores[best])
+    remark = bool(turned) and mostly and not (stands or at_once)
     asked = bool(history.section("data").get("frozen"))
     text = turned or stands or _no_better(history, scores[-1], loss[-1])
     remedy = (
@@ -53,7 +56,7 @@ def rule(history: History) -> Finding | None:
     )
     return Finding(
         CAUSE,
-        "info" if asked else "warning",
+        "info" if asked or remark else "warning",
         text + times,
         remedy.text,
         changes=remedy.changes,

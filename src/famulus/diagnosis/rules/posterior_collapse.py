@@ -9,6 +9,7 @@ import math
 
 from famulus.diagnosis.contract import graph
 from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.layers import RECTIFYING
 from famulus.diagnosis.learning import FEW
 from famulus.diagnosis.posterior import Posterior, posterior
 from famulus.diagnosis.remedy import Remedy, Step, advise, line, setting, significant
@@ -17,6 +18,7 @@ CAUSE = "posterior-collapse"
 SUMMARY = "the posterior is the prior in every unit: the code of a VAE carries nothing"
 NEAR_ONE = 0.9  # mean sigma from which noise alone is left
 AGREED = 0.05  # grey ranges: a scale that works for pictures
+ALIVE = 0.7  # of the units of a layer, dead at the first sample
 SAMPLES = 3  # of a loop of one's own, the last ones, in all of which no unit is in use
 LOSSES = {"BinaryCrossEntropy": "binary_cross_entropy", "MseLoss": "mse_loss", "L1Loss": "l1_loss",
           "BinaryCrossEntropyWithLogits": "binary_cross_entropy_with_logits",
@@ -42,7 +44,7 @@ def rule(history: History) -> Finding | None:
         remedy.text,
         changes=remedy.changes,
         step=found.step,
-        consequences=("predicts-the-mean",),
+        consequences=_consequences(history),
     )
 
 
@@ -71,8 +73,17 @@ def _of_loop(history: History) -> Finding | None:
         f" code are in use: mean sigma {code['sigma']:.3g}, KL {code['kl']:.2g} nats a sample",
         advise(history.owner, *steps, smaller).text,
         step=step,
-        consequences=("predicts-the-mean",),
+        consequences=_consequences(history),
     )
+
+
+def _consequences(history: History) -> tuple[str, ...]:
+    """An encoder that nobody listens to any more lets its units die; one whose units were dead from
+    the start has nothing to say."""
+    first = history.probes[0]["layers"] if history.probes else []
+    dead = [v.get("dead") or 0.0 for v in first if v["type"] in RECTIFYING]
+    from_start = max(dead, default=0.0) > ALIVE
+    return ("predicts-the-mean",) if from_start else ("predicts-the-mean", "dead-units")
 
 
 def _kl(found: Posterior) -> str:
