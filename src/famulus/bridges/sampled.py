@@ -185,9 +185,8 @@ class Sampled:
             likely = next((name for name, _ in self._losses), None)
             events[-1] |= inside(self._seen, [len(table) for table in tables(self._model)])
             events[-1]["forms"] = seen = forms(self._seen, likely, self._link)
-            shape = seen.get("output_shape")
-            if self.answer is None and shape and shape != list(self._seen.outputs.shape):
-                self.answer = 0, tuple(shape[1:])  # a trial must squeeze as the loss does
+            if self.answer is None and (shape := seen.get("output_shape")):
+                self.answer = 0, tuple(shape[1:])  # a trial must squeeze as the script does
             if "loss" in seen and seen["finite"]:
                 self._losses.add((seen["loss"], seen["factor"]))
         self._seen = None

@@ -104,7 +104,7 @@ def _random_for_ever(history: History) -> Finding | None:
     frozen = [v for v in layers if not v.get("trainable", True) and v["name"] in fresh]
     numbers = sum(v["numbers"] for v in frozen)
     learned = of_history(history).gained(ENOUGH)
-    if learned or numbers < MOST * sum(v["numbers"] for v in layers):
+    if learned or not frozen or numbers < MOST * sum(v["numbers"] for v in layers):
         return None
     return Finding(
         CAUSE,
