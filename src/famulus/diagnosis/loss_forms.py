@@ -234,40 +234,63 @@ def left_over(
 
     Classes: errors over those of the most frequent class, with `accuracy`. Real numbers: mean
     squared error over the variance around the mean of each place, as a picture of means is a
-    constant; `agreement` is the squared correlation with the targets around these means, less what
-    so few samples show by chance: what is right but for its scale and offset has 1. None where
-    shapes do not allow a comparison, or all targets are equal.
+    constant. `agreement` is the squared correlation with the targets (of classes: with their
+    indicators) around these means, less what so few samples show by chance: what is right but for
+    its scale and offset has 1, and what knows which samples are likelier has more than 0. None
+    where shapes do not allow a comparison, or all targets are equal.
     """
     if target_kind(targets)[0] != "real":
-        try:
-            predicted, true = decided(outputs, targets, loss, link)
-        except ValueError:
-            return None
-        if not len(true) or int(true.min()) < 0:
-            return None
-        right = float((predicted == true).float().mean())
-        most = float(torch.bincount(true).max()) / len(true)
-        if most == 1:
-            return None
-        return {"accuracy": right, "most": most, "left": (1 - right) / (1 - most)}
+        return _left_of_classes(outputs, targets, loss, link)
     if outputs.numel() != targets.numel() or not targets.dim():
         return None
     truth = targets.double().flatten(1) if targets.dim() > 1 else targets.double()[:, None]
     given = answers(outputs, loss, link).double().reshape(truth.shape).to(truth.device)
-    count = len(truth)
-    placed = count >= PLACED and truth.shape[1] > 1
-    mean, own = (t.mean(0) if placed else t.mean() for t in (truth, given))
-    squares = (truth - mean).square().sum()
+    placed = len(truth) >= PLACED and truth.shape[1] > 1
+    squares = (truth - (truth.mean(0) if placed else truth.mean())).square().sum()
     variance = float(squares) / (truth.numel() - (truth.shape[1] if placed else 1) or 1)
     if variance < TINY:
         return None
     found = {"left": float((given - truth).square().mean()) / variance}
-    spread = float((given - own).square().sum() * squares)
-    if count > 2:
-        common = float(((given - own) * (truth - mean)).sum()) ** 2
-        by_chance = (count - 1) / (count - 2)
-        found["agreement"] = max(0.0, 1 - (1 - common / spread) * by_chance) if spread else 0.0
+    return found | _agreement(given, truth, placed)
+
+
+def _left_of_classes(
+    outputs: Tensor, targets: Tensor, loss: str | None, link: str
+) -> dict[str, float] | None:
+    try:
+        predicted, true = decided(outputs, targets, loss, link)
+    except ValueError:
+        return None
+    if not len(true) or int(true.min()) < 0:
+        return None
+    right = float((predicted == true).float().mean())
+    most = float(torch.bincount(true).max()) / len(true)
+    if most == 1:
+        return None
+    found = {"accuracy": right, "most": most, "left": (1 - right) / (1 - most)}
+    ids = targets.argmax(1) if target_kind(targets)[0] == "one-hot" else targets
+    if outputs.dim() > 1 and outputs.shape[1] > 1 and ids.dim() == outputs.dim() - 1:
+        shares = outputs.detach().double().softmax(1).movedim(1, -1).flatten(0, -2)
+        shares = shares[counted(ids, shares.shape[1]).flatten()]
+        found |= _agreement(shares, F.one_hot(true, shares.shape[1]).double(), placed=True)
+    elif outputs.numel() == true.numel():
+        column = answers(outputs, loss, link).double().reshape(-1, 1)
+        found |= _agreement(column, true.double()[:, None], placed=True)
     return found
+
+
+def _agreement(given: Tensor, truth: Tensor, placed: bool) -> dict[str, float]:
+    """Of (B, P) numbers; placed: around the mean of each of the P places."""
+    own, mean = (t.mean(0) if placed else t.mean() for t in (given, truth))
+    given, truth = given - own, truth.to(given.device) - mean
+    spread = float(given.square().sum() * truth.square().sum())
+    count = len(truth)
+    if count <= 2 or not math.isfinite(spread):
+        return {}
+    common = float((given * truth).sum()) ** 2
+    by_chance = (count - 1) / (count - 2)
+    share = common / spread if spread else 0.0
+    return {"agreement": max(0.0, 1 - (1 - share) * by_chance)}
 
 
 @torch.no_grad()

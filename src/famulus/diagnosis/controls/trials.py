@@ -47,6 +47,8 @@ ADAM = (0.001, 0.01, 0.1)
 LARGE = 128  # examples in a batch, from which on a smaller one is tried
 NEAR, NEARLY = 2.0, 0.02  # times the best, and beside it: as good
 SCHEDULED = 0.1  # of the highest rate's sum, below which a schedule took the rate away
+A_FOURTH = 0.25  # the same: whoever left less would have got there sooner otherwise, and got there
+SOONER = ("rate-too-low", "optimizer-choice", "batch-size")
 A_LITTLE = 0.5  # of a constant's error: whoever left less has learned, and may end there
 
 
@@ -314,7 +316,8 @@ class _Search:
             )
             verdict = "warning" if n else "failed"
             learned = self.subject.learned or self.run_left <= A_LITTLE
-            if way.cause == "too-few-epochs" and learned:
+            soon = way.cause in SOONER and self.run_left <= A_FOURTH
+            if (way.cause == "too-few-epochs" and learned) or soon:
                 verdict = "note"  # of a loop of one's own nobody said how long it should be
             figures = {"left": way.left, "run": self.run_left, "again": self.again}
             figures |= {} if way.rate is None else {"rate": way.rate}

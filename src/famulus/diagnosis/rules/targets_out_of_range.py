@@ -18,6 +18,7 @@ SUMMARY = "targets lie far from the range that a model's answers start in, or th
 FAR = 20.0  # abs(mean) + sd
 FLAT = 0.01  # the same: errors of nothing
 SAMPLES = 2
+ARRIVED = 0.9  # of a constant's error left, below which answers are where the targets are
 GAINED = 0.3  # of a baseline's error: such a net has arrived
 
 
@@ -30,6 +31,8 @@ def rule(history: History) -> Finding | None:
     if FLAT <= fmean(sizes) <= FAR:
         return None
     remain = left(history)
+    if remain is not None and remain < ARRIVED:
+        return None
     if remain is None and of_history(history).gained(GAINED) is None:
         return None
     last = seen[-1]
