@@ -82,6 +82,12 @@ def _left(form: Mapping[str, Any]) -> float:
     return errors if form.get("loss") or form.get("part") else min(errors, 1 - float(agreement))
 
 
+def grey_levels(history: History) -> bool:
+    """Are the targets grey levels of 0 to 255, which somebody forgot to scale?"""
+    seen = extremes(history, "targets")
+    return seen is not None and seen[0] >= 0 and seen[1] == 255
+
+
 def learned(history: History) -> bool:
     found = left(history)
     return found is not None and found < LEARNED

@@ -45,6 +45,7 @@ FAR = 10.0  # times the least and the highest of ADAM: no rate of any optimizer'
 HOPELESS = 1.5  # times the seconds that there are: a search that would take as long is not begun
 ADAM = (0.001, 0.01, 0.1)
 LARGE = 128  # examples in a batch, from which on a smaller one is tried
+AS_GOOD = 1.25  # times what Adam leaves, up to which a rate is the smaller change
 NEAR, NEARLY = 2.0, 0.02  # times the best, and beside it: as good
 SCHEDULED = 0.1  # of the highest rate's sum, below which a schedule took the rate away
 A_FOURTH = 0.25  # the same: whoever left less would have got there sooner otherwise, and got there
@@ -260,6 +261,10 @@ class _Search:
         rates = [w for w in good if w.rate is not None]
         if rates:  # of the optimizer that the run has
             good = [w for w in good if w.rate is not None or not w.cause.startswith("rate-")]
+        elif adams := [w for w in good if w.cause == "optimizer-choice"]:
+            as_good = [w for w in ways if w.rate is not None and w.left <= AS_GOOD * adams[0].left]
+            # chance decides which of the two lies just below the limit
+            good += [w for w in as_good if w.judged.clearly_better(self.run)]
         # Where a lower rate will do, another optimizer is the larger change.
         if any(w.cause == "rate-too-high" and w.left <= LEARNED for w in good):
             good = [w for w in good if w.cause != "optimizer-choice"]

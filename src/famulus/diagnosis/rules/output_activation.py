@@ -8,6 +8,7 @@ from famulus.diagnosis.contract import (
     extremes,
     forms,
     graph,
+    grey_levels,
     learned,
     operations,
     severity,
@@ -68,7 +69,7 @@ def rule(history: History) -> Finding | None:
         text,
         remedy.text,
         step=0,
-        consequences=EVERYTHING,
+        consequences=EVERYTHING if grey_levels(history) else (*EVERYTHING, "targets-out-of-range"),
     )
 
 

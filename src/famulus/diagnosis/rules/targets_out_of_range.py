@@ -7,7 +7,7 @@ targets.
 
 from statistics import fmean
 
-from famulus.diagnosis.contract import EVERYTHING, forms, left
+from famulus.diagnosis.contract import EVERYTHING, forms, grey_levels, left
 from famulus.diagnosis.figures import usual
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
@@ -53,7 +53,7 @@ def rule(history: History) -> Finding | None:
         f" ({usual(FLAT, FAR)}){answers if outputs else ''}{share}",
         remedy.text,
         step=0,
-        consequences=(*EVERYTHING, "output-activation", "input-out-of-range"),
+        consequences=(*EVERYTHING, "output-activation") if grey_levels(history) else EVERYTHING,
     )
 
 
