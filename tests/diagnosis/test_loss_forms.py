@@ -135,7 +135,7 @@ def test_a_picture_of_means_has_learned_nothing():
 
 def test_agreement_is_the_squared_correlation_around_the_means_less_chance():
     rng = np.random.default_rng(5)
-    truth, noise = rng.normal(size=(400, 3)) + [5, 0, -9], rng.normal(size=(400, 3))
+    truth, noise = rng.normal([5, 0, -9], size=(400, 3)), rng.normal(size=(400, 3))
     given = 40 - 7 * truth + 7 * noise  # another scale, sign and offset: half of it is noise
     found = left_over(torch.tensor(given), torch.tensor(truth))
     r = np.corrcoef((given - given.mean(0)).ravel(), (truth - truth.mean(0)).ravel())[0, 1]
