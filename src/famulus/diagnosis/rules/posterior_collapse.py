@@ -71,7 +71,8 @@ def _of_loop(history: History) -> Finding | None:
         f" code are in use: mean sigma {code['sigma']:.3g}, KL {code['kl']:.2g} nats a sample",
         advise(history.owner, *steps, smaller).text,
         step=step,
-        consequences=("predicts-the-mean",),
+        # of a code that carries nothing the decoder passes no gradient on, the KL alone does
+        consequences=("predicts-the-mean", "exploding-gradient", "vanishing-gradient"),
     )
 
 
