@@ -101,15 +101,25 @@ def eval_gap(judged, other=None):
     return overfit(lambda kind, factor: Fit(1.0, 0.2, judged, 300, other), "recon")
 
 
-def used(true, zeroed=1.0, shuffled=1.0, noise=1.0, before=1.0, frozen=0.5, blind=0.5, first=1.0):
-    """Held-out losses of a short training, and what one frozen batch comes to."""
+def used(true, zeroed=1.0, shuffled=1.0, noise=1.0, before=1.0, frozen=0.5, blind=0.5, slow=None):
+    """Held-out losses of a short training, and what one frozen batch comes to.
+
+    slow: of true pairs and of zeroed input, by the factor on the rate: lower ones learn as much
+    from either where nothing else is given.
+    """
     after = {"true": true, "zeroed": zeroed, "shuffled": shuffled, "noise": noise}
     last = {"true": frozen, "zeroed": blind}
-    return input_use(
-        lambda kind: Learned(before, after[kind], before + 1, 60),
-        lambda kind, factor: Fit(first, last[kind], 0.5, 60),
-        "recon",
-    )
+
+    def learn(kind, factor):
+        pair = dict(zip(("true", "zeroed"), (slow or {}).get(factor, (0.5, 0.5)), strict=True))
+        return Learned(before, after[kind] if factor == 1 else pair[kind], before + 1, 60)
+
+    return input_use(learn, lambda kind, factor: Fit(1.0, last[kind], 0.5, 60), "recon")
+
+
+def deaf(**slow):
+    """Nothing of what is learned is owed to the input, at the configured rate."""
+    return used(0.5, 0.5, 0.5, 0.5, **slow)
 
 
 def called(mean=0.0, sd=1.0):
@@ -130,6 +140,17 @@ def judged(tried, summed=1e6, lr=1e-5, optimizer="sgd", updates=1000, suggestion
 
 def near_the_suggestion(rate):
     return (0.2 if rate > 5e-3 else 0.99), 1.0
+
+
+def at_one(last, slower, where=None):
+    """At a configured rate of 1, and at lower ones, or at this one alone; .003 is suggested."""
+
+    def tried(rate):
+        if rate == 1:
+            return last, 1.0
+        return (slower if where is None or math.isclose(rate, where) else 1.0), 1.0
+
+    return judged(tried, lr=1.0, suggestion=0.003)
 
 
 def apart(d, size=40):
@@ -258,6 +279,27 @@ LIMITS = (
         0.052,
         (SKIPPED, failed("input-unused")),
     ),
+    Limit(  # a twentieth of the first loss is learned at a tenth of the rate, from the input
+        lambda x: deaf(slow={0.1: (1 - x, 1.0)}),
+        0.048,
+        0.052,
+        (failed("input-unused"), failed("rate-too-high")),
+    ),
+    Limit(  # and a tenth of what is learned there is owed to it
+        lambda x: deaf(slow={0.1: (0.5, 0.5 + 0.5 * x)}),
+        0.098,
+        0.102,
+        (failed("input-unused"), failed("rate-too-high")),
+    ),
+    *(
+        Limit(
+            lambda f: deaf(slow={f: (0.1, 1.0)}),
+            2 * factor,
+            factor,
+            (failed("input-unused"), failed("rate-too-high")),
+        )
+        for factor in (0.1, 0.01)
+    ),
     Limit(lambda x: called(mean=x), 28.9, 29.1, (OK, failed("input-out-of-range"))),
     Limit(lambda x: called(sd=x), 29.9, 30.1, (OK, failed("input-out-of-range"))),
     Limit(lambda x: called(sd=x), 0.98e-3, 1.02e-3, (failed("input-out-of-range"), OK)),
@@ -295,11 +337,22 @@ LIMITS = (
         10.2,
         (warns("rate-too-low"), OK),
     ),
-    Limit(  # at the configured rate the loss rises by a twentieth, and falls at a tenth of it
-        lambda x: judged(lambda r: (1 + x if r > 0.5 else 0.5, 1.0), lr=1.0),
-        0.048,
-        0.052,
-        (OK, failed("rate-too-high")),
+    *(  # what a lower rate gains is too little to tell, but the configured one makes the loss rise
+        Limit(lambda x: at_one(1 + x, 0.97), below, above, (OK, failed("rate-too-high")))
+        for below, above in ((0.048, 0.052), (0.0, math.nan))
+    ),
+    Limit(  # a lower rate gains a twentieth of the first loss, the configured one nothing
+        lambda x: at_one(1.0, 1 - x), 0.048, 0.052, (OK, failed("rate-too-high"))
+    ),
+    Limit(  # or a quarter of what the lower one gains
+        lambda x: at_one(1 - x, 0.2), 0.198, 0.202, (failed("rate-too-high"), OK)
+    ),
+    Limit(  # one that halves the loss is none that stands in the way
+        lambda x: at_one(1 - x, -2.0), 0.49, 0.51, (failed("rate-too-high"), OK)
+    ),
+    *(
+        Limit(lambda r: at_one(1.0, 0.2, where=r), 2 * rate, rate, (OK, failed("rate-too-high")))
+        for rate in (0.1, 0.01, 0.003)
     ),
     Limit(apart, 1.48, 1.52, (OK, warns("split-differs"))),
     Limit(dealt, 0.29, 0.31, (OK, failed("labels-differ"))),  # .1 are right as it is
@@ -322,6 +375,14 @@ LIMITS = (
 def test_a_control_changes_its_word_at_its_limit(limit):
     controls = [limit.judge(figure) for figure in (limit.below, limit.above)]
     assert tuple((control.cause, control.verdict) for control in controls) == limit.words
+
+
+@pytest.mark.parametrize(("owed", "is_tried"), [(0.0245, True), (0.0255, False)])
+def test_lower_rates_are_tried_where_under_a_twentieth_is_owed_to_the_input(owed, is_tried):
+    """What is too uneven to tell stays so: it is said that the rate is to be looked at first."""
+    control = used(0.5, *[0.5 + owed] * 3, slow={0.1: (0.1, 1.0)})
+    assert ("slower" in control.figures) is is_tried
+    assert ("it is the rate" in control.text) is is_tried
 
 
 def test_a_difference_must_be_sure():

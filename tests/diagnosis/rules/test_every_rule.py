@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from famulus.diagnosis import contract, loop, posterior, rules, trend
+from famulus.diagnosis import contract, learning, loop, posterior, rules, trend
 from famulus.diagnosis.history import Finding
 from tests.diagnosis.rules.limits import LIMITS
 from tests.diagnosis.rules.limits.limit import Limit
 
-BESIDE = (contract, loop, posterior, trend)  # what rules share
+BESIDE = (contract, learning, loop, posterior, trend)  # what rules share
 RULES = tuple(
     importlib.import_module(f"{rules.__name__}.{entry.name}")
     for entry in pkgutil.iter_modules(rules.__path__)

@@ -6,11 +6,14 @@ Shapes: N vectors of D numbers, K codes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from famulus.diagnosis.graph import SHAPES, inputs, name
 from famulus.diagnosis.probes.layers import torchs_own
+from famulus.diagnosis.probes.tensors import evenly
 
 FIGURES = ("perplexity", "used", "size", "vectors", "apart")
 LEAST = 4  # codes, and numbers of one: smaller tables are scales and offsets
@@ -50,17 +53,30 @@ def use(value: Tensor, codebooks: list[Tensor]) -> Tensor | None:
         return None
     best = []
     for table in codebooks:
-        axis = 1 if value.dim() > 2 and value.shape[1] == table.shape[1] else -1
-        if value.dim() < 2 or value.shape[axis] != table.shape[1]:
+        if table.device != value.device:
             continue
-        vectors = value.detach().movedim(axis, -1).reshape(-1, table.shape[1])
         most = min(MOST, PRODUCTS // table.numel())
-        if most:
-            best.append(_use(vectors[:: -(-len(vectors) // most)].float(), table.detach().float()))
-    if not best:
-        return None
-    found = torch.stack(best)
-    return found[found[:, -1].argmin()]
+        for vectors in _vectors(value.detach(), table.shape[1]) if most else ():
+            some = vectors[:: evenly(len(vectors), most)]
+            best.append(_use(some.float(), table.detach().float()))
+    return nearest(*best) if best else None
+
+
+def nearest(*figures: Tensor) -> Tensor:
+    """Of several, (5,) each, those of the vectors that lie least apart from their rows."""
+    rows = torch.stack([one.to(figures[0].device) for one in figures])
+    return rows[rows[:, -1].argmin()]
+
+
+def _vectors(value: Tensor, width: int) -> Iterator[Tensor]:
+    """(N, D) that a value holds along its channels or its last axis, or flattened either way."""
+    if value.dim() > 2 and value.shape[1] == width:
+        yield value.movedim(1, -1).reshape(-1, width)
+    elif value.dim() > 1 and value.shape[-1] == width:
+        yield value.reshape(-1, width)
+    elif value.dim() == 2 and value.shape[1] % width == 0:
+        yield value.reshape(-1, width)
+        yield value.unflatten(1, (width, -1)).movedim(1, -1).reshape(-1, width)
 
 
 def _use(vectors: Tensor, table: Tensor) -> Tensor:
@@ -71,7 +87,7 @@ def _use(vectors: Tensor, table: Tensor) -> Tensor:
     share = counts / counts.sum()
     perplexity = (-torch.special.xlogy(share, share).sum()).exp()
     size, count = (torch.full_like(perplexity, len(t)) for t in (table, vectors))
-    apart = squares.mean() / vectors.square().mean().clamp_min(1e-30)
+    apart = squares.mean() / vectors.square().sum(1).mean().clamp_min(1e-30)
     return torch.stack([perplexity, (counts > 0).sum().to(share), size, count, apart])
 
 

@@ -16,7 +16,7 @@ from torch.nn.modules import module as torchs
 from torch.utils.hooks import RemovableHandle
 
 from famulus.diagnosis import gaussian_code
-from famulus.diagnosis.probes.codebook import tables, use
+from famulus.diagnosis.probes.codebook import nearest, tables, use
 from famulus.diagnosis.probes.features import are_features
 from famulus.diagnosis.probes.layers import Layer, torchs_own
 from famulus.diagnosis.probes.tensors import (
@@ -119,8 +119,8 @@ class Outputs:
         self._function(value)
         if self.code is None and value.dim() > 1:
             self.code = gaussian_code.of_input(value)
-        if self.codebook is None and self.tables:
-            self.codebook = use(value, self.tables)
+        if self.tables and (found := use(value, self.tables)) is not None:
+            self.codebook = found if self.codebook is None else nearest(self.codebook, found)
 
     def _called(self, layer: Layer, inputs: tuple[Any, ...], output: Any) -> None:
         module = layer.module

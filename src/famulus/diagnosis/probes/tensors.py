@@ -116,12 +116,17 @@ def flat(value: Tensor) -> Tensor:
     return value.reshape(-1)
 
 
-def sampled(value: Tensor, most: int = SAMPLE) -> Tensor:
-    """At most `most` values in float32, evenly spread; no axis is met at a fixed place of it."""
-    stride = -(-value.numel() // most)
-    while math.gcd(stride, value.numel()) > 1 and stride < value.numel():
+def evenly(count: int, most: int) -> int:
+    """Step between places, of which at most `most` are then met: no axis at a fixed place of it."""
+    stride = -(-count // most)
+    while math.gcd(stride, count) > 1 and stride < count:
         stride += 1
-    return flat(value)[::stride].float()
+    return stride
+
+
+def sampled(value: Tensor, most: int = SAMPLE) -> Tensor:
+    """At most `most` values in float32, evenly spread."""
+    return flat(value)[:: evenly(value.numel(), most)].float()
 
 
 def moments(some: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 from famulus.diagnosis.contract import EVERYTHING, forms, graph
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import FEW
-from famulus.diagnosis.remedy import Change, advise, norm, together
+from famulus.diagnosis.remedy import Change, advise, line, norm, together
 
 CAUSE = "features-collapsed"
 SUMMARY = "an encoder gives every input the same features"
@@ -70,12 +70,10 @@ def _of_loop(history: History) -> Finding | None:
     if len(last) < SAMPLES or last[-1][0] < FEW:
         return None
     step, now = last[-1]
-    rows = "normalize(z, dim=1), of each sample's features"
+    rows = line("z = F.normalize(z, dim=1)", "the length of each sample's features")
     if graph(history).get("normed_over_batch") or all(_over_batch(f) for _, f in last):
-        text, remedy = (
-            "features are of length 1 over the samples of a batch, not each sample's",
-            rows,
-        )
+        text = "features are of length 1 over the samples of a batch, not each sample's"
+        remedy = advise(history.owner, rows).text
     elif all(f.get("views", 1.0) <= SAME for _, f in last):
         text = f"both views have the same features in {SAMPLES} samples: they are one view"
         remedy = "augment each view by itself, with random numbers of its own"

@@ -78,12 +78,16 @@ def _of_loop(history: History) -> Finding | None:
 
 
 def _consequences(history: History) -> tuple[str, ...]:
-    """An encoder that nobody listens to any more lets its units die; one whose units were dead from
-    the start has nothing to say."""
+    """Of a code that carries nothing the decoder passes no gradient on, the KL alone does.
+
+    An encoder that nobody listens to any more lets its units die; one whose units were dead from
+    the start has nothing to say.
+    """
     first = history.probes[0]["layers"] if history.probes else []
     dead = [v.get("dead") or 0.0 for v in first if v["type"] in RECTIFYING]
     from_start = max(dead, default=0.0) > ALIVE
-    return ("predicts-the-mean",) if from_start else ("predicts-the-mean", "dead-units")
+    always = ("predicts-the-mean", "exploding-gradient", "vanishing-gradient")
+    return always if from_start else (*always, "dead-units")
 
 
 def _kl(found: Posterior) -> str:

@@ -37,7 +37,9 @@ def rule(history: History) -> Finding | None:
         return None
     last = seen[-1]
     outputs = [probe["batch"]["outputs"] for probe in history.probes if _has_outputs(probe)]
-    answers = f"; the last outputs lie from {outputs[-1]['min']:.4g} to {outputs[-1]['max']:.4g}"
+    answers = [
+        f"; the last outputs lie from {o['min']:.4g} to {o['max']:.4g}" for o in outputs[-1:]
+    ]
     share = "" if remain is None else f", and {remain:.0%} of a constant's error is left"
     low, high = min(batch["min"] for batch in seen), max(batch["max"] for batch in seen)
     code = "targets = targets / 255" if low >= 0 and high == 255 else "y = (y - mean) / sd"
@@ -50,7 +52,7 @@ def rule(history: History) -> Finding | None:
         CAUSE,
         "error",
         f"targets have mean {last['mean']:.4g} and deviation {last['std']:.3g}"
-        f" ({usual(FLAT, FAR)}){answers if outputs else ''}{share}",
+        f" ({usual(FLAT, FAR)}){''.join(answers)}{share}",
         remedy.text,
         step=0,
         consequences=(*EVERYTHING, "output-activation") if grey_levels(history) else EVERYTHING,

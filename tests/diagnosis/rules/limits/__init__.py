@@ -7,6 +7,7 @@ from tests.diagnosis.rules.limits import (
     of_layers,
     of_loops,
     of_pace,
+    of_samples,
     of_scores,
 )
 
@@ -17,4 +18,5 @@ LIMITS = (
     *of_loops.LIMITS,
     *of_pace.LIMITS,
     *of_scores.LIMITS,
+    *of_samples.LIMITS,
 )

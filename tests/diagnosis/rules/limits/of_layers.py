@@ -56,6 +56,12 @@ def steep(update, samples=6, **fields):
     return sampled([[weights("0", update=update)]] * samples, **fields)
 
 
+def standing(*losses, chance=None):
+    """Steps that are too large, and no baseline but, perhaps, a guess among equal choices."""
+    probes = steep(0.5).probes
+    return run(losses, probes=probes, facts={"graph": {"chance": chance}} if chance else {})
+
+
 def early(large, update, first=0.0):
     """Of samples 1 to 7, so many first ones with large updates; the rest have small ones."""
     updates = [first] + [update] * large + [0.01] * (7 - large)
@@ -165,6 +171,17 @@ LIMITS = (
     ),
     Limit(
         rate_too_high, "FAR", lambda x: steep(0.5, losses=[2.0, x, x, x]), silent=3.9, faulty=4.1
+    ),
+    Limit(rate_too_high, "STOOD", lambda x: standing(2.0, *[2 * x] * 19), silent=0.94, faulty=0.96),
+    Limit(
+        rate_too_high,
+        "learning.EQUAL",
+        lambda x: standing(9.0, *[x] * 19, chance=1.0),
+        silent=0.978,
+        faulty=0.982,
+    ),
+    Limit(
+        rate_too_high, "learning.FEW", lambda n: standing(9.0, *[1.0] * (n - 1), chance=1.0), 15, 16
     ),
     Limit(saturated_units, "SHARE", lambda x: flat(x, x), silent=0.49, faulty=0.51),
     Limit(saturated_units, "SHARE", lambda x: flat(0.9, 0.9, 0.9, x), silent=0.49, faulty=0.51),

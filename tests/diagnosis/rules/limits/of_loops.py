@@ -58,8 +58,9 @@ def normed(values=2, samples=2, count=2, score=1.0):
     return looped(*[{"gradients": [], "norm": module}] * count, score=score)
 
 
-def modes(*training):
-    return looped(*({"gradients": [], "training": t, "modes": [t]} for t in training))
+def modes(*training, score=1.0):
+    passes = ({"gradients": [], "training": t, "modes": [t]} for t in training)
+    return looped(*passes, score=score)
 
 
 def momentum(value, score=1.0):
@@ -85,6 +86,11 @@ def gone(at=2, of=10, to=1e-5, changes=9, apart=1, **fields):
         event["step"] *= apart
         event["inputs"] = PER_STEP * event["step"]
     return history
+
+
+def warmed(first):
+    """From this share of its highest value up to that, and then gone."""
+    return rates([first, 1.0, *[1e-5] * 8], (9,))
 
 
 def swings(turns=20, updates=1000, **fields):
@@ -216,8 +222,24 @@ LIMITS = (
         silent=1,
         faulty=2,
     ),
-    Limit(  # from the start it may be meant
-        mode_not_restored, "", lambda m: modes(m, False, False), False, True, says=grave
+    *(  # from the start it may be meant, where a run has learned or nobody knows
+        Limit(
+            mode_not_restored,
+            "",
+            lambda m, score=score: modes(m, False, False, score=score),
+            silent=False,
+            faulty=True,
+            says=grave,
+        )
+        for score in (0.5, None)
+    ),
+    Limit(
+        mode_not_restored,
+        "loop.ENOUGH",
+        lambda x: modes(False, False, score=x),
+        silent=0.69,
+        faulty=0.71,
+        says=grave,
     ),
     Limit(
         mode_not_restored,
@@ -252,6 +274,7 @@ LIMITS = (
         says=lambda finding: "(betas=(0.9, 0.999))" in finding.remedy,
     ),
     Limit(schedule_per_batch, "LITTLE", lambda x: gone(to=x), silent=0.011, faulty=0.009),
+    Limit(schedule_per_batch, "WARM", warmed, silent=0.49, faulty=0.51),
     Limit(schedule_per_batch, "EARLY", lambda n: gone(at=n), silent=6, faulty=5),
     Limit(schedule_per_batch, "APART", lambda n: gone(apart=n, changes=4), silent=101, faulty=99),
     Limit(schedule_per_batch, "", lambda n: gone(epochs=n), silent=9, faulty=8),

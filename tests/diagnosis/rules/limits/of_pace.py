@@ -14,6 +14,15 @@ from famulus.diagnosis.rules import (
 from tests.diagnosis.rules.limits.limit import PER_STEP, Limit, run
 
 
+def small(update=1e-3, losses=(1.0,) * 20, score=None):
+    """Each step changes the one layer by this share of itself; with a score, that is a share of
+    the best constant's."""
+    layer = {"name": "0", "type": "Linear", "numbers": 9, "weight": 1.0, "update": update}
+    val = [] if score is None else [{"loss": score}]
+    probes = [{"step": n, "layers": [layer]} for n in range(6)]
+    return run(losses, val, floors={"loss": 1.0} if val else {}, probes=probes)
+
+
 def waiting(*shares, seconds=1e4, task="tiles"):
     """Shares of the time waited in each log; the two before them fill caches."""
     history = run([1.0] * (len(shares) + 2), config={"task": task})
@@ -169,6 +178,29 @@ LIMITS = (
         lambda x: evenly([2 - n / 24 for n in range(24)], x),
         silent=0.945,
         faulty=0.955,
+    ),
+    Limit(rate_too_low, "WAY", small, silent=0.0505 / 20, faulty=0.0495 / 20),
+    Limit(rate_too_low, "WAY", lambda n: small(2e-3, [1.0] * n), silent=26, faulty=24),
+    Limit(  # of the mean of the first logs
+        rate_too_low,
+        "FALL",
+        lambda x: small(losses=[2.0] * 10 + [2.0 * (1 - x)] * 10),
+        silent=0.101,
+        faulty=0.099,
+    ),
+    Limit(  # below 0 as above
+        rate_too_low,
+        "FALL",
+        lambda x: small(losses=[-2.0] * 10 + [-2.0 * (1 + x)] * 10),
+        silent=0.101,
+        faulty=0.099,
+    ),
+    Limit(rate_too_low, "LOGS", lambda n: small(losses=[1.0] * n), silent=11, faulty=12),
+    Limit(rate_too_low, "", lambda x: small(score=x), silent=0.94, faulty=0.96),
+    Limit(rate_too_low, "learning.FEW", lambda n: small(losses=[1.0] * n, score=1.0), 15, 16),
+    Limit(
+        *(rate_too_low, "learning.EQUAL", lambda x: small(score=x), 0.978, 0.982),
+        says=lambda finding: finding.severity == "error",
     ),
     Limit(rate_cannot_reach, "TAIL", lambda x: tailing(x, power(0.3)), silent=0.102, faulty=0.098),
     Limit(rate_cannot_reach, "GAIN", lambda x: tailing(0.05, power(x)), silent=0.148, faulty=0.152),

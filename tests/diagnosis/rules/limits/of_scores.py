@@ -2,6 +2,7 @@
 
 import math
 
+from famulus.config.scores import Score, as_json
 from famulus.diagnosis.rules import (
     codebook_collapsed,
     codebook_not_started,
@@ -83,6 +84,25 @@ def constant(score=1.0, total=1.0, validations=2, steps=STEPS, before=None):
     return run([total] * steps, val, floors=FLOOR)
 
 
+def right(accuracy, chance=0.5, samples=None, loss=None):
+    """Of so many samples a share is right; the loss is a share of the best constant's."""
+    values = {"accuracy": accuracy} | ({} if loss is None else {"loss": loss})
+    facts = {"scores": as_json({"accuracy": Score(better="higher")})}
+    facts |= {"validation_samples": samples} if samples else {}
+    history = run([1.0] * STEPS, [values] * 2, floors=FLOOR, facts=facts)
+    history.floors.append({"score": "accuracy", "means": "chance", "value": chance})
+    return history
+
+
+def guessed(total=1.0, low=None):
+    """A loop that nobody validates, at this share of what a guess among equal choices scores, and
+    at 0 in the log `low` from the end."""
+    losses = [total] * 20
+    if low is not None:
+        losses[-low] = 0.0
+    return run(losses, facts={"graph": {"chance": 1.0}}, config={"task": "own-loop"})
+
+
 def prevalence(ratio=2.0, validations=3, edges=1.0, low=None):
     ratios = [ratio] * validations
     if low is not None:
@@ -150,12 +170,21 @@ LIMITS = (
     Limit(posterior_collapse, "", lambda n: coded(optimizers=n), silent=2, faulty=1),
     Limit(posterior_unused, "OFF", posterior, silent=0.102, faulty=0.098),
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
-    Limit(predicts_the_mean, "FAR", lambda x: constant(score=x), silent=1.36, faulty=1.34),
+    # Far above a constant's score is as bad, however far.
+    Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.5, faulty=100.0),
     Limit(predicts_the_mean, "KNOWN", lambda x: constant(total=x), silent=0.89, faulty=0.91),
     Limit(predicts_the_mean, "", lambda n: constant(validations=n), silent=1, faulty=2),
     Limit(predicts_the_mean, "", lambda n: constant(steps=n), silent=15, faulty=16),
     # A curve that falls by 5 % of the constant in its second half has not come to rest.
     Limit(predicts_the_mean, "", lambda x: constant(before=x), silent=1.052, faulty=1.048),
+    Limit(predicts_the_mean, "learning.EQUAL", guessed, silent=0.978, faulty=0.982),
+    # The deviation of a share is sqrt(p (1 - p) / n): .05 of a hundred samples, at least so many.
+    Limit(predicts_the_mean, "learning.LEAST", right, silent=0.5501, faulty=0.5499),
+    Limit(predicts_the_mean, "learning.A_LITTLE", lambda x: right(x, 0.1), 0.1151, faulty=0.1149),
+    Limit(  # a loss that says nothing is learned, and three deviations that say something is
+        predicts_the_mean, "learning.SIGMAS", lambda x: right(x, 0.5, 900, 1.0), 0.551, 0.549
+    ),
+    Limit(predicts_the_mean, "learning.LOGS", lambda n: guessed(low=n), silent=3, faulty=4),
     Limit(sampling_shift, "LIMIT", prevalence, silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LIMIT", lambda x: prevalence(low=x), silent=1.38, faulty=1.42),
     Limit(sampling_shift, "LAST", lambda n: prevalence(validations=n), silent=2, faulty=3),
