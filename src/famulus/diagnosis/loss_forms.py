@@ -16,6 +16,7 @@ from torch.nn import functional as F
 Criterion = Callable[[Tensor, Tensor], Tensor]
 TINY = 1e-12
 PLACED = 8  # samples, from which on each place has a mean of its own
+CHANCE = 7.0  # over the number of samples: a squared correlation that one in a hundred shows by it
 EXACT = 1e-4  # relative difference within which two loss values are the same computation
 
 
@@ -290,7 +291,9 @@ def _agreement(given: Tensor, truth: Tensor, placed: bool) -> dict[str, float]:
     common = float((given * truth).sum()) ** 2
     by_chance = (count - 1) / (count - 2)
     share = common / spread if spread else 0.0
-    return {"agreement": max(0.0, 1 - (1 - share) * by_chance)}
+    if share * count < CHANCE:
+        return {"agreement": 0.0}
+    return {"agreement": 1 - (1 - share) * by_chance}
 
 
 @torch.no_grad()
