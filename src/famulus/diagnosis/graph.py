@@ -165,7 +165,8 @@ def _chance(last: Any) -> float | None:
             queue += inputs(node)
         else:
             return None
-    if len(set(choices)) != 1 or choices[0] < 2:
+    # one alone that is divided, as for gradients that are added up: by what, no graph tells
+    if len(set(choices)) != 1 or choices[0] < 2 or (divided and len(choices) == 1):
         return None
     return log(choices[0]) * (1 if divided else len(choices))
 

@@ -183,7 +183,7 @@ class Sample:
                 self.sheet.scalar(outputs.views, end, "views")
 
     def _put(self, name: str, keys: Sequence[str], figures: Tensor) -> None:
-        self.represented[name] = into = {}
+        into = self.represented.setdefault(name, {})
         self.sheet.put(
             figures, lambda found: into.update(zip(keys, map(float, found), strict=True))
         )

@@ -4,7 +4,7 @@ A norm as the first layer takes an offset and a scale away; so does a lookup of 
 """
 
 from famulus.diagnosis.figures import usual
-from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.history import Event, Finding, History
 from famulus.diagnosis.layers import last_layers
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import advise, line
@@ -45,7 +45,7 @@ def rule(history: History) -> Finding | None:
     )
 
 
-def _known(probe: dict) -> bool:
+def _known(probe: Event) -> bool:
     batch = (probe.get("batch") or {}).get("inputs") or {}
     return bool(batch.get("finite", True)) and "mean" in batch and "std" in batch
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from famulus.diagnosis.contract import EVERYTHING, forms, grey_levels, left
 from famulus.diagnosis.figures import usual
-from famulus.diagnosis.history import Finding, History
+from famulus.diagnosis.history import Event, Finding, History
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, advise, line
 
@@ -59,10 +59,10 @@ def rule(history: History) -> Finding | None:
     )
 
 
-def _known(probe: dict) -> bool:
+def _known(probe: Event) -> bool:
     batch = (probe.get("batch") or {}).get("targets") or {}
     return bool(batch.get("finite", True)) and "mean" in batch and "std" in batch
 
 
-def _has_outputs(probe: dict) -> bool:
+def _has_outputs(probe: Event) -> bool:
     return "outputs" in (probe.get("batch") or {})
