@@ -23,7 +23,6 @@ BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")
 # What is no probability: of all else (a clamped sigmoid, a quotient, a mean) nobody knows.
 RAW = (*LAYERS, "Add", "LogSoftmax", *(kind for kind in BOUNDED if kind != "Sigmoid"))
 LINEAR = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Linear")
-HALF = 0.5  # of a constant's errors, which answers must be right to get below
 LEARNED = 0.1  # of a constant's error left
 
 
@@ -77,7 +76,7 @@ def _left(form: Mapping[str, Any]) -> float:
     if agreement is None:
         return errors
     if "accuracy" in form:  # who knows which samples are likelier may never change an answer
-        return min(errors, max(HALF, 1 - float(agreement)))
+        return min(errors, max(LEARNED, 1 - float(agreement)))
     return errors if form.get("loss") or form.get("part") else min(errors, 1 - float(agreement))
 
 

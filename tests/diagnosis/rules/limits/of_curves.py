@@ -59,7 +59,7 @@ def slows(to):
     return run([0.0, -3.0, -6.0, -10.0, -10 - 4 * to, -10 - 7 * to, -10 - 10 * to])
 
 
-def turned(worse=1.2, after=5, fallen=0.8, passes=9.0):
+def turned(worse=1.2, after=5, fallen=0.8, passes=9.0, floor=None):
     """Ten validations, the best one `after` before the end; the training loss falls after it."""
     val = [0.5 * worse] * (9 - after) + [0.5] + [0.5 * worse] * after
     losses = [1.0] * (20 - 2 * after) + [fallen] * 2 * after
@@ -67,6 +67,7 @@ def turned(worse=1.2, after=5, fallen=0.8, passes=9.0):
         losses,
         [{"loss": v} for v in val],
         facts={"train_samples": 20 * PER_STEP / passes},
+        floors=floor and {"loss": floor},
     )
 
 
@@ -237,6 +238,14 @@ LIMITS = (
     Limit(loss_unbounded, "", slows, silent=0.49, faulty=0.51),
     Limit(memorises, "WORSE", turned, silent=1.04, faulty=1.06),
     Limit(memorises, "AFTER", lambda n: turned(after=n), silent=1, faulty=2),
+    Limit(  # of what the best validation, 0.5, had gained over a constant's 1
+        memorises,
+        "LOST",
+        lambda x: turned(worse=1 + x, floor=1.0),
+        silent=0.19,
+        faulty=0.21,
+        says=lambda finding: finding.severity == "warning",
+    ),
     Limit(memorises, "FALLEN", lambda x: turned(fallen=x), silent=0.91, faulty=0.89),
     Limit(memorises, "PASSES", lambda x: turned(passes=x), silent=1.47, faulty=1.53),
     # The deviation of a zigzag, by its second differences, is 2 / sqrt(6); three lie a third below.

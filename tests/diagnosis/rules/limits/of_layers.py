@@ -95,6 +95,22 @@ def still(samples=3, share=1.0, gradient=0.1):
     return sampled([[held, rest]] * samples)
 
 
+def frozen(share=1.0, fresh=True, score=1.0):
+    """A layer that asks for no gradient, with `share` of the weights, as torch draws it or not."""
+    held = weights("0", numbers=int(1000 * share), trainable=False, moved=False, grad=None)
+    rest = weights("1", numbers=int(1000 * (1 - share)), moved=True, held=True)
+    start = [{"name": "0", "fresh": fresh}, {"name": "1", "fresh": True}]
+    return sampled([[held, rest]] * 3, score, facts={"start": start})
+
+
+def strange(samples=3, looked_at=3):
+    """So many samples in which the model calls what it does not have, of those looked at."""
+    calls = [{"strangers": [{"type": "Linear", "numbers": 9}]}] * samples
+    loops = [*calls, *[{"training": True}] * (looked_at - samples)]
+    probes = [{"step": n, "layers": [], "loop": loop} for n, loop in enumerate(loops)]
+    return run([1.0] * 20, probes=probes)
+
+
 def blames(cause):
     return lambda finding: cause in finding.consequences
 
@@ -202,6 +218,11 @@ LIMITS = (
         says=blames("vanishing-gradient"),
     ),
     Limit(weights_do_not_move, "SAMPLES", still, silent=2, faulty=3),
+    Limit(weights_do_not_move, "MOST", frozen, silent=0.49, faulty=0.51),
+    Limit(weights_do_not_move, "", lambda f: frozen(fresh=f), silent=False, faulty=True),
+    Limit(weights_do_not_move, "ENOUGH", lambda x: frozen(score=x), silent=0.69, faulty=0.71),
+    Limit(weights_do_not_move, "SAMPLES", lambda n: strange(n, n), silent=2, faulty=3),
+    Limit(weights_do_not_move, "", lambda n: strange(3, n), silent=4, faulty=3),
     Limit(
         weights_do_not_move,
         "MOST",

@@ -151,10 +151,10 @@ LIMITS = (
     ),
     Limit(
         targets_out_of_range,
-        "GAINED",
+        "ARRIVED",
         lambda x: targets(*far(), score=None, left=x),
-        silent=0.69,
-        faulty=0.71,
+        silent=0.89,
+        faulty=0.91,
     ),
     Limit(  # where nothing says how much is learned, nothing is said
         targets_out_of_range,

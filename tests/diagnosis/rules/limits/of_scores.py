@@ -69,10 +69,11 @@ def posterior(sigma, of_budget=1.0, numbers=64, validations=2, steps=STEPS):
     )
 
 
-def coded(sigma=1.0, active=0, samples=3, step=STEPS, optimizers=1):
+def coded(sigma=1.0, active=0, samples=3, step=STEPS, optimizers=1, dead=0.0):
     """A loop of one's own, in whose loss a code of 8 units was found."""
     code = {"kl": 1e-4, "sigma": sigma, "active": active, "code": 8}
-    probe = {"step": step, "layers": [], "code": code}
+    layer = {"name": "0", "type": "ReLU", "numbers": 0, "dead": dead}
+    probe = {"step": step, "layers": [layer], "code": code}
     pair = {"training": {"optimizers": [{"class": "Adam"}] * optimizers}}
     return run(probes=[probe] * samples, config={"task": "own-loop", **pair})
 
@@ -164,6 +165,14 @@ LIMITS = (
     Limit(posterior_collapse, "", lambda n: posterior(1.0, validations=n), silent=1, faulty=2),
     Limit(posterior_collapse, "posterior.FEW", lambda n: posterior(1.0, steps=n), 15, 16),
     Limit(posterior_collapse, "NEAR_ONE", coded, silent=0.89, faulty=0.91),
+    Limit(  # dead from the start, units are no consequence
+        posterior_collapse,
+        "ALIVE",
+        lambda x: coded(dead=x),
+        silent=0.71,
+        faulty=0.69,
+        says=lambda finding: "dead-units" in finding.consequences,
+    ),
     Limit(posterior_collapse, "", lambda n: coded(active=n), silent=1, faulty=0),
     Limit(posterior_collapse, "SAMPLES", lambda n: coded(samples=n), silent=2, faulty=3),
     Limit(posterior_collapse, "FEW", lambda n: coded(step=n), silent=15, faulty=16),
