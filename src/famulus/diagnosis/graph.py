@@ -33,6 +33,7 @@ LINEAR = SHAPES | {
 SCALES = {"Mul", "Div"}  # linear if one side alone has a gradient
 LEAF = "AccumulateGrad"
 MEAN = 1  # torch's number for that reduction
+CROSSING = {"Sub", "Rsub", "Add", "Mul", "Div", "Pow", "BinaryCrossEntropy", "MseLoss"}
 OPERATIONS = 24  # of a loss, that are listed
 # of what a loss does by itself: those that make probabilities, and those that bound
 ACTIVATIONS = {
@@ -103,8 +104,9 @@ def read_graph(loss: Any, outputs: Any) -> dict[str, Any]:
     loss: operations, outermost first, each once. twice: [outer, inner] of activations that one
     value passes one after the other, from the net's last operation on. link: what is made of the
     outputs first, as `loss_forms.LINKS` name it. shares_over_batch: is a softmax taken over the
-    samples? widest: the shape of the largest tensor. means: operations that are a loss of their own
-    and take the mean over all numbers.
+    samples? widest: the shape of the largest tensor. crossed: [before, after], shapes of a tensor
+    of (B, 1, ...) that something without a gradient made as wide as it is long. means: operations
+    that are a loss of their own and take the mean over all numbers.
     """
     last = loss.grad_fn if isinstance(loss, Tensor) else None
     made = outputs.grad_fn if isinstance(outputs, Tensor) else None
@@ -139,9 +141,19 @@ def _of_loss(nodes: list[Any], made: Any) -> dict[str, Any]:
         "link": _link(nodes, made),
         "shares_over_batch": any(n._saved_dim == 0 and _is_table(_shape(n)) for n in shares),
         "widest": max(shapes, key=prod, default=[]),
+        "crossed": next((pair for n in nodes if (pair := _crossed(n))), []),
         "means": sorted({name(n) for n in nodes if getattr(n, "_saved_reduction", None) == MEAN}),
     }
     return {key: value for key, value in found.items() if value or key == "loss"}
+
+
+def _crossed(node: Any) -> list[list[int]]:
+    """A difference or the like of (B, 1, ...) and (B, ...) that is (B, B, ...)."""
+    taken = inputs(node)
+    before, after = (_shape(taken[0]) if len(taken) == 1 else [], _shape(node))
+    if name(node) not in CROSSING or len(before) < 2 or before[1] != 1 or before[0] < 2:
+        return []
+    return [before, after] if after == [before[0], before[0], *before[2:]] else []
 
 
 def _is_table(shape: list[int]) -> bool:

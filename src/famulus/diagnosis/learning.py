@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any, Literal, TypeGuard
 
 from famulus.config.scores import PREFIX, Scores, find, from_json
-from famulus.diagnosis.contract import graph, left
+from famulus.diagnosis.contract import forms, graph, left
 from famulus.diagnosis.history import History
 from famulus.diagnosis.trend import fallen
 
@@ -32,6 +32,7 @@ A_LITTLE = 0.15  # of a fraction: nobody calls half as many again nothing, howev
 # a map's score is of its many pixels, whatever the number of maps
 LEAST = 100  # samples that a fraction is taken to be of
 # Adam moves a weight by about its learning rate a step: 16 usual ones are a hundredth at most.
+MANY = 100  # steps, from which on a training loss as near to a constant's says so
 LOGS = 3  # the last ones of training, that are held against chance
 FEW = 16  # steps up to the last score: with fewer, that it is no better says nothing
 
@@ -194,11 +195,20 @@ def of_history(history: History) -> Learning:
     means, share = "best constant", left(history)
     if share is None and (share := _of_chance(history)) is not None:
         means = "a guess that gives each choice the same share"
+    # of few classes in small batches the share of errors is a rough figure, the loss is a fine one
+    fine = next((c for c in found.trained if c.score == "loss" and _of_classes(history)), None)
+    if not found.held_out and fine is not None and history.train[-1]["step"] >= MANY:
+        fine = replace(fine, score="", noise=CLEAR)
+        return Learning((fine,), found.trained, steps=history.train[-1]["step"])
     if not found.held_out and share is not None:
         batch = Comparison("", share, means, 1.0, 1 - share)
         logged = history.train[-1].get("step") if history.train else None
         return Learning((batch,), found.trained, steps=logged)
     return found if found.held_out else replace(found, fallen=fallen(history))
+
+
+def _of_classes(history: History) -> bool:
+    return all("accuracy" in form for form in forms(history) if "left" in form)
 
 
 def _of_chance(history: History) -> float | None:

@@ -40,7 +40,9 @@ def direct(subject: Subject) -> Control | None:
 
 @torch.no_grad()
 def _whoever(subject: Subject, outputs: Tensor, targets: Tensor) -> Control | None:
-    """Is the loss the same with the targets of other samples?"""
+    """Is the loss the same with the targets of other samples, whatever the outputs are?"""
+    # a net that answers all alike makes any loss the same
+    outputs = outputs + torch.randn_like(outputs) * outputs.std().clamp_min(1.0)
     others = targets.roll(1, 0)
     if len(targets) < 2 or bool((others == targets).all()):
         return None

@@ -43,10 +43,12 @@ def rule(history: History) -> Finding | None:
     if start and start.get("dead") is not None:
         then = f" ({start['dead']:.0%} at step {first['step']:,})"
     name = str(worst["name"])
+    flat = worst["type"] != "LeakyReLU"  # which is what it has
+    leaky = [activation("leaky_relu", "LeakyReLU", why="flat nowhere", layer=name)] if flat else []
     remedy = advise(
         history.owner,
         rates.step(history, rates.lower(history), layer=_weights_before(history, name)),
-        activation("leaky_relu", "LeakyReLU", why="flat nowhere", layer=name),
+        *leaky,
         norm(),
         Step(
             code="nn.init.zeros_(layer.bias)",

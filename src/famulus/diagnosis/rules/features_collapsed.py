@@ -3,7 +3,7 @@
 The spread is that of features of length 1, over inputs; independent directions have 1/sqrt(d).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from famulus.diagnosis.contract import EVERYTHING, forms, graph
@@ -16,6 +16,11 @@ SUMMARY = "an encoder gives every input the same features"
 RANK = 1.5  # effective rank of the features of a validation set
 SPREAD = 0.01
 SAMPLES = 3  # of a loop of one's own, the last ones
+FELL, NEAR = 0.5, 0.8  # of the first sample's spread; cosine
+APART = (
+    "a loss that pushes different samples apart; or a stop-gradient and a predictor (SimSiam), or a"
+    " variance term (VICReg)"
+)
 SAME = 1e-6  # of the largest feature: the views are one
 UNIT = 1e-3  # from length 1
 COSINE = 0.998  # of different inputs: even features that are not centred stay below
@@ -77,11 +82,17 @@ def _of_loop(history: History) -> Finding | None:
     elif all(f.get("views", 1.0) <= SAME for _, f in last):
         text = f"both views have the same features in {SAMPLES} samples: they are one view"
         remedy = "augment each view by itself, with random numbers of its own"
+    elif known[0][1] is not now and _falls(known):
+        text = f"features of different samples spread by {known[0][1]['spread']:.2g} in the first"
+        text += (
+            f" sample and by {now['spread']:.2g} now (1 where they are independent), with a mean"
+        )
+        text += f" cosine of {now['cosine']:.3f}"
+        remedy = APART
     elif all(f["cosine"] >= COSINE for _, f in last):
         text = f"features of different samples have a mean cosine of {now['cosine']:.4f} (limit"
         text += f" {COSINE}) and spread by {now['spread']:.2g} (1 where they are independent)"
-        remedy = "a loss that pushes different samples apart; or a stop-gradient and a predictor"
-        remedy += " (SimSiam), or a variance term (VICReg)"
+        remedy = APART
     else:
         return None
     return Finding(
@@ -92,6 +103,14 @@ def _of_loop(history: History) -> Finding | None:
         step=last[0][0],
         consequences=EVERYTHING,
     )
+
+
+def _falls(known: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:
+    """Do features that a loop hands over come nearer to each other, sample by sample?"""
+    spreads = [figures["spread"] for _, figures in known[-SAMPLES:]]
+    handed_over = "columns" in known[-1][1]
+    near = known[-1][1]["cosine"] >= NEAR and spreads[-1] < FELL * known[0][1]["spread"]
+    return handed_over and near and spreads == sorted(spreads, reverse=True)
 
 
 def _over_batch(figures: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from famulus.diagnosis.remedy import advise, line
 CAUSE = "input-out-of-range"
 SUMMARY = "numbers of the input lie far from the range that models are started for"
 FAR = 30.0  # abs(mean) + sd, as `famulus check` has it
+VERY_FAR = 300.0  # the same, where no baseline says whether anything is learned
 FLAT = 0.02  # sd, around a mean that is not larger: next to nothing reaches the first layer
 SAMPLES = 2
 GAINED = 0.3  # of a baseline's error: such a net has coped with it
@@ -20,14 +21,19 @@ GREY = 255.0  # the largest level of 8 bits
 
 def rule(history: History) -> Finding | None:
     seen = [probe["batch"]["inputs"] for probe in history.probes if _known(probe)]
-    learned = of_history(history).gained(GAINED)
+    judged = of_history(history)
+    learned = judged.gained(GAINED)
     if history.owner.is_file:  # its batches hold more than what the model is called with: see check
         return None
-    if len(seen) < SAMPLES or learned or _indifferent(history):
+    if len(seen) < SAMPLES or _indifferent(history):
         return None
     least = min(abs(batch["mean"]) + batch["std"] for batch in seen)
     most = max(abs(batch["mean"]) + batch["std"] for batch in seen)
     if least <= FAR and most >= FLAT:
+        return None
+    # that a loss has halved, where nothing else is known, is what far inputs bring about first
+    beyond = least > VERY_FAR and not judged.held_out
+    if learned and not beyond:
         return None
     low, high = min(batch["min"] for batch in seen), max(batch["max"] for batch in seen)
     grey = low >= 0 and 1 < high <= GREY

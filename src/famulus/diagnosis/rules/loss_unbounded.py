@@ -12,20 +12,24 @@ from famulus.diagnosis.trend import training_loss
 CAUSE = "loss-unbounded"
 SUMMARY = "the loss falls below zero without end: its targets lie outside what it is made for"
 OF_SHARES = ("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "NllLoss")
+DEEPER = 30.0  # the same of a loss that is not known
+ANYWHERE = 1e6  # the same: no likelihood lies there, however it got there
 DEEP = 3.0  # times the loss at the start, below zero
 
 
 def rule(history: History) -> Finding | None:
     seen, loss = training_loss(history)
     # A loss on a logarithmic scale is negative without fault.
-    if len(loss) < 6 or history.facts.get("loss_scale") == "log" or not _bounded(history):
+    if len(loss) < 6 or history.facts.get("loss_scale") == "log":
         return None
+    # A likelihood of one's own, or a critic's score, may lie below zero, and slows down there.
+    deep = DEEP if _bounded(history) else DEEPER
     first, middle, last = loss[0], loss[len(loss) // 2], loss[-1]
     scale = max(abs(f["value"]) for f in history.floors) if history.floors else abs(first)
-    if last >= -DEEP * max(scale, 1e-6) or last >= middle:
+    if last >= -deep * max(scale, 1e-6):
         return None
     steady = (middle - last) / max(first - middle, 1e-9)  # a likelihood slows down; this does not
-    if steady < 0.5:
+    if steady < 0.5 and last >= -ANYWHERE * max(scale, 1e-6):
         return None
     remedy = advise(
         history.owner,
@@ -48,8 +52,7 @@ def rule(history: History) -> Finding | None:
 
 
 def _bounded(history: History) -> bool:
-    """Should the loss have a least value? A likelihood of one's own, or a critic's score, need not:
-    there it must be known to be one that takes shares or logarithms."""
+    """Is it known that the loss takes shares or logarithms, and so should have a least value?"""
     if history.owner.is_file:
         return True
     known = str(always(history, "loss")).startswith("bce")

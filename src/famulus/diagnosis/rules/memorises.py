@@ -1,6 +1,7 @@
 """What is learned is the training samples, not what they share (K13)."""
 
 import math
+import re
 from statistics import fmean
 
 from famulus.diagnosis.figures import apart
@@ -19,6 +20,9 @@ STOOD = 0.95  # while validation stood still, ...
 APART = 3.0  # ... well above it
 PASSES = 1.5  # over the samples, from which on one can be known
 LITTLE = 0.02  # of the constant's loss, or the first one: what lies below was learned, not missed
+WELL = 0.1  # of what a constant scores: whoever is below has learned what is shared
+HIGHER = re.compile(r"acc|auc|f1|dice|iou|r2|recall|precision|correlation")  # scores of which more
+EQUAL = 0.05  # of such a score: no worse than at its best
 LOST = 0.2  # of what the best validation had gained over a constant: less is a remark
 SCATTER = 3.0  # standard deviations of validations, where as many as these tell of one
 MANY = 6
@@ -42,8 +46,10 @@ def rule(history: History) -> Finding | None:
     at_once = at_once and not of_history(history).early
     if not (turned or stands or at_once):
         return None
-    mostly = floor is not None and scores[-1] - scores[best] < LOST * (floor - scores[best])
-    remark = bool(turned) and mostly and not (stands or at_once)
+    base = scores[0] if floor is None else floor
+    mostly = scores[-1] - scores[best] < LOST * (base - scores[best])
+    well = scores[-1] < WELL * base
+    remark = not at_once and (well if stands else mostly or _others_stand(history))
     asked = bool(history.section("data").get("frozen"))
     text = turned or stands or _no_better(history, scores[-1], loss[-1])
     remedy = (
@@ -63,6 +69,16 @@ def rule(history: History) -> Finding | None:
         step=history.val[-1]["step"],
         consequences=("predicts-the-mean",) if at_once else (),
     )
+
+
+def _others_stand(history: History) -> bool:
+    """Is another score, of which more is better, as good as ever? Then a loss that rises tells of
+    answers that are too sure."""
+    for name in history.val[-1]["values"]:
+        _, scores = curve(history.val, name)
+        if HIGHER.search(name.lower()) and len(scores) > 1 and scores[-1] >= max(scores) - EQUAL:
+            return True
+    return False
 
 
 def _no_better(history: History, score: float, loss: float) -> str:

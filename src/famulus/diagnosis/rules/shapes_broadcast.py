@@ -22,11 +22,17 @@ VARIED = 0.01  # sd of outputs over that of targets: of constant ones every comp
 
 def rule(history: History) -> Finding | None:
     known = forms(history)
-    if len(known) < SAMPLES or not (_all_compared(known) or _all_pairs(history, known[0])):
+    if len(known) < SAMPLES:
         return None
-    if not any(_varied(probe.get("batch") or {}) for probe in history.probes):
+    found = _all_compared(known) or _all_pairs(history, known[0])
+    if not found and not _by_a_column(history, known[0]):
+        return None
+    crossed = _by_a_column(history, known[0])
+    if not crossed and not any(_varied(probe.get("batch") or {}) for probe in history.probes):
         return None
     outputs, targets = known[0]["output_shape"], known[0]["target_shape"]
+    if crossed := graph(history).get("crossed"):  # of a column of the outputs, or of all of them
+        outputs = crossed[0]
     count = math.prod(np.broadcast_shapes(outputs, targets))
     one = math.prod(outputs) == math.prod(targets)
     code = "targets.view_as(outputs)" if one else "targets.unsqueeze(1).expand_as(outputs)"
@@ -52,6 +58,13 @@ def _all_pairs(history: History, first: Mapping[str, Any]) -> bool:
     if not widest or not operations(history) or not _crossed(first):
         return False
     return list(widest) == list(np.broadcast_shapes(first["output_shape"], first["target_shape"]))
+
+
+def _by_a_column(history: History, first: Mapping[str, Any]) -> bool:
+    """Does one column of the outputs, (B, 1), meet targets of (B,)?"""
+    crossed = graph(history).get("crossed")
+    targets = first.get("target_shape") or []
+    return bool(crossed) and [crossed[0][0], *crossed[0][2:]] == list(targets)
 
 
 def _crossed(form: Mapping[str, Any]) -> bool:

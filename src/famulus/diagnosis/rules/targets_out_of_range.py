@@ -25,7 +25,11 @@ GAINED = 0.3  # of a baseline's error: such a net has arrived
 def rule(history: History) -> Finding | None:
     numbers = [form for form in forms(history) if form.get("targets") == "real"]
     seen = [probe["batch"]["targets"] for probe in history.probes if _known(probe)]
-    if len(seen) < SAMPLES or len(numbers) < SAMPLES or of_history(history).gained(GAINED):
+    outputs = [probe["batch"]["outputs"] for probe in history.probes if _has_outputs(probe)]
+    if len(seen) < SAMPLES or len(numbers) < SAMPLES:
+        return None
+    beside = bool(outputs) and _beside(outputs[-1], seen[-1])
+    if of_history(history).gained(GAINED) and not (beside and left(history) is None):
         return None
     sizes = [abs(batch["mean"]) + batch["std"] for batch in seen]
     if FLAT <= fmean(sizes) <= FAR:
@@ -33,10 +37,9 @@ def rule(history: History) -> Finding | None:
     remain = left(history)
     if remain is not None and remain < ARRIVED:
         return None
-    if remain is None and of_history(history).gained(GAINED) is None:
+    if remain is None and not beside and of_history(history).gained(GAINED) is None:
         return None
     last = seen[-1]
-    outputs = [probe["batch"]["outputs"] for probe in history.probes if _has_outputs(probe)]
     answers = [
         f"; the last outputs lie from {o['min']:.4g} to {o['max']:.4g}" for o in outputs[-1:]
     ]
@@ -57,6 +60,11 @@ def rule(history: History) -> Finding | None:
         step=0,
         consequences=(*EVERYTHING, "output-activation") if grey_levels(history) else EVERYTHING,
     )
+
+
+def _beside(outputs: Event, targets: Event) -> bool:
+    """Is there no output as far out as the nearest target?"""
+    return bool(outputs["max"] < targets["min"] or outputs["min"] > targets["max"])
 
 
 def _known(probe: Event) -> bool:
