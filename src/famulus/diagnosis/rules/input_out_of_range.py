@@ -53,7 +53,8 @@ def rule(history: History) -> Finding | None:
 
 def _known(probe: Event) -> bool:
     batch = (probe.get("batch") or {}).get("inputs") or {}
-    return bool(batch.get("finite", True)) and "mean" in batch and "std" in batch
+    known = batch.get("mean") is not None and batch.get("std") is not None
+    return bool(batch.get("finite", True)) and known
 
 
 def _indifferent(history: History) -> bool:

@@ -69,7 +69,8 @@ def _beside(outputs: Event, targets: Event) -> bool:
 
 def _known(probe: Event) -> bool:
     batch = (probe.get("batch") or {}).get("targets") or {}
-    return bool(batch.get("finite", True)) and "mean" in batch and "std" in batch
+    known = batch.get("mean") is not None and batch.get("std") is not None
+    return bool(batch.get("finite", True)) and known
 
 
 def _has_outputs(probe: Event) -> bool:
