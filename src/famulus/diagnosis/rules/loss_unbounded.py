@@ -29,7 +29,7 @@ def rule(history: History) -> Finding | None:
     if last >= -deep * max(scale, 1e-6):
         return None
     steady = (middle - last) / max(first - middle, 1e-9)  # a likelihood slows down; this does not
-    if steady < 0.5 and last >= -ANYWHERE * max(scale, 1e-6):
+    if steady < 0.5 and last >= -ANYWHERE * max(scale, 1.0):
         return None
     remedy = advise(
         history.owner,

@@ -1,5 +1,6 @@
 """Limits of the rules that read the shape of a curve."""
 
+from famulus.diagnosis.history import History
 from famulus.diagnosis.rules import (
     cannot_tell,
     loss_rises_with_growth,
@@ -59,13 +60,26 @@ def slows(to):
     return run([0.0, -3.0, -6.0, -10.0, -10 - 4 * to, -10 - 7 * to, -10 - 10 * to])
 
 
-def turned(worse=1.2, after=5, fallen=0.8, passes=9.0, floor=None):
+def plunges(to):
+    """All the way in the first half."""
+    return run([1.0, 1.0, to, to, to, to, to])
+
+
+def own(history):
+    """The same of a loop of one's own, whose loss is not known."""
+    return History({**history.config, "task": "own-loop"}, history.train, floors=history.floors)
+
+
+def turned(worse=1.2, after=5, fallen=0.8, passes=9.0, floor=None, accuracy=None):
     """Ten validations, the best one `after` before the end; the training loss falls after it."""
     val = [0.5 * worse] * (9 - after) + [0.5] + [0.5 * worse] * after
     losses = [1.0] * (20 - 2 * after) + [fallen] * 2 * after
     return run(
         losses,
-        [{"loss": v} for v in val],
+        [
+            {"loss": v} | ({} if accuracy is None else {"accuracy": a})
+            for v, a in zip(val, [0.9] * 9 + [accuracy], strict=True)
+        ],
         facts={"train_samples": 20 * PER_STEP / passes},
         floors=floor and {"loss": floor},
     )
@@ -90,10 +104,10 @@ def far_below(score):
     return run([1.0] * 14 + [1e-6] * 6, [{"loss": score}] * 10)
 
 
-def stands(halved=0.4, stood=1.0, apart=4.0, validations=10):
+def stands(halved=0.4, stood=1.0, apart=4.0, validations=10, start=2.0):
     """Validation stands in the second half of the run, the training loss falls."""
     half = validations // 2
-    val = [2.0] * half + [1.0] * (validations - half - 1) + [stood]
+    val = [start] * half + [1.0] * (validations - half - 1) + [stood]
     low = stood / apart
     losses = [low / halved] * (2 * validations - 1) + [low]
     return run(losses, [{"loss": v} for v in val])
@@ -236,6 +250,24 @@ LIMITS = (
     Limit(loss_unbounded, "", lambda x: falls(x, loss=0.0), silent=-2.9e-6, faulty=-3.1e-6),
     Limit(loss_unbounded, "", lambda n: falls(-10, logs=n, loss=1.0), silent=5, faulty=6),
     Limit(loss_unbounded, "", slows, silent=0.49, faulty=0.51),
+    Limit(loss_unbounded, "DEEPER", lambda x: own(falls(x, loss=1.0)), -29.5, -30.5),
+    Limit(loss_unbounded, "ANYWHERE", lambda x: plunges(x), silent=-0.99e6, faulty=-1.01e6),
+    Limit(
+        memorises,
+        "WELL",
+        lambda x: stands(start=x),
+        silent=10.1,
+        faulty=9.9,
+        says=lambda finding: finding.severity == "warning",
+    ),
+    Limit(
+        memorises,
+        "EQUAL",
+        lambda x: turned(accuracy=0.9 - x),
+        silent=0.049,
+        faulty=0.051,
+        says=lambda finding: finding.severity == "warning",
+    ),
     Limit(memorises, "WORSE", turned, silent=1.04, faulty=1.06),
     Limit(memorises, "AFTER", lambda n: turned(after=n), silent=1, faulty=2),
     Limit(  # of what the best validation, 0.5, had gained over a constant's 1

@@ -37,6 +37,12 @@ def inputs(*batches, first="Linear", score=1.0, config=None):
     return sampled(probes, score, config=config)
 
 
+def halved(history):
+    """The same with a training loss that has, and no baseline."""
+    losses = [1.0] * 10 + [0.4] * 10
+    return run(losses, probes=history.probes, config=OWN)
+
+
 def far(mean=0.0, sd=31.0, count=2, **tensors):
     return [tensor(mean, sd, **tensors)] * count
 
@@ -77,6 +83,14 @@ def features(count=3, step=STEP, at="features", graph=None, optimizers=1, left=N
     return sampled(probes, step=step, config=OWN | pair, facts=facts)
 
 
+def nearer(share, cosine=0.9, at="features"):
+    """Features whose spread falls to this share of the first, sample by sample."""
+    figures = {"cosine": cosine, "rank": 5.0, "of": 16}
+    figures |= {"columns": 3.0, "rows": 3.0} if at == "features" else {}
+    spreads = [1.0, 1.0, (1 + share) / 2, share]
+    return sampled([{at: {**figures, "spread": s}} for s in spreads], config=OWN)
+
+
 def code(sigma=0.01, count=3, step=STEP, optimizers=1, before=0.01):
     figures = {"kl": 40.0, "active": 8, "code": 8}
     probes = [{"code": {**figures, "sigma": s}} for s in (*[before] * (count - 1), sigma)]
@@ -98,6 +112,13 @@ LIMITS = (
     Limit(input_out_of_range, "FLAT", lambda x: inputs(*far(0.0, x)), silent=0.0202, faulty=0.0198),
     Limit(  # all batches, or it is some samples that are far
         input_out_of_range, "", lambda x: inputs(*far(), *far(sd=x)), silent=1.0, faulty=31.0
+    ),
+    Limit(  # where nothing is known but that the loss has halved
+        input_out_of_range,
+        "VERY_FAR",
+        lambda x: halved(inputs(*far(sd=x), score=None)),
+        silent=299.0,
+        faulty=301.0,
     ),
     Limit(input_out_of_range, "SAMPLES", lambda n: inputs(*far(count=n)), silent=1, faulty=2),
     Limit(
@@ -225,6 +246,9 @@ LIMITS = (
         faulty=None,
     ),
     Limit(features_collapsed, "", lambda n: features(cosine=1.0, optimizers=n), 2, 1),
+    Limit(features_collapsed, "FELL", lambda x: nearer(x), silent=0.51, faulty=0.49),
+    Limit(features_collapsed, "NEAR", lambda x: nearer(0.3, x), silent=0.79, faulty=0.81),
+    Limit(features_collapsed, "", lambda at: nearer(0.3, at=at), silent="end", faulty="features"),
     Limit(features_collapsed, "SAME", lambda x: features(views=x), silent=1.1e-6, faulty=0.9e-6),
     Limit(  # of length 1 over the samples, and not over the features
         features_collapsed,

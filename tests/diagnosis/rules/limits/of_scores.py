@@ -78,6 +78,13 @@ def coded(sigma=1.0, active=0, samples=3, step=STEPS, optimizers=1, dead=0.0):
     return run(probes=[probe] * samples, config={"task": "own-loop", **pair})
 
 
+def answered(total, steps=100):
+    """Classes of which half of the errors are gone in small batches, and a loss near a constant's."""
+    forms = {"accuracy": 0.55, "most": 0.1, "left": 0.5, "loss": "cross_entropy"}
+    probe = {"step": 1, "layers": [], "forms": forms}
+    return run([total] * steps, floors=FLOOR, probes=[probe] * 3)
+
+
 def constant(score=1.0, total=1.0, validations=2, steps=STEPS, before=None):
     val = [{"loss": score}] * validations
     if before is not None:
@@ -181,6 +188,9 @@ LIMITS = (
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.978, faulty=0.982),
     # Far above a constant's score is as bad, however far.
     Limit(predicts_the_mean, "", lambda x: constant(score=x), silent=0.5, faulty=100.0),
+    # a loop that is not validated: the loss of classes, and before so many steps the answers
+    Limit(predicts_the_mean, "learning.MANY", lambda n: answered(0.96, n), silent=99, faulty=100),
+    Limit(predicts_the_mean, "learning.CLEAR", answered, silent=0.948, faulty=0.952),
     Limit(predicts_the_mean, "KNOWN", lambda x: constant(total=x), silent=0.89, faulty=0.91),
     Limit(predicts_the_mean, "", lambda n: constant(validations=n), silent=1, faulty=2),
     Limit(predicts_the_mean, "", lambda n: constant(steps=n), silent=15, faulty=16),
