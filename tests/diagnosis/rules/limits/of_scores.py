@@ -79,7 +79,7 @@ def coded(sigma=1.0, active=0, samples=3, step=STEPS, optimizers=1, dead=0.0):
 
 
 def answered(total, steps=100):
-    """Classes of which half of the errors are gone in small batches, and a loss near a constant's."""
+    """Classes: half of the errors are gone in small batches, the loss is near a constant's."""
     forms = {"accuracy": 0.55, "most": 0.1, "left": 0.5, "loss": "cross_entropy"}
     probe = {"step": 1, "layers": [], "forms": forms}
     return run([total] * steps, floors=FLOOR, probes=[probe] * 3)
