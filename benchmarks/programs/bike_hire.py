@@ -16,17 +16,15 @@ def hours(n: int = 2400):
     rain = (torch.rand(n, generator=g) < 0.2).float()
     weekend = (torch.rand(n, generator=g) < 2 / 7).float()
     angle = hour / 24 * 2 * math.pi
+    clock = [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
     commute = torch.exp(-((hour - 8) ** 2) / 4) + torch.exp(-((hour - 17.5) ** 2) / 5)
     leisure = torch.exp(-((hour - 14) ** 2) / 16)
     base = 60 + 240 * (commute * (1 - weekend) + leisure * weekend)
     count = base * (1 + 0.25 * torch.tanh(temperature)) * (1 - 0.5 * rain)
     count = (count + 12 * torch.randn(n, generator=g)).clamp_min(0)
-    x = torch.stack(
-        [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos(), temperature, rain, weekend]
-        + [torch.randn(n, generator=g)],
-        dim=1,
-    )
-    return x, count
+    x = torch.stack([*clock, temperature, rain, weekend], dim=1)
+    wind = torch.randn(n, 1, generator=g)
+    return torch.cat([x, wind], dim=1), count
 
 
 class HireNet(nn.Module):
@@ -50,6 +48,7 @@ class HireNet(nn.Module):
         "raw-counts": ("targets-out-of-range",),
         "cents-a-day": ("targets-out-of-range",),
         "cleared-late": ("gradients-cleared-before-step", "weights-do-not-move"),
+        "large-start": ("initialisation", "wrong-initial-loss"),
         "rate-1e-7": ("rate-too-low",),
     },
     sound=("standardised", "smooth-l1"),
@@ -69,6 +68,10 @@ def bike_hire(watch: Watch, seed: int, variant: str) -> Outcome:
     x_train, y_train, x_valid, y_valid = x[:1800], y[:1800], x[1800:], y[1800:]
 
     model = HireNet(48 if variant == "smooth-l1" else 64)
+    if variant == "large-start":
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights *= 8
     loss_function = nn.SmoothL1Loss() if variant == "smooth-l1" else nn.MSELoss()
     lr = 1e-7 if variant == "rate-1e-7" else 1e-3
     if variant == "smooth-l1":

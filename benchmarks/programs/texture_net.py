@@ -1,4 +1,4 @@
-"""Five kinds of woven texture, low in contrast, told apart by a convolutional net with batch norm."""
+"""Five kinds of woven texture, low in contrast, and a convolutional net with batch norm."""
 
 import math
 

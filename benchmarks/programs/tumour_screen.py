@@ -22,10 +22,10 @@ def table(variant: str) -> tuple[torch.Tensor, torch.Tensor]:
     else:
         rows = rng.permutation(len(y))
         x, y = x[rows], y[rows]
-    if variant != "raw-measures":
-        x = (x - x.mean(0)) / x.std(0)
+    if variant == "raw-measures":
+        x *= 10.0  # tenths of micrometres, areas up to tens of thousands
     else:
-        x = x * 10.0  # tenths of micrometres, areas up to tens of thousands
+        x = (x - x.mean(0)) / x.std(0)
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)[:, None]
 
 
