@@ -1,12 +1,12 @@
 """Is the doctor right about programs that its rules were not written for?
 
 `benchmarks.programs`: families of small training programs in the form that people write, each with
-sound variants and with variants that have one fault, and the causes that would name it. A hash
-halves the families. `--quick`: one seed of every other variant.
+sound variants and with variants that have one fault, and the causes that would name it, in three
+parts (`frame.halves`). `--quick`: one seed of every other variant.
 
-    python -m benchmarks.diagnoses develop|held_out [FAMILY...]
+    python -m benchmarks.diagnoses develop|held_out|second [FAMILY...]
 
-prints what is found of each program of a half, one line of JSON a program.
+prints what is found of each program of a part, one line of JSON a program.
 """
 
 import json
@@ -19,46 +19,46 @@ from typing import Any
 
 import torch
 
-from benchmarks.programs.frame import Family, develop, families
+from benchmarks.programs.frame import Family, families, halves
 from famulus import Monitor
 
 SEEDS = (1, 2, 3)  # of sound programs; faulty ones run with the first
-HALVES = ("develop", "held_out")
+PARTS = ("develop", "held_out", "second")
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """Counts for each half, those of losses of one's own beside them, and the rows."""
-    rows = [row for half in HALVES for row in judged(half, quick=quick)]
+    """Counts for each part, those of losses of one's own beside them, and the rows."""
+    rows = [row for part in PARTS for row in judged(part, quick=quick)]
     figures: dict[str, Any] = {}
-    for half in HALVES:
-        mine = [r for r in rows if r["half"] == half]
-        figures |= {f"{half}_{key}": value for key, value in counts(mine).items()}
+    for part in PARTS:
+        mine = [r for r in rows if r["part"] == part]
+        figures |= {f"{part}_{key}": value for key, value in counts(mine).items()}
         own = [r for r in mine if r["loss"] == "own"]
-        figures |= {f"{half}_own_{key}": value for key, value in counts(own).items()}
+        figures |= {f"{part}_own_{key}": value for key, value in counts(own).items()}
     return figures | {"programs": rows}
 
 
-def of_half(half: str) -> list[Family]:
+def of_part(part: str) -> list[Family]:
     every = families()
-    looked_at = develop(every)
-    return [family for family in every if (family.name in looked_at) == (half == "develop")]
+    names = halves(every)[part]
+    return [family for family in every if family.name in names]
 
 
-def judged(half: str, names: Iterable[str] = (), quick: bool = False) -> Iterator[dict[str, Any]]:
+def judged(part: str, names: Iterable[str] = (), quick: bool = False) -> Iterator[dict[str, Any]]:
     """One row a program and seed."""
-    for family in of_half(half):
+    for family in of_part(part):
         if names and family.name not in names:
             continue
         faulty = list(family.faults)[:: 2 if quick else 1]
         sound = list(family.sound)[:: 2 if quick else 1]
         for variant in faulty:
-            yield row(family, half, variant, SEEDS[0])
+            yield row(family, part, variant, SEEDS[0])
         for variant in sound:
             for seed in SEEDS[:1] if quick else SEEDS:
-                yield row(family, half, variant, seed)
+                yield row(family, part, variant, seed)
 
 
-def row(family: Family, half: str, variant: str, seed: int) -> dict[str, Any]:
+def row(family: Family, part: str, variant: str, seed: int) -> dict[str, Any]:
     opened = []
 
     def watch(model: torch.nn.Module, optimizer: Any, **options: Any) -> Monitor:
@@ -74,7 +74,7 @@ def row(family: Family, half: str, variant: str, seed: int) -> dict[str, Any]:
     right = family.faults.get(variant, ())
     return {
         "family": family.name,
-        "half": half,
+        "part": part,
         "kind": family.kind,
         "loss": family.loss,
         "variant": variant,
@@ -104,12 +104,12 @@ def counts(rows: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def main(half: str, *names: str) -> int:
-    if half not in HALVES:
-        print(f"expected one of {', '.join(HALVES)}, received {half}", file=sys.stderr)
+def main(part: str, *names: str) -> int:
+    if part not in PARTS:
+        print(f"expected one of {', '.join(PARTS)}, received {part}", file=sys.stderr)
         return 2
     rows = []
-    for found in judged(half, names):
+    for found in judged(part, names):
         rows.append(found)
         print(json.dumps(found), flush=True)
     print(json.dumps(counts(rows)))
