@@ -104,15 +104,16 @@ def eval_gap(judged, other=None):
 def used(true, zeroed=1.0, shuffled=1.0, noise=1.0, before=1.0, frozen=0.5, blind=0.5, slow=None):
     """Held-out losses of a short training, and what one frozen batch comes to.
 
-    slow: of true pairs and of zeroed input, by the factor on the rate: lower ones learn as much
-    from either where nothing else is given.
+    slow: of true pairs, of zeroed input and, where it is another figure, of shuffled pairs, by the
+    factor on the rate: lower ones learn as much from either where nothing else is given.
     """
     after = {"true": true, "zeroed": zeroed, "shuffled": shuffled, "noise": noise}
     last = {"true": frozen, "zeroed": blind}
 
     def learn(kind, factor):
-        pair = dict(zip(("true", "zeroed"), (slow or {}).get(factor, (0.5, 0.5)), strict=True))
-        return Learned(before, after[kind] if factor == 1 else pair[kind], before + 1, 60)
+        given = (slow or {}).get(factor, (0.5, 0.5))
+        slower = {"true": given[0], "zeroed": given[1], "shuffled": given[-1]}
+        return Learned(before, after[kind] if factor == 1 else slower[kind], before + 1, 60)
 
     return input_use(learn, lambda kind, factor: Fit(1.0, last[kind], 0.5, 60), "recon")
 
@@ -283,6 +284,12 @@ LIMITS = (
         lambda x: deaf(slow={0.1: (1 - x, 1.0)}),
         0.048,
         0.052,
+        (failed("input-unused"), failed("rate-too-high")),
+    ),
+    Limit(  # zeros are another input than noise, and other noise is none
+        lambda x: deaf(slow={0.1: (0.5, 1.0, 0.5 + 0.5 * x)}),
+        0.098,
+        0.102,
         (failed("input-unused"), failed("rate-too-high")),
     ),
     Limit(  # and a tenth of what is learned there is owed to it

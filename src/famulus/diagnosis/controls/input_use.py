@@ -72,6 +72,9 @@ def _by_rate(
         way = true.before - true.after
         if not way > LITTLE * abs(true.before) or blind.after - true.after <= CLEARLY * way:
             continue
+        # a net may well answer noise otherwise than zeros, and learn nothing of it
+        if learn("shuffled", factor).after - true.after <= CLEARLY * way:
+            continue
         figures = {**own.figures, "slower": factor, "at_slower": true.after}
         text = f"{own.text}. At {factor:.2g} times the learning rate the same steps end at"
         text += f" {true.after:.4g}, with zeroed input at {blind.after:.4g}: it is the rate"
