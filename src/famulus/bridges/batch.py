@@ -87,7 +87,8 @@ def inside(batch: Batch, sizes: list[int]) -> dict[str, dict[str, float]]:
 
 
 def _of_features(views: list[Tensor]) -> dict[str, float]:
-    sheet, into = Sheet(), {}
+    sheet = Sheet()
+    into: dict[str, float] = {}
     describe(views[0], sheet, into)
     sheet.read()
     first = views[0].detach().double()

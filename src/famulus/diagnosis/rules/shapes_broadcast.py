@@ -24,15 +24,13 @@ def rule(history: History) -> Finding | None:
     known = forms(history)
     if len(known) < SAMPLES:
         return None
-    found = _all_compared(known) or _all_pairs(history, known[0])
-    if not found and not _by_a_column(history, known[0]):
-        return None
-    crossed = _by_a_column(history, known[0])
-    if not crossed and not any(_varied(probe.get("batch") or {}) for probe in history.probes):
-        return None
-    outputs, targets = known[0]["output_shape"], known[0]["target_shape"]
-    if crossed := graph(history).get("crossed"):  # of a column of the outputs, or of all of them
-        outputs = crossed[0]
+    column = _column(history, known[0])
+    if not column:
+        if not _all_compared(known) and not _all_pairs(history, known[0]):
+            return None
+        if not any(_varied(probe.get("batch") or {}) for probe in history.probes):
+            return None
+    outputs, targets = column or known[0]["output_shape"], known[0]["target_shape"]
     count = math.prod(np.broadcast_shapes(outputs, targets))
     one = math.prod(outputs) == math.prod(targets)
     code = "targets.view_as(outputs)" if one else "targets.unsqueeze(1).expand_as(outputs)"
@@ -60,11 +58,11 @@ def _all_pairs(history: History, first: Mapping[str, Any]) -> bool:
     return list(widest) == list(np.broadcast_shapes(first["output_shape"], first["target_shape"]))
 
 
-def _by_a_column(history: History, first: Mapping[str, Any]) -> bool:
-    """Does one column of the outputs, (B, 1), meet targets of (B,)?"""
-    crossed = graph(history).get("crossed")
-    targets = first.get("target_shape") or []
-    return bool(crossed) and [crossed[0][0], *crossed[0][2:]] == list(targets)
+def _column(history: History, first: Mapping[str, Any]) -> list[int]:
+    """Shape of a column of the outputs, (B, 1, ...), that meets targets of (B, ...); [] if none."""
+    before, _ = graph(history).get("crossed") or ([], [])
+    targets = list(first.get("target_shape") or [])
+    return list(before) if before and [before[0], *before[2:]] == targets else []
 
 
 def _crossed(form: Mapping[str, Any]) -> bool:
