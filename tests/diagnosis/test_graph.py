@@ -82,3 +82,23 @@ def test_what_is_detached_is_not_known():
     assert read_graph(ce(out), out.detach()) == {"chance": pytest.approx(math.log(3))}
     assert "loss" not in read_graph(ce(out).item(), out)
     assert "loss" not in read_graph(ce(net(X)), out)  # another pass than these outputs'
+
+
+CROSSED = {  # of outputs (6, 2), a loss of a column and targets (6,), and what crosses
+    "a difference of a column": (lambda o, t: (o[:, :1] - t).square().mean(), [[6, 1], [6, 6]]),
+    "a quotient": (lambda o, t: (o[:, 1:] / (1 + t)).abs().sum(), [[6, 1], [6, 6]]),
+    "pairs as they should be": (lambda o, t: (o[:, 0] - t).square().mean(), None),
+    "a column of targets": (lambda o, t: (o[:, :1] - t[:, None]).square().mean(), None),
+    "each with each, of outputs": (lambda o, t: (o[:, :1] - o[:, 0]).abs().mean(), None),
+    "a column beside a row of another length": (
+        lambda o, t: (o[:, :1] * torch.arange(4.0)).mean(),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_a_column_that_meets_a_row_of_targets(name):
+    loss, crossed = CROSSED[name]
+    out = flat(nn.Linear(64, 2))(X)
+    assert read_graph(loss(out, Y.float()), out).get("crossed") == crossed
