@@ -91,9 +91,15 @@ def budget_of(controls_s: float, controls_steps: int | None) -> Budget:
     return Budget(controls_steps)
 
 
-def tried(subject: Subject, budget: Budget, learned: bool) -> list[Control]:
+OF_THE_LOSS = {"shapes-broadcast", "activation-twice", "output-activation", "loss-unbounded",
+               "loss-does-not-fit-output"}  # fmt: skip
+
+
+def tried(
+    subject: Subject, budget: Budget, learned: bool, known: frozenset[str] = frozenset()
+) -> list[Control]:
     """The net again after the run, and short trainings if it has not learned; one that can't be
-    called again is left alone."""
+    called again is left alone. known: causes that the run itself has shown."""
     try:
         # What a net prints or warns of has been heard during the training.
         with warnings.catch_warnings(), contextlib.redirect_stdout(_Muted(sys.stdout)):
@@ -104,7 +110,7 @@ def tried(subject: Subject, budget: Budget, learned: bool) -> list[Control]:
             if learned:
                 return []
             # a loss that can't be answered well is a fact, whatever a training would come to
-            if (wrong := direct(subject)) is not None:
+            if not known & OF_THE_LOSS and (wrong := direct(subject)) is not None:
                 return [wrong]
             return trials(subject, budget) if subject.whole else []
     except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
@@ -402,7 +408,8 @@ class Monitor:
                 learned=bool(of_history(history).gained(REFUTED)),
                 kept=rates.kept(history),
             )
-            for control in tried(subject, self.budget, learned(history)):
+            known = frozenset(f.cause for f in judge(history).findings)
+            for control in tried(subject, self.budget, learned(history), known):
                 if control.verdict == "skipped" and control.remedy:
                     self.not_tried = control.text
                 self._emit("control", **control.json())

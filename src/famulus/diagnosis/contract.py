@@ -23,6 +23,7 @@ BOUNDED = ("Relu", "Sigmoid", "Tanh", "Hardtanh", "Threshold", "Softplus")
 # What is no probability: of all else (a clamped sigmoid, a quotient, a mean) nobody knows.
 RAW = (*LAYERS, "Add", "LogSoftmax", *(kind for kind in BOUNDED if kind != "Sigmoid"))
 LINEAR = ("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Linear")
+TAUGHT = 0.05  # of a constant's error, between the first sample and the last ones
 LEARNED = 0.1  # of a constant's error left
 
 
@@ -69,6 +70,14 @@ def left(history: History) -> float | None:
     known = [_left(form) for form in forms(history) if "left" in form]
     # The median of several: a single batch is too small to judge a net by.
     return median(known[-3:]) if known else None
+
+
+def moved(history: History) -> bool | None:
+    """Is more of a constant's error gone in the last samples than in the first one? What a net
+    knows before it is trained no step has taught it. None where batches say nothing."""
+    known = [_left(form) for form in forms(history) if "left" in form]
+    last = left(history)
+    return None if last is None else known[0] - last > TAUGHT
 
 
 def _left(form: Mapping[str, Any]) -> float:

@@ -197,8 +197,9 @@ class Sample:
                 continue
             layers.append(self._entry(layer))
             layers += [_rounded({**dict.fromkeys(KEYS), **entry}) for entry in layer.after]
-        if "inputs" not in self.seen and self.outputs.first is not None:
-            self.seen["inputs"] = self.outputs.first  # nobody handed over what the model takes
+        # nobody handed over what the model takes; a task names its tensors otherwise
+        if self.outputs.first is not None and set(self.seen) <= {"outputs", "targets"}:
+            self.seen["inputs"] = self.outputs.first
         for figures in self.seen.values():
             figures["finite"] = math.isfinite(figures["min"]) and math.isfinite(figures["max"])
         rank = self.rank if self.rank and self.rank.get("effective") is not None else None

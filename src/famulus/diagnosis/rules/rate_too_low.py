@@ -8,16 +8,18 @@ Where the schedule itself made the last part of the way negligible, the cause is
 from statistics import fmean
 
 from famulus.diagnosis import learning_rates as rates
+from famulus.diagnosis.contract import moved
 from famulus.diagnosis.history import Finding, History
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.remedy import Step, advise, budget
-from famulus.diagnosis.trend import LOGS, line, straight, tail, training_loss, travel
+from famulus.diagnosis.trend import line, straight, tail, training_loss, travel
 
 CAUSE = "rate-too-low"
 SUMMARY = "the loss was still falling in a straight line at the end: the steps are too small"
 HALVED = 0.5  # of the line's start: steps that halve it are large enough, only too few
 MOST, FELL = 0.5, 0.1  # of a baseline's error gone, and of the line's start by this very run
 WAY = 0.05  # of its weights, over the whole run: nothing was trained
+FEWEST = 6  # logs of such a run
 FALL = 0.1  # of the first losses: steps that bring it are not too small
 TAIL = 0.1  # of the way, in the last half of the inputs: then it is the schedule
 
@@ -63,12 +65,13 @@ def _of_straight_fall(history: History) -> Finding | None:
 def _of_small_steps(history: History) -> Finding | None:
     """Steps that all together can't have changed the weights by more than a few percent."""
     found, (_, loss) = rates.ratios(history), training_loss(history)
-    if found is None or len(loss) < LOGS or not history.train[-1].get("lr"):
+    if found is None or len(loss) < FEWEST or not history.train[-1].get("lr"):
         return None
     steps, count = history.train[-1]["step"], max(2, len(loss) // 5)
     first, last = fmean(loss[:count]), fmean(loss[-count:])
     way, judged = steps * found.typical, of_history(history)
-    if way >= WAY or judged.gained(0.05) or first - last > FALL * abs(first) or judged.few:
+    taught = judged.gained(0.05) if history.val else moved(history)
+    if way >= WAY or taught or first - last > FALL * abs(first) or judged.few:
         return None
     return Finding(
         CAUSE,

@@ -14,6 +14,14 @@ from famulus.diagnosis.rules import (
 from tests.diagnosis.rules.limits.limit import PER_STEP, Limit, run
 
 
+def taught(share):
+    """Steps too small to matter, and batches of which this share of a constant's error goes."""
+    history = small()
+    for n, probe in enumerate(history.probes):
+        probe["forms"] = {"loss": "mse", "left": 0.9 if n == 0 else 0.9 - share}
+    return history
+
+
 def small(update=1e-3, losses=(1.0,) * 20, score=None):
     """Each step changes the one layer by this share of itself; with a score, that is a share of
     the best constant's."""
@@ -195,7 +203,8 @@ LIMITS = (
         silent=0.101,
         faulty=0.099,
     ),
-    Limit(rate_too_low, "LOGS", lambda n: small(losses=[1.0] * n), silent=11, faulty=12),
+    Limit(rate_too_low, "contract.TAUGHT", taught, silent=0.051, faulty=0.049),
+    Limit(rate_too_low, "FEWEST", lambda n: small(losses=[1.0] * n), silent=5, faulty=6),
     Limit(rate_too_low, "", lambda x: small(score=x), silent=0.94, faulty=0.96),
     Limit(rate_too_low, "learning.FEW", lambda n: small(losses=[1.0] * n, score=1.0), 15, 16),
     Limit(
