@@ -76,8 +76,8 @@ def by_rate(slow, own=(1.0, 0.7, 0.7, 0.7, 0.7)):
     def learn(kind, factor):
         if factor == 1:
             return Learned(before, ends[kind], blind=own[2], steps=60)
-        place = {("true", 0.1): 0, ("zeroed", 0.1): 1, ("true", 0.01): 2, ("zeroed", 0.01): 3}
-        return Learned(before, slow[place[kind, factor]], blind=before, steps=60)
+        place = (0 if factor == 0.1 else 2) + (kind != "true")  # shuffled is as bad as zeroed
+        return Learned(before, slow[place], blind=before, steps=60)
 
     return input_use(learn, lambda kind, factor: Fit(1.0, 0.5, 0.5, 60), "total")
 
