@@ -101,12 +101,25 @@ def test_a_posterior_of_places_counts_each_of_them():
     assert "code" not in inside(Batch(latent={"mu": mu[:1], "sigma": sigma[:1]}), [])
 
 
-@pytest.mark.parametrize(("sizes", "size"), [([], None), ([8, 32], 8), ([4, 32], 32), ([4], None)])
+@pytest.mark.parametrize(
+    ("sizes", "size"), [([], None), ([8, 32], None), ([4, 32], 32), ([4], None)]
+)
 def test_codes_and_the_codebook_that_holds_them(sizes, size):
     ids = torch.tensor([[0, 0, 7, 7], [0, 0, 3, 3]])
     found = inside(Batch(codes=ids), sizes)["codebook"]
     assert found["perplexity"] == pytest.approx(2**1.5, rel=ROUNDED)  # shares 1/2, 1/4, 1/4
     assert (found["used"], found["vectors"], found.get("size")) == (3, 8, size)
+
+
+def test_ids_below_zero_are_no_codes_and_large_ones_cost_nothing():
+    found = inside(Batch(codes=torch.tensor([-1, 5, 5, 10**12])), [])["codebook"]
+    assert (found["used"], found["vectors"]) == (2, 3)
+    assert "codebook" not in inside(Batch(codes=torch.tensor([-1, -1])), [])
+
+
+def test_a_mean_and_a_width_of_two_shapes():
+    with pytest.raises(ConfigError, match=r"one shape, received \(4, 2\) and \(4, 3\)"):
+        checked_batch(Batch(latent={"mu": torch.zeros(4, 2), "logvar": torch.zeros(4, 3)}))
 
 
 def pairs(z):

@@ -109,3 +109,52 @@ def test_a_model_that_is_frozen_as_torch_drew_it(trained, tmp_path):
     noise = torch.randn(600, 1, generator=G)  # of which nothing can be learned
     causes = [f.cause for f in findings(tmp_path, model, log_cosh, noise)]
     assert ("weights-do-not-move" in causes) == (not trained)
+
+
+class Weighed(nn.Module):
+    """A loss with a weight of its own that nobody trains, and a count of its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.calls = nn.Parameter(torch.ones(())), 0
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, outputs, targets):
+        self.calls += 1
+        self.mean += 0.1 * (targets.mean() - self.mean)
+        return self.weight.abs() * torch.log(torch.cosh(outputs - targets)).mean()
+
+
+def test_a_loss_with_a_state_of_its_own_is_called_by_its_script_alone(tmp_path):
+    torch.manual_seed(0)
+    loss_fn = Weighed()
+    first = findings(tmp_path, net(), loss_fn, rate=1e-6)[0]
+    assert first.cause == "rate-too-low"
+    assert "trial rate-too-low" in first.evidence
+    alone = Weighed()
+    torch.manual_seed(0)
+    for chosen in torch.randint(0, 600, (300, 32)):
+        alone(Y[chosen], Y[chosen])
+    assert (loss_fn.calls, loss_fn.mean) == (300, alone.mean)
+
+
+def test_trials_leave_no_gradient_on_weights_of_a_loss(tmp_path):
+    weight = nn.Parameter(torch.ones(()))
+
+    def loss_fn(outputs, targets):
+        return weight.abs() * log_cosh(outputs, targets)
+
+    torch.manual_seed(0)
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    with Monitor(model, optimizer, str(tmp_path)) as monitor:
+        for chosen in torch.randint(0, 600, (100, 32)):
+            outputs = model(X[chosen])
+            loss = loss_fn(outputs, Y[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            monitor.step(loss, X[chosen], outputs, Y[chosen], loss_fn=loss_fn)
+        weight.grad = None
+    assert "trial rate-too-low" in monitor.findings()[0].evidence
+    assert weight.grad is None

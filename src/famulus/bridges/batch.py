@@ -68,7 +68,8 @@ def checked_batch(batch: Batch) -> Batch:
 def inside(batch: Batch, sizes: list[int]) -> dict[str, dict[str, float]]:
     """What a batch shows of a net's inside: `code`, `codebook`, `features`; waits for the device.
 
-    sizes: of codebooks that the net may have, of which the ids tell which.
+    sizes: of codebooks that the net may have; where more than one would do, nobody knows which.
+    Ids below 0 are of places without a code.
     """
     found: dict[str, dict[str, float]] = {}
     if batch.latent is not None:
@@ -77,9 +78,9 @@ def inside(batch: Batch, sizes: list[int]) -> dict[str, dict[str, float]]:
             figures = gaussian_code.described(mean.detach(), sigma.detach()).tolist()
             found["code"] = dict(zip(gaussian_code.FIGURES, figures, strict=True))
     ids = first_tensor(batch.codes)
-    if ids is not None and ids.numel():
-        most = int(ids.max()) + 1
-        found["codebook"] = of_codes(ids, next((n for n in sizes if n >= most), None))
+    if ids is not None and (ids := ids[ids >= 0]).numel():
+        large = {size for size in sizes if size > int(ids.max())}
+        found["codebook"] = of_codes(ids, large.pop() if len(large) == 1 else None)
     views = [t for t in tensors_of(batch.features) if readable(t) and are_features(t)]
     if views:
         found["features"] = _of_features(views)
@@ -110,6 +111,11 @@ def _posterior(latent: Any) -> tuple[Tensor, Tensor]:
         raise ConfigError(
             'Monitor.step: expected latent={"mu": tensor, "logvar": tensor} (or "sigma", "std",'
             f' "var"), received {sorted(given) if given else _kind(latent)}'
+        )
+    if mean.shape != width[1].shape:
+        raise ConfigError(
+            "Monitor.step: expected latent with a mean and a width of one shape, received"
+            f" {tuple(mean.shape)} and {tuple(width[1].shape)}"
         )
     return mean, width[0](width[1].detach())
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,6 +25,7 @@ import torch
 from torch import nn
 
 from famulus.bridges import watched
+from famulus.bridges.afterwards import budget_of, tried
 from famulus.bridges.batch import Batch, checked_batch
 from famulus.bridges.losses import LossMeter
 from famulus.bridges.rate_path import RatePath
@@ -37,10 +36,7 @@ from famulus.config.scores import Scores, as_json, checked
 from famulus.diagnosis import learning_rates as rates
 from famulus.diagnosis.contract import learned
 from famulus.diagnosis.controls.bench import Control
-from famulus.diagnosis.controls.direct import direct
-from famulus.diagnosis.controls.modes import modes
-from famulus.diagnosis.controls.trial import Budget, Subject
-from famulus.diagnosis.controls.trials import TOGETHER, WALL_S, trials
+from famulus.diagnosis.controls.trials import WALL_S
 from famulus.diagnosis.history import Finding, History, from_events
 from famulus.diagnosis.learning import of_history
 from famulus.diagnosis.probes.passes import ValidationModes
@@ -68,55 +64,6 @@ def _no_updates(config: Mapping[str, Any], calls: int) -> Control:
         {"batches": calls},
         "weights-do-not-move",
     )
-
-
-class _Muted:
-    """A stream that this thread's words don't reach, and those of others do."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream, self._thread = stream, threading.get_ident()
-
-    def write(self, text: str) -> int:
-        muted = threading.get_ident() == self._thread
-        return len(text) if muted else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def budget_of(controls_s: float, controls_steps: int | None) -> Budget:
-    """Of trial trainings, as a person says it; steps that are asked for depend on no clock."""
-    if controls_steps is None:
-        return Budget(TOGETHER if controls_s else 0, controls_s)
-    return Budget(controls_steps)
-
-
-OF_THE_LOSS = {"shapes-broadcast", "activation-twice", "output-activation", "loss-unbounded",
-               "loss-does-not-fit-output"}  # fmt: skip
-
-
-def tried(
-    subject: Subject, budget: Budget, learned: bool, known: frozenset[str] = frozenset()
-) -> list[Control]:
-    """The net again after the run, and short trainings if it has not learned; one that can't be
-    called again is left alone. known: causes that the run itself has shown."""
-    try:
-        # What a net prints or warns of has been heard during the training.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(_Muted(sys.stdout)):
-            warnings.simplefilter("ignore")
-            # a net that is another one in evaluation mode is so after a trial as well
-            if (apart := modes(subject)) is not None:
-                return [apart]
-            if learned:
-                return []
-            # a loss that can't be answered well is a fact, whatever a training would come to
-            if not known & OF_THE_LOSS and (wrong := direct(subject)) is not None:
-                return [wrong]
-            return trials(subject, budget) if subject.whole else []
-    except KeyboardInterrupt:  # of whoever does not want to wait: the training itself is over
-        return [Control("trials", "skipped", "interrupted")]
-    except Exception as error:
-        return [Control("trials", "skipped", f"{type(error).__name__}: {str(error)[:200]}")]
 
 
 class Monitor:

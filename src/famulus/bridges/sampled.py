@@ -6,9 +6,11 @@ how much is still to be learned. Once: what net and loss are made of.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 
 from famulus.bridges.batch import Batch, inside
 from famulus.bridges.watched import first_tensor, plain, tensors_of
-from famulus.diagnosis.controls.trial import Subject
+from famulus.diagnosis.controls.trial import Subject, quiet
 from famulus.diagnosis.graph import read_graph
 from famulus.diagnosis.loss_forms import (
     EXACT,
@@ -55,8 +57,7 @@ class Sampled:
         self._seen: Batch | None = None
         self._graph: dict[str, Any] | None = None
         self._link = ""  # what a loss of one's own does first to the outputs
-        self._loss_fn: Callable[[Any, Any], Any] | None = None  # of the script
-        self._agrees = True  # has it always given the loss?
+        self._own_loss: OwnLoss | None = None
         small = sum(p.numel() for p in model.parameters()) <= LARGEST_NET
         # a trial has one optimizer
         self._keeps = keep and small and len(optimizers) == 1
@@ -126,10 +127,10 @@ class Sampled:
     def subject(self, steps: int) -> Subject | None:
         """The run for short trials; None unless its loss is a standard one at every sample, or its
         function was handed over."""
-        loss, loss_fn = self._recognised(), None
+        loss, own = self._recognised(), None
         if loss is None:
-            loss, loss_fn = ("", 1.0), self._loss_fn
-        if not self._batches or not (loss[0] or loss_fn):
+            loss, own = ("", 1.0), self._own_loss
+        if not self._batches or not (loss[0] or own):
             return None
         return Subject(
             self._model,
@@ -141,9 +142,9 @@ class Sampled:
             steps,
             taken=self.answer,
             trained=self._held(),
-            loss_fn=loss_fn,
+            loss_fn=own and own.function(),
             link=self._link,
-            whole=loss_fn is None or self._agrees,
+            whole=own is None or own.is_whole(),
         )
 
     def _held(self) -> list[str]:
@@ -180,8 +181,9 @@ class Sampled:
             events[-1]["loop"] = self._passes.facts()
         self._forget_passes()
         if self._seen and events:
-            self._agrees = self._agrees and agrees(self._seen)
-            self._loss_fn = self._seen.loss_fn
+            if self._keeps and self._seen.loss_fn is not None:
+                kept = copied([self._seen.outputs, self._seen.targets])
+                self._own_loss = OwnLoss(self._seen.loss_fn, plain(self._seen.loss), *kept)
             likely = next((name for name, _ in self._losses), None)
             events[-1] |= inside(self._seen, [len(table) for table in tables(self._model)])
             events[-1]["forms"] = seen = forms(self._seen, likely, self._link)
@@ -207,7 +209,36 @@ class Sampled:
         self._forget_passes()
         self._seen = None
         self._batches, self._targets, self._start = [], [], {}
-        self._loss_fn = None
+        self._own_loss = None
+
+
+@dataclass(frozen=True)
+class OwnLoss:
+    """A script's function, and what it was of at the last sampled step.
+
+    It is the script's own, and may count its calls or draw numbers: nobody calls it before the
+    training is over.
+    """
+
+    loss_fn: Callable[[Any, Any], Any]
+    value: float
+    outputs: Any
+    targets: Any
+
+    def function(self) -> Callable[[Any, Any], Any]:
+        """A module as a copy, whose statistics trials may change."""
+        own = isinstance(self.loss_fn, nn.Module)
+        return copy.deepcopy(self.loss_fn) if own else self.loss_fn
+
+    @torch.no_grad()
+    def is_whole(self) -> bool:
+        """Does it give the loss that was logged, and not a term of it?"""
+        try:
+            with quiet(nn.Module()):
+                again = plain(self.function()(self.outputs, self.targets))
+        except Exception:  # it takes something else than it was said to take
+            return False
+        return math.isclose(again, self.value, rel_tol=EXACT, abs_tol=1e-12)
 
 
 def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, Any]:
@@ -249,20 +280,6 @@ def forms(batch: Batch, likely: str | None = None, link: str = "") -> dict[str, 
         found["entropy"] = round(entropy(targets), 4)
     remaining = left_over(outputs, targets, known, link) or {}
     return found | {k: round(v, 4) for k, v in remaining.items()}
-
-
-@torch.no_grad()
-def agrees(batch: Batch) -> bool:
-    """Does the script's `loss_fn` give its loss, of these outputs and targets?"""
-    if batch.loss_fn is None or batch.outputs is None:
-        return False
-    try:
-        with torch.random.fork_rng(devices=[]):
-            again = plain(batch.loss_fn(batch.outputs, batch.targets))
-    except Exception:  # it takes something else than it was said to take
-        return False
-    value = plain(batch.loss)
-    return math.isclose(again, value, rel_tol=EXACT, abs_tol=1e-12)
 
 
 def taken_as(

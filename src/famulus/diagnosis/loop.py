@@ -21,14 +21,16 @@ def samples(history: History) -> Iterator[tuple[int, Mapping[str, Any]]]:
             yield probe["step"], probe["loop"]
 
 
-def gradients(history: History) -> Iterator[tuple[int, int, Mapping[str, float]]]:
-    """(step, number of the optimizer, norms) wherever a gradient arrived and somebody updates."""
+def gradients(history: History) -> dict[int, list[tuple[int, Mapping[str, float]]]]:
+    """(step, norms) wherever a gradient arrived and somebody updates, by the optimizer's number."""
+    found: dict[int, list[tuple[int, Mapping[str, float]]]] = {}
     for step, loop in samples(history):
         if UPDATE not in loop.get("order", (UPDATE,)):  # which a closure's step does not tell
             continue
         for number, norms in enumerate(loop.get("gradients") or ()):
             if norms:
-                yield step, number, norms
+                found.setdefault(number, []).append((step, norms))
+    return found
 
 
 def starts(history: History) -> list[Mapping[str, Any]]:

@@ -207,3 +207,11 @@ def test_what_is_no_codebook(net):
 def test_tables_are_those_of_embeddings_and_of_modules_of_ones_own():
     net = nn.ModuleList([Coded(), Coded("embedding"), Coded("average"), nn.BatchNorm1d(8)])
     assert [tuple(t.shape) for t in tables(net)] == [(K, D)] * 3
+
+
+def test_words_beside_their_places_are_compared_with_nothing():
+    """Whose gradient goes to both tables: a large one would be searched at each layer."""
+    words, places = nn.Embedding(50, 8), nn.Parameter(torch.zeros(6, 8))
+    value = words(torch.arange(24).reshape(4, 6) % 50) + places
+    assert use(value, [words.weight]) is None
+    assert use(value.detach(), [words.weight]) is not None

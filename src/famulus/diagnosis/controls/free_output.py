@@ -44,6 +44,11 @@ def activation_of(output: Tensor) -> str | None:
     return None
 
 
+def slopes(value: Tensor, leaves: Tensors) -> tuple[Tensor | None, ...]:
+    """Of these leaves alone; None where the value does not depend on one."""
+    return torch.autograd.grad(value, list(leaves), allow_unused=True)
+
+
 def descend(start: Tensors, loss: Whole, steps: int = STEPS) -> tuple[float, list[Tensor]]:
     """(least loss on the way, the outputs at its end) with free `start`: the better of RATES."""
     return min((_descend(start, loss, steps, rate) for rate in RATES), key=lambda row: row[0])
@@ -61,8 +66,9 @@ def _descend(start: Tensors, loss: Whole, steps: int, rate: float) -> tuple[floa
         least = min(least, now)
         if not value.requires_grad or not math.isfinite(now):
             break
-        optimizer.zero_grad()
-        value.backward()
+        # no `backward`: a loss may have weights of its own, whose gradients are its
+        for leaf, slope in zip(free, slopes(value, free), strict=True):
+            leaf.grad = slope
         optimizer.step()
     return least, [t.detach() for t in free]
 
@@ -142,13 +148,13 @@ def _bottomless(at: Tensors, loss: Whole) -> bool:
     value = loss(free)
     if not math.isfinite(float(value.detach())):
         return float(value.detach()) == -math.inf
-    slopes = torch.autograd.grad(value, free, allow_unused=True)
-    most = max((float(g.abs().max()) for g in slopes if g is not None), default=0.0)
+    slope = slopes(value, free)
+    most = max((float(g.abs().max()) for g in slope if g is not None), default=0.0)
     if most == 0 or not math.isfinite(most):
         return False
     far = []
     for times in (100.0, 1000.0):
-        ends = [t if g is None else t - times * g / most for t, g in zip(at, slopes, strict=True)]
+        ends = [t if g is None else t - times * g / most for t, g in zip(at, slope, strict=True)]
         far.append(float(loss(ends).detach()))
     # Ten times as far is ten times as deep on a straight line, hardly deeper on a logarithm.
     return far[0] < 0 and far[1] < 5 * far[0]

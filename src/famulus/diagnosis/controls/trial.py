@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from famulus.diagnosis.controls.free_output import slopes
 from famulus.diagnosis.loss_forms import candidates, decided, left_over, target_kind
 from famulus.diagnosis.probes.outputs import tensors
 
@@ -267,8 +268,9 @@ def trial(
         loss = subject.criterion(outputs, targets)
         if not math.isfinite(float(loss.detach())):
             return Judged(math.inf, torch.empty(0))
-        optimizer.zero_grad()
-        loss.backward()
+        # no `backward`: a loss of the script's may have weights of its own, whose gradients are its
+        for p, gradient in zip(trained, slopes(loss, trained), strict=True):
+            p.grad = gradient
         optimizer.step()
     return judge(subject, model, prepare)
 

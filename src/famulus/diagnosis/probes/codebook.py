@@ -16,12 +16,12 @@ from famulus.diagnosis.probes.layers import torchs_own
 from famulus.diagnosis.probes.tensors import evenly
 
 FIGURES = ("perplexity", "used", "size", "vectors", "apart")
+SUMS = ("Add", "Sub")
 LEAST = 4  # codes, and numbers of one: smaller tables are scales and offsets
 MOST = 2048  # vectors that are looked at
-PRODUCTS = 500_000_000  # at most, between vectors and codes: of a large table fewer vectors
+PRODUCTS = 50_000_000  # at most, between vectors and codes: of a large table fewer vectors
 # of the vectors' mean square: an average that moves in the forward pass has moved by a hundredth
 APART = 0.01
-LOOKED_UP = ("Embedding", "Index", "IndexSelect", "Gather")
 
 
 def tables(net: nn.Module) -> list[Tensor]:
@@ -41,15 +41,12 @@ def _is_table(tensor: Tensor) -> bool:
 @torch.no_grad()
 def use(value: Tensor, codebooks: list[Tensor]) -> Tensor | None:
     """`FIGURES`, (5,), of the codebook whose rows a layer's input lies nearest to; None where none
-    has rows of its size, or where they were looked up by the ids of labels or words.
+    has rows of its size, or where the input is no result of a lookup by distance.
 
     apart: mean squared distance to the nearest row, over the vectors' mean square: beyond `APART`
     the vectors are no rows of it.
     """
-    node = value.grad_fn
-    while node is not None and name(node) in SHAPES and len(inputs(node)) == 1:
-        node = inputs(node)[0]
-    if node is not None and name(node) in LOOKED_UP:
+    if not _straight_through(value):
         return None
     best = []
     for table in codebooks:
@@ -60,6 +57,20 @@ def use(value: Tensor, codebooks: list[Tensor]) -> Tensor | None:
             some = vectors[:: evenly(len(vectors), most)]
             best.append(_use(some.float(), table.detach().float()))
     return nearest(*best) if best else None
+
+
+def _straight_through(value: Tensor) -> bool:
+    """Is it z + (code - z).detach(), written in whatever way, or a code without any gradient?
+
+    The gradient then goes to one operand of a sum, past the other. Of words and labels, which are
+    looked up by their ids, it goes to the table.
+    """
+    node = value.grad_fn
+    while node is not None and name(node) in SHAPES and len(inputs(node)) == 1:
+        node = inputs(node)[0]
+    if node is None:
+        return not value.requires_grad
+    return name(node) in SUMS and len(node.next_functions) == 2 and len(inputs(node)) == 1
 
 
 def nearest(*figures: Tensor) -> Tensor:
@@ -93,9 +104,8 @@ def _use(vectors: Tensor, table: Tensor) -> Tensor:
 
 def of_codes(ids: Tensor, size: int | None) -> dict[str, float]:
     """The same figures of code ids of any shape; waits for the device."""
-    counts = torch.bincount(ids.flatten().long()).double()
+    counts = ids.flatten().unique(return_counts=True)[1].double()
     share = counts / counts.sum()
     perplexity = float((-torch.special.xlogy(share, share).sum()).exp())
-    found = {"perplexity": perplexity, "used": float((counts > 0).sum())}
-    found["vectors"] = float(ids.numel())
+    found = {"perplexity": perplexity, "used": float(len(counts)), "vectors": float(ids.numel())}
     return found | ({"size": float(size)} if size else {})

@@ -123,7 +123,8 @@ class Outputs:
         self._function(value)
         if self.code is None and value.dim() > 1:
             self.code = gaussian_code.of_input(value)
-        if self.tables and (found := use(value, self.tables)) is not None:
+        # what the first layer takes is the data
+        if self.tables and self.called and (found := use(value, self.tables)) is not None:
             self.codebook = found if self.codebook is None else nearest(self.codebook, found)
 
     def _called(self, layer: Layer, inputs: tuple[Any, ...], output: Any) -> None:

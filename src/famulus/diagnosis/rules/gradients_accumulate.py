@@ -14,13 +14,8 @@ SAMPLES = 2  # that show it: one may be an accident
 
 
 def rule(history: History) -> Finding | None:
-    by_optimizer: dict[int, list] = {}
-    for step, number, norms in gradients(history):
-        by_optimizer.setdefault(number, []).append((step, norms))
-    for number, seen in by_optimizer.items():
-        # without any update they are not cleared for another reason
-        used = [(step, norms) for step, norms in seen if "used" in norms]
-        unclear = [(step, norms) for step, norms in used if norms.get("kept", 0.0) > 0]
+    for number, seen in gradients(history).items():
+        unclear = [(step, norms) for step, norms in seen if norms.get("kept", 0.0) > 0]
         if len(unclear) < SAMPLES:
             continue
         step, norms = unclear[-1]

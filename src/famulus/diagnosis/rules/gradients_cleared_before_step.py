@@ -13,11 +13,8 @@ SAMPLES = 2  # that show it: one may be an accident
 
 
 def rule(history: History) -> Finding | None:
-    by_optimizer: dict[int, list] = {}
-    for step, number, norms in gradients(history):
-        if "used" in norms and norms.get("arrived"):
-            by_optimizer.setdefault(number, []).append((step, norms))
-    for number, seen in by_optimizer.items():
+    for number, every in gradients(history).items():
+        seen = [pair for pair in every if "used" in pair[1] and pair[1].get("arrived")]
         if len(seen) < SAMPLES or any(norms["used"] for _, norms in seen):
             continue
         step, norms = seen[-1]
