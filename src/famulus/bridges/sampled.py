@@ -127,9 +127,9 @@ class Sampled:
     def subject(self, steps: int) -> Subject | None:
         """The run for short trials; None unless its loss is a standard one at every sample, or its
         function was handed over."""
-        loss, own = self._recognised(), None
-        if loss is None:
-            loss, own = ("", 1.0), self._own_loss
+        loss = self._recognised()
+        own = self._own_loss if loss is None else None
+        loss = loss or ("", 1.0)
         if not self._batches or not (loss[0] or own):
             return None
         return Subject(
@@ -142,7 +142,7 @@ class Sampled:
             steps,
             taken=self.answer,
             trained=self._held(),
-            loss_fn=own and own.function(),
+            loss_fn=None if own is None else own.function(),
             link=self._link,
             whole=own is None or own.is_whole(),
         )

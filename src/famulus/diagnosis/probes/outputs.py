@@ -21,7 +21,6 @@ from famulus.diagnosis.probes.features import are_features
 from famulus.diagnosis.probes.layers import Layer, torchs_own
 from famulus.diagnosis.probes.tensors import (
     Sheet,
-    batch_figures,
     gram,
     plain,
     pooled,
@@ -87,7 +86,7 @@ class Outputs:
         self.narrow: list[tuple[int, Layer, Tensor]] = []  # each narrower than all before
         self.tables = tables(net) if self.layers else []
         self.code: tuple[Tensor, Tensor] | None = None  # see `gaussian_code.of_input`
-        self.first: dict[str, Any] | None = None  # of what the first layer was called with
+        self.first: Tensor | None = None  # what the first layer was called with
         self.codebook: Tensor | None = None  # see `codebook.use`
         # the last layer with weights that was called, and its output if it is features
         self.end: tuple[Layer, Tensor] | None = None
@@ -119,7 +118,7 @@ class Outputs:
         if (value := next(tensors(inputs), None)) is None:
             return
         if self.first is None:
-            self.first = batch_figures(value, self.sheet)
+            self.first = value.detach()
         self._function(value)
         if self.code is None and value.dim() > 1:
             self.code = gaussian_code.of_input(value)

@@ -162,11 +162,14 @@ class Sample:
             layer, of, gram = found
             self.rank = rank = {"layer": layer.name, "of": of}
             self.sheet.put(gram, lambda v: rank.__setitem__("effective", rank_of_gram(v)))
+        # nobody handed over what the model takes; a task names its tensors otherwise
+        if self.outputs.first is not None and set(self.seen) <= {"outputs", "targets"}:
+            self.batch({"inputs": self.outputs.first})
         self._look_inside()
         device = next((p.device for _, p in self.owners), torch.device("cpu"))
         self.memory_mb = memory_mb(device)
         self.sheet.close()
-        self.outputs.narrow, self.outputs.end = [], None
+        self.outputs.narrow, self.outputs.end, self.outputs.first = [], None, None
 
     def _look_inside(self) -> None:
         """A VAE's code, a codebook's use, the features that a net ends in."""
@@ -175,7 +178,8 @@ class Sample:
             self._put("code", (*gaussian_code.FIGURES, "doubt"), torch.cat(outputs.code))
         if outputs.codebook is not None:
             self._put("codebook", codebook.FIGURES, outputs.codebook)
-        if outputs.end is not None:
+        # where there are targets, nobody asks how alike outputs are
+        if outputs.end is not None and set(self.seen) <= {"inputs", "outputs"}:
             layer, value = outputs.end
             self.represented["end"] = end = {"layer": layer.name}
             describe(value, self.sheet, end)
@@ -197,9 +201,6 @@ class Sample:
                 continue
             layers.append(self._entry(layer))
             layers += [_rounded({**dict.fromkeys(KEYS), **entry}) for entry in layer.after]
-        # nobody handed over what the model takes; a task names its tensors otherwise
-        if self.outputs.first is not None and set(self.seen) <= {"outputs", "targets"}:
-            self.seen["inputs"] = self.outputs.first
         for figures in self.seen.values():
             figures["finite"] = math.isfinite(figures["min"]) and math.isfinite(figures["max"])
         rank = self.rank if self.rank and self.rank.get("effective") is not None else None
