@@ -23,6 +23,7 @@ from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
 from famulus.images.open import open_images
+from famulus.images.picture import Recipe, recipe
 from famulus.images.views import View, augment
 
 
@@ -43,6 +44,10 @@ class PictureData(Strict):
         None, description="validation samples: a count or a share"
     )
     seed: int = Field(0, description="which samples a subset draws")
+
+    def recipe(self, shape: Sequence[int]) -> Recipe:
+        """How a picture becomes one of a model's `shape`, C Y X."""
+        return recipe(list(shape[1:]), self.filter, shape[0], self.fit)
 
     def open(self) -> Splits[ImageSource | FileSource]:
         """Raises ConfigError, DataError as `open_images`."""

@@ -14,6 +14,7 @@ from famulus.diagnosis.verdict import judge
 from famulus.feed.source import Leak
 from famulus.launch.plan import ORIGIN, Ready
 from famulus.launch.session import Session
+from famulus.launch.trained import basis_of
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim
@@ -67,6 +68,8 @@ def _attempt(
 ) -> Outcome:
     run, setup = attempt.run, cell.setup(machine.device, machine.precision)
     attempt.record_lineage(_lineage(cell, attempt))
+    if run.built_from() is None:  # a run of an older version gets it at its next resume
+        run.write_built_from(basis_of(cell))
     start = attempt.start_from
     origin = cell.origin.open() if cell.origin and start is None else None
     if start is not None:

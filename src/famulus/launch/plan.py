@@ -105,7 +105,8 @@ def make_ready(
         source, filled[key] = _resolve(store, asked, key)
         opened = source.open()
         weights = unpack(opened.read(opened.weights))
-        parents[key] = Parent(source.run.id, source.run.config(), weights)
+        config_of, basis = source.run.config(), source.run.built_from()
+        parents[key] = Parent(source.run.id, config_of, weights, basis)
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
     elif stored := _goes_on_from(filled):
@@ -163,7 +164,7 @@ def child(session: Session, parent: Run, step: int, overrides: Sequence[str], ki
     """The run that goes on from `parent` at `step` with changed settings; one curve with it."""
     before = parent.config()
     config = refill(before, overrides, tasks.load(before["task"], session.modules))
-    _is_whole(config, parent)
+    is_whole(config, parent)
     _keeps_its_state(before["training"]["optimizer"], config["training"]["optimizer"], parent, step)
     source = Start(parent, step, kind)
     return make_ready(
@@ -171,7 +172,7 @@ def child(session: Session, parent: Run, step: int, overrides: Sequence[str], ki
     )
 
 
-def _is_whole(config: Mapping[str, Any], run: Run) -> None:
+def is_whole(config: Mapping[str, Any], run: Run) -> None:
     """Raises ConfigError where a setting was a secret, which is not stored."""
     settings = {k: v for k, v in config.items() if k not in OUTSIDE or k in (*SECTIONS, "training")}
     if where := hidden_path(settings):
@@ -214,7 +215,7 @@ def _keeps_its_state(
 def again(session: Session, run: Run) -> Ready:
     """A stored run, ready to go on. Raises DataError if its data are not those it began with."""
     config = run.config()
-    _is_whole(config, run)
+    is_whole(config, run)
     cell = make_ready(session, run.experiment, run.slug, config, itself=run)
     if cell.id != run.id:
         recorded = run.lineage().get("data")
@@ -234,7 +235,7 @@ def again(session: Session, run: Run) -> Ready:
 def repetition(session: Session, run: Run) -> Ready:
     """The same settings, from where the run itself began, as a run of its own."""
     config = run.config()
-    _is_whole(config, run)
+    is_whole(config, run)
     earlier = sum(1 for r in session.store.runs(run.experiment) if _repeats(r, run.id))
     # Numbered: a second repetition needs an id of its own.
     origin: dict[str, Any] = {"run": run.id, "step": None, "kind": "rerun", "n": earlier + 1}

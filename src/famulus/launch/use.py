@@ -10,23 +10,19 @@ from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
 from famulus.launch.local import choose_device
-from famulus.launch.plan import again
 from famulus.launch.session import Session
+from famulus.launch.trained import of_run
 from famulus.store.run import Run
-from famulus.training import checkpoint as pack
 
 
 def apply(
     session: Session, run: Run, which: str, inputs: Path, out: Path, options: Mapping[str, Any]
 ) -> None:
     """Hands the task its model with the weights of checkpoint `which`, in eval mode."""
-    cell = again(session, run)
-    device, _ = choose_device(cell.training.device)
-    model = cell.task.build().to(device)
-    opened = run.open_checkpoint(run.step_of(which))
-    pack.load_model(model, opened.read(opened.weights), str(opened))
+    device, _ = choose_device(run.config()["training"]["device"])
+    trained = of_run(session, run, which, device)
     with torch.no_grad():
-        cell.task.apply(model.eval(), inputs, out, options)
+        trained.task.apply(trained.module, inputs, out, options)
 
 
 def apply_method(

@@ -72,6 +72,10 @@ def config(run_path: str) -> str:
     return f"{run_path}/run.yaml"
 
 
+def built_from(run_path: str) -> str:
+    return f"{run_path}/built_from.json"
+
+
 def notes(run_path: str) -> str:
     return f"{run_path}/notes.md"
 

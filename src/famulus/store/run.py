@@ -66,6 +66,13 @@ class Run:
             ) from error
         return yaml.load(text, f"{self.files.root}/{path}").value
 
+    def built_from(self) -> dict[str, Any] | None:
+        """What its net was built from, beside its settings; None of a run older than that file."""
+        return self._json(layout.built_from(self.path))
+
+    def write_built_from(self, facts: Mapping[str, Any]) -> None:
+        self.files.write(layout.built_from(self.path), records.encode(facts))
+
     def notes(self) -> str:
         return self._text(layout.notes(self.path))
 

@@ -7,6 +7,7 @@ one class. No optimizer, no loop, no logging, no device code.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -59,7 +60,8 @@ class Parent:
 
     run: str
     config: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor]  # {} beside a trained model that holds what it took of them
+    built_from: Mapping[str, Any] | None = None  # as `Task.built_from`; None: not stored
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ class Task(ABC):
     # By name as in `scores`, the first comparable one ranks; `loss` is known: lower is better.
     SCORES: ClassVar[Mapping[str, Score]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
+    needs: ClassVar[tuple[str, ...]] = ()  # parents without whose weights `apply` can't be
+
+    stored: Mapping[str, Any] | None = None  # of a trained model: what `built_from` gave
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
         self.config = config
@@ -129,9 +134,21 @@ class Task(ABC):
     def data(self) -> Splits:
         """Training and validation samples. Cheap: decoding may wait until the first gather."""
 
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        """What `build` and `apply` must know of the training data, as plain JSON: shapes, classes,
+        scaling. It is stored with a run, so that its model works where the data are not."""
+        return {}
+
+    @cached_property
+    def basis(self) -> Mapping[str, Any]:
+        """`built_from` as it was stored with a trained model, else of the data: what `build` and
+        `apply` read in their place."""
+        return self.built_from(self.data()) if self.stored is None else self.stored
+
     @abstractmethod
     def build(self) -> nn.Module:
-        """A fresh model; the caller has seeded the random stream."""
+        """A fresh model; the caller has seeded the random stream. Where `stored` is set, weights
+        are loaded into it, and no data are to be opened."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch, at: Position) -> dict[str, Tensor]:

@@ -187,30 +187,35 @@ class Levels(Source):
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = self.source.finish(batch, seeds)
-        batch["codes"] = self.of(batch.pop("image"), batch.pop("mask", None), seeds)
+        drawn = seeds if self.stochastic else None
+        batch["codes"] = level_codes(batch.pop("image"), batch.pop("mask", None), self.size, drawn)
         return batch
-
-    def of(self, image_BCYX: Tensor, mask_B1YX: Tensor | None, seeds: np.ndarray) -> Tensor:
-        """Codes BYXC of pictures in grey ranges; `seeds` B are of stochastic draws."""
-        grey = image_BCYX.movedim(1, -1)
-        if self.stochastic:
-            drawn = [
-                # a generator a picture, on the CPU: the same cut in any batch and on any device
-                np.random.default_rng(int(seed)).random(grey[0].numel(), np.float32)
-                for seed in np.asarray(seeds).tolist()
-            ]
-            chance = torch.from_numpy(np.stack(drawn)).view(grey.shape).to(grey.device)
-            codes = (chance < grey).long()
-        else:
-            # white itself would be one level too many
-            codes = (grey * self.size).long().clamp(max=self.size - 1)
-        if mask_B1YX is not None:
-            codes = codes.masked_fill(mask_B1YX.movedim(1, -1) == 0, self.size)
-        return codes
 
     def to(self, device: torch.device) -> "Levels":
         moved = self.source.to(device)
         return self if moved is self.source else Levels(moved, self.size, self.stochastic)
+
+
+def level_codes(
+    image_BCYX: Tensor, mask_B1YX: Tensor | None, size: int, seeds: np.ndarray | None = None
+) -> Tensor:
+    """Codes BYXC of pictures in grey ranges, `size` in the padding; with `seeds` B a fresh draw of
+    0 or 1, with the grey value as the chance of 1."""
+    grey = image_BCYX.movedim(1, -1)
+    if seeds is not None:
+        drawn = [
+            # a generator a picture, on the CPU: the same cut in any batch and on any device
+            np.random.default_rng(int(seed)).random(grey[0].numel(), np.float32)
+            for seed in np.asarray(seeds).tolist()
+        ]
+        chance = torch.from_numpy(np.stack(drawn)).view(grey.shape).to(grey.device)
+        codes = (chance < grey).long()
+    else:
+        # white itself would be one level too many
+        codes = (grey * size).long().clamp(max=size - 1)
+    if mask_B1YX is not None:
+        codes = codes.masked_fill(mask_B1YX.movedim(1, -1) == 0, size)
+    return codes
 
 
 def code_counts(source: Source, size: int, batch: int = 512) -> Tensor:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
-from famulus.images.picture import recipe
 from famulus.images.strip import difference, strip
 from famulus.tasks.base import (
     Batch,
@@ -64,19 +63,27 @@ class Codes(Task):
             self._splits = self.config.data.picked()
         return self._splits
 
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        first = next(batches(data.train, 1))["image"]
+        return {"shape": list(first.shape[1:])}
+
     def build(self) -> nn.Module:
-        train, config = self.data().train, self.config
-        first = next(batches(train, 1))["image"]
+        channels, *sides = self.basis["shape"]
+        scaling = self.config.data.scaling
         try:
-            model = build_coded(
-                config.model, first.shape[1], tuple(first.shape[2:]), scaling=config.data.scaling
-            )
+            model = build_coded(self.config.model, channels, tuple(sides), scaling)
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
-        moments = Moments()
+        if self.stored is None:  # else they are among the weights
+            self._measure(model)
+        return model
+
+    def _measure(self, model: nn.Module) -> None:
+        """Mean, spread and variance of the training part into the buffers of a fresh net."""
+        train, moments = self.data().train, Moments()
         for batch in batches(train, 256, SURVEYED):
             moments.add(batch["image"], batch.get("mask"))
-        # of the training part, and into buffers: a checkpoint draws with what it learned with
+        # into buffers: a checkpoint draws with what it learned with
         mean_C, std_C = moments.result()
         model.scaling.mean_C.copy_(mean_C)
         model.scaling.std_C.copy_(std_C)
@@ -86,7 +93,6 @@ class Codes(Task):
             scaled.add(x.flatten(2).flatten(1)[:, None], _one_channel(batch.get("mask"), x))
         # a set of one colour has no variance to divide by
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
-        return model
 
     def facts(self) -> Facts:
         loss, vae = self.config.loss, self.config.model.kind == "vae"
@@ -282,8 +288,7 @@ class Codes(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
-        data, first = self.config.data, next(batches(self.data().validation, 1))["image"]
-        how = recipe(list(first.shape[2:]), data.filter, first.shape[1], data.fit)
+        how = self.config.data.recipe(self.basis["shape"])
         unread: list[str] = []
         apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
         refuse_unread(unread)

@@ -11,6 +11,7 @@ pictures themselves (data.levels). Source: van den Oord et al. 2016, arXiv 1606.
 import math
 import time
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Source, Splits
-from famulus.images.picture import Recipe, recipe
+from famulus.images.picture import Recipe
 from famulus.images.strip import strip
 from famulus.tasks.base import (
     Batch,
@@ -39,7 +40,14 @@ from famulus.tasks.codes.code_scores import (
     unigram,
     unigram_cross_entropy,
 )
-from famulus.tasks.codes.code_source import Encoded, FirstStage, Levels, code_counts, weights_digest
+from famulus.tasks.codes.code_source import (
+    Encoded,
+    FirstStage,
+    Levels,
+    code_counts,
+    level_codes,
+    weights_digest,
+)
 from famulus.tasks.codes.data import CodedData, batches
 from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import CodedModel, build_coded, load_coded
@@ -57,11 +65,11 @@ class Prior(Task):
     Config = PriorConfig
     SCORES = PRIOR
     NETS: ClassVar[dict[str, type[PriorNet]]] = {"pixelcnn": PixelCNN, "transformer": Transformer}
+    needs = ("codes",)
 
     def __init__(self, config: PriorConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
         self._splits: Splits | None = None
-        self._stage: VQVAE | None = None  # the first stage, frozen
         if (parents.get("codes") is None) == (config.data.name is None):
             raise ConfigError(
                 "task prior: expected either codes: RUN@best, or data.name with data.levels"
@@ -72,8 +80,8 @@ class Prior(Task):
     def data(self) -> Splits:
         if self._splits is None:
             data = self.config.data
-            if "codes" in self.parents:
-                self._splits = self._encoded(self.parents["codes"])
+            if self._stage is not None:
+                self._splits = self._encoded(self._stage)
             else:
                 pictures = data.picked()
                 drawn = data.binarise == "stochastic"
@@ -83,48 +91,63 @@ class Prior(Task):
                 )
         return self._splits
 
-    def _encoded(self, parent: Parent) -> Splits:
-        """The first stage's own pictures, through its own net."""
+    @cached_property
+    def _stage(self) -> VQVAE | None:
+        """The first stage, frozen; None: the codes are grey levels."""
+        if (parent := self.parents.get("codes")) is None:
+            return None
         if parent.config.get("task") != "codes":
             raise ConfigError(
                 f"codes: expected a run of task codes, received {parent.run} of task "
                 f"{parent.config.get('task')}"
             )
-        found = CodedData.model_validate(parent.config["data"]).picked()
         model = CodedModel.model_validate(parent.config["model"])
         if model.kind != "vqvae":
             raise ConfigError(f"codes: run {parent.run} is a vae: expected model.kind vqvae")
-        first = next(batches(found.train, 1))["image"]
-        scaling = parent.config["data"]["scaling"]
-        stage = build_coded(model, first.shape[1], tuple(first.shape[2:]), scaling)
+        shape = parent.built_from and parent.built_from.get("shape")
+        channels, *sides = shape or next(batches(self._pictures.train, 1))["image"].shape[1:]
+        stage = build_coded(model, channels, tuple(sides), parent.config["data"]["scaling"])
         try:
             load_coded(stage, dict(parent.weights))
         except ValueError as error:
             raise ConfigError(f"codes: run {parent.run}: {error}") from None
         if not stage.quantiser.started:
             raise ConfigError(f"codes: run {parent.run} ended before its codebook started")
-        self._stage = stage
+        return stage
+
+    @cached_property
+    def _pictures(self) -> Splits:
+        """The first stage's own."""
+        return CodedData.model_validate(self.parents["codes"].config["data"]).picked()
+
+    def _encoded(self, stage: VQVAE) -> Splits:
         described = FirstStage(
             lambda batch, device: encode_pictures(
                 stage.to(device), batch["image"], batch.get("mask")
             ),
             (*stage.grid, stage.quantiser.per_place),
             stage.quantiser.size,
-            weights_digest(parent.weights),
+            weights_digest(self.parents["codes"].weights),
         )
-        return Splits(Encoded(found.train, described), Encoded(found.validation, described))
+        return Splits(
+            Encoded(self._pictures.train, described), Encoded(self._pictures.validation, described)
+        )
+
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        train = data.train
+        classes = list(train.classes or ()) if self._classes(train) else []
+        return {"shape": list(train.shape), "size": train.size, "classes": classes}
 
     def build(self) -> nn.Module:
-        train, settings = self.data().train, self.config.model
-        *grid, per_place = train.shape
-        classes = self._classes(train)
+        basis, settings = self.basis, self.config.model
+        *grid, per_place = basis["shape"]
         try:
             own = (
                 (settings.first_kernel, settings.kernel)
                 if settings.kind == "pixelcnn"
                 else (settings.heads, settings.dropout)
             )
-            shape = (train.size, tuple(grid), per_place, classes)
+            shape = (basis["size"], tuple(grid), per_place, len(basis["classes"]))
             model = self.NETS[settings.kind](*shape, settings.width, settings.layers, *own)
             # Here, before anything is spent: a net that peeks, or is deaf, has a fine curve all the
             # same.
@@ -287,7 +310,7 @@ class Prior(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.prior_apply`: samples, and completions of a person's pictures."""
-        names = self.data().train.classes if self.config.data.conditional else None
+        names = tuple(self.basis["classes"]) or None
         unread: list[str] = []
         pictures = placed(inputs, self._frame(), unread)
         apply_prior(model, self.decode, self._codes_of, names, pictures, out, options)
@@ -296,14 +319,14 @@ class Prior(Task):
     def _frame(self) -> Recipe:
         """How the run's own pictures became samples."""
         if self._stage is None:
-            d, (*sides, channels) = self.config.data, self.data().train.shape
-        else:
-            d = CodedData.model_validate(self.parents["codes"].config["data"])
-            sides, channels = list(self._stage.sides), self._stage.scaling.mean_C.numel()
-        return recipe(sides, d.filter, channels, d.fit)
+            *sides, channels = self.basis["shape"]
+            return self.config.data.recipe((channels, *sides))
+        data = CodedData.model_validate(self.parents["codes"].config["data"])
+        return data.recipe((self._stage.scaling.mean_C.numel(), *self._stage.sides))
 
     def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
         """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""
         if self._stage is not None:
             return encode_pictures(self._stage.to(image.device), image, mask)
-        return self.data().train.of(image, mask, np.array([seed], np.uint64))
+        drawn = self.config.data.binarise == "stochastic"
+        return level_codes(image, mask, self.basis["size"], np.array([seed]) if drawn else None)

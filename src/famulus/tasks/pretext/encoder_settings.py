@@ -74,12 +74,17 @@ class EncoderSettings(Strict):
             raise ValueError(f"encoder {self.kind}: expected the name of a model")
         return self
 
-    def build(self, colours: int, size: Sequence[int]) -> tuple[Encoder, Loaded | None]:
-        """The encoder, and what was loaded from `weights`. Raises ConfigError."""
+    def build(
+        self, colours: int, size: Sequence[int], load: bool = True
+    ) -> tuple[Encoder, Loaded | None]:
+        """The encoder, and what was loaded from `weights`, unless all are about to be loaded.
+
+        Raises ConfigError.
+        """
         options = {name: getattr(self, name) for name in OPTIONS[self.kind]}
         try:
             encoder = build_encoder(self.kind, colours, size, **options)
-            if self.weights is None:
+            if self.weights is None or not load:
                 return encoder, None
             inner = encoder.net if self.kind == "timm" else encoder  # timm's own names
             return encoder, load_by_name(inner, self._read())

@@ -33,10 +33,16 @@ class PretextModel(Strict):
     shared: bool = Field(True, description="one encoder call for the image and all slots")
 
     def build(
-        self, colours: int, size: Sequence[int], classes: int | None, base_rate: float | None
+        self,
+        colours: int,
+        size: Sequence[int],
+        classes: int | None,
+        base_rate: float | None,
+        load: bool = True,
     ) -> PretextNet:
-        """`classes` K of a class head; `base_rate` where the answer starts. Raises ConfigError."""
-        encoder, _ = self.encoder.build(colours, size)
+        """`classes` K of a class head; `base_rate` where the answer starts; `load` as of the
+        encoder. Raises ConfigError."""
+        encoder, _ = self.encoder.build(colours, size, load)
         h = self.head
         try:
             if h.kind == "projection":

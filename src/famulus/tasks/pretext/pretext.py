@@ -12,7 +12,6 @@ Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
 import copy
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,15 +65,15 @@ class Pretext(Task):
             self._splits = open_questions(self.config.data)
         return self._splits
 
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        return {"shape": list(data.train.shape)}
+
     def build(self) -> nn.Module:
-        settings, train = self.config.model, self.data().train
-        colours, *size = train.shape
+        settings, (colours, *size) = self.config.model, self.basis["shape"]
         if self.config.data.pretext == "rotation" and size[0] != size[1]:
             raise ConfigError(f"pretext rotation: expected square pictures, received {size}")
-        bce = self.config.loss.kind == "bce"
-        return settings.build(
-            colours, size, self.question.classes, self._base_rate() if bce else None
-        )
+        rate = self._base_rate() if self.config.loss.kind == "bce" else None
+        return settings.build(colours, size, self.question.classes, rate, load=self.stored is None)
 
     def _base_rate(self) -> float:
         # all of them or none would start a bias at infinity
@@ -415,6 +414,5 @@ class Pretext(Task):
         zip. Raises ConfigError for an option, DataError naming what could not be read."""
         if options:
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
-        train = self.data().train
-        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        how = self.config.data.recipe(self.basis["shape"])
         write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)

@@ -10,7 +10,6 @@ Labels are matched by class name. Source: thawing arXiv 1801.06146; kNN arXiv 18
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,10 @@ class Transfer(Task):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.data().train.classes
+        return tuple(self.basis["classes"])
+
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        return {"shape": list(data.train.shape), "classes": list(data.train.classes)}
 
     def _settings(self) -> EncoderSettings:
         own = self.config.model.encoder
@@ -93,9 +95,10 @@ class Transfer(Task):
 
     def build(self) -> nn.Module:
         model = self.config.model
-        colours, *size = self.data().train.shape
-        encoder, _ = self._settings().build(colours, size)
-        if self.parent is not None:
+        colours, *size = self.basis["shape"]
+        fresh = self.stored is None  # else all weights are about to be loaded
+        encoder, _ = self._settings().build(colours, size, load=fresh)
+        if self.parent is not None and fresh:
             _load(encoder, self.parent)
         head = class_head(
             model.head, encoder.width, len(self.classes), model.hidden, "relu", model.dropout
@@ -260,8 +263,7 @@ class Transfer(Task):
         if unknown := sorted(set(options) - {"features"}):
             raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
         features = flag(options, "features")
-        train, device = self.data().train, next(model.parameters()).device
-        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        device, how = next(model.parameters()).device, self.config.data.recipe(self.basis["shape"])
         model.eval()
         if features:
             write_features(model.features, device, inputs, out, how)
@@ -270,7 +272,7 @@ class Transfer(Task):
         def probabilities(image: Tensor) -> Tensor:
             return model(image).float().softmax(1)
 
-        write_answers(probabilities, train.classes, device, inputs, out, how)
+        write_answers(probabilities, self.classes, device, inputs, out, how)
 
 
 def _encoder_of(parent: Parent) -> EncoderSettings:

@@ -43,6 +43,7 @@ from famulus.tasks.base import (
 from famulus.tasks.scroll import binary_scores as scores
 from famulus.tasks.scroll import ink_loss as ink
 from famulus.tasks.scroll import surface_apply
+from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.cubes_net import layer_table
 from famulus.tasks.scroll.data import Scroll, open_scroll
 from famulus.tasks.scroll.ink_net import InkNet
@@ -79,16 +80,22 @@ class ScrollTask(Task):
     def data(self) -> Splits:
         return self.opened.splits
 
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        opened = self.opened
+        scale = {"mean": opened.scale.mean, "sd": opened.scale.sd}
+        return {"scale": scale, "prevalence": opened.prevalence}
+
     def build(self) -> nn.Module:
         model = self.config.model
-        prior = self.opened.prevalence if model.inked else None
+        prior = self.basis["prevalence"] if model.inked else None
         # a wrong shape is the file's fault: said as such, without a traceback
         try:
             net = build(model, self.config.data.size, prior)
             if parent := self.parents.get("pretrained"):
                 if not isinstance(net, InkNet):
                     raise ValueError(f"pretrained is for kind ink, received {model.kind}")
-                net.load_encoder(dict(parent.weights))
+                if self.stored is None:  # else its weights are among our own
+                    net.load_encoder(dict(parent.weights))
                 for parameter in net.encoder.parameters():
                     parameter.requires_grad_(not model.freeze)
         except ValueError as error:
@@ -326,7 +333,7 @@ class ScrollTask(Task):
         use = surface_apply.Use(
             surface_apply.opened(inputs, self.config.data.phantom, options),
             size,
-            self.opened.scale,
+            Scale(**self.basis["scale"]),
             self._mapper(model),
             how,
             auto,

@@ -10,7 +10,6 @@ Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.1
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +75,18 @@ class Tiles(Task):
             self._splits = open_tiles(**dict(self.config.data))
         return self._splits
 
-    @cached_property
-    def _shape(self) -> tuple[int, int, int]:
-        first = levels.pictures(self.data().train, np.arange(1))
+    def built_from(self, data: Splits) -> dict[str, Any]:
+        first = levels.pictures(data.train, np.arange(1))
         # not (a and b): NaN fails both comparisons and is caught as well
         if not (first.min() >= 0 and first.max() <= 1):
             raise DataError(
                 f"data.name {self.config.data.name}: expected images in 0..1, "
                 f"received {float(first.min()):.3g} to {float(first.max()):.3g}"
             )
-        return tuple(first.shape[1:])
+        return {"shape": list(first.shape[1:])}
 
     def build(self) -> nn.Module:
-        settings, shape = self.config.model, self._shape
+        settings, shape = self.config.model, tuple(self.basis["shape"])
         try:
             if settings.kind == "stacked":
                 model = StackedAutoencoder(
@@ -151,7 +149,7 @@ class Tiles(Task):
             loss=f"{self._term.unit}{priced}",
             loss_scale="log" if scaled else "",
             noisy_targets=bool(noise and noise.target),
-            numbers=math.prod(self._shape),
+            numbers=math.prod(self.basis["shape"]),
             # a table shows no filter where none was at work
             without_effect=() if self.data().resized else ("data.filter",),
             changes=changes,
