@@ -1,16 +1,18 @@
 """Pictures that a person hands over: one file, a folder or a zip, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
 
-from famulus.config.errors import DataError
+from famulus.config.errors import DataError, Unread
 from famulus.images.files import Folder, Zip, read
 from famulus.images.picture import Recipe, decode, render
+
+NAMED = 20  # files that could not be read
 
 
 def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | DataError]]:
@@ -30,6 +32,18 @@ def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | 
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error
+
+
+def refuse_unread(unread: Sequence[str], done: int) -> None:
+    """Raises Unread naming what could not be read, DataError where nothing else was `done`.
+
+    At the end: one broken file must not cost the results of all others.
+    """
+    if unread:
+        more = f", and {len(unread) - NAMED} more" if len(unread) > NAMED else ""
+        others = "".join(f"; then: {one}" for one in unread[1:NAMED])
+        kind = Unread if done else DataError
+        raise kind(f"apply: {len(unread)} pictures not read, the first: {unread[0]}{others}{more}")
 
 
 def png_names(path: Path) -> dict[str, str]:

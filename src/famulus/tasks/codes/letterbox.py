@@ -35,9 +35,3 @@ def placed(
         # A copy: torch warns of arrays that can't be written to.
         image = torch.from_numpy(np.array(framed))[None].float() / 255
         yield name, pngs[name], image, box_mask(torch.tensor([box]), *image.shape[2:])
-
-
-def refuse_unread(unread: list[str]) -> None:
-    """Raises DataError naming the first of those that could not be read, if there are any."""
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")

@@ -20,7 +20,16 @@ from famulus.images.strip import strip
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import Sampling, sample
 
-OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
+OPTIONS = {
+    "sample": "1 to 10,000 pictures to draw (16); takes no input",
+    "complete": "fraction of the rows of each input that is kept, 0 up to 1; the rest is drawn",
+    "seed": "a whole number (0)",
+    "temperature": "0 (the most probable code), or 1e-06 to 1e+06 (1)",
+    "top_k": "draw among so many of the most probable codes, 1 or more (all)",
+    "top_p": "draw among the most probable codes of this probability, 0 to 1 (all)",
+    "label": "class, of a prior that is told one",
+    "batch": "pictures drawn at once, 1 or more (16); changes none of them",
+}
 MOST_SAMPLES = 10_000  # that a call draws
 Encode = Callable[[Tensor, Tensor, int], Tensor]  # codes of image_1CYX, mask_11YX, with a seed
 Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, image_1CYX, mask_11YX
@@ -34,17 +43,16 @@ def apply_prior(
     pictures: Pictures,
     out: Path,
     options: Mapping[str, Any],
-) -> None:
+) -> int:
     """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
     each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch` (pictures drawn
     at once, which changes none of them).
 
-    Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again.
+    Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again. The
+    number of pictures is returned.
     Raises ConfigError for options that don't fit, before anything is drawn, DataError if there is
     no picture to complete.
     """
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
     if {"sample", "complete"} <= set(options):
         raise ConfigError("apply: expected one of sample and complete, received both")
     seed, size = whole(options, "seed", 0), whole(options, "batch", 16, least=1)
@@ -71,6 +79,7 @@ def apply_prior(
     about = how.as_dict() | {"label": options.get("label"), "complete": kept}
     about |= {"names": names, "files": pngs}  # with `complete` the names of what was given
     (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return len(names)
 
 
 def _draw(

@@ -11,13 +11,13 @@ Labels are matched by class name. Source: thawing arXiv 1801.06146; kNN arXiv 18
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from famulus.config.apply_options import flag
+from famulus.config.apply_options import flag, known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
@@ -53,6 +53,9 @@ EXAMINED = 4096  # validation pictures looked through for mistakes, at most
 class Transfer(Task):
     Config = TransferConfig
     SCORES = TRANSFER
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "features": "true: features.npz of the encoder in place of answers (false)"
+    }
 
     def __init__(self, config: TransferConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
@@ -260,8 +263,7 @@ class Transfer(Task):
 
         Where the pictures lie in folders that bear the names of classes: `examined.json` as well.
         """
-        if unknown := sorted(set(options) - {"features"}):
-            raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
+        known(options, self.OPTIONS)
         features = flag(options, "features")
         device, how = next(model.parameters()).device, self.config.data.recipe(self.basis["shape"])
         model.eval()

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.nearest import suggestion
 from famulus.tasks.qsm.dipole import fast_sizes
 from famulus.tasks.qsm.input_files import (
     B0_KNOWN,
@@ -45,7 +45,7 @@ def invert_file(
     `use`: none, mask or magnitude as W. `linear`: whether a wrapped phase can't be understood.
     Raises DataError or ConfigError, one line each.
     """
-    _known(options, OPTIONS)
+    known(options, OPTIONS)
     # before the work: an inversion takes minutes, and must never overwrite a scan
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
@@ -85,7 +85,7 @@ def invert_file(
 
 def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     """A folder of echoes in, the field map in Hz (in ppm with `field_strength`) out."""
-    _known(options, FIELD_OPTIONS)
+    known(options, FIELD_OPTIONS)
     nifti.may_be_written(out, [options.get("mask")])
     values, like, facts = field_of(Path(inputs), options)
     nifti.write(Path(out), values, like, facts)
@@ -97,12 +97,6 @@ def positive(name: str, value: Any) -> float:
     if not number or not 0 < value < float("inf"):
         raise ConfigError(f"--{name}: expected a number above 0, received {value!r}")
     return float(value)
-
-
-def _known(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    unknown = sorted(set(given) - set(names))
-    if unknown:
-        raise ConfigError(f"--{unknown[0]}: {suggestion(unknown[0], names)}")
 
 
 def _note(text: str) -> None:

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.feed.source import Splits
-from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
+from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
 from famulus.tasks.qsm.apply import field_file, invert_file, positive
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
-from famulus.tasks.qsm.dipole import apply_kernel, cropped, full_kernel, padded
+from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
-from famulus.tasks.qsm.input_files import Scanned
+from famulus.tasks.qsm.input_files import OPTIONS, Scanned
 from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
 from famulus.tasks.qsm.scores import QSM
 from famulus.tasks.qsm.settings import QsmConfig
@@ -39,12 +39,21 @@ from famulus.tasks.qsm.steps import Amount, amount
 WINDOW_PPM = 0.1  # of pictures
 TYPICAL_RHO = 50.0  # at which a net that follows the noise is summed up
 TYPICAL_K = 0.1  # cycles per mm, likewise for a preconditioned one
+EXAMPLE = 16  # voxels along each side of an example
 METHODS = (*baselines.PARAMETERS, "field")
 
 
 class Qsm(Task):
     Config = QsmConfig
     SCORES = QSM
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        **OPTIONS,
+        "method": f"{', '.join(METHODS)}: the same scan without the net",
+        "threshold": "of --method tkd",
+        "alpha": "of --method tikhonov",
+        "steps": "of --method ndi",
+        "tau": "of --method ndi",
+    }
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
 
     # -- what is trained on what -------------------------------------------------------------
@@ -87,6 +96,14 @@ class Qsm(Task):
             tau=model.tau,
             precondition=model.precondition,
         )
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """A phase BZYX of the voxels of training, the kernel and all that the net may look at."""
+        side = (EXAMPLE,) * 3
+        grid = Grid(side, Geometry.aligned((float(self.config.data.voxel_mm),) * 3))
+        phase = made_up(1, *grid.sizes) - 0.5
+        d_ZH, k_ZH = grid.kernels(torch.device("cpu"))
+        return phase, d_ZH, torch.ones_like(phase), torch.full((1,), TYPICAL_RHO), k_ZH
 
     # -- loss and scores ---------------------------------------------------------------------
 

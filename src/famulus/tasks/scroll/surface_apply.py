@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 import torch
 
-from famulus.config.apply_options import whole
+from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError
 from famulus.feed.progress import bar
 from famulus.tasks.scroll import surface
@@ -24,10 +24,18 @@ from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuil
 from famulus.volumes.bricks import Sizes
 from famulus.volumes.open import Fragment, located, open_volume
 
-OPTIONS = (
-    *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
-    "format",
-)
+OPTIONS = {
+    "stride": "voxels between windows, 1 or more (half a window)",
+    "window": "hann, gaussian, linear or constant: how windows are blended (hann)",
+    "margin": "voxels cut off each window, 0 or more (0), or auto: measured first",
+    "flips": "1, 2 or 4: mirrored passes that are averaged (1)",
+    "z": "plane at which windows begin, 0 or more (the middle; of a volume all)",
+    "batch": "windows at once, 1 or more (8)",
+    "threshold": "fraction from which a pixel is called ink, 0 up to 1 (the model's own)",
+    "labels": "file of ink labels to compare with",
+    "mask": "file of a mask: what lies outside is left out",
+    "format": "of a rebuilt volume: tif or npy (tif)",
+}
 FORMATS = ("tif", "npy")
 
 
@@ -98,8 +106,7 @@ def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
 
     Raises ConfigError naming an option that there is not, or a value of the wrong kind.
     """
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ConfigError(f"apply: expected {', '.join(OPTIONS)}, received {unknown[0]}")
+    known(options, OPTIONS)
     if options.get("format", "tif") not in FORMATS:
         raise ConfigError(f"apply: format: expected tif or npy, received {options['format']}")
     auto = options.get("margin") == "auto"

@@ -11,13 +11,13 @@ Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.1
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from famulus.config.apply_options import whole
+from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
 from famulus.images.picture import recipe
@@ -58,6 +58,10 @@ MOST_SAMPLES, DECODED = 10_000, 256  # draws that `apply` makes, and how many ar
 class Tiles(Task):
     Config = TilesConfig
     SCORES = TILES
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "sample": "1 to 10,000 draws of a vae's prior (16); takes no input",
+        "seed": "of sample: a whole number (0)",
+    }
 
     def __init__(self, config: TilesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -332,8 +336,7 @@ class Tiles(Task):
         Raises ConfigError for an option that does not fit, DataError naming what could not be read.
         """
         # an option with a typing error must not be taken for the default
-        if unknown := sorted(set(options) - {"sample", "seed"}):
-            raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
+        known(options, self.OPTIONS)
         count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
         seed = whole(options, "seed", 0)
         model.eval()
