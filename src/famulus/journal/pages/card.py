@@ -11,7 +11,7 @@ from famulus.diagnosis.figures import baseline
 from famulus.journal.facts.cost import energy
 from famulus.journal.facts.entry import Entry, collect
 from famulus.journal.facts.expectation import Expectation
-from famulus.journal.facts.numbers import count, duration, figure, plain
+from famulus.journal.facts.numbers import count, duration, figure, number, plain
 from famulus.journal.facts.read import read_run
 from famulus.journal.facts.record import Record
 from famulus.journal.pages.markdown import escape
@@ -64,7 +64,7 @@ def _made(record: Record, step: int) -> Iterator[str]:
     used = energy([record])
     yield f"Training: {long}{f', {used}' if used else ''}; {record.status}"
     yield f"Weights: of step {step:,}, run {record.id}"
-    for other, one in record.config.items() if record.config else ():
+    for other, one in record.config.items():
         if isinstance(one, Mapping) and "sha256" in one:
             yield f"{other}: {one.get('run') or one.get('folder')}"
 
@@ -82,7 +82,9 @@ def _scores(about: Mapping[str, Any], record: Record) -> Iterator[str]:
         rows = [
             f"{baseline(str(b['means']))} {figure(b['value'])}"
             for b in baselines
-            if str(b["score"]).removeprefix("val/") == name and isinstance(b["value"], int | float)
+            if str(b["score"]).removeprefix("val/") == name
+            and number(b["value"])
+            and b["means"] != "initial loss"
         ]
         cells = (name, f"{figure(value, 4)}{unit}", way, "; ".join(rows))
         yield f"| {' | '.join(escape(cell) for cell in cells)} |"
@@ -120,10 +122,10 @@ def _findings(record: Record) -> Iterator[str]:
 def _use(task: str) -> list[str]:
     own = f" --allow-module {task.partition(':')[0]}" if ":" in task else ""
     named = task.partition(":")[0] if own else task
-    return [
-        "```sh",
-        f"famulus apply . --verify{own}            # this machine gives the outputs of examples/",
-        f"famulus apply . INPUT -o OUT{own}        # your own files",
-        f"famulus apply --help-task {named}{own}  # more options",
-        "```",
-    ]
+    lines = {
+        f"famulus apply . --verify{own}": "does this machine give the outputs of examples/?",
+        f"famulus apply . INPUT -o OUT{own}": "your own files",
+        f"famulus apply --help-task {named}{own}": "more options",
+    }
+    width = max(map(len, lines))
+    return ["```sh", *(f"{line:<{width}}  # {what}" for line, what in lines.items()), "```"]

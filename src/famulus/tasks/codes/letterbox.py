@@ -26,7 +26,7 @@ def placed(
     pngs = png_names(inputs)
     # first as it is stored: the frame needs the true sides
     as_is = Recipe(None, how.filter, how.channels, "stretch")
-    for name, pixels in loose_pictures(inputs, as_is):
+    for name, pixels in loose_pictures(inputs, as_is, how):
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue

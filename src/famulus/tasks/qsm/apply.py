@@ -27,6 +27,7 @@ from famulus.tasks.qsm.phase import weights, wrapped_steps
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.volumes import nifti
 
+VOXEL, PHASE = 0.02, 0.2  # relative differences that are as good as none
 Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
 
 
@@ -89,6 +90,19 @@ def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     nifti.may_be_written(out, [options.get("mask")])
     values, like, facts = field_of(Path(inputs), options)
     nifti.write(Path(out), values, like, facts)
+
+
+def note_unlike(scan: Scanned, voxel_mm: float, rad_per_ppm: float) -> None:
+    """Says in what a scan differs from those of training: its voxels, its phase for one ppm."""
+    sides = scan.geometry.voxel_zyx_mm[::-1]
+    if not np.allclose(sides, voxel_mm, rtol=VOXEL):
+        said = " x ".join(f"{side:.3g}" for side in sides)
+        _note(f"voxels of {said} mm: the net was trained on {voxel_mm:g} mm")
+    if not np.isclose(scan.rad_per_ppm, rad_per_ppm, rtol=PHASE):
+        _note(
+            f"1 ppm makes a phase of {scan.rad_per_ppm:.3g} rad (field strength and echo time): the"
+            f" net was trained on {rad_per_ppm:.3g} rad"
+        )
 
 
 def positive(name: str, value: Any) -> float:

@@ -22,7 +22,7 @@ from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
-from famulus.tasks.qsm.apply import field_file, invert_file, positive
+from famulus.tasks.qsm.apply import field_file, invert_file, note_unlike, positive
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
@@ -35,6 +35,7 @@ from famulus.tasks.qsm.source import SpectrumSource, VolumeSource
 from famulus.tasks.qsm.spectrum import Spectrum
 from famulus.tasks.qsm.step_plots import drawn_filter, drawn_steps
 from famulus.tasks.qsm.steps import Amount, amount
+from famulus.units import rad_from_ppm
 
 WINDOW_PPM = 0.1  # of pictures
 TYPICAL_RHO = 50.0  # at which a net that follows the noise is summed up
@@ -289,9 +290,11 @@ class Qsm(Task):
         if "method" in options:  # to compare: the same scan by a method that has learned nothing
             rest = {n: v for n, v in options.items() if n != "method"}
             return self.apply_method(str(options["method"]), inputs, out, rest)
-        place = next(model.parameters()).device
+        place, data = next(model.parameters()).device, self.config.data
+        trained = float(data.voxel_mm), rad_from_ppm(1.0, data.b0_t, data.te_ms)
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
+            note_unlike(found, *trained)
             grid = Grid(found.phase_rad.shape, found.geometry)
             weight = None if weight is None else weight.to(place)
             chi = grid.run(model, phase.to(place), weight, rho.to(place)).cpu()
@@ -300,7 +303,6 @@ class Qsm(Task):
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             return chi, how | {"Summary": self.summary(model).sentence}
 
-        data = self.config.data
         invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
 
     @classmethod

@@ -336,10 +336,13 @@ class ScrollTask(Task):
         model.eval()
         # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
+        fragment = surface_apply.opened(inputs, self.config.data.phantom, options)
+        scale = Scale(**self.basis["scale"])
+        surface_apply.note_unlike(fragment, scale, self.config.data.scale)
         use = surface_apply.Use(
-            surface_apply.opened(inputs, self.config.data.phantom, options),
+            fragment,
             size,
-            Scale(**self.basis["scale"]),
+            scale,
             self._mapper(model),
             how,
             auto,

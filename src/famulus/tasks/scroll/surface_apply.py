@@ -4,6 +4,7 @@ Shapes: Z Y X the volume, D H W the window, Y X a map. Voxels leave in the units
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ OPTIONS = {
     "format": "of a rebuilt volume: tif or npy (tif)",
 }
 FORMATS = ("tif", "npy")
+# of a plane's scaled voxels, which were of mean 0 and deviation 1 in training, or within 0..1
+FAR, SPREAD, SEEN = 2.0, 4.0, 1 / 16
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,24 @@ def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> F
         return phantom(settings.design(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
     return open_volume(located(str(path)), *files)
+
+
+def note_unlike(fragment: Fragment, scale: Scale, kind: str) -> None:
+    """Says if voxels of the middle plane are not of the range that the net was trained on."""
+    plane = surface.middle_plane(fragment)
+    z = (plane[:: 1 + len(plane) // 512].astype(np.float64) - scale.mean) / scale.sd
+    low, high, middle, spread = z.min(), z.max(), z.mean(), z.std()
+    if kind == "range":
+        like = low >= 0 and SEEN < high <= 1
+    else:
+        like = abs(middle) < FAR and 1 / SPREAD < spread < SPREAD
+    if not like:
+        print(
+            f"note: {fragment.name}: voxels of {plane.min():g} to {plane.max():g} (mean"
+            f" {plane.mean():.4g}): the net was trained on (voxel - {scale.mean:.4g}) /"
+            f" {scale.sd:.4g}, which gives {low:.3g} to {high:.3g} here",
+            file=sys.stderr,
+        )
 
 
 def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
