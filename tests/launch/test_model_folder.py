@@ -311,12 +311,12 @@ def test_a_newer_version_may_know_more_settings(tiles):
     edit(tiles, newer)
     said = famulus("apply", "m", "one.png", "-o", "after")
     assert (before.err, said.code, said.out) == ("", 0, "after\n")
-    line = complains_not(said.err)
+    line = noted(said.err)
     assert all(word in line for word in ("0.9.1", "model.attention", "data.page")), line
     assert tree(Path("before")) == tree(Path("after"))
 
 
-def complains_not(err: str) -> str:
+def noted(err: str) -> str:
     """The one note."""
     assert err.count("\n") == 1
     assert err.startswith("note: ")
@@ -432,7 +432,7 @@ def test_a_run_without_a_best_checkpoint_gives_its_newest(tmp_path):
     for words in (("apply", "last", "--sample", 1), ("export", "last")):
         said = famulus(*words, "-o", tmp_path / words[0], *store)
         assert said.code == 0, said.err
-        assert "kept no best checkpoint" in complains_not(said.err)
+        assert "kept no best checkpoint" in noted(said.err)
 
 
 def test_a_run_from_before_built_from_gets_it_at_export(tmp_path):
@@ -493,10 +493,10 @@ def test_training_starts_from_a_folder(lab, tmp_path):
     before, after = load_file(place / "model.safetensors"), load(run_.weights("last"))
     assert before.keys() == after.keys()
     assert all(np.allclose(before[name], after[name], atol=1e-6) for name in before)
-    assert famulus("rerun", "last", "--store", tmp_path / "runs", "--no-journal").code == 0
-    edit_place = shutil.copytree(place, tmp_path / "other")
-    (edit_place / "model.safetensors").write_bytes(b"")
-    said = run(tmp_path, "torn", TILES + f"start_from: {edit_place}\n")
+    assert famulus("rerun", "last", "--store", tmp_path / "runs").code == 0
+    torn = shutil.copytree(place, tmp_path / "other")
+    (torn / "model.safetensors").write_bytes(b"")
+    said = run(tmp_path, "torn", TILES + f"start_from: {torn}\n")
     complains(said, 4, "damaged")
 
 
@@ -505,7 +505,7 @@ def test_a_graph_gives_what_the_network_gives(lab, tmp_path):
     words = ("export", "last", "--store", tmp_path / "runs")
     said = famulus(*words, "-o", tmp_path / "m", "--to", "torch")
     assert said.code == 0, said.err
-    assert "model.pt2: checked" in complains_not(said.err)
+    assert "model.pt2: checked" in noted(said.err)
     program = torch.export.load(tmp_path / "m/model.pt2").module()
     inputs, expected = (
         load_file(tmp_path / f"m/examples/{n}.safetensors") for n in ("inputs", "outputs")
@@ -517,7 +517,7 @@ def test_a_graph_gives_what_the_network_gives(lab, tmp_path):
         complains(famulus(*words, "-o", tmp_path / "n", "--to", "onnx"), 2, "famulus[onnx]")
     else:
         said = famulus(*words, "-o", tmp_path / "n", "--to", "onnx")
-        assert "model.onnx: " in complains_not(said.err)
+        assert "model.onnx: " in noted(said.err)
     assert (tmp_path / "n").exists() == (importlib.util.find_spec("onnxscript") is not None)
 
 

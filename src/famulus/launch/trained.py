@@ -12,7 +12,7 @@ from safetensors.torch import load as unpack
 from torch import nn
 
 from famulus import __version__, tasks
-from famulus.config.errors import ConfigError, StoreError
+from famulus.config.errors import ConfigError, DataError, StoreError
 from famulus.config.schema import Strict
 from famulus.launch.bounded import bounded
 from famulus.launch.local import choose_device
@@ -107,6 +107,8 @@ def of_folder(folder: ModelFolder, modules: Sequence[str], device: torch.device)
     try:
         with bounded(len(parts.weights), str(folder)):
             return assemble(parts, device, folder, "" if written == __version__ else written)
+    except (ConfigError, DataError) as error:  # of settings that nobody here wrote
+        raise StoreError(f"{folder}: {error}") from error
     # its JSON is anybody's: a list where a number is expected may stumble anywhere
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
