@@ -526,3 +526,16 @@ def test_export_takes_no_second(tmp_path):
     begun = time.process_time()
     assert famulus("export", "last", "-o", tmp_path / "m", "--store", tmp_path / "runs").code == 0
     assert time.process_time() - begun < 2
+
+
+def test_a_folder_loads_without_what_takes_seconds(lab):
+    code = (
+        "import sys, time, torch; begun = time.process_time();"
+        "from famulus.launch.trained import open_trained;"
+        f"model = open_trained({str(lab[0] / 'tiles')!r});"
+        "print(time.process_time() - begun, 'torch._dynamo' in sys.modules, model.name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, compiler, name = done.stdout.split()
+    assert (compiler, name) == ("False", str(lab[0] / "tiles"))
+    assert float(seconds) < 1
