@@ -70,7 +70,7 @@ def apply(
             from famulus.launch.trained import open_trained
 
             trained = open_trained(places[0], store=store, modules=modules, which=checkpoint)
-            use.apply(trained, Path(places[1]) if places[1:] else None, out, given)
+            use.apply(trained, Path(*places[1:]), out, given)
 
 
 @contextmanager

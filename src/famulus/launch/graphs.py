@@ -98,11 +98,11 @@ def _onnx(
             output_names=outputs,
             verbose=False,
         )
-        file = io.BytesIO()
-        program.save(file)
+        if program is None:
+            raise RuntimeError("torch.onnx gave no program")
+        return program.model_proto.SerializeToString()
     except Exception as error:
         raise _refused("onnx", error) from error
-    return file.getvalue()
 
 
 def _onnx_runner(data: bytes) -> Callable[[Sequence[Tensor]], Sequence[Tensor]] | None:

@@ -14,7 +14,7 @@ from famulus.launch.trained import Trained
 from famulus.tasks.base import Task
 
 
-def apply(trained: Trained, inputs: Path | None, out: Path, options: Mapping[str, Any]) -> None:
+def apply(trained: Trained, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     """Hands the task its model; what its user must know of it first is said on stderr."""
     for note in trained.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -184,10 +184,8 @@ class Task(ABC):
         return (made_up(2, *shape),) if shape else ()
 
     @abstractmethod
-    def apply(
-        self, model: nn.Module, inputs: Path | None, out: Path, options: Mapping[str, Any]
-    ) -> None:
-        """Use the trained model on a person's own files; `inputs` None: on nothing (`sample`).
+    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
+        """Use the trained model on a person's own files; `inputs` is `Path()` beside `sample`.
 
         Raises Unread for files that were left out, when all others are done.
         """
