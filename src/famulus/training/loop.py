@@ -29,6 +29,7 @@ from famulus.feed.feeder import Feeder, validation_batches
 from famulus.schedule import learning_rate
 from famulus.store.attempt import Attempt
 from famulus.store.checkpoint import AVERAGE, MODEL, Checkpoint
+from famulus.store.model_folder import ModelFolder
 from famulus.tasks.base import Position
 from famulus.training import checkpoint as pack
 from famulus.training.average import Average
@@ -72,7 +73,7 @@ class Loop:
         attempt: Attempt,
         *,
         origin: Checkpoint | None = None,
-        warm: Checkpoint | None = None,
+        warm: Checkpoint | ModelFolder | None = None,
         lr_factor: float = 1.0,
         meter: Meter | None = None,
         interrupted: Callable[[], str | None] = lambda: None,
