@@ -71,15 +71,22 @@ def open_trained(
     the best; `device`: None for a GPU where there is one. Raises ConfigError, DataError,
     StoreError.
     """
-    place = choose_device("auto")[0] if device in (None, "auto") else torch.device(device or "cpu")
     if names_a_folder(reference):
         if which is not None:
             raise ConfigError(
                 f"{reference}: a model folder holds one checkpoint: leave {which} out"
             )
-        return of_folder(ModelFolder.open(reference), modules, place)
+        return of_folder(ModelFolder.open(reference), modules, _placed(device, {}))
     session = Session(open_store(store, needed=True), tuple(modules))
-    return of_run(session, session.store.find(str(reference)), which, place)
+    run = session.store.find(str(reference))
+    return of_run(session, run, which, _placed(device, run.config()["training"]))
+
+
+def _placed(device: str | torch.device | None, training: Mapping[str, Any]) -> torch.device:
+    """`device`, else a GPU where there is one, but for a run that was told to train on the CPU."""
+    if device in (None, "auto"):
+        return choose_device("cpu" if training.get("device") == "cpu" else "auto")[0]
+    return torch.device(device or "cpu")
 
 
 def of_run(session: Session, run: Run, which: str | None, device: torch.device) -> Trained:
