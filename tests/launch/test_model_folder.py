@@ -499,9 +499,19 @@ def test_training_starts_from_a_folder(lab, tmp_path):
     assert all(np.allclose(before[name], after[name], atol=1e-6) for name in before)
     assert famulus("rerun", "last", "--store", tmp_path / "runs").code == 0
     torn = shutil.copytree(place, tmp_path / "other")
-    (torn / "model.safetensors").write_bytes(b"")
+    whole = (torn / "model.safetensors").read_bytes()
+    (torn / "model.safetensors").write_bytes(whole[:-4])
     said = run(tmp_path, "torn", TILES + f"start_from: {torn}\n")
     complains(said, 4, "damaged")
+    digest = tree(torn)["model.safetensors"]
+    edit(torn, lambda about: about["files"].update({"model.safetensors": digest}))
+    for words in (
+        ("apply", torn, "--verify"),
+        ("apply", torn, "--sample", 1, "-o", tmp_path / "o"),
+    ):
+        complains(famulus(*words), 4, "no safetensors")
+    said = run(tmp_path, "forged", TILES + f"start_from: {torn}\n")
+    complains(said, 4, "no safetensors")
 
 
 def test_a_graph_gives_what_the_network_gives(lab, tmp_path):

@@ -14,8 +14,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from famulus.config.errors import StoreError
-from famulus.launch.trained import Trained, unpacked
+from famulus.launch.trained import Trained
 from famulus.store.model_folder import INPUTS, OUTPUTS, ModelFolder
+from famulus.training.checkpoint import unpacked
 
 TOLERANCE = 1e-5  # of an output's range
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as unpack
 
 from famulus import tasks
 from famulus.config.errors import ConfigError, DataError, StoreError
@@ -27,6 +26,7 @@ from famulus.store.run import Run
 from famulus.store.secrets import hidden_path
 from famulus.store.store import Store
 from famulus.tasks.base import Parent, Task
+from famulus.training.checkpoint import unpacked
 from famulus.training.optim import check_options
 from famulus.training.precision import Precision
 from famulus.training.setup import PLAIN, Setup
@@ -52,7 +52,7 @@ class Start:
 
     def parent(self) -> Parent:
         opened = self.open()
-        weights = unpack(opened.read(opened.weights))
+        weights = unpacked(opened.read(opened.weights), str(opened))
         return Parent(self.run.id, self.run.config(), weights, self.run.built_from())
 
 
@@ -81,7 +81,7 @@ class Imported:
         folder = self.open()
         about = folder.about
         name, weights = str(about["lineage"].get("run") or folder), folder.read(WEIGHTS)
-        return Parent(name, about["settings"], unpack(weights), about["built_from"])
+        return Parent(name, about["settings"], unpacked(weights, self.place), about["built_from"])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ matrix:                        # every combination is a cell; exclude: and inclu
 replicates: 1                  # seeds training.seed, +1, +2, ...
 """
 TAIL = """\
-start_from: null               # RUN@best, RUN@last, RUN@STEP: old weights, a new run
+start_from: null               # RUN@best, RUN@last, RUN@STEP, ./FOLDER: old weights, a new run
 expect:                        # what you expect; the page says whether it came so
   - {finding: none, severity: warning}
 cost: null                     # {per_hour: 0.40, per_gb_month: 0.02, currency: EUR}

@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load as unpack
 from torch import nn
 
 from famulus import __version__, tasks
@@ -164,7 +162,7 @@ def assemble(
             key: Parent(
                 stored["run"],
                 stored["config"],
-                unpacked(parts.parents[key], parts.name) if key in parts.parents else {},
+                pack.unpacked(parts.parents[key], parts.name) if key in parts.parents else {},
                 stored.get("built_from"),
             )
             for key, stored in (parts.built_from.get(PARENTS) or {}).items()
@@ -172,7 +170,6 @@ def assemble(
     )
     task.stored = parts.built_from
     module = task.build().to(device)
-    unpacked(parts.weights, parts.name)
     pack.load_model(module, parts.weights, parts.name)
     return Trained(task, module.eval(), parts.config, parts.built_from, parts.name, notes, folder)
 
@@ -241,10 +238,3 @@ def _weights(session: Session, reference: Mapping[str, Any]) -> bytes:
         return Imported(reference["folder"], reference["sha256"]).open().read(WEIGHTS)
     parent = session.store.find(reference["run"]).open_checkpoint(int(reference["step"]))
     return parent.read(parent.weights)
-
-
-def unpacked(weights: bytes, where: str) -> dict[str, torch.Tensor]:
-    try:
-        return unpack(weights)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise StoreError(f"{where}: its weights are no safetensors: {error}") from None

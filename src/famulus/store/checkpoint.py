@@ -27,6 +27,9 @@ class Checkpoint:
         self.manifest = dict(manifest)
         self.step = int(manifest["step"])
 
+    def __str__(self) -> str:
+        return f"{self._files.root}/{self._folder}"
+
     def path(self, name: str) -> str:
         """Where the file called `name` lies, below the store's root: as the manifest says.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from torch import Tensor, nn
@@ -31,9 +32,17 @@ def model_bytes(model: nn.Module) -> bytes:
     return pack(tensors)
 
 
+def unpacked(data: bytes, source: str) -> dict[str, Tensor]:
+    """Tensors by name. Raises StoreError for what is no safetensors."""
+    try:
+        return unpack(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(f"{source}: its weights are no safetensors: {error}") from None
+
+
 def load_model(model: nn.Module, data: bytes, source: str) -> None:
     """Copies weights in place. Raises StoreError naming the first name or shape that differs."""
-    tensors = unpack(data)
+    tensors = unpacked(data, source)
     own = model.state_dict()
     # A tied weight is stored under its first name only, so its other names may be missing.
     tied = {tensor.data_ptr() for name, tensor in own.items() if name in tensors}
