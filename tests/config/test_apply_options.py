@@ -2,7 +2,7 @@
 
 import pytest
 
-from famulus.config.apply_options import LARGEST, flag, share, whole
+from famulus.config.apply_options import LARGEST, flag, known, listed, share, whole
 from famulus.config.errors import ConfigError
 
 
@@ -41,3 +41,13 @@ def test_no_share(value):
 def test_no_flag(value):
     with pytest.raises(ConfigError, match="option features: expected true or false"):
         flag({"features": value}, "features")
+
+
+def test_options_are_those_that_are_declared():
+    declared = {"top_k": "so many (all)", "seed": "a number (0)"}
+    known({"top_k": 3}, declared)
+    assert listed(declared) == ["--top-k  so many (all)", "--seed   a number (0)"]
+    with pytest.raises(ConfigError, match="--topk: .*did you mean 'top_k'"):
+        known({"topk": 3}, declared)
+    with pytest.raises(ConfigError, match="none is expected here"):
+        known({"x": 1}, {})

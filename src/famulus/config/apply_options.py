@@ -13,7 +13,8 @@ def known(options: Mapping[str, Any], declared: Mapping[str, str]) -> None:
     """Raises ConfigError for an option that is none of `declared`, with the nearest name."""
     for name in sorted(set(options) - set(declared)):
         hint = suggestion(name, declared) if declared else "none is expected here"
-        raise ConfigError(f"apply: expected an option of its task, received {name}: {hint}")
+        flag = "--" + name.replace("_", "-")
+        raise ConfigError(f"apply: {flag}: expected a known option, received {name}: {hint}")
 
 
 def listed(declared: Mapping[str, str]) -> list[str]:
