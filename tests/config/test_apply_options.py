@@ -47,7 +47,7 @@ def test_options_are_those_that_are_declared():
     declared = {"top_k": "so many (all)", "seed": "a number (0)"}
     known({"top_k": 3}, declared)
     assert listed(declared) == ["--top-k  so many (all)", "--seed   a number (0)"]
-    with pytest.raises(ConfigError, match="--topk: .*did you mean 'top_k'"):
+    with pytest.raises(ConfigError, match=r"--topk: .*did you mean 'top_k'"):
         known({"topk": 3}, declared)
     with pytest.raises(ConfigError, match="none is expected here"):
         known({"x": 1}, {})

@@ -258,7 +258,7 @@ def test_a_store_of_a_newer_version(store, file):
         (["run", "x.yaml", "--on", "moon"], "--on moon"),
         (["extend", "last", "--inputs", "lots"], "--inputs lots"),
         (["extend", "last", "--inputs", "2"], "more than the 320 inputs"),
-        (["apply", "last", "-o", "out"], "RUN INPUT"),
+        (["apply", "last", "-o", "out"], "MODEL INPUT"),
     ],
 )
 def test_a_wrong_command_line(store, words, told):
