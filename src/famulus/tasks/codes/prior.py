@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Source, Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.picture import Recipe
 from famulus.images.strip import strip
 from famulus.tasks.base import (
@@ -52,7 +53,7 @@ from famulus.tasks.codes.data import CodedData, batches
 from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import CodedModel, build_coded, load_coded
 from famulus.tasks.codes.pixelcnn import PixelCNN
-from famulus.tasks.codes.prior_apply import apply_prior
+from famulus.tasks.codes.prior_apply import apply_prior, draws
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.prior_settings import PriorConfig
 from famulus.tasks.codes.sampler import Sampling, TooSlow, forecast_s, sample
@@ -310,19 +311,48 @@ class Prior(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.prior_apply`: samples, and completions of a person's pictures."""
-        names = tuple(self.basis["classes"]) or None
         unread: list[str] = []
         pictures = placed(inputs, self._frame(), unread)
-        apply_prior(model, self.decode, self._codes_of, names, pictures, out, options)
+        apply_prior(model, self.decode, self._codes_of, self._names, pictures, out, options)
         refuse_unread(unread)
+
+    @torch.no_grad()
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Pictures CYX or BCYX in 0..1 with their lower part drawn anew: option `complete`."""
+
+        def change(images: Tensor) -> Tensor:
+            codes = draws(model, self._codes_of, self._names, images, options)
+            return torch.cat([self.decode(one[None]) for one in codes])
+
+        # all at once: each picture's draws follow from its number among all of them
+        return over_pictures(change, inputs, self._shape, max(1, len(inputs)))
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` pictures BCYX in 0..1; options temperature, top_k, top_p, label, batch."""
+        asked = {"sample": count, "seed": seed} | options
+        codes = draws(model, self._codes_of, self._names, None, asked)
+        return torch.cat([self.decode(one[None]) for one in codes])
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        """Classes of a prior that is told one."""
+        return tuple(self.basis["classes"]) or None
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """C Y X of the pictures that it draws."""
+        if self._stage is None:
+            *sides, channels = self.basis["shape"]
+            return (channels, *sides)
+        return (self._stage.scaling.mean_C.numel(), *self._stage.sides)
 
     def _frame(self) -> Recipe:
         """How the run's own pictures became samples."""
         if self._stage is None:
-            *sides, channels = self.basis["shape"]
-            return self.config.data.recipe((channels, *sides))
+            return self.config.data.recipe(self._shape)
         data = CodedData.model_validate(self.parents["codes"].config["data"])
-        return data.recipe((self._stage.scaling.mean_C.numel(), *self._stage.sides))
+        return data.recipe(self._shape)
 
     def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
         """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""

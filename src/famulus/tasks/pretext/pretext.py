@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.strip import strip
 from famulus.tasks.base import (
     Batch,
@@ -416,3 +417,9 @@ class Pretext(Task):
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
         how = self.config.data.recipe(self.basis["shape"])
         write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Features BD (of one picture D) of pictures CYX or BCYX of the training's shape."""
+        if options:
+            raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
+        return over_pictures(lambda i: model.features(i).float(), inputs, self.basis["shape"])

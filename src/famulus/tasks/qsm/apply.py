@@ -4,6 +4,7 @@ Shapes: 1 Z Y X voxels. Units: rad going in, ppm coming out.
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from famulus.tasks.qsm.input_files import (
     Scanned,
     field_of,
     read_scan,
+    scan_of,
 )
 from famulus.tasks.qsm.phase import weights, wrapped_steps
 from famulus.tasks.qsm.spectrum import noise_ratio
@@ -53,6 +55,22 @@ def invert_file(
         if found.facts[fact] not in silent:
             value = found.facts[fact.removesuffix("From")]
             _note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
+    chi, facts = inverted(run, found, use, linear, _note)
+    nifti.write(Path(out), chi, found.like, facts)
+
+
+def inverted(
+    run: Inversion,
+    found: Scanned,
+    use: str,
+    linear: bool = False,
+    note: Callable[[str], object] = warnings.warn,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made.
+
+    `note` takes sentences on what is not used or not understood.
+    """
+    inputs = found.like.path
     phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
     facts = {"Weights": use}
     weight: Tensor | None = None
@@ -63,11 +81,11 @@ def invert_file(
     elif use == "mask":
         weight = mask
     if found.magnitude is not None and use != "magnitude":
-        _note(f"the magnitude is not used: W is {use} here")
+        note(f"the magnitude is not used: W is {use} here")
     wraps = wrapped_steps(phase, mask) if linear and found.facts["InputUnits"] == "rad" else 0
     if wraps:
         facts["WrappedSteps"] = wraps
-        _note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
+        note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
     rho = noise_ratio(phase, found.geometry)
     chi, how = run(found, phase, weight, rho)
     inside = found.mask > 0
@@ -80,7 +98,29 @@ def invert_file(
         "SignalToNoisePower": float(rho[0]),
         "PaddedTo": list(fast_sizes(found.phase_rad.shape)[::-1]),
     }
-    nifti.write(Path(out), chi, found.like, {**how, **found.facts, **facts})
+    return chi, {**how, **found.facts, **facts}
+
+
+def scan_of_array(
+    values_ZYX: np.ndarray, options: Mapping[str, Any], te_s: float | None
+) -> Scanned:
+    """A field in memory with the options of a file's, and `voxel_zyx_mm`; `mask` and `magnitude`
+    are arrays or tensors of its shape. Raises ConfigError, DataError."""
+    _known(options, (*OPTIONS, "voxel_zyx_mm"))
+    sides = options.get("voxel_zyx_mm")
+    if not isinstance(sides, list | tuple) or len(sides) != 3:
+        raise ConfigError(
+            f"apply: voxel_zyx_mm: expected three lengths in mm as (1, 1, 1), received {sides!r}"
+        )
+    voxel = tuple(positive("voxel_zyx_mm", side) for side in sides)
+    if values_ZYX.ndim != 3:
+        raise DataError(f"apply: expected a field Z Y X, received shape {values_ZYX.shape}")
+    rest = {k: _plain(v) for k, v in options.items() if k != "voxel_zyx_mm"}
+    return scan_of(nifti.of_array(values_ZYX, voxel), {}, rest, te_s)
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
 
 
 def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

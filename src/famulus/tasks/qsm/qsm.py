@@ -22,7 +22,14 @@ from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
-from famulus.tasks.qsm.apply import field_file, invert_file, positive
+from famulus.tasks.qsm.apply import (
+    Inversion,
+    field_file,
+    invert_file,
+    inverted,
+    positive,
+    scan_of_array,
+)
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
 from famulus.tasks.qsm.dipole import apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
@@ -46,6 +53,7 @@ class Qsm(Task):
     Config = QsmConfig
     SCORES = QSM
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
+    RESULT = "chi.nii.gz"
 
     # -- what is trained on what -------------------------------------------------------------
 
@@ -272,6 +280,22 @@ class Qsm(Task):
         if "method" in options:  # to compare: the same scan by a method that has learned nothing
             rest = {n: v for n, v in options.items() if n != "method"}
             return self.apply_method(str(options["method"]), inputs, out, rest)
+        data = self.config.data
+        run = self._inversion(model)
+        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
+
+    @torch.no_grad()
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """chi in ppm of a field ZYX, or of several BZYX of one geometry. Options as of a file:
+        `units` (rad, hz, ppm), `echo_time` (s), `field_strength` (T), `b0_dir` (x, y, z), `mask`,
+        `magnitude` (ZYX); and `voxel_zyx_mm`, which is required."""
+        if inputs.ndim == 4:
+            return torch.stack([self.use(model, one, options) for one in inputs])
+        data = self.config.data
+        found = scan_of_array(inputs.cpu().numpy(), options, data.te_ms * 1e-3)
+        return torch.from_numpy(inverted(self._inversion(model), found, data.weights)[0])
+
+    def _inversion(self, model: nn.Module) -> Inversion:
         place = next(model.parameters()).device
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
@@ -283,8 +307,7 @@ class Qsm(Task):
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             return chi, how | {"Summary": self.summary(model).sentence}
 
-        data = self.config.data
-        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
+        return run
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

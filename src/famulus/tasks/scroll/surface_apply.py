@@ -21,8 +21,8 @@ from famulus.tasks.scroll import surface_margin as margin
 from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.data import PHANTOM, ScrollPhantom, phantom
 from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuilt, seams
-from famulus.volumes.bricks import Sizes
-from famulus.volumes.open import Fragment, located, open_volume
+from famulus.volumes.bricks import ArrayVolume, Sizes
+from famulus.volumes.open import Fragment, assemble, located, open_volume
 
 OPTIONS = (
     *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
@@ -91,6 +91,16 @@ def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> F
         return phantom(settings.design(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
     return open_volume(located(str(path)), *files)
+
+
+def of_arrays(values_ZYX: np.ndarray, options: Mapping[str, Any]) -> Fragment:
+    """A volume in memory, with `labels` and `mask` of `options` as arrays or tensors."""
+    if "format" in options:
+        raise ConfigError("apply: format is of files: expected arrays without it")
+    parts = {k: options.get(k) for k in ("mask", "labels")}
+    arrays = {k: None if v is None else np.asarray(v) for k, v in parts.items()}
+    # the name of nothing: a partial result is never continued from memory
+    return assemble("the array", ArrayVolume(values_ZYX, ""), arrays["mask"], arrays["labels"])
 
 
 def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:

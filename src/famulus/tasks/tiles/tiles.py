@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.picture import recipe
 from famulus.images.rebuild import rebuild, save
 from famulus.images.strip import difference, strip
@@ -318,8 +319,13 @@ class Tiles(Task):
         return self._term.to_image(raw)
 
     @torch.no_grad()
-    def sample(self, model: nn.Module, count: int, seed: int) -> Tensor:
-        """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges."""
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges. Raises ConfigError."""
+        if self.config.model.kind != "vae":
+            kind = self.config.model.kind
+            raise ConfigError(f"apply: sample needs model.kind vae, received {kind}")
+        asked = {"sample": count, "seed": seed} | options
+        count, seed = _draws_of(asked)
         z = elbo.noise_table(count, self.config.model.code, seed)
         z = z.to(next(model.parameters()).device)
         return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
@@ -331,17 +337,9 @@ class Tiles(Task):
 
         Raises ConfigError for an option that does not fit, DataError naming what could not be read.
         """
-        # an option with a typing error must not be taken for the default
-        if unknown := sorted(set(options) - {"sample", "seed"}):
-            raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
-        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
-        seed = whole(options, "seed", 0)
+        count, seed = _draws_of(options)
         model.eval()
         if "sample" in options:
-            if self.config.model.kind != "vae":
-                raise ConfigError(
-                    f"apply: sample needs model.kind vae, received {self.config.model.kind}"
-                )
             drawn = self.sample(model, count, seed)
             out.mkdir(parents=True, exist_ok=True)
             for i, image in enumerate(drawn):
@@ -352,3 +350,17 @@ class Tiles(Task):
         # as in training: another filter is other data to the net
         how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Reconstructions in 0..1 of pictures CYX or BCYX of the model's shape."""
+        if options:
+            raise ConfigError(f"apply: tiles takes no option here, received {next(iter(options))}")
+        return over_pictures(lambda image: self._rebuild(model, image), inputs, model.shape)
+
+
+def _draws_of(options: Mapping[str, Any]) -> tuple[int, int]:
+    """How many draws are asked for, and their seed. Raises ConfigError."""
+    # an option with a typing error must not be taken for the default
+    if unknown := sorted(set(options) - {"sample", "seed"}):
+        raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
+    return whole(options, "sample", 16, least=1, most=MOST_SAMPLES), whole(options, "seed", 0)
