@@ -11,11 +11,11 @@ from collections import Counter
 from mypy import api
 
 COUNTED = {
-    "tasks/codes": 156,
-    "tasks/pretext": 59,
-    "tasks/qsm": 74,
+    "tasks/codes": 154,
+    "tasks/pretext": 58,
+    "tasks/qsm": 67,
     "tasks/scroll": 43,
-    "tasks/tiles": 45,
+    "tasks/tiles": 44,
 }
 ERROR = re.compile(r"src/famulus/(?P<module>[\w/]+)\.py:\d+: error: ")
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -313,7 +313,8 @@ class Prior(Task):
         """See `tasks.codes.prior_apply`: samples, and completions of a person's pictures."""
         unread: list[str] = []
         pictures = placed(inputs, self._frame(), unread)
-        apply_prior(model, self.decode, self._codes_of, self._names, pictures, out, options)
+        prior = cast(PriorNet, model)
+        apply_prior(prior, self.decode, self._codes_of, self._names, pictures, out, options)
         refuse_unread(unread)
 
     @torch.no_grad()
@@ -321,8 +322,7 @@ class Prior(Task):
         """Pictures CYX or BCYX in 0..1 with their lower part drawn anew: option `complete`."""
 
         def change(images: Tensor) -> Tensor:
-            codes = draws(model, self._codes_of, self._names, images, options)
-            return torch.cat([self.decode(one[None]) for one in codes])
+            return self._drawn(model, images, options)
 
         # all at once: each picture's draws follow from its number among all of them
         return over_pictures(change, inputs, self._shape, max(1, len(inputs)))
@@ -331,7 +331,11 @@ class Prior(Task):
     def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
         """`count` pictures BCYX in 0..1; options temperature, top_k, top_p, label, batch."""
         asked = {"sample": count, "seed": seed} | options
-        codes = draws(model, self._codes_of, self._names, None, asked)
+        return self._drawn(model, None, asked)
+
+    def _drawn(self, model: nn.Module, images: Tensor | None, options: Mapping[str, Any]) -> Tensor:
+        codes = draws(cast(PriorNet, model), self._codes_of, self._names, images, options)
+        # one by one, as their files are: a batch may round otherwise
         return torch.cat([self.decode(one[None]) for one in codes])
 
     @property

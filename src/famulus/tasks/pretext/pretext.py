@@ -11,9 +11,9 @@ Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -416,10 +416,16 @@ class Pretext(Task):
         if options:
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
         how = self.config.data.recipe(self.basis["shape"])
-        write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)
+        write_features(_features(model.eval()), next(model.parameters()).device, inputs, out, how)
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
         """Features BD (of one picture D) of pictures CYX or BCYX of the training's shape."""
         if options:
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
-        return over_pictures(lambda i: model.features(i).float(), inputs, self.basis["shape"])
+        return over_pictures(_features(model), inputs, self.basis["shape"])
+
+
+def _features(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Of image_BCYX the features BD, float32."""
+    features: Callable[[Tensor], Tensor] = cast(Any, model).features
+    return lambda image: features(image).float()

@@ -3,8 +3,6 @@
 Shapes: 1 Z Y X voxels. Units: rad going in, ppm coming out.
 """
 
-import sys
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
+from famulus.feed.progress import note
 from famulus.tasks.qsm.dipole import fast_sizes
 from famulus.tasks.qsm.input_files import (
     B0_KNOWN,
@@ -54,25 +53,18 @@ def invert_file(
     for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
         if found.facts[fact] not in silent:
             value = found.facts[fact.removesuffix("From")]
-            _note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
-    chi, facts = inverted(run, found, use, linear, _note)
+            note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
+    chi, facts = inverted(run, found, use, linear)
     nifti.write(Path(out), chi, found.like, facts)
 
 
 def inverted(
-    run: Inversion,
-    found: Scanned,
-    use: str,
-    linear: bool = False,
-    note: Callable[[str], object] = warnings.warn,
+    run: Inversion, found: Scanned, use: str, linear: bool = False
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made.
-
-    `note` takes sentences on what is not used or not understood.
-    """
+    """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made."""
     inputs = found.like.path
     phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
-    facts = {"Weights": use}
+    facts: dict[str, Any] = {"Weights": use}
     weight: Tensor | None = None
     if use == "magnitude":
         if found.magnitude is None:
@@ -87,9 +79,9 @@ def inverted(
         facts["WrappedSteps"] = wraps
         note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
     rho = noise_ratio(phase, found.geometry)
-    chi, how = run(found, phase, weight, rho)
+    chi_rad, how = run(found, phase, weight, rho)
     inside = found.mask > 0
-    chi = (chi / found.rad_per_ppm)[0].numpy()
+    chi = (chi_rad / found.rad_per_ppm)[0].numpy()
     # In float64: the sum over millions of voxels in float32 loses the mean that is looked for.
     chi = np.where(inside, chi - chi[inside].mean(dtype=np.float64), 0).astype(np.float32)
     if not np.isfinite(chi).all():
@@ -112,11 +104,11 @@ def scan_of_array(
         raise ConfigError(
             f"apply: voxel_zyx_mm: expected three lengths in mm as (1, 1, 1), received {sides!r}"
         )
-    voxel = tuple(positive("voxel_zyx_mm", side) for side in sides)
+    z, y, x = (positive("voxel_zyx_mm", side) for side in sides)
     if values_ZYX.ndim != 3:
         raise DataError(f"apply: expected a field Z Y X, received shape {values_ZYX.shape}")
     rest = {k: _plain(v) for k, v in options.items() if k != "voxel_zyx_mm"}
-    return scan_of(nifti.of_array(values_ZYX, voxel), {}, rest, te_s)
+    return scan_of(nifti.of_array(values_ZYX, (z, y, x)), {}, rest, te_s)
 
 
 def _plain(value: Any) -> Any:
@@ -143,7 +135,3 @@ def _known(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise ConfigError(f"--{unknown[0]}: {suggestion(unknown[0], names)}")
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

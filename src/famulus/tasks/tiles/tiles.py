@@ -328,7 +328,8 @@ class Tiles(Task):
         count, seed = _draws_of(asked)
         z = elbo.noise_table(count, self.config.model.code, seed)
         z = z.to(next(model.parameters()).device)
-        return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
+        made = [self._term.to_image(model.decode(part)) for part in z.split(DECODED)]
+        return torch.cat(made).clamp(0, 1)
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -355,7 +356,11 @@ class Tiles(Task):
         """Reconstructions in 0..1 of pictures CYX or BCYX of the model's shape."""
         if options:
             raise ConfigError(f"apply: tiles takes no option here, received {next(iter(options))}")
-        return over_pictures(lambda image: self._rebuild(model, image), inputs, model.shape)
+
+        def change(image: Tensor) -> Tensor:
+            return self._rebuild(model, image).float().clamp(0, 1)
+
+        return over_pictures(change, inputs, self.basis["shape"])
 
 
 def _draws_of(options: Mapping[str, Any]) -> tuple[int, int]:
