@@ -183,7 +183,7 @@ WRONG = {
     "wide integers": (np.zeros((1, 8, 8), np.int64), {}, "uint8 or floats"),
     "text": (np.array(["a"]), {}, "a path, an array or a tensor"),
     "a list": ([0.0], {}, "a path, an array or a tensor"),
-    "an option": (np.zeros((1, 8, 8), np.uint8), {"sampel": 3}, "sampel"),
+    "an option": (np.zeros((1, 8, 8), np.uint8), {"sampel": 3}, "received sampel"),
     "a place for an array": (np.zeros((1, 8, 8), np.uint8), {"out": "x"}, "out goes with a path"),
     "no such folder": ("none-such", {}, "does not exist"),
 }
@@ -219,6 +219,31 @@ def test_a_model_says_what_it_is(laboratory, load):
     assert row["id"] in html
     with pytest.raises(StoreError, match="none"):
         library.load("none", laboratory / "runs")
+
+
+def test_a_model_folder_is_its_run(laboratory, load, pictures, tmp_path, monkeypatch):
+    words = ("--store", laboratory / "runs", "-o", tmp_path / "model")
+    assert famulus("export", "last:transfer", *words).code == 0
+    monkeypatch.chdir(tmp_path)
+    model, run = library.load("model"), load("transfer")
+    assert np.array_equal(model.apply(pictures), run.apply(pictures))
+    assert model.card == (tmp_path / "model/README.md").read_text() == run.card
+    assert (model.scores, model.classes) == (run.scores, run.classes)
+    assert model.settings["model"] == run.settings["model"]
+    with pytest.raises(ConfigError, match="one checkpoint"):
+        library.load("model", checkpoint="last")
+
+
+def test_results_of_other_files_are_not_lost(laboratory, load, tmp_path):
+    for file in (laboratory / "pictures").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"1 pictures not read, the first: 2\.png"):
+        made = load("tiles").apply(tmp_path)
+    assert sorted(made) == ["0.png", "1.png", "3.png", "4.png"]
+    with pytest.raises(DataError, match=r"2\.png"):
+        load("tiles").apply(tmp_path, tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 4
 
 
 def test_a_card_runs_nothing_in_a_notebook(load):

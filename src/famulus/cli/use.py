@@ -1,5 +1,8 @@
-"""Commands that use: apply a trained run, list and convert data."""
+"""Commands that use: apply a trained model, export it, list and convert data."""
 
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,42 +12,141 @@ from famulus.cli.app import app
 from famulus.cli.options import (
     JsonOption,
     ModuleOption,
+    RunArgument,
     StoreOption,
     session,
     show,
 )
-from famulus.config.errors import ConfigError
+from famulus.config.errors import ConfigError, Unread
 from famulus.config.yaml import parse_value
 
 
 # Options of a task are known to the task alone.
 @app.command(context_settings={"ignore_unknown_options": True})
 def apply(
-    arguments: Annotated[list[str], typer.Argument(metavar="[RUN] INPUT [--KEY VALUE]...")],
-    out: Annotated[Path, typer.Option("-o", help="Where the results go.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL] [INPUT] [--KEY VALUE]...")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", help="Where the results go.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", help="key=value: the same as --key value.")
     ] = None,
-    checkpoint: Annotated[str, typer.Option(help="best, last or a step.")] = "best",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="best, last or a step. [default: best, else the newest]")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check a model folder against its examples.")
+    ] = False,
+    help_task: Annotated[
+        str | None, typer.Option("--help-task", metavar="TASK", help="List a task's options.")
+    ] = None,
     store: StoreOption = None,
     allow_module: ModuleOption = None,
 ) -> None:
-    """Use a trained model on your own files; without RUN, a method that needs none."""
-    from famulus.launch.use import apply as use
-    from famulus.launch.use import apply_method
-
-    places, given = _split(arguments, option or [])
-    if len(places) == 1 and "method" in given:
-        apply_method(str(given.pop("method")), Path(places[0]), out, given, allow_module or [])
-    elif len(places) == 2:
-        now = session(store, allow_module, needed=True)
-        run = now.store.find(places[0])
-        use(now, run, checkpoint, Path(places[1]), out, given)
-    else:
+    """Use a trained model on your own files. MODEL: a run, last:EXPERIMENT, a model folder or its
+    URL; none beside --method. INPUT: none beside --sample or --verify."""
+    modules = allow_module or []
+    if help_task is not None:
+        _help_task(help_task, modules)
+        return
+    places, given = _split(arguments or [], option or [])
+    sampled = verify or "sample" in given
+    if len(places) != 2 and (len(places) != 1 or not (sampled or "method" in given)):
         raise ConfigError(
-            f"apply: expected RUN INPUT, or INPUT and --method, received {len(places)} arguments"
+            "apply: expected MODEL INPUT, or INPUT beside --method, or MODEL beside --sample or"
+            f" --verify; received {len(places)} arguments"
         )
+    if verify:
+        _verify(places, given, checkpoint, store, modules)
+        return
+    if out is None:
+        raise ConfigError("apply: expected -o OUT, where the results go, received none")
+    from famulus.launch import use
+
+    with _shown(out):
+        if len(places) == 1 and not sampled:
+            use.apply_method(str(given.pop("method")), Path(places[0]), out, given, modules)
+        else:
+            from famulus.launch.trained import open_trained
+
+            trained = open_trained(places[0], store=store, modules=modules, which=checkpoint)
+            use.apply(trained, Path(places[1]) if places[1:] else None, out, given)
+
+
+@contextmanager
+def _shown(out: Path) -> Iterator[None]:
+    """Prints the place of the results, also where some of many inputs could not be read."""
+    try:
+        yield
+    except Unread:
+        print(out)
+        raise
     print(out)
+
+
+def _verify(
+    places: Sequence[str],
+    given: Mapping[str, Any],
+    checkpoint: str | None,
+    store: str | None,
+    modules: Sequence[str],
+) -> None:
+    """Exit code 1 where the examples come out otherwise."""
+    from famulus.launch.examples import verify
+    from famulus.launch.trained import open_trained
+
+    if len(places) != 1 or given:
+        raise ConfigError("apply: --verify expects a model folder and nothing else")
+    # on the CPU: fast kernels of a GPU round to ten bits
+    trained = open_trained(places[0], store=store, modules=modules, which=checkpoint, device="cpu")
+    if trained.folder is None:
+        raise ConfigError(f"{places[0]}: --verify expects a model folder, received a run")
+    for note in trained.notes:
+        print(f"note: {note}", file=sys.stderr)
+    passed, sentence = verify(trained, trained.folder)
+    print(f"{'✓' if passed else '✗'} {sentence}")
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _help_task(name: str, modules: Sequence[str]) -> None:
+    from famulus import tasks
+    from famulus.config.apply_options import listed
+
+    kind = tasks.load(name, modules)
+    print(f"famulus apply MODEL INPUT -o OUT with a model of task {name}:")
+    print("\n".join(f"  {line}" for line in listed(kind.OPTIONS)) or "  no options of its own")
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", help="The folder. [default: models/EXPERIMENT-CELL]"),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="best, last or a step. [default: best, else the newest]")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Add a graph that runs elsewhere: onnx or torch.")
+    ] = None,
+    store: StoreOption = None,
+    allow_module: ModuleOption = None,
+) -> None:
+    """Write a trained model as a folder that anyone can use: weights, settings, card, examples."""
+    from functools import partial
+
+    from famulus.journal.pages.card import card
+    from famulus.launch import export as exporter
+
+    now = session(store, allow_module, needed=True)
+    of = now.store.find(run)
+    folder = out or exporter.default_folder(of)
+    _, notes = exporter.export(now, of, folder, checkpoint, partial(card, now.store), to)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(folder)
 
 
 def _split(arguments: list[str], options: list[str]) -> tuple[list[str], dict[str, Any]]:

@@ -4,8 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from famulus.config.errors import ConfigError
+from famulus.config.nearest import suggestion
 
 LARGEST = 2**63 - 1  # what a seed may be
+
+
+def known(options: Mapping[str, Any], declared: Mapping[str, str]) -> None:
+    """Raises ConfigError for an option that is none of `declared`, with the nearest name."""
+    for name in sorted(set(options) - set(declared)):
+        hint = suggestion(name, declared) if declared else "none is expected here"
+        raise ConfigError(f"apply: expected an option of its task, received {name}: {hint}")
+
+
+def listed(declared: Mapping[str, str]) -> list[str]:
+    """`--name  what it says`, a line each."""
+    flags = {"--" + name.replace("_", "-"): text for name, text in declared.items()}
+    width = max(map(len, flags), default=0) + 2
+    return [f"{flag:<{width}}{text}" for flag, text in flags.items()]
 
 
 def whole(

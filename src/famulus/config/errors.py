@@ -51,6 +51,10 @@ class DataError(FamulusError):
     exit_code = 3
 
 
+class Unread(DataError):
+    """Some of many files could not be read; the results of all others are there."""
+
+
 class StoreError(FamulusError):
     """The store can't be read or written, is of a newer version, or a checkpoint is damaged."""
 

@@ -100,8 +100,15 @@ def settled(filled: dict[str, Any], model: type[BaseModel] | None) -> dict[str, 
         given = {key: task[key] for key in task if key in model.model_fields}
         task = json.loads(_essence(model, json.dumps(given)))
     # a parent that a task has learned to accept must not rename the runs without one
-    rest = {k: v for k, v in filled.items() if k not in OUTSIDE and v is not None}
+    rest = {k: _content(v) for k, v in filled.items() if k not in OUTSIDE and v is not None}
     return {**rest, **task, "training": training}
+
+
+def _content(reference: Any) -> Any:
+    """Of a model folder its weights' hash alone: it may be copied and moved."""
+    if isinstance(reference, dict) and "folder" in reference:
+        return {"sha256": reference["sha256"]}
+    return reference
 
 
 def run_id(filled: dict[str, Any], model: type[BaseModel] | None, fingerprint: str) -> str:

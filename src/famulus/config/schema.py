@@ -385,13 +385,19 @@ class Experiment(Strict):
     model: dict[str, Any] = Field({}, description="the task's model section")
     loss: dict[str, Any] = Field({}, description="the task's loss section")
     training: Training = Field(description="how a run is trained")
-    start_from: str | None = Field(None, description="weights: RUN@best, RUN@last or RUN@STEP")
+    start_from: str | None = Field(
+        None, description="weights: RUN@best, RUN@last, RUN@STEP or a model folder's path"
+    )
     expect: tuple[Expect, ...] = Field((), description="expectations, which the page judges")
     cost: Cost | None = Field(None, description="prices, or null")
 
     @field_validator("start_from")
     @classmethod
     def _names_a_checkpoint(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"\S+@(best|last|\d+)", value):
-            raise ValueError(f"expected RUN@best, RUN@last or RUN@STEP, received {value!r}")
+        # a path has a slash: only that tells `./digits` from a run's id
+        if value is not None and not re.fullmatch(r"\S+@(best|last|\d+)|[^/]*/.+", value):
+            raise ValueError(
+                "expected RUN@best, RUN@last or RUN@STEP, or the path of a model folder (./NAME),"
+                f" received {value!r}"
+            )
         return value

@@ -1,24 +1,31 @@
 """Pictures that a person hands over: one file, a folder or a zip, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
 
-from famulus.config.errors import DataError
+from famulus.config.errors import DataError, Unread
+from famulus.feed.progress import note
 from famulus.images.files import Folder, Zip, read
 from famulus.images.picture import Recipe, decode, render
 
+NAMED = 20  # files that could not be read
 
-def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | DataError]]:
+
+def loose_pictures(
+    path: Path, how: Recipe, model: Recipe | None = None
+) -> Iterator[tuple[str, np.ndarray | DataError]]:
     """(relative name, uint8 CHW in the form `how`, or why it can't be read), in order of names.
 
-    A name never leads outside the folder it is joined to.
+    A name never leads outside the folder it is joined to. In what pictures differ from those that
+    the `model` takes (else `how`) is said on stderr, once for all.
     Raises DataError if there is nothing to read.
     """
+    unlike = _Unlike(model or how)
     for name, raw in _readers(path):
         # results are written under these names
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -26,10 +33,54 @@ def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | 
             continue
         try:
             # A copy: Pillow's arrays can't be written to, and torch warns of such.
-            yield name, np.array(render(decode(raw()), how)[0], order="C")
+            pixels = decode(raw())
+            unlike.look(name, pixels)
+            yield name, np.array(render(pixels, how)[0], order="C")
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error
+    unlike.tell()
+
+
+class _Unlike:
+    """Counts pictures that are changed before the model sees them."""
+
+    def __init__(self, model: Recipe) -> None:
+        self.model = model
+        self.count = 0
+        self.first: dict[str, tuple[str, int]] = {}  # what is done: an example, how many
+
+    def look(self, name: str, pixels: np.ndarray) -> None:
+        """`pixels`: HW or HWC as they are in the file."""
+        self.count += 1
+        (tall, wide), size = pixels.shape[:2], self.model.size
+        if size is not None and (tall, wide) != size:
+            what = f"resized to {size[0]} x {size[1]} ({self.model.fit})"
+            self._add(what, f"{name} is {tall} x {wide}")
+        if self.model.channels == 1 and pixels.ndim == 3:
+            self._add("made grey: the model takes one channel", f"{name} has colours")
+        if self.model.channels == 3 and pixels.ndim == 2:
+            self._add("given three equal channels: the model takes colours", f"{name} is grey")
+
+    def _add(self, what: str, example: str) -> None:
+        before, many = self.first.get(what, (example, 0))
+        self.first[what] = before, many + 1
+
+    def tell(self) -> None:
+        for what, (example, many) in self.first.items():
+            note(f"{many} of {self.count} pictures {what}: {example}")
+
+
+def refuse_unread(unread: Sequence[str], done: int) -> None:
+    """Raises Unread naming what could not be read, DataError where nothing else was `done`.
+
+    At the end: one broken file must not cost the results of all others.
+    """
+    if unread:
+        more = f", and {len(unread) - NAMED} more" if len(unread) > NAMED else ""
+        others = "".join(f"; then: {one}" for one in unread[1:NAMED])
+        kind = Unread if done else DataError
+        raise kind(f"apply: {len(unread)} pictures not read, the first: {unread[0]}{others}{more}")
 
 
 def png_names(path: Path) -> dict[str, str]:

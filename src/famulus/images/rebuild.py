@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from famulus.config.errors import DataError
-from famulus.images.input_pictures import loose_pictures, png_names
+from famulus.images.input_pictures import loose_pictures, png_names, refuse_unread
 from famulus.images.picture import Recipe
 from famulus.images.strip import strip
 
@@ -17,16 +17,16 @@ from famulus.images.strip import strip
 def rebuild(source: Path, out: Path, how: Recipe, change: Callable[[Tensor], Tensor]) -> None:
     """For each picture of a file, folder or zip: `change`(1CYX in 0..1), as PNG in `out`.
 
-    Raises DataError naming the first that can't be read, after all others are written.
+    Raises Unread naming those that can't be read, after all others are written.
     """
-    unread, pngs = [], png_names(source)
+    unread, done, pngs = [], 0, png_names(source)
     for name, pixels in loose_pictures(source, how):
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue
         save(out / pngs[name], change(torch.from_numpy(pixels)[None] / 255))
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
+        done += 1
+    refuse_unread(unread, done)
 
 
 def save(path: Path, image_1CYX: Tensor) -> None:

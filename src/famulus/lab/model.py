@@ -1,8 +1,9 @@
 """A trained model to use in a program: `famulus.load`."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,36 +11,42 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from famulus.config.errors import ConfigError
-from famulus.config.yaml import dump
+from famulus.config.errors import ConfigError, Unread
+from famulus.config.scores import PREFIX
 from famulus.feed.progress import quietly
+from famulus.journal.pages.card import card
 from famulus.lab.html import card_html
 from famulus.lab.values import files_of, like, tensor_of
+from famulus.launch.export import about_of
 from famulus.launch.local import choose_device
 from famulus.launch.session import Session
 from famulus.launch.store import open_store
-from famulus.launch.trained import Trained, of_run
-from famulus.store.run import Run
-
-SHOWN = ("task", "data", "model", "loss")  # of the settings, on a card
+from famulus.launch.trained import Trained, chosen, of_run, open_trained
+from famulus.store.model_folder import names_a_folder
 
 
 class Model:
     """A trained network, in eval mode, with the task that knows how to use it.
 
-    `module`: the nn.Module. `settings`: the filled settings of its run. `card`: what is known of
-    it, as Markdown. `scores`: those of its checkpoint, as `val/loss`. `classes`: names in the
-    order of its probabilities, where it has any. `name`: where it is from.
+    `module`: the nn.Module. `settings`: the filled settings of its run. `scores`: those of its
+    checkpoint, as `val/loss`. `classes`: names in the order of its probabilities, where it has any.
+    `name`: where it is from.
     """
 
-    def __init__(self, trained: Trained, card: str, scores: Mapping[str, float]) -> None:
-        self._trained = trained
+    def __init__(self, trained: Trained, about: Mapping[str, Any], card: Callable[[], str]) -> None:
+        """`about`: as model.json says it."""
+        self._trained, self._card = trained, card
         self.module: nn.Module = trained.module
         self.settings: Mapping[str, Any] = trained.config
-        self.card = card
-        self.scores = dict(scores)
+        measured = about.get("scores", {}).get("measured", {})
+        self.scores: dict[str, float] = {f"{PREFIX}{name}": v for name, v in measured.items()}
         self.name = trained.name
         self.classes: tuple[str, ...] = tuple(trained.built_from.get("classes") or ())
+
+    @cached_property
+    def card(self) -> str:
+        """What is known of it, as Markdown: the README.md of a model folder."""
+        return self._card()
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +68,8 @@ class Model:
         voxel_zyx_mm, mask, magnitude
 
         Raises ConfigError for an option, DataError for what can't be read or has another shape,
-        range or kind than the model's data. A note on the input is a Python warning.
+        range or kind than the model's data; Unread, a DataError, where results of other files are
+        at `out` (in memory it is a warning). A note on the input is a Python warning.
         """
         with torch.no_grad(), quietly():
             if isinstance(inputs, str | os.PathLike):
@@ -86,7 +94,10 @@ class Model:
             task.apply(self.module, inputs, out, options)
             return out
         with TemporaryDirectory() as folder:
-            task.apply(self.module, inputs, Path(folder) / task.RESULT, options)
+            try:
+                task.apply(self.module, inputs, Path(folder) / task.RESULT, options)
+            except Unread as error:  # the results of all others must not be lost with the folder
+                warnings.warn(str(error), stacklevel=4)
             return files_of(Path(folder))
 
     def __repr__(self) -> str:
@@ -110,31 +121,18 @@ def load(
     a step. `device`: auto, cpu or cuda. `allow_module`: modules of one's own that a task may come
     from. Raises StoreError, ConfigError, DataError.
     """
-    with quietly():
-        return Model(*_opened(str(ref), store, str(checkpoint), device, allow_module))
-
-
-def _opened(
-    ref: str,
-    store: str | os.PathLike[str] | None,
-    checkpoint: str,
-    device: str,
-    modules: Sequence[str],
-) -> tuple[Trained, str, dict[str, float]]:
-    """The model, its card and its scores."""
-    session = Session(open_store(store, needed=True), tuple(modules), silent=True)
-    run = session.store.find(ref)
-    place, _ = choose_device(device)
-    step = run.step_of(checkpoint)
-    trained = of_run(session, run, str(step), place)
-    trained = replace(trained, name=f"{run.id}, step {step}")
-    at = run.open_checkpoint(step).state.get("progress") or {}
-    scores = {name: float(value) for name, value in (at.get("scores") or {}).items()}
-    return trained, _card(run, scores), scores
-
-
-def _card(run: Run, scores: Mapping[str, float]) -> str:
-    config = run.config()
-    lines = [f"# {run.experiment}, run {run.id}", str(config.get("why") or ""), ""]
-    lines += [f"- {name}: {value:.5g}" for name, value in scores.items()]
-    return "\n".join([*lines, "", "```yaml", dump({k: config[k] for k in SHOWN}), "```", ""])
+    which = None if checkpoint == "best" else str(checkpoint)  # None: where none is, the newest
+    modules, (place, _) = tuple(allow_module), choose_device(device)
+    if names_a_folder(ref := os.fspath(ref)):
+        trained = open_trained(ref, modules=modules, which=which, device=place)
+        assert trained.folder is not None
+        model = Model(trained, trained.folder.about, trained.folder.card)
+    else:
+        session = Session(open_store(store, needed=True), modules, silent=True)
+        run = session.store.find(ref)
+        trained, (step, _) = of_run(session, run, which, place), chosen(run, which)
+        about = about_of(trained, run, step)
+        model = Model(trained, about, partial(card, session.store, run, step, about))
+    for note in trained.notes:
+        warnings.warn(note, stacklevel=2)
+    return model

@@ -12,9 +12,8 @@ from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
 from famulus.diagnosis.verdict import judge
 from famulus.feed.source import Leak
-from famulus.launch.plan import ORIGIN, Ready
+from famulus.launch.plan import ORIGIN, Ready, basis_of
 from famulus.launch.session import Session
-from famulus.launch.trained import basis_of
 from famulus.store import lineage
 from famulus.store.attempt import Attempt
 from famulus.store.claims import claim

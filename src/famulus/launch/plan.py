@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from famulus.launch.session import Session
 from famulus.launch.stages import first_stage
 from famulus.store import lineage
 from famulus.store.checkpoint import Checkpoint, judged
+from famulus.store.model_folder import WEIGHTS, ModelFolder, names_a_folder
 from famulus.store.run import Run
 from famulus.store.secrets import hidden_path
 from famulus.store.store import Store
@@ -30,6 +32,7 @@ from famulus.training.precision import Precision
 from famulus.training.setup import PLAIN, Setup
 
 STATEFUL = ("amsgrad", "centered")  # options of an optimizer with tensors of their own
+PARENTS = "parents"  # of built_from.json: what a net took from earlier runs
 ORIGIN = "origin"  # key of a filled config: the run and step that a child goes on from
 
 
@@ -47,6 +50,39 @@ class Start:
     def record(self) -> dict[str, Any]:
         return lineage.parent_record(self.run, self.step, self.kind)
 
+    def parent(self) -> Parent:
+        opened = self.open()
+        weights = unpack(opened.read(opened.weights))
+        return Parent(self.run.id, self.run.config(), weights, self.run.built_from())
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model folder whose weights a run takes; `sha256` of them."""
+
+    place: str
+    sha256: str
+
+    def open(self) -> ModelFolder:
+        """Raises StoreError if it is gone or holds other weights by now."""
+        folder = ModelFolder.open(self.place)
+        if folder.digest != self.sha256:
+            raise StoreError(
+                f"{folder}: expected weights of sha256 {self.sha256[:16]}, received"
+                f" {folder.digest[:16]}: it is another model by now"
+            )
+        return folder
+
+    def record(self) -> dict[str, Any]:
+        return {"kind": "warm_start", "folder": self.place, "sha256": {WEIGHTS: self.sha256}}
+
+    def parent(self) -> Parent:
+        """Raises StoreError as `open` does."""
+        folder = self.open()
+        about = folder.about
+        name, weights = str(about["lineage"].get("run") or folder), folder.read(WEIGHTS)
+        return Parent(name, about["settings"], unpack(weights), about["built_from"])
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -60,7 +96,7 @@ class Ready:
     task: Task
     data: Splits
     origin: Start | None = None  # full state to go on from
-    warm: Start | None = None  # weights only
+    warm: Start | Imported | None = None  # weights only
     overrides: Sequence[str] = ()
     axes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -90,7 +126,7 @@ def make_ready(
     """One cell from its filled config, as written by a person or as stored by a run, `itself`."""
     store, filled = session.store, dict(config)
     kind = tasks.load(filled["task"], session.modules)
-    warm = None
+    warm: Start | Imported | None = None
     if filled.get("start_from"):
         warm, filled["start_from"] = _resolve(store, filled["start_from"], "start_from")
     parents = {}
@@ -98,15 +134,14 @@ def make_ready(
         if not filled.get(key):
             if key in kind.Config.optional_parents:
                 continue
-            raise ConfigError(f"{key}: task {filled['task']} needs a run here, as RUN@best")
+            raise ConfigError(
+                f"{key}: task {filled['task']} needs a run here, as RUN@best, or a model folder"
+            )
         asked = filled[key]
-        if isinstance(asked, str):
+        if isinstance(asked, str) and not names_a_folder(asked):
             asked = first_stage(store, key, asked)
         source, filled[key] = _resolve(store, asked, key)
-        opened = source.open()
-        weights = unpack(opened.read(opened.weights))
-        config_of, basis = source.run.config(), source.run.built_from()
-        parents[key] = Parent(source.run.id, config_of, weights, basis)
+        parents[key] = source.parent()
     if origin is not None:
         filled[ORIGIN] = {"run": origin.run.id, "step": origin.step, "kind": origin.kind}
     elif stored := _goes_on_from(filled):
@@ -137,8 +172,24 @@ def make_ready(
     )
 
 
-def _resolve(store: Store, value: Any, where: str) -> tuple[Start, dict[str, Any]]:
-    """A reference `RUN@best`, `last:EXPERIMENT`, or what an earlier resolution stored."""
+def basis_of(cell: Ready) -> dict[str, Any]:
+    """As built_from.json holds it: the task's own facts, and settings of the runs it stands on."""
+    parents = {
+        key: {"run": parent.run, "config": parent.config, "built_from": parent.built_from}
+        for key, parent in cell.task.parents.items()
+    }
+    return {**cell.task.built_from(cell.data), **({PARENTS: parents} if parents else {})}
+
+
+def _resolve(store: Store, value: Any, where: str) -> tuple[Start | Imported, dict[str, Any]]:
+    """A reference `RUN@best`, `last:EXPERIMENT`, a model folder, or what an earlier resolution
+    stored."""
+    if isinstance(value, str) and names_a_folder(value):
+        # its whole path: the run may be resumed from elsewhere
+        place = value if "://" in value else str(Path(value).expanduser().absolute())
+        value = {"folder": place, "sha256": ModelFolder.open(place).digest}
+    if isinstance(value, Mapping) and "folder" in value:
+        return Imported(value["folder"], value["sha256"]), dict(value)
     if isinstance(value, Mapping):
         run, which = store.find(value["run"]), str(value["step"])
         if int(which) not in run.checkpoints():  # removed since: only a fresh start would need it

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError
@@ -115,12 +116,19 @@ class Facts:
         return dict(stated.pop("shown", {})) | stated
 
 
+def made_up(*shape: int) -> Tensor:
+    """Uniform in 0..1, the same numbers at every call and on every machine."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
 class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
     Config: ClassVar[type[Strict]]
     # By name as in `scores`, the first comparable one ranks; `loss` is known: lower is better.
     SCORES: ClassVar[Mapping[str, Score]] = {}
+    # Of `apply`: name -> one line that says its values and its default. `known` refuses others.
+    OPTIONS: ClassVar[Mapping[str, str]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
     needs: ClassVar[tuple[str, ...]] = ()  # parents without whose weights `apply` can't be
     RESULT: ClassVar[str] = ""  # name that suits the file that `apply` writes; "" where a folder
@@ -170,9 +178,20 @@ class Task(ABC):
     def pictures(self, model: nn.Module, fixed: Batch) -> dict[str, Picture]:
         """Pictures of the same fixed validation samples, every time."""
 
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """Arguments of one call of the trained `model`, made up and always the same: a model folder
+        holds them with what comes out. () where it is to hold none. No data are to be opened."""
+        shape = self.basis.get("shape")
+        return (made_up(2, *shape),) if shape else ()
+
     @abstractmethod
-    def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
-        """Use the trained model on a person's own files."""
+    def apply(
+        self, model: nn.Module, inputs: Path | None, out: Path, options: Mapping[str, Any]
+    ) -> None:
+        """Use the trained model on a person's own files; `inputs` None: on nothing (`sample`).
+
+        Raises Unread for files that were left out, when all others are done.
+        """
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

@@ -14,13 +14,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from famulus.config.apply_options import flag, whole
+from famulus.config.apply_options import flag, known, whole
 from famulus.config.errors import ConfigError
 from famulus.images.strip import strip
 from famulus.tasks.codes.vqvae import VAE
 from famulus.tasks.codes.walk import Draw, Walk
 
-OPTIONS = ("encode", "interpolate", "format", "sample", "seed")
+OPTIONS = {
+    "encode": "true: codes.npz and codes.json in place of pictures (false)",
+    "interpolate": "2 to 1,000 frames between each picture and the next",
+    "format": "of interpolate: grid, gif or mp4 (grid)",
+    "sample": "1 to 10,000 draws of a vae's prior; takes no input",
+    "seed": "of sample: a whole number (0)",
+}
 MOST_SAMPLES, DECODED = 10_000, 64  # draws that a call makes, and how many are decoded at once
 MOST_STEPS = 1_000  # frames between two pictures
 
@@ -32,22 +38,20 @@ def apply_codes(
     pictures: Iterable[tuple[str, str, Tensor, Tensor]],
     out: Path,
     options: Mapping[str, Any],
-) -> None:
+) -> int:
     """PNGs of the model's size under the pictures' own names; with `encode` codes.npz (or z) and
     codes.json, where `padding` is the code of places without a real pixel; with `interpolate` n
     frames between each picture and the next, as `format` grid, gif or mp4; with `sample` n draws
-    of a vae's prior.
+    of a vae's prior. The number of pictures is returned.
 
     `pictures`: name, PNG to write, image_1CYX and mask_11YX. Raises ConfigError for options that
     don't fit, before anything is written.
     """
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
     model.eval()
     device = next(model.parameters()).device
     if "sample" in options:
         _sample(model, draw, out, options)
-        return
+        return 0
     if "seed" in options:
         raise ConfigError("apply: option seed goes with sample: expected both")
     encode, walk = _encodes(model, options), None
@@ -56,8 +60,9 @@ def apply_codes(
     if "interpolate" in options:
         steps = whole(options, "interpolate", 8, least=2, most=MOST_STEPS)
         walk = Walk(model, draw, steps, options.get("format", "grid"))
-    names, codes = [], []
+    names, codes, done = [], [], 0
     for name, png, image, mask in pictures:
+        done += 1
         image, mask = image.to(device), mask.to(device)
         if walk is None and not encode:
             _save(_rebuilt(model, draw, image, mask), out / png)
@@ -74,14 +79,14 @@ def apply_codes(
         _write_codes(model, names, np.concatenate(codes), out)
     if walk is not None and names:
         walk.write(out)
+    return done
 
 
 def of_tensors(
     model: nn.Module, draw: Draw, options: Mapping[str, Any]
 ) -> Callable[[Tensor], Tensor]:
     """What is made of image_BCYX without padding: it is rebuilt, or with `encode` coded."""
-    if unknown := sorted(set(options) - {"encode"}):
-        raise ConfigError(f"apply: of arrays codes takes option encode, received {unknown[0]}")
+    known(options, {"encode": OPTIONS["encode"]})
     encode = _encodes(model, options)
 
     def change(image: Tensor) -> Tensor:

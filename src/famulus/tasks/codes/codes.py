@@ -17,9 +17,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
+from famulus.images.input_pictures import refuse_unread
 from famulus.images.strip import difference, strip
 from famulus.tasks.base import (
     Batch,
@@ -29,11 +31,12 @@ from famulus.tasks.base import (
     Position,
     SelfTest,
     Task,
+    made_up,
 )
 from famulus.tasks.codes import masked_losses as masked
-from famulus.tasks.codes.apply import apply_codes, drawn, draws_of, of_tensors
+from famulus.tasks.codes.apply import OPTIONS, apply_codes, drawn, draws_of, of_tensors
 from famulus.tasks.codes.data import batches
-from famulus.tasks.codes.letterbox import placed, refuse_unread
+from famulus.tasks.codes.letterbox import placed
 from famulus.tasks.codes.net import build_coded
 from famulus.tasks.codes.quantisation import CodebookCount
 from famulus.tasks.codes.quantiser import Quantiser
@@ -54,6 +57,7 @@ ROUNDING = 1e-4  # grey ranges: what scaling and going back may lose in float32
 class Codes(Task):
     Config = CodesConfig
     SCORES = CODES
+    OPTIONS = OPTIONS
 
     def __init__(self, config: CodesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -101,6 +105,9 @@ class Codes(Task):
         held = f"{loss.kl_weight:g} * KL / numbers" if vae else f"{loss.commit_weight:g} * commit"
         calibrated = loss.reconstruction == "mse" and loss.scale == "calibrated"
         return Facts(loss=f"{unit} + {held}", loss_scale="log" if calibrated else "")
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        return (model.scaling(made_up(2, *self.basis["shape"]), None).x,)
 
     # -- loss and scores ---------------------------------------------------------------------
 
@@ -291,8 +298,9 @@ class Codes(Task):
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
         how = self.config.data.recipe(self.basis["shape"])
         unread: list[str] = []
-        apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
-        refuse_unread(unread)
+        known(options, self.OPTIONS)
+        done = apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
+        refuse_unread(unread, done)
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
         """Reconstructions in 0..1 of pictures CYX or BCYX in the model's frame; with `encode`

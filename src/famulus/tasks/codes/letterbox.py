@@ -26,7 +26,7 @@ def placed(
     pngs = png_names(inputs)
     # first as it is stored: the frame needs the true sides
     as_is = Recipe(None, how.filter, how.channels, "stretch")
-    for name, pixels in loose_pictures(inputs, as_is):
+    for name, pixels in loose_pictures(inputs, as_is, how):
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue
@@ -35,9 +35,3 @@ def placed(
         # A copy: torch warns of arrays that can't be written to.
         image = torch.from_numpy(np.array(framed))[None].float() / 255
         yield name, pngs[name], image, box_mask(torch.tensor([box]), *image.shape[2:])
-
-
-def refuse_unread(unread: list[str]) -> None:
-    """Raises DataError naming the first of those that could not be read, if there are any."""
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")

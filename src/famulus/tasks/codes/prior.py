@@ -19,9 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Source, Splits
 from famulus.images.arrays import over_pictures
+from famulus.images.input_pictures import refuse_unread
 from famulus.images.picture import Recipe
 from famulus.images.strip import strip
 from famulus.tasks.base import (
@@ -50,10 +52,10 @@ from famulus.tasks.codes.code_source import (
     weights_digest,
 )
 from famulus.tasks.codes.data import CodedData, batches
-from famulus.tasks.codes.letterbox import placed, refuse_unread
+from famulus.tasks.codes.letterbox import placed
 from famulus.tasks.codes.net import CodedModel, build_coded, load_coded
 from famulus.tasks.codes.pixelcnn import PixelCNN
-from famulus.tasks.codes.prior_apply import apply_prior, draws
+from famulus.tasks.codes.prior_apply import OPTIONS, apply_prior, draws
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.prior_settings import PriorConfig
 from famulus.tasks.codes.sampler import Sampling, TooSlow, forecast_s, sample
@@ -66,6 +68,7 @@ class Prior(Task):
     Config = PriorConfig
     SCORES = PRIOR
     NETS: ClassVar[dict[str, type[PriorNet]]] = {"pixelcnn": PixelCNN, "transformer": Transformer}
+    OPTIONS = OPTIONS
     needs = ("codes",)
 
     def __init__(self, config: PriorConfig, parents: Mapping[str, Parent]) -> None:
@@ -156,6 +159,13 @@ class Prior(Task):
         except ValueError as error:
             raise ConfigError(f"model: {error}", cause=cause_of(error)) from None
         return model
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """Codes of two pictures and, of a prior that is told a class, their labels."""
+        basis, stream = self.basis, torch.Generator().manual_seed(0)
+        codes = torch.randint(basis["size"], (2, *basis["shape"]), generator=stream)
+        classes = len(basis["classes"])
+        return (codes, torch.tensor([0, classes - 1])) if classes else (codes,)
 
     def _classes(self, source: Source) -> int:
         if not self.config.data.conditional:
@@ -312,10 +322,11 @@ class Prior(Task):
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.prior_apply`: samples, and completions of a person's pictures."""
         unread: list[str] = []
+        known(options, self.OPTIONS)
         pictures = placed(inputs, self._frame(), unread)
         prior = cast(PriorNet, model)
-        apply_prior(prior, self.decode, self._codes_of, self._names, pictures, out, options)
-        refuse_unread(unread)
+        done = apply_prior(prior, self.decode, self._codes_of, self._names, pictures, out, options)
+        refuse_unread(unread, done)
 
     @torch.no_grad()
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:

@@ -13,14 +13,23 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from famulus.config.apply_options import share, whole
+from famulus.config.apply_options import known, share, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.progress import bar
 from famulus.images.strip import strip
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.sampler import Sampling, sample
 
-OPTIONS = ("sample", "complete", "seed", "temperature", "top_k", "top_p", "label", "batch")
+OPTIONS = {
+    "sample": "1 to 10,000 pictures to draw (16); takes no input",
+    "complete": "fraction of the rows of each input that is kept, 0 up to 1; the rest is drawn",
+    "seed": "a whole number (0)",
+    "temperature": "0 (the most probable code), or 1e-06 to 1e+06 (1)",
+    "top_k": "draw among so many of the most probable codes, 1 or more (all)",
+    "top_p": "draw among the most probable codes of this probability, 0 to 1 (all)",
+    "label": "class, of a prior that is told one",
+    "batch": "pictures drawn at once, 1 or more (16); changes none of them",
+}
 MOST_SAMPLES = 10_000  # that a call draws
 Encode = Callable[[Tensor, Tensor, int], Tensor]  # codes of image_1CYX, mask_11YX, with a seed
 Pictures = Iterable[tuple[str, str, Tensor, Tensor]]  # name, PNG to write, image_1CYX, mask_11YX
@@ -34,12 +43,13 @@ def apply_prior(
     pictures: Pictures,
     out: Path,
     options: Mapping[str, Any],
-) -> None:
+) -> int:
     """`sample` n pictures (default 16), or with `complete` (share of rows kept, as 0.5) the rest of
     each of `pictures`; `seed`, `temperature`, `top_k`, `top_p`, `label`, `batch` (pictures drawn
     at once, which changes none of them).
 
-    Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again.
+    Writes PNGs, codes.npz and sampling.json: all options that it takes to draw the same again. The
+    number of pictures is returned.
     Raises ConfigError for options that don't fit, before anything is drawn, DataError if there is
     no picture to complete.
     """
@@ -61,6 +71,7 @@ def apply_prior(
     about = how.as_dict() | {"label": options.get("label"), "complete": kept}
     about |= {"names": names, "files": pngs}  # with `complete` the names of what was given
     (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return len(names)
 
 
 def draws(
@@ -71,6 +82,7 @@ def draws(
     options: Mapping[str, Any],
 ) -> Tensor:
     """Codes of `sample` draws or, with `complete`, of image_BCYX whose lower rows are drawn."""
+    known(options, OPTIONS)
     how, label, size = _asked(classes, options)
     if images is None:
         count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
@@ -87,8 +99,6 @@ def _asked(
     classes: tuple[str, ...] | None, options: Mapping[str, Any]
 ) -> tuple[Sampling, int | None, int]:
     """How to draw, the class to draw (its number), and how many pictures at once."""
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ConfigError(f"apply: expected options {', '.join(OPTIONS)}, received {unknown[0]}")
     if {"sample", "complete"} <= set(options):
         raise ConfigError("apply: expected one of sample and complete, received both")
     seed, size = whole(options, "seed", 0), whole(options, "batch", 16, least=1)

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from famulus.images.input_pictures import refuse_unread
 from famulus.images.picture import Recipe
-from famulus.tasks.pretext.apply_features import in_batches, told
+from famulus.tasks.pretext.apply_features import in_batches
 from famulus.tasks.pretext.examiner import ORDERS, Answer, Examiner
 
 LISTED = 20  # files in each list
@@ -52,8 +53,7 @@ def write_answers(
     if examiner.seen:
         report = examined(examiner, classes, files)
         (out / "examined.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    # at the end: one broken file must not cost the answers to all others
-    told(unread)
+    refuse_unread(unread, len(files))
 
 
 def class_of(name: str, classes: Sequence[str]) -> int | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from famulus.config.errors import DataError
-from famulus.images.input_pictures import loose_pictures
+from famulus.images.input_pictures import loose_pictures, refuse_unread
 from famulus.images.picture import Recipe
 
 BATCH = 64
@@ -32,16 +32,10 @@ def in_batches(inputs: Path, how: Recipe, device: torch.device, unread: list[str
         yield names, torch.stack(images).to(device) / 255
 
 
-def told(unread: list[str]) -> None:
-    """Raises DataError if anything was left out."""
-    if unread:
-        raise DataError(f"apply: {len(unread)} pictures not read, the first: {unread[0]}")
-
-
 def write_features(
     features: Callable[[Tensor], Tensor], device: torch.device, inputs: Path, out: Path, how: Recipe
 ) -> None:
-    """`features.npz` in `out`: `names` (text) and `features` float32. Raises DataError."""
+    """`features.npz` in `out`: `names` (text) and `features` float32. Raises Unread, DataError."""
     names: list[str] = []
     rows: list[np.ndarray] = []
     unread: list[str] = []
@@ -52,4 +46,4 @@ def write_features(
         out.mkdir(parents=True, exist_ok=True)
         # text and numbers only, so that it opens without allow_pickle
         np.savez(out / "features.npz", names=np.array(names), features=np.concatenate(rows))
-    told(unread)
+    refuse_unread(unread, len(names))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
@@ -31,6 +32,7 @@ from famulus.tasks.base import (
     Picture,
     Position,
     Task,
+    made_up,
 )
 from famulus.tasks.pretext import constant_baseline as constant
 from famulus.tasks.pretext import contrastive as losses
@@ -75,6 +77,12 @@ class Pretext(Task):
             raise ConfigError(f"pretext rotation: expected square pictures, received {size}")
         rate = self._base_rate() if self.config.loss.kind == "bce" else None
         return settings.build(colours, size, self.question.classes, rate, load=self.stored is None)
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """Two pictures and, where sources are asked for, those of each."""
+        shape, slots = self.basis["shape"], self.config.data.sources
+        slotted = self.config.data.pretext in SLOTTED
+        return (made_up(2, *shape), *([made_up(2, slots, *shape)] if slotted else []))
 
     def _base_rate(self) -> float:
         # all of them or none would start a bias at infinity
@@ -413,15 +421,13 @@ class Pretext(Task):
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """`features.npz` in `out`: `names` and `features` (one row a picture) of a file, folder or
         zip. Raises ConfigError for an option, DataError naming what could not be read."""
-        if options:
-            raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
+        known(options, self.OPTIONS)
         how = self.config.data.recipe(self.basis["shape"])
         write_features(_features(model.eval()), next(model.parameters()).device, inputs, out, how)
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
         """Features BD (of one picture D) of pictures CYX or BCYX of the training's shape."""
-        if options:
-            raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
+        known(options, self.OPTIONS)
         return over_pictures(_features(model), inputs, self.basis["shape"])
 
 

@@ -11,13 +11,13 @@ Labels are matched by class name. Source: thawing arXiv 1801.06146; kNN arXiv 18
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from famulus.config.apply_options import flag
+from famulus.config.apply_options import flag, known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
@@ -54,6 +54,9 @@ EXAMINED = 4096  # validation pictures looked through for mistakes, at most
 class Transfer(Task):
     Config = TransferConfig
     SCORES = TRANSFER
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "features": "true: features.npz of the encoder in place of answers (false)"
+    }
 
     def __init__(self, config: TransferConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
@@ -261,6 +264,7 @@ class Transfer(Task):
 
         Where the pictures lie in folders that bear the names of classes: `examined.json` as well.
         """
+        known(options, self.OPTIONS)
         answer, features = self._answers(model, options)
         device, how = next(model.parameters()).device, self.config.data.recipe(self.basis["shape"])
         model.eval()
@@ -272,6 +276,7 @@ class Transfer(Task):
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
         """Probabilities BK in the order of `classes` (of one picture K) of pictures CYX or BCYX of
         the training's shape; with option `features` BD."""
+        known(options, self.OPTIONS)
         return over_pictures(self._answers(model, options)[0], inputs, self.basis["shape"])
 
     @staticmethod
@@ -279,8 +284,6 @@ class Transfer(Task):
         model: nn.Module, options: Mapping[str, Any]
     ) -> tuple[Callable[[Tensor], Tensor], bool]:
         """What is asked of image_BCYX, and whether that are features."""
-        if unknown := sorted(set(options) - {"features"}):
-            raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
         if flag(options, "features"):
             return lambda image: model.features(image).float(), True
         return lambda image: model(image).float().softmax(1), False

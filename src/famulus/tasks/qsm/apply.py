@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
-from famulus.config.nearest import suggestion
 from famulus.feed.progress import note
 from famulus.tasks.qsm.dipole import fast_sizes
 from famulus.tasks.qsm.input_files import (
@@ -28,6 +28,7 @@ from famulus.tasks.qsm.phase import weights, wrapped_steps
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.volumes import nifti
 
+VOXEL, PHASE = 0.02, 0.2  # relative differences that are as good as none
 Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
 
 
@@ -46,7 +47,7 @@ def invert_file(
     `use`: none, mask or magnitude as W. `linear`: whether a wrapped phase can't be understood.
     Raises DataError or ConfigError, one line each.
     """
-    _known(options, OPTIONS)
+    known(options, OPTIONS)
     # before the work: an inversion takes minutes, and must never overwrite a scan
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
@@ -98,7 +99,7 @@ def scan_of_array(
 ) -> Scanned:
     """A field in memory with the options of a file's, and `voxel_zyx_mm`; `mask` and `magnitude`
     are arrays or tensors of its shape. Raises ConfigError, DataError."""
-    _known(options, (*OPTIONS, "voxel_zyx_mm"))
+    known(options, {**OPTIONS, "voxel_zyx_mm": "sides of a voxel"})
     sides = options.get("voxel_zyx_mm")
     if not isinstance(sides, list | tuple) or len(sides) != 3:
         raise ConfigError(
@@ -117,10 +118,23 @@ def _plain(value: Any) -> Any:
 
 def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     """A folder of echoes in, the field map in Hz (in ppm with `field_strength`) out."""
-    _known(options, FIELD_OPTIONS)
+    known(options, FIELD_OPTIONS)
     nifti.may_be_written(out, [options.get("mask")])
     values, like, facts = field_of(Path(inputs), options)
     nifti.write(Path(out), values, like, facts)
+
+
+def note_unlike(scan: Scanned, voxel_mm: float, rad_per_ppm: float) -> None:
+    """Says in what a scan differs from those of training: its voxels, its phase for one ppm."""
+    sides = scan.geometry.voxel_zyx_mm[::-1]
+    if not np.allclose(sides, voxel_mm, rtol=VOXEL):
+        said = " x ".join(f"{side:.3g}" for side in sides)
+        note(f"voxels of {said} mm: the net was trained on {voxel_mm:g} mm")
+    if not np.isclose(scan.rad_per_ppm, rad_per_ppm, rtol=PHASE):
+        note(
+            f"1 ppm makes a phase of {scan.rad_per_ppm:.3g} rad (field strength and echo time): the"
+            f" net was trained on {rad_per_ppm:.3g} rad"
+        )
 
 
 def positive(name: str, value: Any) -> float:
@@ -129,9 +143,3 @@ def positive(name: str, value: Any) -> float:
     if not number or not 0 < value < float("inf"):
         raise ConfigError(f"--{name}: expected a number above 0, received {value!r}")
     return float(value)
-
-
-def _known(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    unknown = sorted(set(given) - set(names))
-    if unknown:
-        raise ConfigError(f"--{unknown[0]}: {suggestion(unknown[0], names)}")

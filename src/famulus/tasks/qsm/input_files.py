@@ -20,8 +20,15 @@ from famulus.units import ppm_from_hz, rad_from_hz, rad_from_ppm
 from famulus.volumes import nifti
 
 UNITS = ("rad", "hz", "ppm")
-OPTIONS = ("magnitude", "mask", "echo_time", "field_strength", "units", "b0_dir")
-FIELD_OPTIONS = ("mask", "field_strength")
+OPTIONS = {
+    "magnitude": "NIfTI file; needed by a net that was trained with magnitude weights",
+    "mask": "NIfTI file (where the phase is not 0)",
+    "echo_time": "seconds, 1e-05 to 1 (the sidecar's)",
+    "field_strength": "tesla, 0.01 to 30 (the sidecar's)",
+    "units": "of the phase: rad, hz or ppm (the sidecar's)",
+    "b0_dir": "three numbers as [0, 0, 1] (the sidecar's, or z of the scanner)",
+}
+FIELD_OPTIONS = {name: OPTIONS[name] for name in ("mask", "field_strength")}
 AFFINE = "z of the scanner, by the affine"
 B0_KNOWN = ("--b0-dir", "sidecar", AFFINE)
 ASSUMED = "z of the affine: taken for the scanner's, though its code is not 1"

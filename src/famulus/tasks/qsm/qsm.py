@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.feed.source import Splits
-from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task
+from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
 from famulus.tasks.qsm.apply import (
@@ -27,13 +27,14 @@ from famulus.tasks.qsm.apply import (
     field_file,
     invert_file,
     inverted,
+    note_unlike,
     positive,
     scan_of_array,
 )
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
-from famulus.tasks.qsm.dipole import apply_kernel, cropped, full_kernel, padded
+from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
-from famulus.tasks.qsm.input_files import Scanned
+from famulus.tasks.qsm.input_files import OPTIONS, Scanned
 from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
 from famulus.tasks.qsm.scores import QSM
 from famulus.tasks.qsm.settings import QsmConfig
@@ -42,16 +43,26 @@ from famulus.tasks.qsm.source import SpectrumSource, VolumeSource
 from famulus.tasks.qsm.spectrum import Spectrum
 from famulus.tasks.qsm.step_plots import drawn_filter, drawn_steps
 from famulus.tasks.qsm.steps import Amount, amount
+from famulus.units import rad_from_ppm
 
 WINDOW_PPM = 0.1  # of pictures
 TYPICAL_RHO = 50.0  # at which a net that follows the noise is summed up
 TYPICAL_K = 0.1  # cycles per mm, likewise for a preconditioned one
+EXAMPLE = 16  # voxels along each side of an example
 METHODS = (*baselines.PARAMETERS, "field")
 
 
 class Qsm(Task):
     Config = QsmConfig
     SCORES = QSM
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        **OPTIONS,
+        "method": f"{', '.join(METHODS)}: the same scan without the net",
+        "threshold": "of --method tkd",
+        "alpha": "of --method tikhonov",
+        "steps": "of --method ndi",
+        "tau": "of --method ndi",
+    }
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
     RESULT = "chi.nii.gz"
 
@@ -95,6 +106,14 @@ class Qsm(Task):
             tau=model.tau,
             precondition=model.precondition,
         )
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """A phase BZYX of the voxels of training, the kernel and all that the net may look at."""
+        side = (EXAMPLE,) * 3
+        grid = Grid(side, Geometry.aligned((float(self.config.data.voxel_mm),) * 3))
+        phase = made_up(1, *grid.sizes) - 0.5
+        d_ZH, k_ZH = grid.kernels(torch.device("cpu"))
+        return phase, d_ZH, torch.ones_like(phase), torch.full((1,), TYPICAL_RHO), k_ZH
 
     # -- loss and scores ---------------------------------------------------------------------
 
@@ -296,9 +315,11 @@ class Qsm(Task):
         return torch.from_numpy(inverted(self._inversion(model), found, data.weights)[0])
 
     def _inversion(self, model: nn.Module) -> Inversion:
-        place = next(model.parameters()).device
+        place, data = next(model.parameters()).device, self.config.data
+        trained = float(data.voxel_mm), rad_from_ppm(1.0, data.b0_t, data.te_ms)
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
+            note_unlike(found, *trained)
             grid = Grid(found.phase_rad.shape, found.geometry)
             weight = None if weight is None else weight.to(place)
             chi = grid.run(model, phase.to(place), weight, rho.to(place)).cpu()

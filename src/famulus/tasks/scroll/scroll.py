@@ -41,6 +41,7 @@ from famulus.tasks.base import (
     Position,
     SelfTest,
     Task,
+    made_up,
 )
 from famulus.tasks.scroll import binary_scores as scores
 from famulus.tasks.scroll import ink_loss as ink
@@ -64,6 +65,7 @@ NOISE_BATCH = 4  # cubes of one small gradient
 class ScrollTask(Task):
     Config = ScrollConfig
     SCORES = SCROLL
+    OPTIONS = surface_apply.OPTIONS
 
     def __init__(self, config: ScrollConfig, parents: Mapping[str, Parent]) -> None:
         super().__init__(config, parents)
@@ -104,6 +106,10 @@ class ScrollTask(Task):
         except ValueError as error:
             raise ConfigError(f"model: {error}") from None
         return net
+
+    def example(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """Two cubes of the mean and the spread that the scaling gives (of -2 to 2)."""
+        return (4 * made_up(2, 1, *self.config.data.size) - 2,)
 
     def on_inputs(self, model: nn.Module, at: Position) -> None:
         if self.config.model.freeze:  # else batch statistics would go on moving
@@ -353,10 +359,12 @@ class ScrollTask(Task):
         model.eval()
         # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
+        fragment, scale = opened(), Scale(**self.basis["scale"])
+        surface_apply.note_unlike(fragment, scale, self.config.data.scale)
         use = surface_apply.Use(
-            opened(),
+            fragment,
             size,
-            Scale(**self.basis["scale"]),
+            scale,
             self._mapper(model),
             how,
             auto,

@@ -13,9 +13,9 @@ import numpy as np
 import tifffile
 import torch
 
-from famulus.config.apply_options import whole
+from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError
-from famulus.feed.progress import bar
+from famulus.feed.progress import bar, note
 from famulus.tasks.scroll import surface
 from famulus.tasks.scroll import surface_margin as margin
 from famulus.tasks.scroll.cubes import Scale
@@ -24,11 +24,21 @@ from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuil
 from famulus.volumes.bricks import ArrayVolume, Sizes
 from famulus.volumes.open import Fragment, assemble, located, open_volume
 
-OPTIONS = (
-    *("stride", "window", "margin", "flips", "z", "batch", "threshold", "labels", "mask"),
-    "format",
-)
+OPTIONS = {
+    "stride": "voxels between windows, 1 or more (half a window)",
+    "window": "hann, gaussian, linear or constant: how windows are blended (hann)",
+    "margin": "voxels cut off each window, 0 or more (0), or auto: measured first",
+    "flips": "1, 2 or 4: mirrored passes that are averaged (1)",
+    "z": "plane at which windows begin, 0 or more (the middle; of a volume all)",
+    "batch": "windows at once, 1 or more (8)",
+    "threshold": "fraction from which a pixel is called ink, 0 up to 1 (the model's own)",
+    "labels": "file of ink labels to compare with",
+    "mask": "file of a mask: what lies outside is left out",
+    "format": "of a rebuilt volume: tif or npy (tif)",
+}
 FORMATS = ("tif", "npy")
+# of a plane's scaled voxels, which were of mean 0 and deviation 1 in training, or within 0..1
+FAR, SPREAD, SEEN = 2.0, 4.0, 1 / 16
 
 
 @dataclass(frozen=True)
@@ -103,13 +113,29 @@ def of_arrays(values_ZYX: np.ndarray, options: Mapping[str, Any]) -> Fragment:
     return assemble("the array", ArrayVolume(values_ZYX, ""), arrays["mask"], arrays["labels"])
 
 
+def note_unlike(fragment: Fragment, scale: Scale, kind: str) -> None:
+    """Says if voxels of the middle plane are not of the range that the net was trained on."""
+    plane = surface.middle_plane(fragment)
+    z = (plane[:: 1 + len(plane) // 512].astype(np.float64) - scale.mean) / scale.sd
+    low, high, middle, spread = z.min(), z.max(), z.mean(), z.std()
+    if kind == "range":
+        like = low >= 0 and SEEN < high <= 1
+    else:
+        like = abs(middle) < FAR and 1 / SPREAD < spread < SPREAD
+    if not like:
+        note(
+            f"{fragment.name}: voxels of {plane.min():g} to {plane.max():g} (mean"
+            f" {plane.mean():.4g}): the net was trained on (voxel - {scale.mean:.4g}) /"
+            f" {scale.sd:.4g}, which gives {low:.3g} to {high:.3g} here"
+        )
+
+
 def how_of(options: Mapping[str, Any], size: Sizes) -> tuple[surface.How, bool]:
     """How windows are laid, and whether the margin is to be measured.
 
     Raises ConfigError naming an option that there is not, or a value of the wrong kind.
     """
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ConfigError(f"apply: expected {', '.join(OPTIONS)}, received {unknown[0]}")
+    known(options, OPTIONS)
     if options.get("format", "tif") not in FORMATS:
         raise ConfigError(f"apply: format: expected tif or npy, received {options['format']}")
     auto = options.get("margin") == "auto"

@@ -11,13 +11,13 @@ Source: Kingma & Welling 2014, arXiv 1312.6114; Rybkin et al. 2021, arXiv 2006.1
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from famulus.config.apply_options import whole
+from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
@@ -59,6 +59,10 @@ MOST_SAMPLES, DECODED = 10_000, 256  # draws that `apply` makes, and how many ar
 class Tiles(Task):
     Config = TilesConfig
     SCORES = TILES
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "sample": "1 to 10,000 draws of a vae's prior (16); takes no input",
+        "seed": "of sample: a whole number (0)",
+    }
 
     def __init__(self, config: TilesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -325,6 +329,7 @@ class Tiles(Task):
             kind = self.config.model.kind
             raise ConfigError(f"apply: sample needs model.kind vae, received {kind}")
         asked = {"sample": count, "seed": seed} | options
+        known(asked, self.OPTIONS)
         count, seed = _draws_of(asked)
         z = elbo.noise_table(count, self.config.model.code, seed)
         z = z.to(next(model.parameters()).device)
@@ -338,6 +343,8 @@ class Tiles(Task):
 
         Raises ConfigError for an option that does not fit, DataError naming what could not be read.
         """
+        # an option with a typing error must not be taken for the default
+        known(options, self.OPTIONS)
         count, seed = _draws_of(options)
         model.eval()
         if "sample" in options:
@@ -354,8 +361,7 @@ class Tiles(Task):
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
         """Reconstructions in 0..1 of pictures CYX or BCYX of the model's shape."""
-        if options:
-            raise ConfigError(f"apply: tiles takes no option here, received {next(iter(options))}")
+        known(options, {})
 
         def change(image: Tensor) -> Tensor:
             return self._rebuild(model, image).float().clamp(0, 1)
@@ -365,7 +371,4 @@ class Tiles(Task):
 
 def _draws_of(options: Mapping[str, Any]) -> tuple[int, int]:
     """How many draws are asked for, and their seed. Raises ConfigError."""
-    # an option with a typing error must not be taken for the default
-    if unknown := sorted(set(options) - {"sample", "seed"}):
-        raise ConfigError(f"apply: expected options sample and seed, received {unknown[0]}")
     return whole(options, "sample", 16, least=1, most=MOST_SAMPLES), whole(options, "seed", 0)
