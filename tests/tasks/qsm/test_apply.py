@@ -85,6 +85,7 @@ def test_with_a_run(truth):
     assert judged(truth)["Threshold"] == 0.2
 
 
+@pytest.mark.filterwarnings("ignore:.*the net was trained on")  # on maps of this package's own
 def test_arrays_give_what_their_files_give(truth):
     Path("ndi.yaml").write_text(NDI)
     assert famulus("run", "ndi.yaml", "--store", "runs", "--no-journal").code == 0

@@ -324,17 +324,19 @@ class Tiles(Task):
 
     @torch.no_grad()
     def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
-        """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges. Raises ConfigError."""
+        """`count` images decoded from z ~ N(0, 1): BCYX in 0..1. Raises ConfigError."""
         if self.config.model.kind != "vae":
             kind = self.config.model.kind
             raise ConfigError(f"apply: sample needs model.kind vae, received {kind}")
         asked = {"sample": count, "seed": seed} | options
         known(asked, self.OPTIONS)
-        count, seed = _draws_of(asked)
+        return self._samples(model, *_draws_of(asked)).clamp(0, 1)
+
+    def _samples(self, model: nn.Module, count: int, seed: int) -> Tensor:
+        """As they leave the network: a plain output may lie beyond 0..1."""
         z = elbo.noise_table(count, self.config.model.code, seed)
         z = z.to(next(model.parameters()).device)
-        made = [self._term.to_image(model.decode(part)) for part in z.split(DECODED)]
-        return torch.cat(made).clamp(0, 1)
+        return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
