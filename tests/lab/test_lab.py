@@ -14,6 +14,7 @@ from famulus.api import ConfigError, DataError, StoreError
 from famulus.store.store import Store
 from tests.launch.tiny import TEXT, famulus, signalled, write
 
+MACHINE = ("rate", "wait", "memory (MB)")  # of a moment, not of the run
 SCORES = ("val/loss", "val/recon", "val/l1", "val/kl")
 
 
@@ -124,7 +125,7 @@ def test_an_interrupted_run_is_one_curve_and_goes_on(tmp_path, monkeypatch):
     (again,) = lab.run(file, set=one)
     assert (again.id, again.status) == (sound.id, "finished")
     ours, theirs = (
-        c[c.split.isin(["train", "val"]) & ~c.score.isin(["rate", "wait"])].reset_index(drop=True)
+        c[c.split.isin(["train", "val"]) & ~c.score.isin(MACHINE)].reset_index(drop=True)
         for c in (again.curve(), sound.curve())
     )
     same = ["step", "inputs", "split", "score", "value"]

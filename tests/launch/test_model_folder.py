@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.numpy import load, load_file, save_file
 
 from famulus import tasks
+from famulus.launch.trained import open_trained
 from famulus.store.store import Store
 from tests.launch.tiny import complains, famulus, tree
 
@@ -88,6 +89,8 @@ MODELS = {
         SCAN,
     ),
 }
+# Files beside those of every model.
+OWN = {"prior": {"parents/codes.safetensors"}, "codes": {"model.pt2"}}
 # In a process of its own: no data may be opened, whatever a task does.
 FRESH = """
 import json, sys
@@ -163,7 +166,8 @@ def lab(tmp_path_factory):
             file = home / f"{name}.yaml"
             file.write_text(f"why: x\n{named(text, home)}{TRAINING}")
             assert (said := famulus("run", file, "--no-journal")).code == 0, said.err
-            said = famulus("export", f"last:{name}", "-o", home / "made" / name)
+            graph = ("--to", "torch") if name == "codes" else ()
+            said = famulus("export", f"last:{name}", "-o", home / "made" / name, *graph)
             assert (said.code, said.out) == (0, f"{home / 'made' / name}\n"), said.err
             said = famulus(*words_of(name, f"last:{name}", home / "own-files", home / "before"))
             assert said.code == 0, said.err
@@ -208,7 +212,7 @@ def test_a_folder_is_made_of_plain_files_with_relative_names(lab):
     names = {"README.md", "model.json", "model.safetensors"}
     names |= {"examples/inputs.safetensors", "examples/outputs.safetensors"}
     for name in MODELS:
-        own = {"parents/codes.safetensors"} if name == "prior" else set()
+        own = OWN.get(name, set())
         assert set(tree(folders / name)) == names | own
         about = json.loads((folders / name / "model.json").read_text())
         assert set(about["files"]) == names - {"README.md", "model.json"} | own
@@ -512,6 +516,10 @@ def test_a_graph_gives_what_the_network_gives(lab, tmp_path):
     )
     outputs = [o.detach().numpy() for o in program(*(torch.from_numpy(v) for v in inputs.values()))]
     assert all(any(np.array_equal(o, e) for o in outputs) for e in expected.values())
+    many = torch.rand(5, 1, 8, 8)  # traced with two pictures
+    model = open_trained(tmp_path / "m", device="cpu").module
+    with torch.no_grad():
+        assert torch.allclose(program(many)[0], model(many).raw, atol=1e-6)
     complains(famulus(*words, "-o", tmp_path / "n", "--to", "tensorflow"), 2, "onnx or torch")
     if importlib.util.find_spec("onnxscript") is None:
         complains(famulus(*words, "-o", tmp_path / "n", "--to", "onnx"), 2, "famulus[onnx]")
@@ -526,3 +534,31 @@ def test_export_takes_no_second(tmp_path):
     begun = time.process_time()
     assert famulus("export", "last", "-o", tmp_path / "m", "--store", tmp_path / "runs").code == 0
     assert time.process_time() - begun < 2
+
+
+def test_a_folder_loads_without_what_takes_seconds(lab):
+    code = (
+        "import sys, time, torch; begun = time.process_time();"
+        "from famulus.launch.trained import open_trained;"
+        f"model = open_trained({str(lab[0] / 'tiles')!r});"
+        "print(time.process_time() - begun, 'torch._dynamo' in sys.modules, model.name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, compiler, name = done.stdout.split()
+    assert (compiler, name) == ("False", str(lab[0] / "tiles"))
+    assert float(seconds) < 1
+
+
+def test_code_of_ones_own_is_named_and_must_be_allowed(tmp_path):
+    module = "famulus.tasks.tiles.faults.sigmoid_twice"
+    text = TILES.replace("task: tiles", "task: tiles_sigmoid_twice")
+    allowed = ("--allow-module", module)
+    assert run(tmp_path, "own", text, *allowed).code in (0, 1)
+    store = ("--store", tmp_path / "runs")
+    said = famulus("export", "last", "-o", tmp_path / "m", *store, *allowed)
+    assert said.code == 0, said.err
+    task = json.loads((tmp_path / "m/model.json").read_text())["task"]
+    assert task.startswith(f"{module}:")
+    assert f"--allow-module {module}" in (tmp_path / "m/README.md").read_text()
+    complains(famulus("apply", tmp_path / "m", "--verify"), 2, f"--allow-module {module}")
+    assert famulus("apply", tmp_path / "m", "--verify", *allowed).code == 0

@@ -8,7 +8,6 @@ from html import escape
 from typing import Any
 
 from famulus.journal.facts.numbers import figure
-from famulus.journal.pages.html import notes_html
 
 ROWS = 60  # of a table that are shown
 LINE = "1px solid color-mix(in srgb,currentColor 25%,transparent)"
@@ -46,6 +45,8 @@ def facts_html(title: str, facts: Mapping[str, Any], sentences: Iterable[str] = 
 
 def card_html(title: str, markdown: str) -> str:
     """A model's card; HTML in it stays text."""
+    from famulus.journal.pages.html import notes_html  # slow to import
+
     shown = notes_html(markdown)
     return f'<div><p style="{SOFT}">{escape(title)}</p>{shown}</div>'
 

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,39 +14,42 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, Unread
 from famulus.config.scores import PREFIX
 from famulus.feed.progress import quietly
-from famulus.journal.pages.card import card
-from famulus.lab.html import card_html
 from famulus.lab.values import files_of, like, tensor_of
-from famulus.launch.export import about_of
 from famulus.launch.local import choose_device
 from famulus.launch.session import Session
 from famulus.launch.store import open_store
-from famulus.launch.trained import Trained, chosen, of_run, open_trained
+from famulus.launch.trained import Parts, Trained, assemble, chosen, open_trained, parts_of_run
 from famulus.store.model_folder import names_a_folder
+from famulus.store.run import Run
+
+Facts = Callable[[], Mapping[str, Any]]  # of a model, as model.json says them
+Card = Callable[[Mapping[str, Any]], str]  # Markdown, of those
 
 
 class Model:
     """A trained network, in eval mode, with the task that knows how to use it.
 
-    `module`: the nn.Module. `settings`: the filled settings of its run. `scores`: those of its
-    checkpoint, as `val/loss`. `classes`: names in the order of its probabilities, where it has any.
-    `name`: where it is from.
+    `module`: the nn.Module. `settings`: the filled settings of its run. `classes`: names in the
+    order of its probabilities, where it has any. `name`: where it is from.
     """
 
-    def __init__(self, trained: Trained, about: Mapping[str, Any], card: Callable[[], str]) -> None:
-        """`about`: as model.json says it."""
-        self._trained, self._card = trained, card
+    def __init__(self, trained: Trained, about: Facts, card: Card) -> None:
+        self._trained, self._about, self._card = trained, about, card
         self.module: nn.Module = trained.module
         self.settings: Mapping[str, Any] = trained.config
-        measured = about.get("scores", {}).get("measured", {})
-        self.scores: dict[str, float] = {f"{PREFIX}{name}": v for name, v in measured.items()}
         self.name = trained.name
         self.classes: tuple[str, ...] = tuple(trained.built_from.get("classes") or ())
 
     @cached_property
+    def scores(self) -> dict[str, float]:
+        """Those of its checkpoint, as `val/loss`."""
+        measured = self._about().get("scores", {}).get("measured", {})
+        return {f"{PREFIX}{name}": float(value) for name, value in measured.items()}
+
+    @cached_property
     def card(self) -> str:
         """What is known of it, as Markdown: the README.md of a model folder."""
-        return self._card()
+        return self._card(self._about())
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +107,8 @@ class Model:
         return f"<famulus.Model {self.name}: {self.settings.get('task')}>"
 
     def _repr_html_(self) -> str:
+        from famulus.lab.html import card_html
+
         return card_html(self.name, self.card)
 
 
@@ -125,14 +130,35 @@ def load(
     modules, (place, _) = tuple(allow_module), choose_device(device)
     if names_a_folder(ref := os.fspath(ref)):
         trained = open_trained(ref, modules=modules, which=which, device=place)
-        assert trained.folder is not None
-        model = Model(trained, trained.folder.about, trained.folder.card)
+        model = Model(trained, *_of_folder(trained))
     else:
         session = Session(open_store(store, needed=True), modules, silent=True)
         run = session.store.find(ref)
-        trained, (step, _) = of_run(session, run, which, place), chosen(run, which)
-        about = about_of(trained, run, step)
-        model = Model(trained, about, partial(card, session.store, run, step, about))
+        parts, (step, _) = parts_of_run(session, run, which), chosen(run, which)
+        trained = assemble(parts, place)
+        model = Model(trained, *_of_run(session, run, step, parts))
     for note in trained.notes:
         warnings.warn(note, stacklevel=2)
     return model
+
+
+def _of_folder(trained: Trained) -> tuple[Facts, Card]:
+    folder = trained.folder
+    if folder is None:
+        raise TypeError("expected the model of a folder")
+    return lambda: folder.about, lambda _: folder.card()
+
+
+def _of_run(session: Session, run: Run, step: int, parts: Parts) -> tuple[Facts, Card]:
+    # here: pages and graphs are slow to import, and a model is mostly loaded to be used
+    def about() -> Mapping[str, Any]:
+        from famulus.launch.export import about_of
+
+        return about_of(run, step, parts)
+
+    def card(facts: Mapping[str, Any]) -> str:
+        from famulus.journal.pages.card import card
+
+        return card(session.store, run, step, facts)
+
+    return about, card

@@ -1,26 +1,18 @@
 """A limit on what a network built from a stranger's settings may allocate."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.overrides import TorchFunctionMode
 
 from famulus.config.errors import StoreError
 
-SINGLE, TOTAL = 256 << 20, 1 << 30  # bytes that are always allowed: one tensor, all that are made
-MARGIN = 8  # times the bytes of the weights: self tests and second copies need some
-MADE = (
-    "empty",
-    "zeros",
-    "ones",
-    "full",
-    "rand",
-    "randn",
-)  # functions whose first argument is a size
+SINGLE, TOTAL = 512 << 20, 1 << 30  # bytes that are always allowed: one tensor, all that are made
+MARGIN = 16  # times the bytes of the weights: self tests and second copies need some
+MADE = ("empty", "zeros", "ones", "full", "rand", "randn", "eye")  # begin with a size
 WIDEST = 8  # bytes of one number
 
 
@@ -32,32 +24,31 @@ def bounded(weights: int, where: str) -> Iterator[None]:
         yield
 
 
-class _Bounded(TorchDispatchMode):
+# Of calls, not of kernels: a mode of kernels takes seconds to import.
+class _Bounded(TorchFunctionMode):
     def __init__(self, single: int, total: int, where: str) -> None:
         super().__init__()
         self.single, self.total, self.where = single, total, where
         self.made = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        name = func.overloadpacket.__name__
-        made = name in MADE and bool(args) and isinstance(args[0], list | tuple)
+        made = getattr(func, "__name__", "") in MADE
         if made:
             # before the call: some of them write to all of their memory
-            self._check(WIDEST * math.prod(int(n) for n in args[0]))
+            self._check(WIDEST * _numbers(args, kwargs or {}))
         out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
-                size = leaf.numel() * leaf.element_size()
-                self._check(size)
-                self.made += size * made
-        if self.made > self.total:
-            self._refuse(self.made)
+        if isinstance(out, torch.Tensor):
+            size = out.numel() * out.element_size()
+            self._check(size)
+            self.made += size * made
+            if self.made > self.total:
+                self._refuse(self.made)
         return out
 
     def _check(self, size: int) -> None:
-        if size > 2 * self.single:
+        if size > self.single:
             self._refuse(size)
 
     def _refuse(self, size: int) -> None:
@@ -65,3 +56,9 @@ class _Bounded(TorchDispatchMode):
             f"{self.where}: its settings describe a network of more than {size / 1e6:,.0f} MB, its"
             " weights are far smaller: they don't belong together"
         )
+
+
+def _numbers(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Of a tensor made by `empty(2, 3)`, `empty((2, 3))` or `empty(size=(2, 3))`."""
+    size = kwargs.get("size", args[0] if args and not isinstance(args[0], int) else args)
+    return math.prod(n for n in size if isinstance(n, int)) if isinstance(size, Sequence) else 0

@@ -11,7 +11,7 @@ from famulus import __version__
 from famulus.launch import examples
 from famulus.launch.graphs import graph
 from famulus.launch.session import Session
-from famulus.launch.trained import Trained, assemble, chosen, name_of, parts_of_run
+from famulus.launch.trained import Parts, Trained, assemble, chosen, name_of, parts_of_run
 from famulus.store import model_folder, provenance
 from famulus.store.model_folder import WEIGHTS, parent_file
 from famulus.store.run import Run
@@ -41,24 +41,24 @@ def export(
         name, data, checked = graph(trained, to)
         files[name] = data
         notes.append(f"{name}: {checked}")
-    about = about_of(trained, run, step)
+    about = about_of(run, step, parts)
     model_folder.write(out, about, files, card(run, step, about))
     return trained, notes
 
 
-def about_of(trained: Trained, run: Run, step: int) -> dict[str, Any]:
-    """What model.json says of the run's checkpoint, but for its files."""
+def about_of(run: Run, step: int, parts: Parts) -> dict[str, Any]:
+    """model.json of a run's checkpoint, but for the files."""
     return {
-        "task": name_of(type(trained.task), str(trained.config["task"])),
-        "settings": trained.config,
-        "built_from": trained.built_from,
-        "scores": scores_at(run, step),
-        "lineage": _lineage(run, step, trained.config),
+        "task": name_of(parts.kind, str(parts.config["task"])),
+        "settings": parts.config,
+        "built_from": parts.built_from,
+        "scores": _scores(run, step),
+        "lineage": _lineage(run, step),
         "versions": {**provenance.packages(), "famulus": __version__},
     }
 
 
-def scores_at(run: Run, step: int) -> dict[str, Any]:
+def _scores(run: Run, step: int) -> dict[str, Any]:
     """`measured` at the last validation up to `step`, and the `baselines` beside them."""
     measured: dict[str, float] = {}
     baselines = []
@@ -73,9 +73,8 @@ def scores_at(run: Run, step: int) -> dict[str, Any]:
     }
 
 
-def _lineage(run: Run, step: int, config: Mapping[str, Any]) -> dict[str, Any]:
-    record = run.lineage()
-    manifest = run.manifest(step)
+def _lineage(run: Run, step: int) -> dict[str, Any]:
+    record, manifest = run.lineage(), run.manifest(step)
     about = {
         "run": run.id,
         "experiment": run.experiment,

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,6 +19,7 @@ from famulus.launch.examples import TOLERANCE, Flat, called, difference, paramet
 from famulus.launch.trained import Trained
 
 FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # of kernels of another make, whose sums have another order
 OTHER_KERNELS = 1e-4  # of an output's range
 
@@ -124,8 +126,11 @@ def _onnx_runner(data: bytes) -> Callable[[Sequence[Tensor]], Sequence[Tensor]] 
 
 
 def _refused(kind: str, error: Exception) -> ConfigError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[0][:300] if lines else type(error).__name__
+    first: BaseException = error
+    while first.__cause__ is not None:  # tracers wrap what they met in advice on themselves
+        first = first.__cause__
+    lines = [line.strip() for line in COLOURS.sub("", str(first)).splitlines() if line.strip()]
+    reason = lines[0].partition(". ")[0][:300] if lines else type(first).__name__
     return ConfigError(f"--to {kind}: this network can't be written as a graph: {reason}")
 
 

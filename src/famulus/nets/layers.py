@@ -94,7 +94,8 @@ class Reshape(nn.Module):
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+        # not len(x): a traced graph would take the batch for a constant
+        return x.reshape(x.shape[0], *self.shape)
 
     def extra_repr(self) -> str:
         return "x".join(map(str, self.shape))

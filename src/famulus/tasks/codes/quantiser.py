@@ -197,6 +197,8 @@ class AveragedCodebook(Quantiser):
     @property
     def started(self) -> bool:
         """Whether k-means has run. The device is asked only after `pooled` was written to."""
+        if torch.compiler.is_exporting():  # traced numbers have no address: as it was called last
+            return self._started
         # A checkpoint that is loaded, or a move to another device, writes, too.
         written = self.pooled.data_ptr(), self.pooled._version
         if written != self._asked:

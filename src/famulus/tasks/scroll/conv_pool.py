@@ -28,7 +28,7 @@ def conv_pool(x: Tensor, conv: nn.Module, pool: nn.Module) -> Tensor:
     """pool(conv(x)) by the faster of two ways: B C S/2. `pool` is max-pooling by 2."""
     per_sample = 4 * conv.out_channels * math.prod(x.shape[2:])  # stride 1 keeps the sizes
     # on a GPU the allocator keeps its blocks, and pieces would only be more launches
-    large = x.device.type == "cpu" and len(x) * per_sample > LARGE
+    large = x.device.type == "cpu" and x.shape[0] * per_sample > LARGE
     # autocast would choose another type inside than the one that is saved for backward
     plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     if not (large and plain and _same_sizes(conv)):
