@@ -18,7 +18,8 @@ PACKAGES_NOW = [f"tasks.{wing}" for wing in ("tiles", "codes", "pretext", "qsm",
 PACKAGES_NOW += ["journal.facts", "diagnosis.probes"]
 NAMES = (
     "Task Score Floor Picture Position Source Splits open_images open_volume strip rebuild Strict"
-    " ConfigError DataError added Store Probe FamulusCallback Facts Changes Parent SelfTest"
+    " ConfigError DataError StoreError added Store Probe FamulusCallback Facts Changes Parent"
+    " SelfTest"
 )
 
 
@@ -107,4 +108,4 @@ def test_the_old_packages_hold_nothing():
     for name in GONE:
         module = importlib.import_module(f"famulus.{name}")
         assert not [n for n in vars(module) if not n.startswith("_")]
-    assert famulus.__all__ == ["Monitor", "__version__", "watch"]
+    assert famulus.__all__ == ["Lab", "Monitor", "__version__", "experiment", "load", "watch"]

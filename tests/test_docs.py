@@ -33,7 +33,7 @@ from tests.launch.tiny import famulus
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("index", "experiment-file", "store", "commands", "data", "training", "journal")
-NAMES += ("own-task", "benchmarks", "differences", "monitor", "watch", "models")
+NAMES += ("own-task", "benchmarks", "differences", "monitor", "watch", "models", "library")
 RUN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / f"docs/{n}.md" for n in NAMES)]
 READ = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {*RUN})  # parsed, not run
 CLI = get_command(cli.app)

@@ -21,6 +21,7 @@ AT_LEAST = {  # by package; `tasks` itself: what all wings build on
     "training": 3,
     "bridges": 2,
     "launch": 2,
+    "lab": 2,
     "cli": 2,
     "tasks": 1,
     "schedule.py": 1,

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from famulus.config.errors import ConfigError, DataError
+    from famulus.config.errors import ConfigError, DataError, StoreError
     from famulus.config.schema import Strict, added
     from famulus.config.scores import Score
     from famulus.diagnosis.probes.probe import Probe
@@ -43,6 +43,7 @@ HOMES = {
     "added": "config.schema",
     "ConfigError": "config.errors",
     "DataError": "config.errors",
+    "StoreError": "config.errors",
     "Store": "store.store",
     "Probe": "diagnosis.probes.probe",
     "FamulusCallback": "bridges.lightning",
@@ -62,6 +63,7 @@ __all__ = [  # for type checkers; FamulusCallback needs an extra, so `*` leaves 
     "Source",
     "Splits",
     "Store",
+    "StoreError",
     "Strict",
     "Task",
     "added",

@@ -74,16 +74,11 @@ def compare(
 @app.command()
 def diagnose(ref: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Diagnose problems in a run, with evidence."""
-    from famulus import tasks
-    from famulus.diagnosis.history import from_events
     from famulus.diagnosis.report import finding_lines
-    from famulus.diagnosis.verdict import judge
+    from famulus.lab.diagnosis import verdict_of
 
     run = open_store(store, needed=True).find(ref)
-    config = run.config()
-    known = config.get("task") in tasks.names()  # one's own task, or a loop's, is not at hand
-    schema = tasks.load(config["task"]) if known else None
-    verdict = judge(from_events(config, run.curve(), schema))
+    verdict = verdict_of(run)
     findings = verdict.findings
     for line in verdict.skipped:
         print(line, file=sys.stderr)

@@ -1,11 +1,36 @@
-"""How far work has come that takes minutes: on stderr, since stdout is for results."""
+"""How far work has come that takes minutes, and notes: on stderr, since stdout is for results.
+
+People's own programs call the same functions: `quietly` keeps the terminal theirs.
+"""
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 EVERY_S = 10.0  # between two lines; work that is done before the first is not mentioned
+# of a context, not of the process: a training in another thread may well be watched
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within it nothing is printed: no progress is shown, and a note is a Python warning."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def note(text: str) -> None:
+    """A sentence that a person should read beside the result."""
+    if _quiet.get():
+        warnings.warn(text, stacklevel=2)
+    else:
+        print(f"note: {text}", file=sys.stderr)
 
 
 @contextmanager
@@ -16,7 +41,8 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     # a log file would fill with frames
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    silent = _quiet.get() or not console.is_terminal
+    with Progress(console=console, transient=True, disable=silent) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -32,7 +58,7 @@ def parts(
 
     Lines, since it is called while a board of cells is drawn: a terminal holds one such drawing.
     """
-    say = say or (lambda line: print(line, file=sys.stderr))
+    say = say or (lambda line: None if _quiet.get() else print(line, file=sys.stderr))
     began = last = clock()
     for start in range(0, total, at_once):
         now = clock()

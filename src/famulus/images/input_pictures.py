@@ -1,6 +1,5 @@
 """Pictures that a person hands over: one file, a folder or a zip, each with a name of its own."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from famulus.config.errors import DataError, Unread
+from famulus.feed.progress import note
 from famulus.images.files import Folder, Zip, read
 from famulus.images.picture import Recipe, decode, render
 
@@ -68,7 +68,7 @@ class _Unlike:
 
     def tell(self) -> None:
         for what, (example, many) in self.first.items():
-            print(f"note: {many} of {self.count} pictures {what}: {example}", file=sys.stderr)
+            note(f"{many} of {self.count} pictures {what}: {example}")
 
 
 def refuse_unread(unread: Sequence[str], done: int) -> None:

@@ -22,15 +22,19 @@ from famulus.training.progress import Calendar
 UNITS = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
-def read_plan(file: Path, overrides: Sequence[str], allowed: Sequence[str]) -> Plan:
-    """The file, understood. Raises ConfigError with the place of a mistake."""
+def read_plan(
+    file: str | Path, overrides: Sequence[str], allowed: Sequence[str], name: str | None = None
+) -> Plan:
+    """The file, or a text with a line break, understood; `name`: that of a text that names none.
+
+    Raises ConfigError with the place of a mistake."""
 
     # here: the file's schema knows nothing of torch, and a typing error must not wait for the
     # first cell
     def judge(settings: Settings) -> None:
         check_options(settings.training.optimizer)
 
-    plan = read(file, overrides, lambda name: tasks.load(name, allowed), judge=judge)
+    plan = read(file, overrides, lambda name: tasks.load(name, allowed), name, judge)
     for cell in plan.cells:
         # folders and tables are named by them, in every store and on every page
         if where := _secret_axis(cell):
@@ -50,11 +54,19 @@ def _secret_axis(cell: Cell) -> str:
 
 
 def run_file(
-    session: Session, file: Path, overrides: Sequence[str], *, workers: int = 1
+    session: Session,
+    file: Path,
+    overrides: Sequence[str],
+    *,
+    workers: int = 1,
+    place: str | None = None,
 ) -> tuple[Plan, list[Ready], Report]:
-    """Trains every cell of an experiment file that is not finished."""
+    """Trains every cell of an experiment file that is not finished.
+
+    `place`: where it is from, if the file will not stay.
+    """
     plan = read_plan(file, overrides, session.modules)
-    place = naming.judged(session.store, plan, file)
+    place = naming.judged(session.store, plan, file, place)
     session.store.begin()  # a store that can't be written to is an error before any data are read
     cells = prepare(session, plan)
     planned = {c.slug: {"id": c.id, "axes": dict(c.axes), "config": c.config} for c in cells}

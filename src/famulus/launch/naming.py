@@ -12,14 +12,16 @@ from famulus.config.experiment import Plan
 from famulus.store.store import Store
 
 
-def judged(store: Store, plan: Plan, file: Path) -> str:
-    """Where `file` lies, as a store keeps it. Raises ConfigError for a name that is another's."""
+def judged(store: Store, plan: Plan, file: Path, place: str | None = None) -> str:
+    """Where `file` lies, as a store keeps it, or the `place` that is told of one that will not
+    stay. Raises ConfigError for a name that is another's."""
+    shown = place or file
     if other := _differs_in_case(store, plan.name):
         raise ConfigError(
-            f"{file}: experiment {plan.name!r}: this store has {other!r}, and its file system does"
-            " not tell them apart; say name: in the file"
+            f"{shown}: experiment {plan.name!r}: this store has {other!r}, and its file system"
+            " does not tell them apart; say name: in the file"
         )
-    place = names.place_of(file, store.local)
+    place = place or names.place_of(file, store.local)
     before = store.source(plan.name)
     if before is None or before == place:
         return place
@@ -28,7 +30,7 @@ def judged(store: Store, plan: Plan, file: Path) -> str:
     first = names.file_at(before, file, store.local)
     if first.exists() and not first.samefile(file) and names.file_name(first) == plan.name:
         raise ConfigError(
-            f"{file}: experiment {plan.name!r} is that of {before}: say name: in one of the two"
+            f"{shown}: experiment {plan.name!r} is that of {before}: say name: in one of the two"
             " files, or move the other away"
         )
     return place

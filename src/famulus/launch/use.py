@@ -1,6 +1,5 @@
 """`famulus apply`: a trained model on a person's own files."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,15 @@ import torch
 from famulus import tasks
 from famulus.config.errors import ConfigError
 from famulus.config.nearest import suggestion
+from famulus.feed.progress import note
 from famulus.launch.trained import Trained
 from famulus.tasks.base import Task
 
 
 def apply(trained: Trained, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     """Hands the task its model; what its user must know of it first is said on stderr."""
-    for note in trained.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for sentence in trained.notes:
+        note(sentence)
     with torch.no_grad():
         trained.task.apply(trained.module, inputs, out, options)
 

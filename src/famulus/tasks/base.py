@@ -131,6 +131,7 @@ class Task(ABC):
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
     needs: ClassVar[tuple[str, ...]] = ()  # parents without whose weights `apply` can't be
+    RESULT: ClassVar[str] = ""  # name that suits the file that `apply` writes; "" where a folder
 
     stored: Mapping[str, Any] | None = None  # of a trained model: what `built_from` gave
 
@@ -194,6 +195,14 @@ class Task(ABC):
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """As `apply`, by a method that needs no trained model."""
         raise NotImplementedError(f"{cls.__name__} names methods and has none")
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """As `apply`, of tensors in the units of the data: one sample or a batch of them."""
+        raise ConfigError("apply: this task takes files, not arrays")
+
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` draws from a generative model, the same for the same `seed`."""
+        raise ConfigError("sample: this task's models draw nothing")
 
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Optimizer groups; a group may carry `lr_scale`, a factor on the scheduled rate."""

@@ -75,6 +75,13 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
     return Volume(values, affine, scanner, image.header.copy(), path)
 
 
+def of_array(values_ZYX: np.ndarray, voxel_zyx_mm: tuple[float, float, float]) -> Volume:
+    """A volume that no file holds: its last axis is the scanner's x, its first the scanner's z."""
+    affine = np.diag([*voxel_zyx_mm[::-1], 1.0])
+    values = np.ascontiguousarray(values_ZYX, dtype=np.float32)
+    return Volume(values, affine, True, nibabel.Nifti1Header(), Path("the array"))
+
+
 def limit_bytes() -> int:
     """What a volume may take: an inversion holds some 20 at a time; at most LIMIT_BYTES."""
     try:

@@ -6,9 +6,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 
+from famulus import load
+from famulus.config.errors import ConfigError, DataError
 from famulus.tasks.qsm.map_scores import nrmse
 from famulus.tasks.qsm.phantoms import Scan, scan, shapes
+from famulus.volumes import nifti
 from tests.launch.tiny import complains, famulus
 
 NDI = """\
@@ -26,6 +30,10 @@ training:
 GIVEN = ("--magnitude", "mag.nii.gz", "--mask", "mask.nii.gz", "--echo-time", "0.025")
 GIVEN += ("--field-strength", "3")
 OUT = ("-o", "sub-1_Chimap.nii.gz")
+WORDS = (
+    ("magnitude", "mask", "echo_time", "field_strength"),
+    ("mag.nii.gz", "mask.nii.gz", 0.025, 3),
+)
 
 
 @pytest.fixture
@@ -75,6 +83,42 @@ def test_with_a_run(truth):
     said = famulus("apply", "last", "phase.nii.gz", *words, *GIVEN, *OUT, "--store", "runs")
     assert said.code == 0, said.err
     assert judged(truth)["Threshold"] == 0.2
+
+
+@pytest.mark.filterwarnings("ignore:.*the net was trained on")  # on maps of this package's own
+def test_arrays_give_what_their_files_give(truth):
+    Path("ndi.yaml").write_text(NDI)
+    assert famulus("run", "ndi.yaml", "--store", "runs", "--no-journal").code == 0
+    assert famulus("apply", "last", "phase.nii.gz", *GIVEN, *OUT, "--store", "runs").code == 0
+    told = nifti.read(Path("sub-1_Chimap.nii.gz")).values
+    model = load("last", "runs")
+    phase, magnitude, mask = (
+        nifti.read(Path(f"{n}.nii.gz")).values for n in ("phase", "mag", "mask")
+    )
+    given = {"voxel_zyx_mm": (1, 1, 1), "units": "rad", "echo_time": 0.025, "field_strength": 3}
+    given |= {"magnitude": magnitude, "mask": mask}
+    made = model.apply(phase, **given)
+    assert np.array_equal(made, told)
+    assert made.std() > 1e-3  # it is no zero map
+    assert np.array_equal(model.apply(np.stack([phase, phase]), **given)[1], told)
+    given["mask"] = torch.from_numpy(mask)
+    assert np.array_equal(model.apply(torch.from_numpy(phase), **given).numpy(), told)
+    # voxels of another shape are another geometry
+    assert not np.allclose(
+        model.apply(phase, **given | {"voxel_zyx_mm": (2, 1, 1)}), told, atol=1e-3
+    )
+    with pytest.warns(UserWarning, match="echo-time was given"):
+        files = model.apply("phase.nii.gz", **dict(zip(*WORDS, strict=True)))
+    assert np.array_equal(files["chi.nii.gz"], told)
+    assert files["chi.json"]["Units"] == "ppm"
+    for key, value, words in (
+        ("voxel_zyx_mm", None, "voxel_zyx_mm: expected three lengths"),
+        ("mask", mask[1:], "voxels of"),
+        ("echo_time", None, "expected --echo-time"),
+        ("voxel", 1, "did you mean"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=words):
+            model.apply(phase, **given | {key: value})
 
 
 def test_what_is_not_used_or_not_understood_is_told(truth):

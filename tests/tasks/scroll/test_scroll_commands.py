@@ -5,14 +5,18 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
+from famulus import load
+from famulus.config.errors import ConfigError, DataError
 from famulus.journal.facts.read import read_run
 from famulus.journal.pages.run_page import _run_scores
 from famulus.store.store import Store
 from famulus.tasks.scroll import data as scroll_data
-from famulus.tasks.scroll import papyrus
+from famulus.tasks.scroll import papyrus, surface_apply
+from famulus.tasks.scroll.data import ScrollPhantom
 from tests.launch.tiny import complains, famulus
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +80,23 @@ def test_the_pages_commands_train_and_use_the_ink_net(small_phantoms, tmp_path, 
     report = json.loads((tmp_path / "ink-7/report.json").read_text())
     assert {"labels", "truth", "margin advice"} <= set(report)
     assert tifffile.imread(tmp_path / "rebuilt-7/prediction.tif").shape == (12, 64, 64)
+    for name, out, options in (
+        ("ink", "ink-7", {"stride": 16, "flips": 4}),
+        ("first-cubes", "rebuilt-7", {}),
+    ):  # a volume in memory gives what its file gives
+        model = load(f"last:scroll/{name}")
+        phantom = ScrollPhantom.model_validate(model.settings["data"]["phantom"])
+        fragment = surface_apply.opened(Path("papyrus-7"), phantom, {})
+        volume = fragment.volume.array
+        made = model.apply(volume, mask=fragment.mask, **options)
+        file = tifffile.imread(tmp_path / out / "prediction.tif")
+        assert np.array_equal(made, file)
+        assert made.std() > 0
+        assert not np.array_equal(model.apply(volume[:, ::-1], **options), file)
+        with pytest.raises(ConfigError, match="stide"):
+            model.apply(volume, stide=16)
+        with pytest.raises(DataError, match="3 axes"):
+            model.apply(volume[0])
     told = [e["advice"] for e in run.events() if e["kind"] == "facts" and "advice" in e]
     assert told
     assert re.search(r"instead of 16 is worth|all noise", told[-1])

@@ -5,7 +5,7 @@ in training, and drawn with the scaling that the model carries; there is no othe
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from famulus.config.apply_options import flag, whole
+from famulus.config.apply_options import flag, known, whole
 from famulus.config.errors import ConfigError
 from famulus.images.strip import strip
 from famulus.tasks.codes.vqvae import VAE
@@ -54,10 +54,7 @@ def apply_codes(
         return 0
     if "seed" in options:
         raise ConfigError("apply: option seed goes with sample: expected both")
-    encode, walk = flag(options, "encode"), None
-    # before the first picture: codes of a codebook that never started mean nothing
-    if encode and not isinstance(model, VAE) and not model.quantiser.started:
-        raise ConfigError("apply: encode: this run ended before its codebook started")
+    encode, walk = _encodes(model, options), None
     if "format" in options and "interpolate" not in options:
         raise ConfigError("apply: option format goes with interpolate: expected both")
     if "interpolate" in options:
@@ -73,7 +70,7 @@ def apply_codes(
         latent = _latent(model, image, mask)
         names.append(name)
         if encode:
-            codes.append(_coded(model, latent, mask))
+            codes.append(_coded(model, latent, mask).cpu().numpy())
         if walk is not None:
             walk.add(latent, mask)
     if names:
@@ -83,6 +80,30 @@ def apply_codes(
     if walk is not None and names:
         walk.write(out)
     return done
+
+
+def of_tensors(
+    model: nn.Module, draw: Draw, options: Mapping[str, Any]
+) -> Callable[[Tensor], Tensor]:
+    """What is made of image_BCYX without padding: it is rebuilt, or with `encode` coded."""
+    known(options, {"encode": OPTIONS["encode"]})
+    encode = _encodes(model, options)
+
+    def change(image: Tensor) -> Tensor:
+        mask = torch.ones_like(image[:, :1])
+        if encode:
+            return _coded(model, _latent(model, image, mask), mask)
+        return _rebuilt(model, draw, image, mask)
+
+    return change
+
+
+def _encodes(model: nn.Module, options: Mapping[str, Any]) -> bool:
+    encode = flag(options, "encode")
+    # before the first picture: codes of a codebook that never started mean nothing
+    if encode and not isinstance(model, VAE) and not model.quantiser.started:
+        raise ConfigError("apply: encode: this run ended before its codebook started")
+    return encode
 
 
 def _rebuilt(model: nn.Module, draw: Draw, image: Tensor, mask: Tensor) -> Tensor:
@@ -105,11 +126,9 @@ def _latent(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
     return model.posterior(x)[0] if isinstance(model, VAE) else model.latent(x)
 
 
-def _coded(model: nn.Module, latent: Tensor, mask: Tensor) -> np.ndarray:
-    """int32 codes 1...H of a vqvae's latent, K in the padding, or the z 1D of a vae itself."""
-    if isinstance(model, VAE):
-        return latent.cpu().numpy()
-    return model.codes_of(latent, mask).to(torch.int32).cpu().numpy()
+def _coded(model: nn.Module, latent: Tensor, mask: Tensor) -> Tensor:
+    """int32 codes B...H of a vqvae's latent, K in the padding, or the z BD of a vae itself."""
+    return latent if isinstance(model, VAE) else model.codes_of(latent, mask).to(torch.int32)
 
 
 def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Path) -> None:
@@ -124,17 +143,27 @@ def _write_codes(model: nn.Module, names: list[str], codes: np.ndarray, out: Pat
 
 
 def _sample(model: nn.Module, draw: Draw, out: Path, options: Mapping[str, Any]) -> None:
+    count, seed = draws_of(model, options)
+    for first, images in enumerate(drawn(model, draw, count, seed)):
+        for i, image in enumerate(images):
+            _save(image[None], out / f"sample-{first * DECODED + i:04d}.png")
+    (out / "sampling.json").write_text(json.dumps({"seed": seed, "count": count}), "utf-8")
+
+
+def draws_of(model: nn.Module, options: Mapping[str, Any]) -> tuple[int, int]:
+    """How many draws are asked for, and their seed. Raises ConfigError."""
     if not isinstance(model, VAE):
         raise ConfigError("apply: sample needs model.kind vae; a vqvae is sampled by its prior")
     if beside := sorted(set(options) - {"sample", "seed"}):
         raise ConfigError(f"apply: sample takes no pictures: expected it without {beside[0]}")
-    count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
-    seed = whole(options, "seed", 0)
+    return whole(options, "sample", 16, least=1, most=MOST_SAMPLES), whole(options, "seed", 0)
+
+
+@torch.no_grad()
+def drawn(model: nn.Module, draw: Draw, count: int, seed: int) -> Iterator[Tensor]:
+    """`count` draws of a vae's prior, DECODED at a time: BCYX in grey ranges."""
     # on the CPU: the same draws on every device
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(count, model.mu.out_features, generator=stream)
-    for first in range(0, count, DECODED):
-        part = z[first : first + DECODED].to(model.mu.weight.device)
-        for i, image in enumerate(draw(model, model.decode(part).float())):
-            _save(image[None], out / f"sample-{first + i:04d}.png")
-    (out / "sampling.json").write_text(json.dumps({"seed": seed, "count": count}), "utf-8")
+    for part in z.split(DECODED):
+        yield draw(model, model.decode(part.to(model.mu.weight.device)).float())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.input_pictures import refuse_unread
 from famulus.images.strip import difference, strip
 from famulus.tasks.base import (
@@ -33,7 +34,7 @@ from famulus.tasks.base import (
     made_up,
 )
 from famulus.tasks.codes import masked_losses as masked
-from famulus.tasks.codes.apply import OPTIONS, apply_codes
+from famulus.tasks.codes.apply import OPTIONS, apply_codes, drawn, draws_of, of_tensors
 from famulus.tasks.codes.data import batches
 from famulus.tasks.codes.letterbox import placed
 from famulus.tasks.codes.net import build_coded
@@ -290,8 +291,8 @@ class Codes(Task):
     def _rebuild(self, model: nn.Module, image: Tensor, mask: Tensor | None) -> Tensor:
         scaled = model.scaling(image, mask)
         out = model(scaled.x) if isinstance(model, VAE) else model(scaled.x, mask)
-        drawn = self._grey(scaled.inverse, out.recon.float())
-        return drawn if mask is None else drawn * mask
+        grey = self._grey(scaled.inverse, out.recon.float())
+        return grey if mask is None else grey * mask
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
@@ -300,6 +301,17 @@ class Codes(Task):
         known(options, self.OPTIONS)
         done = apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
         refuse_unread(unread, done)
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Reconstructions in 0..1 of pictures CYX or BCYX in the model's frame; with `encode`
+        their codes (vqvae: int32 BYXH or BYX; vae: z BD)."""
+        return over_pictures(of_tensors(model, self._draw, options), inputs, self.basis["shape"])
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` pictures BCYX in 0..1 of a vae's prior. Raises ConfigError."""
+        asked = {"sample": count, "seed": seed} | options
+        return torch.cat(list(drawn(model, self._draw, *draws_of(model, asked))))
 
     def _draw(self, model: nn.Module, raw: Tensor) -> Tensor:
         return self._grey(model.scaling.inverse, raw)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Source, Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.input_pictures import refuse_unread
 from famulus.images.picture import Recipe
 from famulus.images.strip import strip
@@ -54,7 +55,7 @@ from famulus.tasks.codes.data import CodedData, batches
 from famulus.tasks.codes.letterbox import placed
 from famulus.tasks.codes.net import CodedModel, build_coded, load_coded
 from famulus.tasks.codes.pixelcnn import PixelCNN
-from famulus.tasks.codes.prior_apply import OPTIONS, apply_prior
+from famulus.tasks.codes.prior_apply import OPTIONS, apply_prior, draws
 from famulus.tasks.codes.prior_net import PriorNet
 from famulus.tasks.codes.prior_settings import PriorConfig
 from famulus.tasks.codes.sampler import Sampling, TooSlow, forecast_s, sample
@@ -320,20 +321,53 @@ class Prior(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.prior_apply`: samples, and completions of a person's pictures."""
-        names = tuple(self.basis["classes"]) or None
         unread: list[str] = []
         known(options, self.OPTIONS)
         pictures = placed(inputs, self._frame(), unread)
-        done = apply_prior(model, self.decode, self._codes_of, names, pictures, out, options)
+        prior = cast(PriorNet, model)
+        done = apply_prior(prior, self.decode, self._codes_of, self._names, pictures, out, options)
         refuse_unread(unread, done)
+
+    @torch.no_grad()
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Pictures CYX or BCYX in 0..1 with their lower part drawn anew: option `complete`."""
+
+        def change(images: Tensor) -> Tensor:
+            return self._drawn(model, images, options)
+
+        # all at once: each picture's draws follow from its number among all of them
+        return over_pictures(change, inputs, self._shape, max(1, len(inputs)))
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` pictures BCYX in 0..1; options temperature, top_k, top_p, label, batch."""
+        asked = {"sample": count, "seed": seed} | options
+        return self._drawn(model, None, asked)
+
+    def _drawn(self, model: nn.Module, images: Tensor | None, options: Mapping[str, Any]) -> Tensor:
+        codes = draws(cast(PriorNet, model), self._codes_of, self._names, images, options)
+        # one by one, as their files are: a batch may round otherwise
+        return torch.cat([self.decode(one[None]) for one in codes])
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        """Classes of a prior that is told one."""
+        return tuple(self.basis["classes"]) or None
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """C Y X of the pictures that it draws."""
+        if self._stage is None:
+            *sides, channels = self.basis["shape"]
+            return (channels, *sides)
+        return (self._stage.scaling.mean_C.numel(), *self._stage.sides)
 
     def _frame(self) -> Recipe:
         """How the run's own pictures became samples."""
         if self._stage is None:
-            *sides, channels = self.basis["shape"]
-            return self.config.data.recipe((channels, *sides))
+            return self.config.data.recipe(self._shape)
         data = CodedData.model_validate(self.parents["codes"].config["data"])
-        return data.recipe((self._stage.scaling.mean_C.numel(), *self._stage.sides))
+        return data.recipe(self._shape)
 
     def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
         """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""

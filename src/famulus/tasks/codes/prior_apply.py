@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from famulus.config.apply_options import share, whole
+from famulus.config.apply_options import known, share, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.progress import bar
 from famulus.images.strip import strip
@@ -53,18 +53,10 @@ def apply_prior(
     Raises ConfigError for options that don't fit, before anything is drawn, DataError if there is
     no picture to complete.
     """
-    if {"sample", "complete"} <= set(options):
-        raise ConfigError("apply: expected one of sample and complete, received both")
-    seed, size = whole(options, "seed", 0), whole(options, "batch", 16, least=1)
-    try:
-        chosen = {k: options[k] for k in ("temperature", "top_k", "top_p") if k in options}
-        how = Sampling(seed, **chosen)
-    except ValueError as error:
-        raise ConfigError(f"apply: {error}") from None
-    label = _label(classes, options)
+    how, label, size = _asked(classes, options)
     if "complete" in options:
         kept = share(options, "complete")
-        given, names, pngs = _given(model, encode, pictures, kept, seed)
+        given, names, pngs = _given(model, encode, pictures, kept, how.seed)
     else:
         count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
         kept, given, names = None, None, [f"sample-{i:04d}" for i in range(count)]
@@ -80,6 +72,42 @@ def apply_prior(
     about |= {"names": names, "files": pngs}  # with `complete` the names of what was given
     (out / "sampling.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     return len(names)
+
+
+def draws(
+    model: PriorNet,
+    encode: Encode,
+    classes: tuple[str, ...] | None,
+    images: Tensor | None,
+    options: Mapping[str, Any],
+) -> Tensor:
+    """Codes of `sample` draws or, with `complete`, of image_BCYX whose lower rows are drawn."""
+    known(options, OPTIONS)
+    how, label, size = _asked(classes, options)
+    if images is None:
+        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
+        return _draw(model, how, None, count, label, size)
+    if "complete" not in options:
+        raise ConfigError("apply: of pictures a prior takes option complete, as complete=0.5")
+    mask = torch.ones_like(images[:, :1])
+    pictures = (("", "", i[None], m[None]) for i, m in zip(images, mask, strict=True))
+    given, *_ = _given(model, encode, pictures, share(options, "complete"), how.seed)
+    return _draw(model, how, given, len(given), label, size)
+
+
+def _asked(
+    classes: tuple[str, ...] | None, options: Mapping[str, Any]
+) -> tuple[Sampling, int | None, int]:
+    """How to draw, the class to draw (its number), and how many pictures at once."""
+    if {"sample", "complete"} <= set(options):
+        raise ConfigError("apply: expected one of sample and complete, received both")
+    seed, size = whole(options, "seed", 0), whole(options, "batch", 16, least=1)
+    try:
+        chosen = {k: options[k] for k in ("temperature", "top_k", "top_p") if k in options}
+        how = Sampling(seed, **chosen)
+    except ValueError as error:
+        raise ConfigError(f"apply: {error}") from None
+    return how, _label(classes, options), size
 
 
 def _draw(

@@ -11,9 +11,9 @@ Source: the journal's tasks; mixed soft labels: arXiv 2003.05438, 2010.08887.
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.strip import strip
 from famulus.tasks.base import (
     Batch,
@@ -422,4 +423,15 @@ class Pretext(Task):
         zip. Raises ConfigError for an option, DataError naming what could not be read."""
         known(options, self.OPTIONS)
         how = self.config.data.recipe(self.basis["shape"])
-        write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)
+        write_features(_features(model.eval()), next(model.parameters()).device, inputs, out, how)
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Features BD (of one picture D) of pictures CYX or BCYX of the training's shape."""
+        known(options, self.OPTIONS)
+        return over_pictures(_features(model), inputs, self.basis["shape"])
+
+
+def _features(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Of image_BCYX the features BD, float32."""
+    features: Callable[[Tensor], Tensor] = cast(Any, model).features
+    return lambda image: features(image).float()

@@ -9,7 +9,7 @@ Labels are matched by class name. Source: thawing arXiv 1801.06146; kNN arXiv 18
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from famulus.config.apply_options import flag, known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.labelled_source import LabelledSource, open_labelled
 from famulus.images.strip import strip
 from famulus.tasks.base import (
@@ -264,17 +265,28 @@ class Transfer(Task):
         Where the pictures lie in folders that bear the names of classes: `examined.json` as well.
         """
         known(options, self.OPTIONS)
-        features = flag(options, "features")
+        answer, features = self._answers(model, options)
         device, how = next(model.parameters()).device, self.config.data.recipe(self.basis["shape"])
         model.eval()
         if features:
-            write_features(model.features, device, inputs, out, how)
-            return
+            write_features(answer, device, inputs, out, how)
+        else:
+            write_answers(answer, self.classes, device, inputs, out, how)
 
-        def probabilities(image: Tensor) -> Tensor:
-            return model(image).float().softmax(1)
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Probabilities BK in the order of `classes` (of one picture K) of pictures CYX or BCYX of
+        the training's shape; with option `features` BD."""
+        known(options, self.OPTIONS)
+        return over_pictures(self._answers(model, options)[0], inputs, self.basis["shape"])
 
-        write_answers(probabilities, self.classes, device, inputs, out, how)
+    @staticmethod
+    def _answers(
+        model: nn.Module, options: Mapping[str, Any]
+    ) -> tuple[Callable[[Tensor], Tensor], bool]:
+        """What is asked of image_BCYX, and whether that are features."""
+        if flag(options, "features"):
+            return lambda image: model.features(image).float(), True
+        return lambda image: model(image).float().softmax(1), False
 
 
 def _encoder_of(parent: Parent) -> EncoderSettings:

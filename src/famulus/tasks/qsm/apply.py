@@ -3,7 +3,6 @@
 Shapes: 1 Z Y X voxels. Units: rad going in, ppm coming out.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
+from famulus.feed.progress import note
 from famulus.tasks.qsm.dipole import fast_sizes
 from famulus.tasks.qsm.input_files import (
     B0_KNOWN,
@@ -22,6 +22,7 @@ from famulus.tasks.qsm.input_files import (
     Scanned,
     field_of,
     read_scan,
+    scan_of,
 )
 from famulus.tasks.qsm.phase import weights, wrapped_steps
 from famulus.tasks.qsm.spectrum import noise_ratio
@@ -53,9 +54,18 @@ def invert_file(
     for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
         if found.facts[fact] not in silent:
             value = found.facts[fact.removesuffix("From")]
-            _note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
+            note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
+    chi, facts = inverted(run, found, use, linear)
+    nifti.write(Path(out), chi, found.like, facts)
+
+
+def inverted(
+    run: Inversion, found: Scanned, use: str, linear: bool = False
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made."""
+    inputs = found.like.path
     phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
-    facts = {"Weights": use}
+    facts: dict[str, Any] = {"Weights": use}
     weight: Tensor | None = None
     if use == "magnitude":
         if found.magnitude is None:
@@ -64,15 +74,15 @@ def invert_file(
     elif use == "mask":
         weight = mask
     if found.magnitude is not None and use != "magnitude":
-        _note(f"the magnitude is not used: W is {use} here")
+        note(f"the magnitude is not used: W is {use} here")
     wraps = wrapped_steps(phase, mask) if linear and found.facts["InputUnits"] == "rad" else 0
     if wraps:
         facts["WrappedSteps"] = wraps
-        _note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
+        note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
     rho = noise_ratio(phase, found.geometry)
-    chi, how = run(found, phase, weight, rho)
+    chi_rad, how = run(found, phase, weight, rho)
     inside = found.mask > 0
-    chi = (chi / found.rad_per_ppm)[0].numpy()
+    chi = (chi_rad / found.rad_per_ppm)[0].numpy()
     # In float64: the sum over millions of voxels in float32 loses the mean that is looked for.
     chi = np.where(inside, chi - chi[inside].mean(dtype=np.float64), 0).astype(np.float32)
     if not np.isfinite(chi).all():
@@ -81,7 +91,29 @@ def invert_file(
         "SignalToNoisePower": float(rho[0]),
         "PaddedTo": list(fast_sizes(found.phase_rad.shape)[::-1]),
     }
-    nifti.write(Path(out), chi, found.like, {**how, **found.facts, **facts})
+    return chi, {**how, **found.facts, **facts}
+
+
+def scan_of_array(
+    values_ZYX: np.ndarray, options: Mapping[str, Any], te_s: float | None
+) -> Scanned:
+    """A field in memory with the options of a file's, and `voxel_zyx_mm`; `mask` and `magnitude`
+    are arrays or tensors of its shape. Raises ConfigError, DataError."""
+    known(options, {**OPTIONS, "voxel_zyx_mm": "sides of a voxel"})
+    sides = options.get("voxel_zyx_mm")
+    if not isinstance(sides, list | tuple) or len(sides) != 3:
+        raise ConfigError(
+            f"apply: voxel_zyx_mm: expected three lengths in mm as (1, 1, 1), received {sides!r}"
+        )
+    z, y, x = (positive("voxel_zyx_mm", side) for side in sides)
+    if values_ZYX.ndim != 3:
+        raise DataError(f"apply: expected a field Z Y X, received shape {values_ZYX.shape}")
+    rest = {k: _plain(v) for k, v in options.items() if k != "voxel_zyx_mm"}
+    return scan_of(nifti.of_array(values_ZYX, (z, y, x)), {}, rest, te_s)
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
 
 
 def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -97,9 +129,9 @@ def note_unlike(scan: Scanned, voxel_mm: float, rad_per_ppm: float) -> None:
     sides = scan.geometry.voxel_zyx_mm[::-1]
     if not np.allclose(sides, voxel_mm, rtol=VOXEL):
         said = " x ".join(f"{side:.3g}" for side in sides)
-        _note(f"voxels of {said} mm: the net was trained on {voxel_mm:g} mm")
+        note(f"voxels of {said} mm: the net was trained on {voxel_mm:g} mm")
     if not np.isclose(scan.rad_per_ppm, rad_per_ppm, rtol=PHASE):
-        _note(
+        note(
             f"1 ppm makes a phase of {scan.rad_per_ppm:.3g} rad (field strength and echo time): the"
             f" net was trained on {rad_per_ppm:.3g} rad"
         )
@@ -111,7 +143,3 @@ def positive(name: str, value: Any) -> float:
     if not number or not 0 < value < float("inf"):
         raise ConfigError(f"--{name}: expected a number above 0, received {value!r}")
     return float(value)
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

@@ -7,7 +7,7 @@ taken to be the tissue field.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,18 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
 
     Raises DataError or ConfigError, one line each.
     """
-    about = nifti.sidecar(Path(path))
-    volume = nifti.read(path, "phase")
+    return scan_of(nifti.read(path, "phase"), nifti.sidecar(Path(path)), given, te_s)
+
+
+def scan_of(
+    volume: nifti.Volume,
+    about: Mapping[str, Any],
+    given: Mapping[str, Any],
+    te_s: float | None = None,
+) -> Scanned:
+    """A field and what its options say of it; `about` is its sidecar. `magnitude` and `mask` are
+    files, or arrays ZYX of the same voxels. Raises as `read_scan`."""
+    path = volume.path
     _finite(volume.values, path, "phase")
     unit, declared = _unit(volume, given, about)
     b0_t = _number(given, about, "field_strength", "MagneticFieldStrength", "tesla", path, TESLA)
@@ -99,7 +109,9 @@ def read_scan(path: Path, given: Mapping[str, Any], te_s: float | None = None) -
         "VoxelSize_mm": list(geometry.voxel_zyx_mm[::-1]),
         "BackgroundFieldRemoval": "none: the input is taken to be the tissue field",
         "Sources": [
-            Path(str(p)).name for p in (path, given.get("magnitude"), given.get("mask")) if p
+            Path(str(p)).name
+            for p in (path, given.get("magnitude"), given.get("mask"))
+            if isinstance(p, str | Path) and p != Path()
         ],
     }
     return Scanned(phase, mask, magnitude, geometry, b0_t, te_s, volume, facts)
@@ -205,14 +217,23 @@ def _finite(values: np.ndarray, path: Path, what: str) -> None:
         )
 
 
+def _beside(given: Any, what: str, like: nifti.Volume) -> nifti.Volume:
+    """The file that is named, or an array of the voxels of `like`."""
+    if isinstance(given, np.ndarray):
+        volume = replace(like, values=given.astype(np.float32), path=Path("the array"))
+    else:
+        volume = nifti.read(Path(str(given)), what)
+    nifti.same_grid(like, volume, what)
+    return volume
+
+
 def _mask(path: Any, like: nifti.Volume) -> np.ndarray:
     if path is None:
         # brain extraction leaves zeros outside
         mask = (like.values != 0).astype(np.float32)
         where = f"phase {like.path} (no --mask: where it is not 0)"
     else:
-        volume = nifti.read(Path(str(path)), "mask")
-        nifti.same_grid(like, volume, "mask")
+        volume = _beside(path, "mask", like)
         _finite(volume.values, volume.path, "mask")
         # A mask that was resampled holds shares at its border.
         mask, where = (volume.values > 0.5).astype(np.float32), f"mask {path}"
@@ -224,8 +245,7 @@ def _mask(path: Any, like: nifti.Volume) -> np.ndarray:
 def _magnitude(path: Any, like: nifti.Volume) -> np.ndarray | None:
     if path is None:
         return None
-    volume = nifti.read(Path(str(path)), "magnitude")
-    nifti.same_grid(like, volume, "magnitude")
+    volume = _beside(path, "magnitude", like)
     _finite(volume.values, volume.path, "magnitude")
     if volume.values.min() < 0:
         raise DataError(

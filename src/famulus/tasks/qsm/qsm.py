@@ -22,7 +22,15 @@ from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
-from famulus.tasks.qsm.apply import field_file, invert_file, note_unlike, positive
+from famulus.tasks.qsm.apply import (
+    Inversion,
+    field_file,
+    invert_file,
+    inverted,
+    note_unlike,
+    positive,
+    scan_of_array,
+)
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kernel, padded
 from famulus.tasks.qsm.field_tests import verdicts
@@ -56,6 +64,7 @@ class Qsm(Task):
         "tau": "of --method ndi",
     }
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
+    RESULT = "chi.nii.gz"
 
     # -- what is trained on what -------------------------------------------------------------
 
@@ -290,6 +299,22 @@ class Qsm(Task):
         if "method" in options:  # to compare: the same scan by a method that has learned nothing
             rest = {n: v for n, v in options.items() if n != "method"}
             return self.apply_method(str(options["method"]), inputs, out, rest)
+        data = self.config.data
+        run = self._inversion(model)
+        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
+
+    @torch.no_grad()
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """chi in ppm of a field ZYX, or of several BZYX of one geometry. Options as of a file:
+        `units` (rad, hz, ppm), `echo_time` (s), `field_strength` (T), `b0_dir` (x, y, z), `mask`,
+        `magnitude` (ZYX); and `voxel_zyx_mm`, which is required."""
+        if inputs.ndim == 4:
+            return torch.stack([self.use(model, one, options) for one in inputs])
+        data = self.config.data
+        found = scan_of_array(inputs.cpu().numpy(), options, data.te_ms * 1e-3)
+        return torch.from_numpy(inverted(self._inversion(model), found, data.weights)[0])
+
+    def _inversion(self, model: nn.Module) -> Inversion:
         place, data = next(model.parameters()).device, self.config.data
         trained = float(data.voxel_mm), rad_from_ppm(1.0, data.b0_t, data.te_ms)
 
@@ -303,7 +328,7 @@ class Qsm(Task):
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             return chi, how | {"Summary": self.summary(model).sentence}
 
-        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
+        return run
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

@@ -13,11 +13,13 @@ at the threshold that the other half chose; the mean threshold is stored in the 
 Source: Kingma & Welling 2014, arXiv 1312.6114; losses as in `tasks.scroll.segmentation_losses`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,6 +55,7 @@ from famulus.tasks.scroll.scores import SCROLL
 from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
+from famulus.volumes.open import Fragment
 
 NOISE_ROWS = 1024  # validation noise; sample i meets row i mod 1024
 FLOOR_CUBES = 256
@@ -330,14 +333,33 @@ class ScrollTask(Task):
         next call.
         Raises ConfigError, DataError.
         """
+        given = inputs, self.config.data.phantom, options
+        self._map(model, lambda: surface_apply.opened(*given), out, options)
+
+    @torch.no_grad()
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Of a volume ZYX the map YX of ink (probability), or the volume rebuilt, in its units.
+        Options as of a file, `labels` and `mask` as arrays."""
+        with TemporaryDirectory() as folder:
+            given = inputs.cpu().numpy(), options
+            self._map(model, lambda: surface_apply.of_arrays(*given), Path(folder), options)
+            # read whole before the folder goes
+            return torch.from_numpy(tifffile.imread(Path(folder) / "prediction.tif"))
+
+    def _map(
+        self,
+        model: nn.Module,
+        opened: Callable[[], Fragment],
+        out: Path,
+        options: Mapping[str, Any],
+    ) -> None:
         size, settings = self.config.data.size, self.config.model
         how, auto = surface_apply.how_of(options, size)
         at = share(options, "threshold") if "threshold" in options else None
         model.eval()
         # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
-        fragment = surface_apply.opened(inputs, self.config.data.phantom, options)
-        scale = Scale(**self.basis["scale"])
+        fragment, scale = opened(), Scale(**self.basis["scale"])
         surface_apply.note_unlike(fragment, scale, self.config.data.scale)
         use = surface_apply.Use(
             fragment,

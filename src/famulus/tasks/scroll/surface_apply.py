@@ -4,7 +4,6 @@ Shapes: Z Y X the volume, D H W the window, Y X a map. Voxels leave in the units
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,14 @@ import torch
 
 from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError
-from famulus.feed.progress import bar
+from famulus.feed.progress import bar, note
 from famulus.tasks.scroll import surface
 from famulus.tasks.scroll import surface_margin as margin
 from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.data import PHANTOM, ScrollPhantom, phantom
 from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuilt, seams
-from famulus.volumes.bricks import Sizes
-from famulus.volumes.open import Fragment, located, open_volume
+from famulus.volumes.bricks import ArrayVolume, Sizes
+from famulus.volumes.open import Fragment, assemble, located, open_volume
 
 OPTIONS = {
     "stride": "voxels between windows, 1 or more (half a window)",
@@ -104,6 +103,16 @@ def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> F
     return open_volume(located(str(path)), *files)
 
 
+def of_arrays(values_ZYX: np.ndarray, options: Mapping[str, Any]) -> Fragment:
+    """A volume in memory, with `labels` and `mask` of `options` as arrays or tensors."""
+    if "format" in options:
+        raise ConfigError("apply: format is of files: expected arrays without it")
+    parts = {k: options.get(k) for k in ("mask", "labels")}
+    arrays = {k: None if v is None else np.asarray(v) for k, v in parts.items()}
+    # the name of nothing: a partial result is never continued from memory
+    return assemble("the array", ArrayVolume(values_ZYX, ""), arrays["mask"], arrays["labels"])
+
+
 def note_unlike(fragment: Fragment, scale: Scale, kind: str) -> None:
     """Says if voxels of the middle plane are not of the range that the net was trained on."""
     plane = surface.middle_plane(fragment)
@@ -114,11 +123,10 @@ def note_unlike(fragment: Fragment, scale: Scale, kind: str) -> None:
     else:
         like = abs(middle) < FAR and 1 / SPREAD < spread < SPREAD
     if not like:
-        print(
-            f"note: {fragment.name}: voxels of {plane.min():g} to {plane.max():g} (mean"
+        note(
+            f"{fragment.name}: voxels of {plane.min():g} to {plane.max():g} (mean"
             f" {plane.mean():.4g}): the net was trained on (voxel - {scale.mean:.4g}) /"
-            f" {scale.sd:.4g}, which gives {low:.3g} to {high:.3g} here",
-            file=sys.stderr,
+            f" {scale.sd:.4g}, which gives {low:.3g} to {high:.3g} here"
         )
 
 

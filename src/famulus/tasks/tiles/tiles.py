@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
+from famulus.images.arrays import over_pictures
 from famulus.images.picture import recipe
 from famulus.images.rebuild import rebuild, save
 from famulus.images.strip import difference, strip
@@ -322,8 +323,17 @@ class Tiles(Task):
         return self._term.to_image(raw)
 
     @torch.no_grad()
-    def sample(self, model: nn.Module, count: int, seed: int) -> Tensor:
-        """`count` images decoded from z ~ N(0, 1): BCYX in grey ranges."""
+    def sample(self, model: nn.Module, count: int, seed: int, **options: Any) -> Tensor:
+        """`count` images decoded from z ~ N(0, 1): BCYX in 0..1. Raises ConfigError."""
+        if self.config.model.kind != "vae":
+            kind = self.config.model.kind
+            raise ConfigError(f"apply: sample needs model.kind vae, received {kind}")
+        asked = {"sample": count, "seed": seed} | options
+        known(asked, self.OPTIONS)
+        return self._samples(model, *_draws_of(asked)).clamp(0, 1)
+
+    def _samples(self, model: nn.Module, count: int, seed: int) -> Tensor:
+        """As they leave the network: a plain output may lie beyond 0..1."""
         z = elbo.noise_table(count, self.config.model.code, seed)
         z = z.to(next(model.parameters()).device)
         return torch.cat([self._term.to_image(model.decode(part)) for part in z.split(DECODED)])
@@ -337,14 +347,9 @@ class Tiles(Task):
         """
         # an option with a typing error must not be taken for the default
         known(options, self.OPTIONS)
-        count = whole(options, "sample", 16, least=1, most=MOST_SAMPLES)
-        seed = whole(options, "seed", 0)
+        count, seed = _draws_of(options)
         model.eval()
         if "sample" in options:
-            if self.config.model.kind != "vae":
-                raise ConfigError(
-                    f"apply: sample needs model.kind vae, received {self.config.model.kind}"
-                )
             drawn = self.sample(model, count, seed)
             out.mkdir(parents=True, exist_ok=True)
             for i, image in enumerate(drawn):
@@ -355,3 +360,17 @@ class Tiles(Task):
         # as in training: another filter is other data to the net
         how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
+
+    def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """Reconstructions in 0..1 of pictures CYX or BCYX of the model's shape."""
+        known(options, {})
+
+        def change(image: Tensor) -> Tensor:
+            return self._rebuild(model, image).float().clamp(0, 1)
+
+        return over_pictures(change, inputs, self.basis["shape"])
+
+
+def _draws_of(options: Mapping[str, Any]) -> tuple[int, int]:
+    """How many draws are asked for, and their seed. Raises ConfigError."""
+    return whole(options, "sample", 16, least=1, most=MOST_SAMPLES), whole(options, "seed", 0)

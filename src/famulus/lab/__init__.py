@@ -1,0 +1,1 @@
+"""Famulus as a library: models to use, and a store to run experiments in and to read."""
