@@ -16,22 +16,26 @@ import numpy as np
 from PIL import Image
 
 from famulus.config.errors import DataError
+from famulus.feed.regular_file import open_regular, require_regular
+from famulus.images.listing import MAX_FILES, Listing, folder_files, hidden
 from famulus.images.parts import Item
 from famulus.images.picture import FORMATS, decode
 
 T = TypeVar("T")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_FILE_BYTES = 256 << 20
 MAX_RATIO = 200  # unpacked over packed, for members of a zip over 1 MiB
-MAX_FILES = 5_000_000
 THREADS = min(8, os.cpu_count() or 1)
 
 
 class PictureFiles(Protocol):
-    """`names`: relative POSIX paths of the pictures, sorted; `digest`: hash of all raw bytes."""
+    """`names`: relative POSIX paths of the pictures, sorted; `digest`: hash of all raw bytes;
+    `listing`: what else lies there."""
 
     path: Path
-    names: list[str]
+    listing: Listing
+
+    @property
+    def names(self) -> list[str]: ...
 
     @property
     def digest(self) -> str: ...
@@ -39,34 +43,43 @@ class PictureFiles(Protocol):
     def open(self, name: str) -> BinaryIO: ...
 
 
-def _wanted(name: str) -> bool:
-    # macOS packs files of its own beside each picture; their names look like pictures, too.
-    hidden = any(piece.startswith((".", "__MACOSX")) for piece in name.split("/"))
-    return name.lower().endswith(SUFFIXES) and not hidden
-
-
 class Folder:
-    """Pictures below a folder; links to other folders are not followed."""
+    """Pictures below a folder; links are followed within limits (see `listing`)."""
 
     def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
-        self.path, self._digest_of = path, digest
-        paths = (Path(top) / name for top, _, names in os.walk(path) for name in names)
-        relative = (file.relative_to(path).as_posix() for file in paths)
-        # os.walk has the file system's order
-        self.names = sorted(name for name in relative if _wanted(name))
+        self.path, self.root, self._digest_of = path, path, digest
+        self.listing = Listing()
+        for name in folder_files(path, self.listing.leave):
+            if os.access(path / name, os.R_OK):
+                self.listing.add(name, self.open)
+            else:
+                self.listing.leave("permission denied", name)
+        self.listing.sort()
+
+    @property
+    def names(self) -> list[str]:
+        return self.listing.names
 
     @cached_property
     def digest(self) -> str:
+        return self.digest_of(self.names)
+
+    def digest_of(self, names: Iterable[str]) -> str:
+        """Hash of the names and of the raw bytes of these files."""
         whole = hashlib.sha256()
-        for name in self.names:
-            whole.update(f"{name}\0{self._digest_of(self.path / name)}\n".encode())
+        for name in names:
+            line = f"{name}\0{self._digest_of(self.root / name)}\n"
+            # file names need not be UTF-8
+            whole.update(line.encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
     def open(self, name: str) -> BinaryIO:
-        size = (self.path / name).stat().st_size
+        file = open_regular(self.root / name)
+        size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
+            file.close()
             raise DataError(f"{size} bytes, limit {MAX_FILE_BYTES}")
-        return open(self.path / name, "rb")
+        return file
 
 
 class Zip:
@@ -75,14 +88,21 @@ class Zip:
     def __init__(self, path: Path, digest: Callable[[Path], str]) -> None:
         self.path, self._digest_of = path, digest
         try:
-            self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+            self._zip = zipfile.ZipFile(require_regular(path))
+            infos = self._zip.infolist()
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise DataError(f"{path}: cannot be read as a zip ({error})") from error
-        infos = self._zip.infolist()
         if len(infos) > MAX_FILES:
             raise DataError(f"{path}: expected at most {MAX_FILES} files, received {len(infos)}")
-        self._infos = {info.filename: info for info in infos if _wanted(info.filename)}
-        self.names = sorted(self._infos)
+        self._infos = {i.filename: i for i in infos if not i.is_dir() and not hidden(i.filename)}
+        self.listing = Listing()
+        for name in self._infos:
+            self.listing.add(name, self.open)
+        self.listing.sort()
+
+    @property
+    def names(self) -> list[str]:
+        return self.listing.names
 
     @cached_property
     def digest(self) -> str:
@@ -130,7 +150,10 @@ def in_order(work: Callable[[str], T], names: Iterable[str], ahead: int = 64) ->
 
 @dataclass(frozen=True)
 class FilePart:
-    """A split whose samples are files; less opaque ones than the share `min_alpha` are left out."""
+    """A split whose samples are files; less opaque ones than the share `min_alpha` are left out.
+
+    `unclear`: why there are no classes, where one would expect some.
+    """
 
     label: str
     files: PictureFiles
@@ -138,6 +161,7 @@ class FilePart:
     labels: np.ndarray | None
     classes: tuple[str, ...] | None
     min_alpha: float = 0.0
+    unclear: str = ""
 
     @cached_property
     def digest(self) -> str:

@@ -63,14 +63,15 @@ def open_images(
     as in `picture`; `channels` 1 (luma), 3 or None (arrays as they are, files 3).
     `subset` takes a count, a share or class names of the training part only, so that scores stay
     comparable. `validation` takes a count or a share of the validation part; of a set without a
-    split of its own, a share is what is held out (default .05, by hash of the file name). `seed`
-    draws subsets.
+    split of its own, a share is what is held out (default .05, by hash of the file name); "test"
+    takes the test split for it. `seed` draws subsets.
     Raises ConfigError for a wrong argument, DataError for missing or damaged files.
     """
     how = recipe(size, filter, channels, fit)
-    share = validation if isinstance(validation, float) and 0 < validation < 1 else None
-    found = sets.find(name, share)
-    if share is not None and not found.own_split:
+    share = isinstance(validation, float) and 0 < validation < 1
+    wish = validation if share or validation == "test" else None
+    found = sets.find(name, wish)
+    if wish == "test" or (share and not found.own_split):
         validation = None  # spent on the split
     train = _source(found.train, how, Choice(subset, seed, "data.subset"), resident_bytes)
     choice = Choice(validation, seed, "data.validation")

@@ -21,7 +21,10 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 FITS = ("stretch", "letterbox", "crop")
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")  # no EPS: it starts a program
+# no EPS: it starts a program
+FORMATS = (
+    *("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA"),
+)
 MAX_PIXELS = 80_000_000  # below Pillow's own warning
 Box = tuple[int, int, int, int]  # top, left, height, width of the picture inside its frame
 

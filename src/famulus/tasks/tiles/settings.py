@@ -41,8 +41,8 @@ class TilesData(Strict):
     subset: int | float | list[str] | None = Field(
         None, description="training samples: a count, a share, or class names"
     )
-    validation: int | float | None = Field(
-        None, description="validation samples: a count or a share"
+    validation: int | float | Literal["test"] | None = Field(
+        None, description="validation samples: a count, a share, or test: the folder of that name"
     )
     seed: int = Field(0, description="which samples a subset draws; which noise, which composites")
     mean: float = added(0.5, "noise: of the normal law, in grey ranges, before it is clamped")
