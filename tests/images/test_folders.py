@@ -115,7 +115,9 @@ def test_layouts(tmp_path, kind, zipped):
     assert found.own_split
 
 
-@pytest.mark.parametrize("answers", ["masks", "labels", "Annotations", "train_masks", "ground-truth"])
+@pytest.mark.parametrize(
+    "answers", ["masks", "labels", "Annotations", "train_masks", "ground-truth"]
+)
 def test_masks_are_no_class(tmp_path, answers):
     top = "train" if answers == "train_masks" else "images/train"
     names = [f"{top}/{i}.png" for i in range(60)]
@@ -151,7 +153,9 @@ REFUSED = {
     ],
     "no train": [*several("val", 5), *several("test", 5)],
     "test alone": several("pictures/test/a", 50),
-    "classes below classes": [*several("cats/train/a", 5), *several("cats/val/a", 5), "dogs/train/1.png"],
+    "classes below classes": [
+        *several("cats/train/a", 5), *several("cats/val/a", 5), "dogs/train/1.png",
+    ],
 }  # fmt: skip
 
 
@@ -185,9 +189,7 @@ def test_a_loose_picture_is_left_out_and_the_labels_stay(tmp_path, form):
     train, validation, found = sides(tmp_path)
     assert train | validation == set(names)
     assert found.train.classes == ("a", "b", "c")
-    assert found.notes == [
-        f"{tmp_path.stem}: left out 1 picture beside the class folders: {stray}"
-    ]
+    assert found.notes == [f"{tmp_path.stem}: left out 1 picture beside the class folders: {stray}"]
 
 
 def test_a_loose_picture_beside_the_only_folder_hides_nothing(tmp_path):
@@ -216,7 +218,7 @@ def test_one_side_without_class_folders_has_no_classes(tmp_path):
 
 def test_labels_of_what_is_kept_are_those_of_the_folders(tmp_path):
     names = [f"{c}/{c}{i}.png" for c in "xyz" for i in range(30)]
-    found = find(write(tmp_path, names))
+    found = find(write(tmp_path, names), 0.3)
     for part in (found.train, found.validation):
         assert [part.classes[i] for i in part.labels] == [name[0] for name in part.names]
 

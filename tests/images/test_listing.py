@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from famulus.config.errors import DataError
 from famulus.feed.data_folder import file_digest
 from famulus.images import listing
 from famulus.images.datasets import find
-from famulus.images.files import Folder, Zip
+from famulus.images.files import Folder, Zip, read
 from famulus.images.picture import FORMATS
 from tests.images.picture_files import pack, raw, several, write
 
@@ -34,7 +35,7 @@ def test_folders_and_files_that_are_links_are_followed(tmp_path):
     assert found.train.classes == ("cats", "dogs")
     # what is read is what the links lead to
     part = found.train if "dogs/9.png" in found.train.names else found.validation
-    assert part.files.open("dogs/9.png").read() == (tmp_path / "there/one.png").read_bytes()
+    assert read(part.files, "dogs/9.png") == (tmp_path / "there/one.png").read_bytes()
 
 
 def test_links_that_lead_to_nothing_or_in_circles_are_named(tmp_path):
@@ -135,7 +136,7 @@ FORMS = {
 @pytest.mark.parametrize("end", FORMS)
 def test_what_pillow_opens_is_read(tmp_path, end):
     write(tmp_path, {f"{i}{end}": raw(i, FORMS[end]) for i in range(40)})
-    found = find(str(tmp_path))
+    found = find(str(tmp_path), 0.5)
     for part in (found.train, found.validation):
         for item in part.items():
             assert item.shape == (8, 8, 3)
@@ -147,7 +148,7 @@ def test_files_without_suffix_are_known_by_their_first_bytes(tmp_path, zipped):
     files = {f"p{i}": raw(i, form) for i, form in enumerate(("PNG", "JPEG", "WEBP", "AVIF", "PPM"))}
     files |= {"README": b"of text", "empty": b"", "a.txt": b"", "b.XML": b"", "c.xml": b""}
     if zipped:
-        files = Zip(pack(tmp_path / "x.zip", files), str)
+        files = Zip(Path(pack(tmp_path / "x.zip", files)), str)
         names, notes = files.names, files.listing.notes("x")
     else:
         names, notes = folder(write(tmp_path / "y", files) and tmp_path / "y")
@@ -164,10 +165,13 @@ def test_archives_inside_are_named(tmp_path):
     names = {"a.png": raw(0), "more.zip": b"PK", "b/old.tar.gz": b""}
     for found in (folder(write(tmp_path / "y", names) and tmp_path / "y"), None):
         if found is None:
-            files = Zip(pack(tmp_path / "x.zip", names), str)
+            files = Zip(Path(pack(tmp_path / "x.zip", names)), str)
             found = files.names, files.listing.notes("x")
         assert found[0] == ["a.png"]
-        assert [n.split(": ")[1] for n in found[1]] == ["left out b/old.tar.gz", "left out more.zip"]
+        assert [n.split(": ")[1] for n in found[1]] == [
+            "left out b/old.tar.gz",
+            "left out more.zip",
+        ]
     with pytest.raises(DataError, match=r"received archives \(more.zip\): unpack"):
         find(pack(tmp_path / "z.zip", {"more.zip": b"PK", "read.me": b""}))
 

@@ -42,8 +42,10 @@ def fetch(name: str, source: str) -> Iterator[str]:
         if not _inside(relative):
             raise DataError(f"{source}: {file} would land outside the data folder; refused")
         target = Path(folder) / name / relative
-        if single:
+        if single:  # not inside a folder: found by the set's name and this suffix
             target = Path(folder) / f"{name.removesuffix(suffix(path))}{suffix(path)}"
+        # Aside first: a copy that breaks off must not look like the file.
+        partial = target.with_name(f".{target.name}.partial")
         try:
             if files.info(file)["type"] != "file":
                 yield f"left out {file}: not a regular file"
@@ -51,13 +53,13 @@ def fetch(name: str, source: str) -> Iterator[str]:
             if files.size(file) > LARGEST:
                 raise DataError(f"{file}: larger than {LARGEST >> 30} GiB")
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Aside first: a copy that breaks off must not look like the file.
-            partial = target.with_name(f".{target.name}.partial")
             with files.open(file, "rb") as incoming, open(partial, "wb") as outgoing:
                 shutil.copyfileobj(incoming, outgoing, 1 << 20)
+            os.replace(partial, target)
         except OSError as error:
             raise DataError(f"{file}: can't be copied ({error})") from error
-        os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
         yield f"{target}"
     row = info(name)
     yield f"{name}: {row.get('train', 0)} training, {row.get('validation', 0)} validation samples"

@@ -85,8 +85,9 @@ def pictures(count: int) -> str:
 
 def _unclear(path: Path, names: Sequence[str], what: str) -> DataError:
     return DataError(
-        f"{path}: {what}; found {tree(names, _common(names))}: expected folders train and validation (or test) at "
-        "the top, or none at all, and a folder a class below: move or rename folders"
+        f"{path}: {what}; found {tree(names, _common(names))}: expected folders train and "
+        "validation (or test) at the top, or none at all, and a folder a class below: move or "
+        "rename folders"
     )
 
 
@@ -184,14 +185,20 @@ def _at_the_top(path: Path, names: list[str], strip: int, notes: list[str]) -> L
     extra = {folder for folder in unused if plain(folder) not in UNLABELLED}
     if not parts["validation"] and not parts["test"] and extra:
         raise _unclear(path, names, f"folder train beside {few(sorted(extra))}")
-    return Layout(*(_unwrapped(path, part) for part in parts.values()), dict(unused), notes)
+    folders = [_first_folders(part) for part in parts.values()]
+    if any(len({role_of(folder) for folder in part} - {None}) > 1 for part in folders):
+        raise _unclear(path, names, "splits inside a split")
+    return Layout(*map(_unwrapped, parts.values()), dict(unused), notes)
 
 
-def _unwrapped(path: Path, part: dict[str, str]) -> dict[str, str]:
+def _first_folders(part: dict[str, str]) -> set[str]:
+    """The folders right below a split; "" stands for the pictures in none."""
+    return {inner.rpartition("/")[0].partition("/")[0] for inner in part.values()}
+
+
+def _unwrapped(part: dict[str, str]) -> dict[str, str]:
     """`cats/1.png` of `train/images/cats/1.png`: one folder `images` in a split is no class."""
-    folders = {inner.rpartition("/")[0].partition("/")[0] for inner in part.values()}
-    if len({role_of(folder) for folder in folders} - {None}) > 1:
-        raise _unclear(path, list(part), "splits inside a split")
+    folders = _first_folders(part)
     if len(folders) == 1 and plain(min(folders)) in IMAGES:
         return {name: inner.partition("/")[2] for name, inner in part.items()}
     return part

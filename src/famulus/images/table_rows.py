@@ -16,7 +16,8 @@ from famulus.feed.regular_file import open_regular
 from famulus.images.folders import few
 from famulus.images.splits import plain
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+JSON_SUFFIXES = (".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES)
 MAX_ROWS = 5_000_000
 MAX_LINE = 1 << 20  # characters
 # the first of each is what a column is renamed to where several might be meant
@@ -62,21 +63,9 @@ class Columns:
 
 def read_rows(path: Path) -> tuple[Columns, list[Row]]:
     """The columns in use, and all rows. Raises DataError naming the file and the line."""
-    lines = _lines(path)
     try:
-        json_lines = path.suffix.lower() in (".jsonl", ".ndjson")
-        fields = _objects(path, lines) if json_lines else _fields(path, lines)
-        _, header = next(fields, (1, []))
-        columns = _columns(path, header)
-        rows = []
-        for line, values in fields:
-            if len(rows) >= MAX_ROWS:
-                raise DataError(f"{path}: expected at most {MAX_ROWS:,} rows, received more")
-            texts = [
-                values[at].strip() if at is not None and at < len(values) else ""
-                for at in (columns.path, columns.label, columns.split)
-            ]
-            rows.append(Row(line, *texts))
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
+            return _rows(path, _lines(path, file))
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: expected UTF-8 text, received {error.object[error.start : error.end]!r}: "
@@ -84,17 +73,32 @@ def read_rows(path: Path) -> tuple[Columns, list[Row]]:
         ) from error
     except csv.Error as error:
         raise DataError(f"{path}: can't be read as a table ({error})") from error
+
+
+def _rows(path: Path, lines: Iterator[str]) -> tuple[Columns, list[Row]]:
+    json_lines = path.suffix.lower() in JSON_SUFFIXES
+    fields = _objects(path, lines) if json_lines else _fields(path, lines)
+    _, header = next(fields, (1, []))
+    columns = _columns(path, header)
+    rows = []
+    for line, values in fields:
+        if len(rows) >= MAX_ROWS:
+            raise DataError(f"{path}: expected at most {MAX_ROWS:,} rows, received more")
+        texts = [
+            values[at].strip() if at is not None and at < len(values) else ""
+            for at in (columns.path, columns.label, columns.split)
+        ]
+        rows.append(Row(line, *texts))
     return columns, rows
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
-        number = 0
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise DataError(f"{path}: line {number}: longer than {MAX_LINE:,} characters")
-            yield line
+def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[str]:
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise DataError(f"{path}: line {number}: longer than {MAX_LINE:,} characters")
+        yield line
 
 
 def _fields(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
