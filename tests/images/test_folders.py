@@ -9,9 +9,6 @@ from famulus.images.datasets import find
 from famulus.images.labelled_source import PictureData
 from famulus.images.open import open_images
 from famulus.images.splits import hashed
-from famulus.tasks.codes.data import CodedData
-from famulus.tasks.pretext.data import PretextData
-from famulus.tasks.tiles.settings import TilesData
 from tests.images.picture_files import pack, raw, several, write
 
 
@@ -48,17 +45,11 @@ def test_the_test_split_validates_where_that_is_said(tmp_path):
     assert opened.fingerprint != open_images(str(tmp_path)).fingerprint
 
 
-@pytest.mark.parametrize("data", [PictureData, CodedData, PretextData, TilesData])
-def test_every_task_on_pictures_takes_it(tmp_path, data):
-    settings = data(name=write(tmp_path, CIFAR), validation="test")
-    assert settings.validation == "test"
+def test_an_experiment_may_say_it(tmp_path):
+    opened = PictureData(name=write(tmp_path, CIFAR), validation="test").open()
+    assert (len(opened.train), len(opened.validation)) == (80, 14)
     with pytest.raises(ValueError, match="validation"):
-        data(validation="tset")
-
-
-def test_codes_filter_what_the_test_split_holds(tmp_path):
-    data = CodedData(name=write(tmp_path, CIFAR), validation="test", include=["dog"], channels=3)
-    assert (len(data.picked().train), len(data.picked().validation)) == (40, 7)
+        PictureData(validation="tset")
 
 
 def test_with_a_validation_split_test_may_take_its_place(tmp_path):

@@ -1,8 +1,8 @@
 """Files opened only where they are regular: a FIFO would wait for ever, a device never ends."""
 
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from famulus.config.errors import DataError
 
@@ -19,7 +19,7 @@ def require_regular(path: Path) -> Path:
     return path
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The bytes of a regular file. Raises DataError with its path."""
     require_regular(path)
     try:

@@ -188,7 +188,8 @@ def _at_the_top(path: Path, names: list[str], strip: int, notes: list[str]) -> L
     folders = [_first_folders(part) for part in parts.values()]
     if any(len({role_of(folder) for folder in part} - {None}) > 1 for part in folders):
         raise _unclear(path, names, "splits inside a split")
-    return Layout(*map(_unwrapped, parts.values()), dict(unused), notes)
+    train, validation, test = map(_unwrapped, parts.values())
+    return Layout(train, validation, test, dict(unused), notes)
 
 
 def _first_folders(part: dict[str, str]) -> set[str]:
@@ -215,4 +216,5 @@ def _below_classes(path: Path, names: list[str], strip: int, notes: list[str]) -
         parts[role][name] = f"{folders[0]}/{folders[2]}"
     if not parts["train"]:
         raise _unclear(path, names, "no folder train")
-    return Layout(*parts.values(), notes=notes)
+    train, validation, test = parts.values()
+    return Layout(train, validation, test, notes=notes)

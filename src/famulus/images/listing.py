@@ -31,6 +31,7 @@ MAX_FILES = 5_000_000
 MAX_LINKS = 10_000  # to folders: links that lead to each other multiply
 DEEPEST = 32  # folders below folders
 SHOWN = 8  # suffixes that a note names
+Identity = tuple[int, int]  # of a folder: its device and its number there
 
 
 def suffix(name: str) -> str:
@@ -118,7 +119,8 @@ def folder_files(top: Path, leave: Callable[[str, str], None]) -> Iterator[str]:
     Raises DataError if there are too many links, or if `top` itself can't be read.
     """
     links = 0
-    pending = [("", (_identity(os.stat(top)),))]
+    # each folder with the identities of those that it lies in, and its own
+    pending: list[tuple[str, tuple[Identity, ...]]] = [("", (_identity(os.stat(top)),))]
     while pending:
         folder, above = pending.pop()
         try:
@@ -158,5 +160,5 @@ def folder_files(top: Path, leave: Callable[[str, str], None]) -> Iterator[str]:
                 pending.append((f"{name}/", (*above, _identity(status))))
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino

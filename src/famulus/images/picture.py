@@ -22,9 +22,7 @@ FILTERS = {
 }
 FITS = ("stretch", "letterbox", "crop")
 # no EPS: it starts a program
-FORMATS = (
-    *("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA"),
-)
+FORMATS = (*("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA"),)
 MAX_PIXELS = 80_000_000  # below Pillow's own warning
 Box = tuple[int, int, int, int]  # top, left, height, width of the picture inside its frame
 

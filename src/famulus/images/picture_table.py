@@ -70,7 +70,7 @@ class _Places:
     def find(self, root: Path, relative: str) -> str | None:
         """The relative name of a file, its suffix added where the table has none."""
         folder, _, name = relative.rpartition("/")
-        found = self.listed(root / folder).get(name, ())
+        found = self.listed(root / folder).get(name, [])
         # of `1.png` and `1.jpg` nobody can tell which one is meant by `1`
         sure = len(found) == 1 or name in found
         return posixpath.join(folder, found[0]) if sure else None
@@ -120,7 +120,9 @@ def _pictures(path: Path, rows: list[Row], notes: list[str]) -> tuple[Path, dict
     places = _Places()
     root = _root(path, relative, places)
     named: dict[str, Row] = {}
-    empty, missing, twice = [], [], []
+    empty: list[Row] = []
+    missing: list[Row] = []
+    twice: list[Row] = []
     for row, place in zip(rows, relative, strict=True):
         name = places.find(root, place) if place else None
         if name is None:
@@ -209,7 +211,7 @@ def _by_split(path: Path, named: dict[str, Row], column: str, notes: list[str]) 
             f"{path}: column {column}: expected train among its values, received "
             f"{few(sorted(roles))}"
         )
-    return Layout(*sides.values(), unused=dict(unused))
+    return Layout(sides["train"], sides["validation"], sides["test"], dict(unused))
 
 
 def _by_number(named: dict[str, Row]) -> Callable[[str], tuple[int, str]]:

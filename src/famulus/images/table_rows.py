@@ -80,7 +80,7 @@ def _rows(path: Path, lines: Iterator[str]) -> tuple[Columns, list[Row]]:
     fields = _objects(path, lines) if json_lines else _fields(path, lines)
     _, header = next(fields, (1, []))
     columns = _columns(path, header)
-    rows = []
+    rows: list[Row] = []
     for line, values in fields:
         if len(rows) >= MAX_ROWS:
             raise DataError(f"{path}: expected at most {MAX_ROWS:,} rows, received more")

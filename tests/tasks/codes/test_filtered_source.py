@@ -10,6 +10,7 @@ from PIL import Image
 from famulus.config.errors import DataError
 from famulus.images.image_index import make_index, write_index
 from famulus.tasks.codes.data import CodedData
+from tests.images.picture_files import several, write
 from tests.launch.tiny import famulus
 
 
@@ -100,3 +101,10 @@ def test_the_fingerprint_follows_filter_and_index(folder, tmp_path):
     assert len(prints) == 4
     assert open_(folder).train.fingerprint in prints
     assert len(indexed.train) == 7
+
+
+def test_the_test_split_may_validate_and_is_filtered_too(tmp_path):
+    names = [*several("train/cat", 9), *several("train/dog", 8), *several("test/cat", 4)]
+    name = write(tmp_path, [*names, *several("test/dog", 3)])
+    data = CodedData(name=name, validation="test", include=["dog"], channels=3)
+    assert (len(data.picked().train), len(data.picked().validation)) == (8, 3)
