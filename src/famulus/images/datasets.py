@@ -128,7 +128,7 @@ def from_path(path: Path, share: float | None, min_alpha: float = 0.0) -> Found:
     elif path.suffix == ".zip":
         files = Zip(path, file_digest)
     elif path.suffix == ".npz":
-        return Found(*npz_parts(path, file_digest(path), share))
+        return Found(*npz_parts(path, share))
     else:
         raise DataError(f"{path}: expected a folder, a .zip or a .npz")
     return Found(*file_parts(path.stem, files, share, min_alpha))

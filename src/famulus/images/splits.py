@@ -1,6 +1,7 @@
 """Which files train and which validate, and which class each shows: from their names alone."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,17 @@ from famulus.images.files import FilePart, PictureFiles
 HELD_OUT = 0.05  # where a set has no split of its own
 TRAIN = ("train", "training")
 VALIDATION = ("validation", "valid", "val")
+ROLES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def role_of(word: str) -> str | None:
+    """The split that a word names: train, validation or test; None for any other word."""
+    word = re.sub(r"[^a-z0-9]+", "", word.lower())
+    return ROLES.get(word.removesuffix("set") if word != "set" else word)
 
 
 def hashed(name: str) -> float:
