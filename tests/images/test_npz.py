@@ -137,6 +137,7 @@ def test_transparency_lies_on_black(tmp_path):
 
 
 WHOLE = GREY.astype(np.int64)
+DELIVERED = [np.dtype(t) for t in ("u1", "u2", "i2", "i4", "u4", "f4")]
 TYPES = {
     "bool": (GREY > 99, (GREY > 99) * np.uint8(255), "True as 255"),
     "int64 bytes": (WHOLE, GREY, "int64 of whole numbers .* taken as bytes"),
@@ -163,7 +164,7 @@ def test_values_come_as_they_were_stored(tmp_path, case):
     assert np.array_equal(items, expected)
     assert items.dtype in (expected.dtype, np.float32)
     assert items.dtype.isnative
-    assert items.dtype in map(np.dtype, "uint8 uint16 int16 int32 uint32 float32".split())
+    assert items.dtype in DELIVERED
     assert (note is None) == (not notes)
     assert note is None or re.search(note, notes[0])
 
@@ -287,9 +288,7 @@ def test_zeros_made_to_fill_the_memory_are_refused(tmp_path, monkeypatch):
     zeros = np.zeros((1000, 64, 64), np.uint8)
     np.savez_compressed(tmp_path / "x.npz", images=zeros)
     monkeypatch.setattr(stored, "FREE_BYTES", zeros.nbytes // 2)
-    with pytest.raises(
-        DataError, match="packed .*-fold: expected at most 200.*images|images.*fold"
-    ):
+    with pytest.raises(DataError, match=r"images\.npy: .* packed .*-fold: expected at most 200"):
         npz_parts(tmp_path / "x.npz", None)
     opened(tmp_path, images=zeros)  # as large, and not packed
 

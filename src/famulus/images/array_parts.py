@@ -1,4 +1,4 @@
-"""From arrays of pictures and labels, one pair a split, to the two parts that train and validate."""
+"""From the arrays of each split, pictures and labels, to the parts that train and validate."""
 
 import hashlib
 from collections.abc import Iterator, Mapping

@@ -30,17 +30,17 @@ def read_idx(path: Path, axes: int | None = None) -> np.ndarray:
     Raises DataError if the magic, the number of `axes`, or the count of bytes is not as expected.
     """
     try:
-        packed = path.stat().st_size
+        size = path.stat().st_size
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error}): fetch the file again") from error
-    return stored_idx(str(path), "", partial(open, path, "rb"), packed, axes).whole()
+    return stored_idx(str(path), "", partial(open, path, "rb"), size, size, axes).whole()
 
 
 def stored_idx(
-    where: str, digest: str, source: Opener, packed: int, axes: int | None = None
+    where: str, digest: str, source: Opener, size: int, packed: int, axes: int | None = None
 ) -> Stored:
-    """The array in the file that `source` opens, `packed` bytes long; gzipped if `where` ends in
-    .gz. Reads its header only. Raises DataError as `read_idx`."""
+    """The array in the file that `source` opens, `size` bytes long, of which `packed` are stored;
+    gzipped if `where` ends in .gz. Reads its header only. Raises DataError as `read_idx`."""
     gzipped = where.lower().endswith(".gz")
     try:
         with _unpacked(source, gzipped, 0) as file:
@@ -66,7 +66,7 @@ def stored_idx(
     expected = size_of(shape, dtype)
     if expected > MAX_BYTES:
         raise DataError(f"{where}: expected at most {MAX_BYTES} bytes, header says {shape}")
-    if expected > packed * (DEFLATE if gzipped else 1):
+    if expected > size * (DEFLATE if gzipped else 1):
         raise DataError(f"{where}: too small to hold the {expected} bytes for {shape}")
     check_ratio(where, expected, packed)
     start = 4 + 4 * magic[3]
@@ -75,7 +75,6 @@ def stored_idx(
 
 @contextmanager
 def _unpacked(source: Opener, gzipped: bool, start: int) -> Iterator[BinaryIO]:
-    with source() as raw:
-        with gzip.open(raw) if gzipped else raw as file:
-            file.read(start)
-            yield file  # type: ignore[misc]
+    with source() as raw, gzip.open(raw) if gzipped else raw as file:
+        file.read(start)
+        yield file  # type: ignore[misc]

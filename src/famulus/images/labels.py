@@ -24,9 +24,8 @@ def positions(
     rows = {role: _one_each(labels, where[role], notes) for role, labels in answers.items()}
     kinds = {labels.dtype.kind for labels in rows.values()}
     if kinds == {"U"}:
-        names = classes or tuple(
-            sorted(set().union(*(np.unique(r).tolist() for r in rows.values())))
-        )
+        texts = {text for r in rows.values() for text in np.unique(r).tolist()}
+        names = classes or tuple(sorted(texts))
         return {role: _of_names(r, names, where[role]) for role, r in rows.items()}, names, notes
     if "U" in kinds:
         both = " and ".join(f"{where[r]} ({rows[r].dtype})" for r in rows)

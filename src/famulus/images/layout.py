@@ -146,7 +146,7 @@ def held_type(arrays: Sequence[Stored]) -> tuple[np.dtype, list[str]]:
         raise DataError(f"{where}: expected images of numbers, received {first.dtype}")
     values = [values_of(array) for array in arrays]
     low, high = min(v.low for v in values), max(v.high for v in values)
-    if name in UNCHOSEN and all(v.whole for v in values) and 0 <= low and DARK < high <= 255:
+    if name in UNCHOSEN and all(v.whole for v in values) and low >= 0 and DARK < high <= 255:
         return np.dtype(np.uint8), [
             f"{where}: {name} of whole numbers {low:.0f} to {high:.0f}: taken as bytes 0 to 255"
         ]

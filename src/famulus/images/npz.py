@@ -8,11 +8,10 @@ BHW or BHWC, `train_labels`, `validation_labels` integers B, and `classes`.
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from famulus.config.errors import DataError
 from famulus.feed.data_folder import file_digest
 from famulus.images.array_parts import Parts, Side, array_parts
 from famulus.images.splits import role_of
-from famulus.images.stored import Stored, check_ratio, size_of
+from famulus.images.stored import Stored, check_ratio, packed_size, size_of, zip_member
 
 MAX_BYTES = 8 << 30  # of all arrays that are read, unpacked
 MAX_MEMBERS = 10_000
@@ -152,16 +151,9 @@ def _stored(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, digest:
     # A header may claim any size, and NumPy would allocate it before it reads.
     if size_of(shape, dtype) > info.file_size - start:
         raise DataError(f"{where}: size {shape} is not what it holds")
-    check_ratio(where, info.file_size, info.compress_size)
-    start_of = partial(_opened, path, info.filename, start)
+    check_ratio(where, info.file_size, packed_size(path, info))
+    start_of = partial(zip_member, path, info.filename, start)
     return Stored(where, digest, tuple(map(int, shape)), dtype, start_of, fortran)
-
-
-@contextmanager
-def _opened(path: Path, member: str, start: int) -> Iterator[BinaryIO]:
-    with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-        file.read(start)
-        yield file  # type: ignore[misc]
 
 
 def _line(error: Exception) -> str:

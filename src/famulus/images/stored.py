@@ -3,9 +3,11 @@
 Readers of a format say where the values start; what is damaged is noticed here, the same for all.
 """
 
+import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -104,6 +106,19 @@ def size_of(shape: tuple[int, ...], dtype: np.dtype) -> int:
     for n in shape:
         size *= n
     return size
+
+
+@contextmanager
+def zip_member(path: Path, name: str, start: int = 0) -> Iterator[BinaryIO]:
+    """A member of a zip, from byte `start` of it on."""
+    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+        file.read(start)
+        yield file  # type: ignore[misc]
+
+
+def packed_size(path: Path, info: zipfile.ZipInfo) -> int:
+    """Bytes of a member in the zip: the directory may claim more than the whole file has."""
+    return min(info.compress_size, path.stat().st_size)
 
 
 def check_ratio(where: str, unpacked: int, packed: int) -> None:
