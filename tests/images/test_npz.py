@@ -293,6 +293,12 @@ def test_zeros_made_to_fill_the_memory_are_refused(tmp_path, monkeypatch):
     opened(tmp_path, images=zeros)  # as large, and not packed
 
 
+def test_labels_are_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "MAX_LABEL_BYTES", 100)
+    with pytest.raises(DataError, match=r"y\.npy: 320 bytes of int64 \(40,\): expected labels"):
+        opened(tmp_path, X=GREY, y=LABELS)
+
+
 def test_memory_holds_one_block(tmp_path, monkeypatch):
     array = np.repeat(GREY[:1], 40_000, 0).astype(np.float64)  # 9.6 MB
     np.savez(tmp_path / "x.npz", images=array)

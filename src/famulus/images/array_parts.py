@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,8 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.images.labels import positions
 from famulus.images.layout import ALPHA, Layout, flat_note, held_type, layout_of, pictures
-from famulus.images.parts import ArrayPart
 from famulus.images.role_split import role_split
 from famulus.images.stored import Stored
-
-Parts = tuple[ArrayPart, ArrayPart, bool, list[str]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +21,43 @@ class Side:
     images: Stored
     labels: np.ndarray | None = None
     where_labels: str = ""
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A split whose pictures lie in an array inside a file; they are read in blocks, each time.
+
+    `rows`: which of the array's pictures belong to it, bool; None for all.
+    """
+
+    label: str
+    digest: str
+    names: list[str]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+    images: Stored
+    layout: Layout
+    dtype: np.dtype
+    rows: np.ndarray | None = None
+
+    @property
+    def deep(self) -> bool:
+        """Whether its pictures have more than 8 bits a channel."""
+        return self.dtype != np.uint8
+
+    def items(self) -> Iterator[np.ndarray]:
+        """HW or HWC of `dtype`. Raises DataError naming the array if it is damaged."""
+        start = 0
+        for block in pictures(self.images, self.layout, self.dtype):
+            if self.rows is None:
+                yield from block
+            else:
+                # A copy: the few that are kept would hold their whole block.
+                yield from block[self.rows[start : start + len(block)]]
+            start += len(block)
+
+
+Parts = tuple[StoredPart, StoredPart, bool, list[str]]
 
 
 def array_parts(
@@ -66,27 +99,19 @@ def array_parts(
         count = len(side.images) if rows is None else int(rows.sum())
         own = role if rows is not None else origin
         parts.append(
-            ArrayPart(
+            StoredPart(
                 f"{path.stem}/{role}",
                 hashlib.sha256(f"{side.images.digest}/{own}/{count}".encode()).hexdigest(),
                 [f"{own}/{i:05d}" for i in range(count)],
                 answers if answers is None or rows is None else answers[rows],
                 None if answers is None else names,
-                partial(_items, side.images, layouts[origin], dtype, rows),
+                side.images,
+                layouts[origin],
+                dtype,
+                rows,
             )
         )
     return parts[0], parts[1], split.own, [note for note in notes if note]
-
-
-def _items(
-    images: Stored, shape: Layout, dtype: np.dtype, rows: np.ndarray | None
-) -> Iterator[np.ndarray]:
-    start = 0
-    for block in pictures(images, shape, dtype):
-        if rows is not None:
-            # A copy: a few pictures that are kept would hold their whole block.
-            start, block = start + len(block), block[rows[start : start + len(block)]]
-        yield from block
 
 
 def _transparency(images: Stored, dtype: np.dtype) -> str:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from famulus.config.errors import DataError
-from famulus.images.stored import Stored, check_ratio, size_of
+from famulus.images.stored import Stored, check_ratio, file_bytes, size_of
 
 MAX_BYTES = 4 << 30
 MAX_AXES = 4
@@ -33,7 +33,7 @@ def read_idx(path: Path, axes: int | None = None) -> np.ndarray:
         size = path.stat().st_size
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error}): fetch the file again") from error
-    return stored_idx(str(path), "", partial(open, path, "rb"), size, size, axes).whole()
+    return stored_idx(str(path), "", partial(file_bytes, path), size, size, axes).whole()
 
 
 def stored_idx(

@@ -20,7 +20,7 @@ from famulus.feed.data_folder import file_digest
 from famulus.images.array_parts import Parts, Side, array_parts
 from famulus.images.idx import stored_idx
 from famulus.images.splits import role_of
-from famulus.images.stored import Stored, packed_size, zip_member
+from famulus.images.stored import Stored, file_bytes, packed_size, zip_member
 
 T10K = "t10k"  # MNIST's name of its test part
 NAME = re.compile(
@@ -105,7 +105,7 @@ def _side(path: Path, images: _Member | None, labels: _Member | None) -> Side:
         return Side(_stored(path, images, images.digest()))
     both = hashlib.sha256((images.digest() + labels.digest()).encode()).hexdigest()
     answers = _stored(path, labels, both)
-    return Side(_stored(path, images, both), answers.whole(), answers.where)
+    return Side(_stored(path, images, both), answers.labels(), answers.where)
 
 
 def _stored(path: Path, member: _Member, digest: str) -> Stored:
@@ -138,7 +138,7 @@ def _in_folder(path: Path) -> list[_Member]:
             # No pipe and no device: opening one would wait for ever.
             if file.is_file() and not name.startswith("."):
                 size = file.stat().st_size
-                digest, opener = partial(file_digest, file), partial(open, file, "rb")
+                digest, opener = partial(file_digest, file), partial(file_bytes, file)
                 members.append(_Member((below / name).as_posix(), size, size, digest, opener))
     return members
 

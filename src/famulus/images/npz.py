@@ -71,7 +71,7 @@ def npz_parts(path: Path, share: float | None, test: bool = False) -> Parts:
         key = "" if role == "train" and train is None else role
         images, labels = arrays.get((key, "images")), arrays.get((key, "labels"))
         if images is not None:
-            answers = None if labels is None else labels.whole()
+            answers = None if labels is None else labels.labels()
             sides[role] = Side(images, answers, "" if labels is None else labels.where)
         elif labels is not None:
             notes.append(f"{labels.where}: left out: labels without images")
@@ -164,7 +164,7 @@ def _class_names(arrays: Mapping[Place, Stored]) -> tuple[str, ...] | None:
     stored = arrays.get(("", "classes"))
     if stored is None:
         return None
-    names = stored.whole()
+    names = stored.labels()
     if names.ndim != 1 or len(set(names.tolist())) < len(names):
         raise DataError(f"{stored.where}: expected one name a class, received {stored.shape}")
     return tuple(map(str, names))

@@ -81,7 +81,7 @@ def _one(names: Sequence[str], usual: Sequence[str], where: str, what: str) -> s
             f"{where}: columns {' and '.join(names)}: all may be the {what}: keep one, or name it "
             f"{usual[0]}"
         )
-    return (known or list(names) or [None])[0] if len(names) != 1 else names[0]
+    return next(iter(known or names), None)
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:

@@ -82,7 +82,7 @@ def read_group(table: Table, group: int) -> Any:
 
 def label_column(table: Table) -> tuple[np.ndarray, list[str]]:
     """(numbers, nothing), or (positions, texts): a text that stands in each row is held once."""
-    name = table.columns.label
+    name = table.columns.label or ""
     where = f"{table.path}: {name}"
 
     def column(file: Any) -> tuple[np.ndarray, list[str]]:

@@ -5,7 +5,7 @@ into one uint8 array. What a part decodes to is kept between the cells of a proc
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,14 +45,14 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class ArrayPart:
-    """Pictures that are an array already; `load` gives BHW or BHWC, or its pictures in turn."""
+    """Pictures that are an array already; `load` gives uint8 BHW or BHWC."""
 
     label: str
     digest: str
     names: Sequence[str]
     labels: np.ndarray | None
     classes: tuple[str, ...] | None
-    load: Callable[[], Iterable[np.ndarray]]
+    load: Callable[[], np.ndarray]
 
     def items(self) -> Iterator[Item]:
         return iter(self.load())

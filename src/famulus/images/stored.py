@@ -16,6 +16,7 @@ from famulus.config.errors import DataError
 
 BLOCK_BYTES = 16 << 20
 MAX_WHOLE_BYTES = 1 << 30  # of an array that can't be read in blocks
+MAX_LABEL_BYTES = 256 << 20
 FREE_BYTES = 256 << 20  # an array up to this size may be packed as far as it likes
 MAX_RATIO = 200  # unpacked over packed beyond that: made to fill the memory
 
@@ -56,8 +57,17 @@ class Stored:
             if self._read(file, memoryview(bytearray(1))):
                 raise self._wrong("more")
 
+    def labels(self) -> np.ndarray:
+        """As `whole`, of what has a value or a short row for each picture."""
+        if self.nbytes > MAX_LABEL_BYTES:
+            raise DataError(
+                f"{self.where}: {self.nbytes:,} bytes of {self.dtype} {self.shape}: expected "
+                f"labels, at most {MAX_LABEL_BYTES:,}"
+            )
+        return self.whole()
+
     def whole(self) -> np.ndarray:
-        """All of it in one array; for labels and what is as small."""
+        """All of it in one array."""
         blocks = list(self.blocks())
         if not blocks:
             return np.empty(self.shape, self.dtype.newbyteorder("="))
@@ -73,7 +83,7 @@ class Stored:
 
     def _values(self, file: BinaryIO, before: int, shape: tuple[int, ...]) -> np.ndarray:
         raw = np.empty(size_of(shape, self.dtype), np.uint8)
-        count = self._read(file, memoryview(raw)) if raw.size else 0
+        count = self._read(file, memoryview(raw.data)) if raw.size else 0
         if count < raw.size:
             raise self._wrong(f"{before + count:,}")
         return raw.view(self.dtype).reshape(shape, order="F" if self.fortran else "C")
@@ -106,6 +116,11 @@ def size_of(shape: tuple[int, ...], dtype: np.dtype) -> int:
     for n in shape:
         size *= n
     return size
+
+
+def file_bytes(path: Path) -> BinaryIO:
+    """A file of its own, from its first byte on."""
+    return open(path, "rb")
 
 
 @contextmanager
