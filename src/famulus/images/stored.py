@@ -15,6 +15,7 @@ import numpy as np
 from famulus.config.errors import DataError
 
 BLOCK_BYTES = 16 << 20
+PIECE_BYTES = 1 << 18  # of one call: zipfile joins what it unpacks for it, in quadratic time
 MAX_WHOLE_BYTES = 1 << 30  # of an array that can't be read in blocks
 MAX_LABEL_BYTES = 256 << 20
 FREE_BYTES = 256 << 20  # an array up to this size may be packed as far as it likes
@@ -93,7 +94,7 @@ class Stored:
         try:
             # A packed file gives what it has; only nothing means its end.
             while count < len(into):
-                piece = file.readinto(into[count:])  # type: ignore[attr-defined]
+                piece = file.readinto(into[count : count + PIECE_BYTES])  # type: ignore[attr-defined]
                 if not piece:
                     break
                 count += piece
