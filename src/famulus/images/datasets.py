@@ -18,14 +18,16 @@ from famulus.feed.regular_file import require_regular
 from famulus.images.file_parts import file_parts
 from famulus.images.files import Folder, Zip
 from famulus.images.idx import read_idx
+from famulus.images.idx_set import holds_idx, idx_parts, is_idx
 from famulus.images.listing import SUFFIXES, TARS, suffix
-from famulus.images.npz import npz_parts
+from famulus.images.npz import npz_parts, refuse_npy
+from famulus.images.parquet import holds_parquet, parquet_parts
 from famulus.images.parts import ArrayPart, Part
 from famulus.images.picture_table import table_parts
 from famulus.images.splits import Wish
 from famulus.images.table_rows import SUFFIXES as TABLES
 
-ENDS = (".zip", ".npz", *TABLES)
+ENDS = (".zip", ".npz", ".parquet", *TABLES)
 EXPECTED = f"a folder, or a file {', '.join(ENDS)}"
 FASHION = (
     *("t-shirt", "trouser", "pullover", "dress", "coat"),
@@ -137,22 +139,38 @@ def from_path(path: Path, wish: Wish, min_alpha: float = 0.0, deep: bool = False
     `wish`: the share that validates where there is no split, or "test". `min_alpha`, `deep`: see
     `file_parts`. Raises DataError for what is none of these, or can't be read.
     """
-    if path.is_dir():
-        return Found(*file_parts(path.stem, Folder(path, file_digest), wish, min_alpha, deep))
-    require_regular(path)
     end = suffix(path.name)
-    if end == ".zip":
-        return Found(*file_parts(path.stem, Zip(path, file_digest), wish, min_alpha, deep))
+    share, test = (None, True) if wish == "test" else (wish, False)
+    if path.is_dir() or end == ".zip":
+        files = Folder(path, file_digest) if path.is_dir() else Zip(path, file_digest)
+        if holds_idx(files.listing.others):
+            return Found(*idx_parts(path, share, test))
+        if path.is_dir() and _of_parquet(files.listing.others) and holds_parquet(path):
+            return Found(*parquet_parts(path, share, test))
+        return Found(*file_parts(path.stem, files, wish, min_alpha, deep))
+    require_regular(path)
     if end in TABLES:
         return Found(*table_parts(path, wish, file_digest))
     if end == ".npz":
-        return Found(*npz_parts(path, file_digest(path), None if wish == "test" else wish))
+        return Found(*npz_parts(path, share, test))
+    if end == ".parquet":
+        return Found(*parquet_parts(path, share, test))
+    if end == ".npy":
+        refuse_npy(path)
     raise DataError(f"{path}: expected {EXPECTED}; {_instead(path)}")
+
+
+def _of_parquet(names: list[str]) -> bool:
+    """Whether files of these names hold the pictures; `metadata.parquet` says of others."""
+    tables = (name.rpartition("/")[2] for name in names if suffix(name) == ".parquet")
+    return any(table != "metadata.parquet" for table in tables)
 
 
 def _instead(path: Path) -> str:
     """What to do with a file that is no set."""
     name = path.name.lower()
+    if is_idx(name):
+        return f"one file of a set: name its folder, data.name: {path.parent}"
     if name.endswith(TARS):
         return "an archive of this kind is not opened: unpack it, and name the folder"
     if suffix(name) in SUFFIXES:
