@@ -202,3 +202,21 @@ def test_names_need_not_be_text(tmp_path):
         file.write(raw(0))
     write(tmp_path, several(".", 50))
     assert len(find(str(tmp_path)).train.digest) == 64
+
+
+def test_names_in_a_zip_as_other_programs_write_them(tmp_path):
+    names = {"train\\cat\\1.png": raw(0), "./train/dog/2.png": raw(1), "../out.png": raw(2)}
+    names |= {"/etc/3.png": raw(3), "train\\": b""}
+    files = Zip(Path(pack(tmp_path / "x.zip", names)), str)
+    assert files.names == ["train/cat/1.png", "train/dog/2.png"]
+    assert read(files, "train/cat/1.png") == raw(0)
+    assert files.listing.notes("x") == [
+        "x: left out ../out.png: its name leads outside the zip",
+        "x: left out /etc/3.png: its name leads outside the zip",
+    ]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-that-name/x", "a/" + "y" * 300])
+def test_names_that_are_no_paths_are_one_line(name):
+    with pytest.raises(DataError, match=r"data\.name: "):
+        find(name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.images.file_source import FileSource
-from famulus.images.files import FilePart
+from famulus.images.files import FilePart, Folder
 from famulus.images.folders import UNLABELLED
 from famulus.images.image_source import ImageSource
 from famulus.images.splits import role_of
@@ -86,7 +86,7 @@ def empty_folders(source: ImageSource | FileSource) -> list[str]:
     if not isinstance(part, FilePart):
         return []
     notes = []
-    if part.files.path.is_dir():  # a zip knows no empty folders
+    if isinstance(part.files, Folder) and part.files.path.is_dir():  # a zip knows none
         holds = {Path(name).parent.as_posix() for name in part.files.names}
         for top in sorted(part.files.path.iterdir()):
             if role_of(top.name) not in ("train", "validation") or not top.is_dir():

@@ -200,11 +200,14 @@ def find(name: str, wish: Wish = None) -> Found:
         if wish == "test" and name in OWN_SPLIT:
             raise DataError(f"data.validation: test: {name} has no test split; leave it out")
         return NAMED[name](wish)
-    places = [Path(name).expanduser()]
-    places += [data_folder() / f"{name}{end}" for end in ("", *ENDS)]
-    for place in places:
-        if place.exists():
-            return from_path(place, wish)
+    places = [Path(name), *(data_folder() / f"{name}{end}" for end in ("", *ENDS))]
+    try:
+        places[0] = places[0].expanduser()
+        place = next((place for place in places if place.exists()), None)
+    except (OSError, RuntimeError) as error:  # too long, not allowed, no such user's home
+        raise DataError(f"data.name: {name:.200}: can't be read ({error})"[:400]) from error
+    if place is not None:
+        return from_path(place, wish)
     # A path was meant: the nearest name of a set would be no help.
     if "/" in name or name.lower().endswith((*ENDS, *TARS, *SUFFIXES)):
         raise DataError(f"data.name: expected {EXPECTED}; {name} does not exist")

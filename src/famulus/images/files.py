@@ -94,8 +94,15 @@ class Zip:
             raise DataError(f"{path}: cannot be read as a zip ({error})") from error
         if len(infos) > MAX_FILES:
             raise DataError(f"{path}: expected at most {MAX_FILES} files, received {len(infos)}")
-        self._infos = {i.filename: i for i in infos if not i.is_dir() and not hidden(i.filename)}
         self.listing = Listing()
+        self._infos: dict[str, zipfile.ZipInfo] = {}
+        for info in infos:
+            # some programs of Windows separate by its own sign
+            name = info.filename.replace("\\", "/").removeprefix("./")
+            if name.startswith("/") or ".." in name.split("/"):
+                self.listing.leave("its name leads outside the zip", name)
+            elif not name.endswith("/") and not hidden(name):
+                self._infos[name] = info
         for name in self._infos:
             self.listing.add(name, self.open)
         self.listing.sort()

@@ -20,8 +20,8 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.feed.data_folder import file_digest
 from famulus.images.cache import ByteCache
-from famulus.images.files import MAX_FILES, FilePart
-from famulus.images.listing import Listing
+from famulus.images.files import FilePart
+from famulus.images.listing import MAX_FILES, Listing
 from famulus.images.parquet_labels import labels_of
 from famulus.images.parquet_table import MAX_GROUP_BYTES, Table, read_group, table_of
 from famulus.images.role_split import role_split
