@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ def plain(name: str) -> str:
     return re.sub(r"[ ._-]+", "", name.lower())
 
 
+@lru_cache(maxsize=65536)  # asked for the folders of each of millions of pictures
 def role_of(name: str) -> Role | None:
     """train, validation or test, where the name of a folder, file or column's value says so."""
     match = _NAME.fullmatch(plain(name))
