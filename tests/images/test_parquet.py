@@ -117,6 +117,7 @@ def test_one_file(tmp_path, case):
     train, validation, own, notes = parquet_parts(tmp_path / "x.parquet", 0.3)
     assert not own
     assert len(notes) == (case in ("two", "floats"))
+    assert not any(str(tmp_path) in line for line in notes)
     texts = case in ("texts", "dictionary")
     assert train.classes == (tuple(sorted(NAMES)) if texts else ("0", "1", "2"))
     for part in (train, validation):

@@ -23,7 +23,7 @@ from famulus.images.cache import ByteCache
 from famulus.images.files import MAX_FILES, FilePart
 from famulus.images.parquet_labels import labels_of
 from famulus.images.parquet_table import MAX_GROUP_BYTES, Table, read_group, table_of
-from famulus.images.role_split import role_split
+from famulus.images.role_split import by_name, role_split
 from famulus.images.splits import role_of
 
 SUFFIX = ".parquet"
@@ -65,7 +65,7 @@ def parquet_parts(
             answers = None if answers is None else answers[rows]
         known = None if answers is None else classes
         parts.append(FilePart(f"{path.stem}/{role}", files, names, answers, known))
-    return parts[0], parts[1], split.own, [*notes, *split.notes, *more]
+    return parts[0], parts[1], split.own, by_name(path, [*notes, *split.notes, *more])
 
 
 def name_of(role: str, number: int) -> str:
