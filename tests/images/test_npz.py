@@ -151,6 +151,7 @@ TYPES = {
     "uint16": (GREY.astype(np.uint16),) * 2 + (None,),
     "big end": (WHOLE.astype(">u2") * 9, (WHOLE * 9).astype(np.uint16), None),
     "uint32": (WHOLE * 16_000_000, (WHOLE * 16_000_000).astype(np.uint32), None),
+    "0..16 as float": (GREY // 16 * 1.0, (GREY // 16).astype(np.float32), None),
     "unit": (GREY / 255, (GREY / 255).astype(np.float32), "float64 held as float32"),
     "half": ((GREY / 255).astype(np.float16), (GREY / 255).astype(np.float16), None),
 }
@@ -167,6 +168,7 @@ def test_values_come_as_they_were_stored(tmp_path, case):
     assert items.dtype in DELIVERED
     assert (note is None) == (not notes)
     assert note is None or re.search(note, notes[0])
+    assert not any(str(tmp_path) in line for line in notes)
 
 
 def test_one_type_serves_both_parts(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.images.labels import positions
 from famulus.images.layout import ALPHA, Layout, flat_note, held_type, layout_of, pictures
-from famulus.images.role_split import role_split
+from famulus.images.role_split import by_name, role_split
 from famulus.images.stored import Stored
 
 
@@ -111,7 +111,7 @@ def array_parts(
                 rows,
             )
         )
-    return parts[0], parts[1], split.own, [note for note in notes if note]
+    return parts[0], parts[1], split.own, by_name(path, filter(None, notes))
 
 
 def _transparency(images: Stored, dtype: np.dtype) -> str:

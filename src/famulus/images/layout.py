@@ -160,7 +160,8 @@ def held_type(arrays: Sequence[Stored]) -> tuple[np.dtype, list[str]]:
     if first.dtype.kind == "f" and max(-low, high) > float(np.finfo(np.float32).max):
         raise DataError(f"{where}: {name} of {low} to {high}: expected values that fit in float32")
     notes = []
-    if first.dtype.itemsize > 4 and first.dtype.kind == "f":
+    exact = all(v.whole for v in values) and max(-low, high) <= 1 << 24
+    if first.dtype.itemsize > 4 and first.dtype.kind == "f" and not exact:
         notes.append(f"{where}: {name} held as float32: 7 decimal places")
     return np.dtype(name if name in KEPT else HELD.get(name, "float32")), notes
 

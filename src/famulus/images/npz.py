@@ -18,6 +18,7 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.feed.data_folder import file_digest
 from famulus.images.array_parts import Parts, Side, array_parts
+from famulus.images.role_split import by_name
 from famulus.images.splits import role_of
 from famulus.images.stored import Stored, check_ratio, packed_size, size_of, zip_member
 
@@ -76,7 +77,7 @@ def npz_parts(path: Path, share: float | None, test: bool = False) -> Parts:
         elif labels is not None:
             notes.append(f"{labels.where}: left out: labels without images")
     first, second, own, more = array_parts(path, sides, _class_names(arrays), share, test)
-    return first, second, own, [*notes, *more]
+    return first, second, own, [*by_name(path, notes), *more]
 
 
 def refuse_npy(path: Path) -> NoReturn:

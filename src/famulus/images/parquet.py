@@ -24,7 +24,7 @@ from famulus.images.files import FilePart
 from famulus.images.listing import MAX_FILES, Listing
 from famulus.images.parquet_labels import labels_of
 from famulus.images.parquet_table import MAX_GROUP_BYTES, Table, read_group, table_of
-from famulus.images.role_split import role_split
+from famulus.images.role_split import by_name, role_split
 from famulus.images.splits import role_of
 
 SUFFIX = ".parquet"
@@ -66,7 +66,7 @@ def parquet_parts(
             answers = None if answers is None else answers[rows]
         known = None if answers is None else classes
         parts.append(FilePart(f"{path.stem}/{role}", files, names, answers, known))
-    return parts[0], parts[1], split.own, [*notes, *split.notes, *more]
+    return parts[0], parts[1], split.own, by_name(path, [*notes, *split.notes, *more])
 
 
 def name_of(role: str, number: int) -> str:

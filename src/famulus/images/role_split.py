@@ -1,6 +1,6 @@
 """Which of a set's own splits validates. For sets that say themselves what is train and test."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,11 @@ class RoleSplit:
     @property
     def own(self) -> bool:
         return self.held_out is None
+
+
+def by_name(path: Path, notes: Iterable[str]) -> list[str]:
+    """Notes with the set's name in place of its whole path, which pages need not show."""
+    return [note.replace(str(path), path.name) for note in notes]
 
 
 def role_split(path: Path, counts: Mapping[str, int], share: float | None, test: bool) -> RoleSplit:
