@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from famulus.config.errors import DataError
 from famulus.images import tiff
@@ -115,7 +115,7 @@ def _opened(file: Any, page: Page) -> Iterator[_Opened]:
     if not tiff.is_tiff(head):
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
-            opened = _by_pillow(image, head)
+            opened = _by_pillow(file, image, head)
             pages = _go_to(image, page)
             _check_size(image.height, image.width)
             yield replace(opened, header=_with_pages(opened.header, page, pages))
@@ -124,12 +124,13 @@ def _opened(file: Any, page: Page) -> Iterator[_Opened]:
     number = _number(page, pages)
     file.seek(0)
     with tifffile.TiffFile(file) as pages_of:
-        first, chosen = pages_of.pages.first, pages_of.pages[number]
+        first: Any = pages_of.pages[0]
+        chosen: Any = pages_of.pages[number]  # a TiffPage: frames are made only when asked for
         if not tiff.is_deep(chosen):
             file.seek(0)
             with Image.open(file, formats=("TIFF",)) as image:
                 image.seek(number)
-                opened = _by_pillow(image, head)
+                opened = _by_pillow(file, image, head)
                 header = _with_pages(opened.header, page, pages, first, chosen)
                 yield replace(opened, header=header)
             return
@@ -164,7 +165,7 @@ def _with_pages(
     return replace(header, pages=pages, remarks=tuple(remarks))
 
 
-def _go_to(image: Image.Image, page: Page) -> int:
+def _go_to(image: ImageFile.ImageFile, page: Page) -> int:
     """How many pages there are; the one that is wanted is current afterwards."""
     # the second picture of a photograph is a preview, or a map of its depth
     if image.format == "MPO" or not getattr(image, "is_animated", False):
@@ -187,7 +188,7 @@ def _check_size(height: int, width: int) -> None:
         raise DataError(f"{width}x{height} pixels, limit {MAX_PIXELS}")
 
 
-def _by_pillow(image: Image.Image, head: bytes) -> _Opened:
+def _by_pillow(file: Any, image: ImageFile.ImageFile, head: bytes) -> _Opened:
     _check_size(image.height, image.width)
     png16 = image.format == "PNG" and head[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10"
     colours16 = png16 and image.mode in ("RGB", "RGBA")
@@ -204,7 +205,7 @@ def _by_pillow(image: Image.Image, head: bytes) -> _Opened:
 
     def read(min_alpha: float) -> tuple[np.ndarray, bool]:
         if colours16:
-            return _sixteen_bits(image, min_alpha)
+            return _sixteen_bits(file, image, min_alpha)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         if grey:
@@ -218,9 +219,9 @@ def _by_pillow(image: Image.Image, head: bytes) -> _Opened:
     return _Opened(header, read)
 
 
-def _most(image: Image.Image) -> int:
+def _most(image: ImageFile.ImageFile) -> int:
     """The largest value of a PPM, by its header; 0 if that is not to be seen."""
-    args = image.tile[0][3] if image.tile else None
+    args: Any = image.tile[0][3] if image.tile else None
     return args[1] if isinstance(args, tuple) and isinstance(args[1], int) else 0
 
 
@@ -237,7 +238,7 @@ def _bytes(image: Image.Image, alpha: bool, min_alpha: float) -> tuple[np.ndarra
             # A palette or a plain RGB may name a transparent colour that its mode does not show.
             strip = strip.convert("RGBA")
             opacity = np.asarray(strip.getchannel("A"))
-            opaque += np.count_nonzero(opacity >= 128)
+            opaque += int(np.count_nonzero(opacity >= 128))
             holes = holes or bool((opacity < 255).any())
             strip = Image.alpha_composite(Image.new("RGBA", strip.size, (0, 0, 0, 255)), strip)
         pixels[top : top + rows] = np.asarray(strip.convert("L" if pixels.ndim == 2 else "RGB"))
@@ -246,36 +247,29 @@ def _bytes(image: Image.Image, alpha: bool, min_alpha: float) -> tuple[np.ndarra
     return pixels, holes
 
 
-def _sixteen_bits(image: Image.Image, min_alpha: float) -> tuple[np.ndarray, bool]:
+def _sixteen_bits(
+    file: Any, image: ImageFile.ImageFile, min_alpha: float
+) -> tuple[np.ndarray, bool]:
     """Colours or alpha of 16 bits in a PNG, of which Pillow keeps the high bytes.
 
     The file is decoded twice: its bytes are big-endian, so that the reader of little-endian values,
     who keeps their second byte, gives the low ones. Grey and alpha are four bytes a pixel.
     """
-    tile = image.tile[0]
-    layout = tile[3]
-    if layout == "LA;16B":
-        image.tile = [tile._replace(args="RGBA")]
-        image.load()
-        both = np.asarray(_turned(image)).astype(np.uint16)
-        pixels, alpha = (both[..., k] << 8 | both[..., k + 1] for k in (0, 2))
-    else:
-        turned = []
-        for order in ("16B", "16L"):
-            image.fp.seek(0)
-            with Image.open(image.fp, formats=("PNG",)) as once:
-                once.tile = [once.tile[0]._replace(args=f"{image.mode};{order}")]
-                once.load()
-                turned.append(np.asarray(_turned(once)))
-        values = turned[0].astype(np.uint16) << 8 | turned[1]
-        pixels, alpha = values[..., :3], values[..., 3] if image.mode == "RGBA" else None
-    opacity = None if alpha is None else alpha / np.float32(65535)
-    return _on_black(pixels, opacity, min_alpha)
-
-
-def _turned(image: Image.Image) -> Image.Image:
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
+    grey = image.tile[0][3] == "LA;16B"
+    halves = []
+    for layout in ("RGBA",) if grey else (f"{image.mode};16B", f"{image.mode};16L"):
+        file.seek(0)
+        with Image.open(file, formats=("PNG",)) as once:
+            once.tile = [once.tile[0]._replace(args=layout)]
+            once.load()
+            ImageOps.exif_transpose(once, in_place=True)
+            halves.append(np.asarray(once))
+    high, low = (halves[0][..., ::2], halves[0][..., 1::2]) if grey else halves
+    values = high.astype(np.uint16) << 8 | low
+    if values.shape[2] == 3:
+        return values, False
+    pixels, alpha = values[..., :-1], values[..., -1]
+    return _on_black(pixels[..., 0] if grey else pixels, alpha / np.float32(65535), min_alpha)
 
 
 def _on_black(
