@@ -83,7 +83,7 @@ def test_each_kind_gives_its_pictures_with_their_labels(tmp_path, kind):
     count = 0
     for part in (found.train, found.validation):
         for item, label in zip(part.items(), part.labels, strict=True):
-            assert known[np.asarray(item).tobytes()] == int(part.classes[label])
+            assert known[getattr(item, "pixels", item).tobytes()] == int(part.classes[label])
             count += 1
     assert count == (60 if "IDX" in kind else 90)  # a test split is left alone
     told = " ".join(found.notes)

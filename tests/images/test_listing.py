@@ -13,7 +13,7 @@ from famulus.feed.data_folder import file_digest
 from famulus.images import listing
 from famulus.images.datasets import find
 from famulus.images.files import Folder, Zip, read
-from famulus.images.picture import FORMATS
+from famulus.images.decoding import FORMATS
 from tests.images.picture_files import pack, raw, several, write
 
 
@@ -139,7 +139,7 @@ def test_what_pillow_opens_is_read(tmp_path, end):
     found = find(str(tmp_path), 0.5)
     for part in (found.train, found.validation):
         for item in part.items():
-            assert item.shape == (8, 8, 3)
+            assert item.pixels.shape == (8, 8, 3)
     assert len(found.train.names) + len(found.validation.names) == 40
 
 

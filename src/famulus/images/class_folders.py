@@ -129,5 +129,4 @@ def with_unlabelled(source: ImageSource | FileSource) -> ImageSource | FileSourc
         labels = np.concatenate([labels, np.full(len(extra), NONE, np.int64)])
     label = f"{part.label}+unlabelled"
     whole = replace(part, label=label, names=[*part.names, *extra], labels=labels)
-    kind = FileSource if isinstance(source, FileSource) else ImageSource
-    return kind(whole, source.recipe, source.choice)
+    return source.over(whole)

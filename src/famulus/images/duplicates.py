@@ -14,6 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from famulus.feed.copies import Copies, CopyNote
 from famulus.feed.source import Leak
+from famulus.images.unit import as_levels
 
 COARSE, FINE = 0.985, 0.995  # correlations at 8x8 and 16x16
 MAX_PAIRS = 2_000_000_000  # about ten seconds on one core; beyond, exact copies only
@@ -36,12 +37,12 @@ class Duplicates:
 
 
 def _grey(images: np.ndarray) -> Tensor:
-    """float32 B1SS in grey levels, S at most 16, from uint8 BCHW."""
+    """float32 B1SS in grey levels, S at most 16, from BCHW in uint8 or 0..1."""
     side = min(16, *images.shape[2:])
     blocks = []
     # In pieces: as float32 a whole set takes four times its size.
     for start in range(0, len(images), 512):
-        block = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).float()
+        block = as_levels(torch.from_numpy(np.ascontiguousarray(images[start : start + 512])))
         small = adaptive_avg_pool2d(block, side)
         if small.shape[1] == 3:
             small = (small * torch.tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
@@ -58,7 +59,7 @@ def _rows(grey_B1SS: Tensor, side: int) -> Tensor:
 
 
 def find_duplicates(train: np.ndarray, validation: np.ndarray) -> Duplicates:
-    """Compare uint8 BCHW with uint8 BCHW, all pairs."""
+    """Compare BCHW with BCHW of one type, uint8 or float32 in 0..1, all pairs."""
     if train.shape[1:] != validation.shape[1:]:
         return Duplicates(0, 0, np.empty((0, 2), np.int64), False)
     exact = _exact(train, validation)
@@ -72,6 +73,8 @@ def find_duplicates(train: np.ndarray, validation: np.ndarray) -> Duplicates:
 def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     """Validation index to the first training index with the same bytes."""
     rows = [np.ascontiguousarray(part).reshape(len(part), -1) for part in (train, validation)]
+    # The bits of floats: sums of whole numbers don't depend on their order.
+    rows = [r if r.dtype == np.uint8 else r.view(np.int32) for r in rows]
     # A sum with odd weights finds candidates at array speed; the bytes decide.
     weights = np.random.default_rng(0).integers(1 << 40, size=rows[0].shape[1], dtype=np.int64)
     # In pieces: the product works on a copy in int64, eight times the size.

@@ -43,7 +43,9 @@ def file_parts(
             folders = (inner.partition("/")[0] for inner in side.values())
             labels = np.array([position[folder] for folder in folders], np.int64)
         names = list(side)
-        parts.append(FilePart(f"{label}/{role}", files, names, labels, classes, min_alpha, unclear))
+        parts.append(
+            FilePart(f"{label}/{role}", files, names, labels, classes, min_alpha, unclear=unclear)
+        )
     return parts[0], parts[1], own, notes + [f"{label}: {line}" for line in told]
 
 

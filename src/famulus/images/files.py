@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from famulus.config.errors import DataError
 from famulus.feed.regular_file import open_regular, require_regular
+from famulus.images import room
+from famulus.images.decoding import Header, Page, Picture, read_header, read_picture
 from famulus.images.listing import MAX_FILES, Listing, folder_files, hidden
 from famulus.images.parts import Item
-from famulus.images.picture import FORMATS, decode
 
 T = TypeVar("T")
+EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".webp", ".tga")
 MAX_FILE_BYTES = 256 << 20
 MAX_RATIO = 200  # unpacked over packed, for members of a zip over 1 MiB
 THREADS = min(8, os.cpu_count() or 1)
@@ -159,6 +160,7 @@ def in_order(work: Callable[[str], T], names: Iterable[str], ahead: int = 64) ->
 class FilePart:
     """A split whose samples are files; less opaque ones than the share `min_alpha` are left out.
 
+    `pages`: which of a file's pages are samples, first, middle or all (see `pages.with_pages`).
     `unclear`: why there are no classes, where one would expect some.
     """
 
@@ -168,33 +170,72 @@ class FilePart:
     labels: np.ndarray | None
     classes: tuple[str, ...] | None
     min_alpha: float = 0.0
+    pages: str = "first"
     unclear: str = ""
 
     @cached_property
     def digest(self) -> str:
-        text = "\0".join([self.files.digest, str(self.min_alpha), *self.names])
+        text = [self.files.digest, str(self.min_alpha), *self.names]
+        # Only these: what older versions read of 8 bits keeps its digest.
+        text += ["deep"] * self.deep + [self.pages] * (self.pages != "first")
         # file names need not be UTF-8
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def pixels(self, name: str) -> np.ndarray:
-        """uint8 HW or HWC. Raises DataError with the reason, without the name."""
-        return decode(read(self.files, name), self.min_alpha)
+    @cached_property
+    def deep(self) -> bool:
+        """Whether any picture has more than 8 bits a channel: by the headers alone."""
+        return any(self._is_deep(name) for name in self.names)
+
+    def _is_deep(self, name: str) -> bool:
+        # most sets are of these: their headers need not be read
+        if name.lower().endswith(EIGHT_BITS):
+            return False
+        try:
+            with self.files.open(self._page(name)[0]) as file:
+                head = file.read(25)
+            if head.startswith(b"\x89PNG"):
+                return head[24:] == b"\x10"
+        except Exception:  # what can't be read is left out, and named, when it is decoded
+            return False
+        header = self.head(name)
+        return not isinstance(header, str) and header.deep
+
+    @cached_property
+    def _whole(self) -> frozenset[str]:
+        return frozenset(self.files.names)
+
+    def _page(self, name: str) -> tuple[str, Page]:
+        """The file of a sample and its page: `a.tif#3` is the third of `a.tif`."""
+        if self.pages != "all":
+            return name, self.pages  # type: ignore[return-value]
+        file, _, number = name.rpartition("#")
+        return (name, 0) if name in self._whole else (file, int(number) - 1)
+
+    def picture(self, name: str, take: Callable[[int], None] = lambda size: None) -> Picture:
+        """Raises DataError with the reason, without the name; `take` as in `read_picture`."""
+        file, page = self._page(name)
+        return read_picture(read(self.files, file), self.min_alpha, page, take)
 
     def items(self) -> Iterator[Item]:
-        return in_order(partial(_item, self), self.names)
+        return room.in_order(partial(_item, self), self.names, THREADS)
+
+    def head(self, name: str) -> Header | str:
+        """From the first bytes of a file, or the reason why there is none."""
+        file, page = self._page(name)
+        try:
+            with self.files.open(file) as opened:
+                return read_header(opened, page)
+        except Exception as error:
+            return str(error) or type(error).__name__
 
     def header(self, name: str) -> tuple[int, int] | str:
-        """(height, width) from the first bytes of a file, or the reason why there is none."""
-        try:
-            with self.files.open(name) as file, Image.open(file, formats=FORMATS) as image:
-                return image.height, image.width
-        except Exception as error:  # as in `decode`
-            # Pillow ends its message with the object's address, which is another one each time.
-            return str(error).split("<")[0].strip() or type(error).__name__
+        """(height, width), or the reason why there is none."""
+        header = self.head(name)
+        return header if isinstance(header, str) else (header.height, header.width)
 
 
-def _item(part: FilePart, name: str) -> Item:
+def _item(part: FilePart, name: str, take: Callable[[int], None]) -> Item:
     try:
-        return part.pixels(name)
+        return part.picture(name, take)
     except DataError as error:
         return str(error)

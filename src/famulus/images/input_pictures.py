@@ -9,27 +9,39 @@ from types import SimpleNamespace
 import numpy as np
 
 from famulus.config.errors import DataError
+from famulus.images.decoding import decode
 from famulus.images.files import Folder, Zip, read
-from famulus.images.picture import Recipe, decode, render
+from famulus.images.picture import Box, Recipe, render
 
 
 def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | DataError]]:
-    """(relative name, uint8 CHW in the form `how`, or why it can't be read), in order of names.
+    """(relative name, CHW in the form `how`, or why it can't be read), in order of names.
 
+    As the training set is held: uint8, or float32 in 0..1 (`unit.as_unit` takes both).
     A name never leads outside the folder it is joined to.
     Raises DataError if there is nothing to read.
     """
+    for name, placed in placed_pictures(path, how):
+        yield name, placed if isinstance(placed, DataError) else placed[0]
+
+
+def placed_pictures(
+    path: Path, how: Recipe
+) -> Iterator[tuple[str, tuple[np.ndarray, Box] | DataError]]:
+    """As `loose_pictures`, with the place of each picture inside its frame."""
     for name, raw in _readers(path):
         # results are written under these names
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             yield name, DataError("its name leads outside the archive")
             continue
         try:
-            # A copy: Pillow's arrays can't be written to, and torch warns of such.
-            yield name, np.array(render(decode(raw()), how)[0], order="C")
+            pixels, box, _ = render(decode(raw()), how)
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error
+        else:
+            # A copy: Pillow's arrays can't be written to, and torch warns of such.
+            yield name, (np.array(pixels, order="C"), box)
 
 
 def png_names(path: Path) -> dict[str, str]:

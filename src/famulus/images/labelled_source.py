@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
-from famulus.config.schema import Strict
+from famulus.config.schema import Strict, added
 from famulus.feed.draws import seeds_of
 from famulus.feed.source import Splits
 from famulus.images.class_folders import class_labels, class_notes, match_labels
@@ -23,7 +23,18 @@ from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
 from famulus.images.open import open_images
+from famulus.images.unit import as_unit
 from famulus.images.views import View, augment
+
+RANGE = "[low, high]: stored values that become 0 and 1; null = 8 bits by 255, deeper ones measured"
+PAGES = "of files with several: first, middle, or all, each a sample"
+
+
+def ordered(range: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Of two numbers the lower first. Raises ValueError."""
+    if range is not None and not range[0] < range[1]:
+        raise ValueError(f"expected low < high, received {list(range)}")
+    return range
 
 
 class PictureData(Strict):
@@ -43,6 +54,10 @@ class PictureData(Strict):
         None, description="validation samples: a count, a share, or test: the folder of that name"
     )
     seed: int = Field(0, description="which samples a subset draws")
+    range: tuple[float, float] | None = added(None, RANGE)
+    pages: Literal["first", "middle", "all"] = added("first", PAGES)
+
+    _ordered = field_validator("range")(ordered)
 
     def open(self) -> Splits[ImageSource | FileSource]:
         """Raises ConfigError, DataError as `open_images`."""
@@ -55,6 +70,8 @@ class PictureData(Strict):
             validation=self.validation,
             seed=self.seed,
             fit=self.fit,
+            range=self.range,
+            pages=self.pages,
         )
 
 
@@ -98,7 +115,7 @@ class LabelledSource(OverPictures):
         return {"image": image, "label": torch.from_numpy(self.labels[indices])}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        image = batch["image"].to(torch.float32) / 255
+        image = as_unit(batch["image"])
         return {**batch, "image": augment(image, seeds_of(seeds), self.view)}
 
     @property

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from famulus.config.errors import DataError
-from famulus.images.picture import MAX_PIXELS
+from famulus.images.decoding import MAX_PIXELS
 from famulus.images.stored import Stored
 
 CHANNELS = (1, 3)

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from famulus.config.errors import DataError
+from famulus.images.decoding import FORMATS
 from famulus.images.parts import left_out_notes
-from famulus.images.picture import FORMATS
 
 # of FORMATS; what has no suffix is known by its first bytes
 SUFFIXES = (

@@ -284,6 +284,7 @@ class Codes(Task):
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
         data, first = self.config.data, next(batches(self.data().validation, 1))["image"]
         how = recipe(list(first.shape[2:]), data.filter, first.shape[1], data.fit)
+        how = how.scaled_as(self.data().train.recipe)
         unread: list[str] = []
         apply_codes(model, self._draw, placed(inputs, how, unread), out, options)
         refuse_unread(unread)

@@ -19,6 +19,7 @@ from famulus.images.file_source import FileSource
 from famulus.images.files import FilePart
 from famulus.images.image_index import Entry, Filter, kept_names, name_tags, read_index
 from famulus.images.image_source import Choice, ImageSource
+from famulus.images.picture import Recipe
 from famulus.images.subset import choose
 
 Pictures = ImageSource | FileSource
@@ -83,6 +84,11 @@ class Picked(Source):
 
     def __len__(self) -> int:
         return len(self.chosen)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its pictures became samples."""
+        return self.source.recipe
 
     @property
     def names(self) -> list[str]:

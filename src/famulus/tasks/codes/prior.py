@@ -300,7 +300,7 @@ class Prior(Task):
         else:
             d = CodedData.model_validate(self.parents["codes"].config["data"])
             sides, channels = list(self._stage.sides), self._stage.scaling.mean_C.numel()
-        return recipe(sides, d.filter, channels, d.fit)
+        return recipe(sides, d.filter, channels, d.fit).scaled_as(self.data().train.source.recipe)
 
     def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
         """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""

@@ -416,5 +416,5 @@ class Pretext(Task):
         if options:
             raise ConfigError(f"apply: pretext takes no option, received {next(iter(options))}")
         train = self.data().train
-        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        how = replace(train.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
         write_features(model.eval().features, next(model.parameters()).device, inputs, out, how)

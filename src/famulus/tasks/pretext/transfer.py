@@ -24,6 +24,7 @@ from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.labelled_source import LabelledSource, open_labelled
 from famulus.images.strip import strip
+from famulus.images.unit import as_unit
 from famulus.tasks.base import (
     Batch,
     Facts,
@@ -186,7 +187,7 @@ class Transfer(Task):
             if augmented:
                 yield source.finish(batch, seeds)
             else:
-                yield {**batch, "image": batch["image"].to(torch.float32) / 255}
+                yield {**batch, "image": as_unit(batch["image"])}
 
     def floors(self, data: Splits) -> dict[str, Floor]:
         held_out = torch.from_numpy(data.validation.labels)
@@ -249,7 +250,7 @@ class Transfer(Task):
             f" ({a.sure:.2f})"
             for a in answers
         )
-        return Picture({order: strip(images.float() / 255)}, words)
+        return Picture({order: strip(as_unit(images))}, words)
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -261,7 +262,7 @@ class Transfer(Task):
             raise ConfigError(f"apply: transfer takes the option features, received {unknown[0]}")
         features = flag(options, "features")
         train, device = self.data().train, next(model.parameters()).device
-        how = replace(train.base.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
+        how = replace(train.recipe, size=tuple(train.shape[1:]), channels=train.shape[0])
         model.eval()
         if features:
             write_features(model.features, device, inputs, out, how)

@@ -353,4 +353,5 @@ class Tiles(Task):
         device, data = next(model.parameters()).device, self.config.data
         # as in training: another filter is other data to the net
         how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
+        how = how.scaled_as(self.data().train.recipe)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
