@@ -11,6 +11,8 @@ def numbers(dtype="uint16", shape=SHAPE, low=0, high=None):
     """Random numbers; whole ones over most of their type unless told otherwise."""
     rng = np.random.default_rng(0)
     dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
     if dtype.kind == "f":
         return rng.normal(size=shape).astype(dtype)
     high = min(60_000, int(np.iinfo(dtype).max)) if high is None else high

@@ -134,9 +134,9 @@ def test_one_page_unlike_the_rest_is_refused_by_both(tmp_path, odd, metadata):
     planes = list(numbers())
     planes[3] = planes[3][:-1] if odd == "size" else planes[3].astype(odd)
     path = pages(tmp_path / "v.tif", planes, metadata=metadata)
-    with pytest.raises(DataError, match="page 3: expected .*uint16 as page 0"):
+    with pytest.raises(DataError, match=r"page 3: expected .*uint16 as page 0"):
         open_volume(path)
-    with pytest.raises(DataError, match="page 3: expected .*uint16 as page 0"):
+    with pytest.raises(DataError, match=r"page 3: expected .*uint16 as page 0"):
         convert(path, tmp_path / "v.bricks")
     assert not (tmp_path / "v.bricks").exists()
 

@@ -88,9 +88,10 @@ def _header(file: IO[Any], path: Path) -> Any:
         raise DataError(f"{path}: expected a NIfTI header of 348 or 540 bytes")
     raw += packed.read(file, size - 348, path, "its header")
     try:
-        header = HEADERS[size](raw)
+        # unchecked: nibabel would print what it mends
+        header = HEADERS[size](raw, check=False)
         magic = bytes(header["magic"].tobytes())[:2]
-        header.get_data_dtype(), header.get_slope_inter(), header.get_zooms()
+        header.get_data_dtype(), header.get_slope_inter(), int(header["vox_offset"])
     # a damaged header raises many kinds
     except Exception as error:
         raise DataError(f"{path}: not a readable NIfTI header ({first_line(error)})") from error

@@ -132,7 +132,7 @@ def _names(header: dict[str, Any], count: int) -> str:
     """A letter for each axis, fastest first: x y z for directions of space, T or C for others."""
     kinds = [str(kind).lower() for kind in header.get("kinds") or []]
     if len(kinds) != count or all(kind in ("none", "???") for kind in kinds):
-        return "XYZ" if count == 3 else "XYZ" + "T" * (count - 3)
+        return "XYZ"[:count] + "T" * (count - 3)
     space, names = iter("XYZ"), ""
     for kind in kinds:
         if kind in SPACE or (kind in ("none", "???") and count == 3):
