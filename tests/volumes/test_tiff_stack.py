@@ -1,5 +1,6 @@
 """TIFF stacks: axes as the file names them, every compression, damage named by its page."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import tifffile
 from famulus.config.errors import DataError
 from famulus.volumes import memory, tiff_pages
 from famulus.volumes.open import Part, convert, open_volume
+from tests.launch.tiny import complains, famulus
 from tests.volumes.contents import SHAPE, content, numbers, voxels
 
 FIVE = numbers(shape=(2, 4, 3, 37, 52))  # T Z C Y X
@@ -223,3 +225,17 @@ def test_strips_that_a_sparse_file_leaves_out_are_counted(tmp_path):
 def test_shape_is_the_file_s(tmp_path):
     tifffile.imwrite(tmp_path / "v.tif", numbers())
     assert open_volume(tmp_path / "v.tif").volume.shape == SHAPE
+
+
+def test_what_tifffile_logs_is_not_said_beside_the_one_line(tmp_path):
+    """In a process of its own: pytest would catch what is logged."""
+    path = pages(tmp_path / "v.tif", numbers(), metadata=None)
+    path.write_bytes(path.read_bytes()[:9_000])
+    complains(famulus("data", "convert", path, tmp_path / "v.bricks"), 3, "truncated: page")
+    program = "import sys; from famulus.cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "data", "info", str(path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1, done.stderr

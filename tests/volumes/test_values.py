@@ -143,3 +143,22 @@ def test_what_is_no_number_has_no_place_in_a_window(tmp_path, source, value):
         with pytest.raises(DataError, match="plane 3 holds NaN or infinite"):
             read(save(tmp_path, array), part=Part(range=(-1, 1)))
     assert not (tmp_path / "v.bricks").exists()
+
+
+def test_what_no_sample_saw_is_never_wrapped_around(tmp_path):
+    """Blocks look at 64 cubes; -1 elsewhere would be 65,535."""
+    array = np.zeros((8, 400, 400), np.int16)
+    array[:, ::2] = 100
+    seen = np.full(array.shape, -1, np.int16)
+    refused = 0
+    for z, y, x in [(4, 390, 2), (7, 199, 399), (3, 7, 395)]:
+        seen[:] = array
+        seen[z, y, x] = -1
+        try:
+            volume = open_volume(save(tmp_path, seen), windows=True).volume
+        except DataError:  # one of the 64 cubes met it
+            continue
+        refused += 1
+        with pytest.raises(DataError, match="int16 from -1 to 100 does not fit into uint16"):
+            content(volume)
+    assert refused

@@ -51,7 +51,7 @@ class DicomSeries(Reader):
     kind, axes = "DICOM series", "slices along the normal, rows, columns"
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._notes = folder, []
+        self.path, self._notes = folder, list[str]()
         slices = [_header(file) for file in dicom_files(folder)]
         if not slices:
             raise DataError(f"{folder}: expected DICOM files, received none")

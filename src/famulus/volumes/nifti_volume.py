@@ -77,8 +77,8 @@ class Nifti(Reader):
 
 
 def _opened(path: Path) -> IO[Any]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    return opener(regular(path), "rb")  # type: ignore[operator,no-any-return]
+    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    return opener(regular(path), "rb")
 
 
 def _header(file: IO[Any], path: Path) -> Any:

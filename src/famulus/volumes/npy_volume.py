@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Npy(Reader):
         except Exception as error:
             raise DataError(f"{path}: expected a .npy array of numbers, complete") from error
         # an .npz under another name is no array
-        shape = getattr(self.array, "shape", ())
+        shape: Any = getattr(self.array, "shape", ())
         if len(shape) != 3 or not all(shape):
             raise DataError(f"{path}: expected 3 axes (z, y, x), received {shape}")
         self.shape, self.dtype = shape, self.array.dtype

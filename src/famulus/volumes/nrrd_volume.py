@@ -48,7 +48,7 @@ class Nrrd(Reader):
         nrrd = needed("nrrd", "formats", f"{path}: reading NRRD")
         try:
             with open(regular(path), "rb") as file:
-                header = dict(nrrd.read_header(file))
+                header: dict[str, Any] = dict(nrrd.read_header(file))
                 self._begin = file.tell()
             sizes = tuple(int(n) for n in header["sizes"])
             code = next(c for c, names in TYPES.items() if str(header["type"]) in names)
@@ -69,12 +69,13 @@ class Nrrd(Reader):
         self.dtype = self._stored.newbyteorder("=")
         names = _names(header, len(sizes))
         choice = choose(path, names[::-1], sizes[::-1], channel, time)
-        if choice.order[0] is None or len(sizes) > 4 or min(sizes) < 1:
+        deep, tall, wide = choice.order
+        if deep is None or len(sizes) > 4 or min(sizes) < 1:
             raise DataError(f"{path}: expected sizes of x, y, z and one more, received {sizes}")
         # fastest last, as numpy counts
         self._sizes, self._choice = sizes[::-1], choice
         self.axes = f"{names.lower()}, the first fastest"
-        self.shape = tuple(self._sizes[i] for i in choice.order)  # type: ignore[misc,assignment]
+        self.shape = self._sizes[deep], self._sizes[tall], self._sizes[wide]
         self._lines, self._bytes = skips
         self._data = self._detached(header)
         self.spacing = _spacing(header, names)

@@ -84,6 +84,7 @@ def open_volume(
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: does not exist; expected {EXPECTED}")
+    extras: dict[str, tuple[np.ndarray | None, list[str]]]
     if path.suffix == SUFFIX:
         volume, window, notes = _opened_bricks(path, part)
         extras = {name: (Bricks(path).extra(name), []) for name in ("mask", "labels")}

@@ -82,8 +82,8 @@ class Reader(ABC):
             # The same bytes as plane by plane: what a file is cut into names no volume.
             rows = memory.rows_at_once(self.shape[2], self.dtype.itemsize)
             for plane in array:
-                for y in range(0, len(plane), rows):
-                    digest.update(np.ascontiguousarray(plane[y : y + rows]).data)
+                for top in range(0, len(plane), rows):
+                    digest.update(np.ascontiguousarray(plane[top : top + rows]).data)
         return ArrayVolume(array, digest.hexdigest()[:16])
 
 

@@ -6,6 +6,7 @@ imagecodecs (extra `formats`) for most compressions; without it Pillow reads wha
 Shapes: a band is (rows, x). Source: TIFF 6.0, section 8 (strips), 15 (tiles), WhiteIsZero.
 """
 
+import logging
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from famulus.volumes.regular import first_line, regular
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
+# What tifffile logs of a damaged file would stand on stderr beside the one line that says it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 PLAIN = (1, 8, 32946)  # no compression, deflate: read without imagecodecs
 
 
@@ -43,11 +46,11 @@ def tiff(path: Path) -> Iterator[tifffile.TiffFile]:
 
 def all_pages(file: tifffile.TiffFile, path: Path) -> list[Any]:
     """Every page of full size. Raises DataError if the chain of pages breaks off."""
-    pages = list(file.pages)
+    pages: list[Any] = list(file.pages)
     if not pages:
         raise DataError(f"{path}: expected at least one page, received none")
     handle, form = file.filehandle, file.tiff
-    handle.seek(file.pages.next_page_offset)
+    handle.seek(file.pages.next_page_offset or 0)
     raw = handle.read(form.offsetsize)
     following = struct.unpack(form.offsetformat, raw)[0] if len(raw) == form.offsetsize else -1
     if following:

@@ -31,7 +31,7 @@ class TiffStack(Reader):
     kind = "TIFF"
 
     def __init__(self, path: Path, channel: int | None = None, time: int | None = None) -> None:
-        self.path, self._notes = path, []
+        self.path, self._notes = path, list[str]()
         with tiff(path) as file:
             pages = all_pages(file, path)
             series = _named(file, path)

@@ -40,6 +40,8 @@ class Values:
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
         if not self.window:
+            if self.source.kind == "i" or self.source.itemsize > self.stored.itemsize:
+                self._must_fit(numbers)
             # A float64 beyond float32 becomes infinite, which whoever reads it names.
             with np.errstate(over="ignore"):
                 return numbers.astype(self.stored, copy=False)
@@ -53,6 +55,15 @@ class Values:
             np.clip(np.rint(scaled, out=scaled), 0, FULL, out=scaled)
             voxels[:] = scaled
         return out
+
+    def _must_fit(self, numbers: np.ndarray) -> None:
+        """Raises DataError for whole numbers that the cast would wrap around: only a sample was
+        looked at where blocks are read."""
+        if self.stored.kind == "u" and (numbers.min() < 0 or numbers.max() > FULL):
+            raise DataError(
+                f"{self.source.name} from {numbers.min()} to {numbers.max()} does not fit into "
+                "uint16: name a window, data: {range: [LOW, HIGH]}"
+            )
 
 
 def values_for(

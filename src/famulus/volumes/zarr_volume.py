@@ -37,7 +37,7 @@ class Zarr(Reader):
 
     def __init__(self, path: Path, channel: int | None = None, time: int | None = None) -> None:
         zarr = needed("zarr", "zarr", f"{path}: reading Zarr")
-        self.path, self.kind, self._notes = path, "OME-Zarr", []
+        self.path, self.kind, self._notes = path, "OME-Zarr", list[str]()
         try:
             opened: Any = zarr.open(str(path), mode="r")
             names, where = self._level(opened)
@@ -55,11 +55,11 @@ class Zarr(Reader):
         if len(names) != len(sizes):
             raise DataError(f"{path}: expected sizes of the axes {names}, received {sizes}")
         self.axes, choice = names, choose(path, names, sizes, channel, time)
-        if choice.order[0] is None:
+        deep, tall, wide = choice.order
+        if deep is None:
             raise DataError(f"{path}: expected (z, y, x), received {sizes} of axes {names}")
-        self._order: tuple[int, int, int] = choice.order  # type: ignore[assignment]
-        self._fixed = choice.fixed
-        self.shape = tuple(sizes[i] for i in self._order)  # type: ignore[assignment]
+        self._order, self._fixed = (deep, tall, wide), choice.fixed
+        self.shape = sizes[deep], sizes[tall], sizes[wide]
         self.dtype = np.dtype(self.array.dtype)
         self._chunk = tuple(self.array.chunks[i] for i in self._order)
         size = math.prod(self.array.chunks) * self.dtype.itemsize
