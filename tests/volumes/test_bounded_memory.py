@@ -95,8 +95,8 @@ def test_pieces_take_a_few_pieces(large, warm, name):
 
 @pytest.mark.parametrize("name", ["strips.tif", "v.nii.gz"])
 def test_loading_takes_the_result_and_a_few_pieces(large, warm, name):
-    result, mask = 2 * SIDE * SIDE, 2 * SIDE * SIDE  # the mask as it is made and as it is kept
-    assert taken(warm, large / name, "load") < result + mask + 60 * MB
+    result, mask = 2 * SIDE * SIDE, SIDE * SIDE
+    assert taken(warm, large / name, "load") < result + mask + 50 * MB
 
 
 @pytest.mark.parametrize("name", NAMES)

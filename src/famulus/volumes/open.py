@@ -171,7 +171,10 @@ def assemble(
             f"{name}: labels: expected {volume.shape[1:]} (y, x) or {volume.shape} as the "
             f"volume, received {labels.shape}"
         )
-    return Fragment(name, volume, mask.astype(bool), labels, notes=notes, window=window)
+    # A byte for each pixel of a fragment: 0 and 1 of uint8 are bools as they lie there.
+    levels = mask.dtype == np.uint8 and mask.max() == 1
+    mask = mask.view(bool) if levels else mask.astype(bool, copy=False)
+    return Fragment(name, volume, mask, labels, notes=notes, window=window)
 
 
 def convert(
@@ -199,7 +202,7 @@ def convert(
     hollow = ArrayVolume(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
     found = [*reader.notes, *of_mask, *of_labels]
     checked_parts = assemble(source.name, hollow, mask_YX, labels_YX, found)
-    extras = {"mask": checked_parts.mask.astype(np.uint8), "labels": checked_parts.labels}
+    extras = {"mask": checked_parts.mask.view(np.uint8), "labels": checked_parts.labels}
     return write_bricks(
         Path(out), reader.pieces(), reader.shape, reader.dtype, extras=extras,
         notes=checked_parts.notes, window=reader.window,
