@@ -16,6 +16,9 @@ from famulus.cli.options import (
 from famulus.config.errors import ConfigError
 from famulus.config.yaml import parse_value
 
+ChannelOption = Annotated[int | None, typer.Option(help="Volume: which of several channels.")]
+TimeOption = Annotated[int | None, typer.Option(help="Volume: which of several times.")]
+
 
 # Options of a task are known to the task alone.
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -99,15 +102,22 @@ def data_list(as_json: JsonOption = False) -> None:
 
 @data_app.command("info")
 def data_info(
-    name: str, size: Annotated[int | None, typer.Option()] = None, as_json: JsonOption = False
+    name: str,
+    size: Annotated[int | None, typer.Option()] = None,
+    channel: ChannelOption = None,
+    time: TimeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Counts, shape, classes, fingerprint, and what was noticed while reading; of NAME.bricks the
-    shape, type and whether every byte is as it was written."""
-    if name.endswith(".bricks"):
-        from famulus.volumes.open import info as info_of_volume
-        from famulus.volumes.open import located
+    """Counts, shape, classes, fingerprint, and what was noticed while reading; of a volume axes,
+    type and range, and of NAME.bricks whether every byte is as it was written."""
+    from famulus.volumes.kinds import is_volume
+    from famulus.volumes.open import located
 
-        row = info_of_volume(located(name))
+    if is_volume(located(name)):
+        from famulus.volumes.describe import info as info_of_volume
+        from famulus.volumes.open import Part
+
+        row = info_of_volume(located(name), Part(channel, time))
     else:
         from famulus.images.catalog import info
 
@@ -142,15 +152,23 @@ def data_convert(
     labels: Annotated[Path | None, typer.Option(help="Volume: labels that lie elsewhere.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Volume: a mask that lies elsewhere.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Volume: the type its voxels must be.")] = None,
+    channel: ChannelOption = None,
+    time: TimeOption = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--range", help="Volume: LOW HIGH become 0 and full range of uint16."),
+    ] = None,
 ) -> None:
     """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster; or, as .csv or
     .json, the index of a folder of pictures."""
     if out.suffix == ".bricks":
+        from famulus.volumes.open import Part
         from famulus.volumes.open import convert as convert_volume
 
-        made = convert_volume(Path(source), out, labels, mask, dtype)
+        part = Part(channel, time, window)
+        made = convert_volume(Path(source), out, labels, mask, dtype, part)
         print(f"{out}: {'x'.join(map(str, made.shape))} {made.dtype}, with checksums")
-        print("".join(f"note: {note}\n" for note in made.header["notes"]), end="")
+        print("".join(f"note: {note}\n" for note in made.notes), end="")
         return
     from famulus.images.catalog import convert, convert_to_index
 

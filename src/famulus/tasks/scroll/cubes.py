@@ -57,6 +57,48 @@ def scale_of(fragment: Fragment, region_YX: np.ndarray, kind: str, cube: Sizes) 
     return Scale(float(mean), sd)
 
 
+def unit_of(fragment: Fragment) -> tuple[float, float]:
+    """(low, high): the values that voxels 0 and full range stand for.
+
+    Of whole numbers without a window these are shares, 0 and 1; floats are values themselves.
+    """
+    if fragment.window:
+        return fragment.window
+    return 0.0, 1.0
+
+
+def full_of(fragment: Fragment) -> float:
+    """The voxel that stands for the high end of the unit."""
+    dtype = fragment.volume.dtype
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
+def carried(scale: Scale, trained: Fragment, other: Fragment) -> Scale:
+    """The scale of a net's training fragment for the voxels of another one.
+
+    A value v of a voxel is low + (high - low) * voxel / full, in both; a net must see the same
+    number for the same value. Raises DataError if one has values and the other only shares.
+    """
+    kinds = [bool(f.window) or f.volume.dtype.kind == "f" for f in (trained, other)]
+    if kinds[0] != kinds[1]:
+        raise DataError(
+            f"{other.name}: {_said(other)}, the net was trained on {_said(trained)}: convert it "
+            "with the same window (data convert --range LOW HIGH)"
+        )
+    (low, high), (below, above) = unit_of(trained), unit_of(other)
+    # voxels of the other for one voxel of the training fragment
+    factor = (high - low) / full_of(trained) * full_of(other) / (above - below)
+    shift = (low - below) / (above - below) * full_of(other)
+    if factor == 1 and shift == 0:
+        return scale
+    return Scale(scale.mean * factor + shift, scale.sd * factor)
+
+
+def _said(fragment: Fragment) -> str:
+    name = fragment.volume.dtype.newbyteorder("=").name
+    return f"{name} of values {list(fragment.window)}" if fragment.window else name
+
+
 class CubeSource(Source):
     """Cubes of a fragment: `image` B1DHW, `label` and `weight` BHW where there are labels.
 

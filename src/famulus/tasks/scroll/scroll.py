@@ -43,6 +43,7 @@ from famulus.tasks.base import (
 from famulus.tasks.scroll import binary_scores as scores
 from famulus.tasks.scroll import ink_loss as ink
 from famulus.tasks.scroll import surface_apply
+from famulus.tasks.scroll.cubes import carried
 from famulus.tasks.scroll.cubes_net import layer_table
 from famulus.tasks.scroll.data import Scroll, open_scroll
 from famulus.tasks.scroll.ink_net import InkNet
@@ -109,6 +110,8 @@ class ScrollTask(Task):
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,
         }
+        if opened.train.window:
+            shown["window"] = "{:g} to {:g} are 0 to full range".format(*opened.train.window)
         held = opened.validation
         if self.config.model.inked and all(f.truth is not None for f in held):
             exact, drawn = (
@@ -313,8 +316,8 @@ class ScrollTask(Task):
 
         `inputs` is a path, or `papyrus-SEED` for a phantom. Options: stride, window (hann,
         gaussian, linear, constant), margin (auto: measured first), flips (1, 2, 4), z, batch,
-        threshold, labels, mask, format (tif, npy: of a volume). Interrupted, it goes on at the
-        next call.
+        threshold, labels, mask, format (tif, npy: of a volume), channel, time, range (the run's
+        own data.range unless named). Interrupted, it goes on at the next call.
         Raises ConfigError, DataError.
         """
         size, settings = self.config.data.size, self.config.model
@@ -323,10 +326,12 @@ class ScrollTask(Task):
         model.eval()
         # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
+        data = self.config.data
+        fragment = surface_apply.opened(inputs, data.phantom, options, data.range)
         use = surface_apply.Use(
-            surface_apply.opened(inputs, self.config.data.phantom, options),
+            fragment,
             size,
-            self.opened.scale,
+            carried(self.opened.scale, self.opened.train, fragment),
             self._mapper(model),
             how,
             auto,
