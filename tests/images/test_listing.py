@@ -12,8 +12,8 @@ from famulus.config.errors import DataError
 from famulus.feed.data_folder import file_digest
 from famulus.images import listing
 from famulus.images.datasets import find
-from famulus.images.files import Folder, Zip, read
 from famulus.images.decoding import FORMATS
+from famulus.images.files import Folder, Zip, read
 from tests.images.picture_files import pack, raw, several, write
 
 

@@ -22,7 +22,7 @@ from famulus.images.class_folders import class_labels, class_notes, match_labels
 from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
-from famulus.images.open import open_images
+from famulus.images.open import PictureSplits, open_images
 from famulus.images.unit import as_unit
 from famulus.images.views import View, augment
 
@@ -59,7 +59,7 @@ class PictureData(Strict):
 
     _ordered = field_validator("range")(ordered)
 
-    def open(self) -> Splits[ImageSource | FileSource]:
+    def open(self) -> PictureSplits[ImageSource | FileSource]:
         """Raises ConfigError, DataError as `open_images`."""
         return open_images(
             self.name,

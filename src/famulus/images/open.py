@@ -5,12 +5,14 @@ and `mask` float32 B1HW (1 = picture, 0 = padding) after a letterbox. Nothing is
 is asked for; the fingerprint needs the raw bytes only.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from famulus.config.errors import ConfigError
-from famulus.feed.source import Splits
+from famulus.feed.source import Samples, Splits
 from famulus.images import datasets as sets
 from famulus.images.duplicates import duplicate_notes, find_duplicates
 from famulus.images.file_source import FileSource
@@ -25,12 +27,34 @@ __all__ = ["FileSource", "ImageSource", "box_mask", "finish_images", "open_image
 RESIDENT_BYTES = 4 << 30  # a part that takes more when decoded is read from its files each time
 
 
-def _notes(
-    train: ImageSource | FileSource, validation: ImageSource | FileSource, first: list[str]
-) -> list[str]:
+class Pictures(Protocol):
+    """What notes are made of: a source of pictures, or a choice of one's."""
+
+    slow: bool
+
+    @property
+    def notes(self) -> list[str]: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def images(self) -> np.ndarray: ...
+
+
+class PictureSplits(Splits[Samples]):
+    """The parts of a set of pictures. `first`: what was noticed while its files were listed."""
+
+    def __init__(self, train: Samples, validation: Samples, first: Sequence[str]) -> None:
+        super().__init__(train, validation, self._of_pictures)
+        self.first = list(first)
+
+    def _of_pictures(self) -> list[str]:
+        return picture_notes(self.first, self.train, self.validation)  # type: ignore[arg-type]
+
+
+def picture_notes(first: Sequence[str], train: Pictures, validation: Pictures) -> list[str]:
     """Files left out and why; validation pictures that are in training too, or nearly."""
     notes = [*first, *train.notes, *validation.notes]
-    if isinstance(train, FileSource) or isinstance(validation, FileSource):
+    if train.slow or validation.slow:
         return [*notes, "validation: copies in training not looked for: read from files"]
     pairs = find_duplicates(train.images, validation.images)
     if not pairs.complete:
@@ -64,7 +88,7 @@ def open_images(
     resident_bytes: int = RESIDENT_BYTES,
     range: Any = None,
     pages: str = "first",
-) -> Splits[ImageSource | FileSource]:
+) -> PictureSplits[ImageSource | FileSource]:
     """The training and validation pictures of a set: a name of `sets.NAMED`, or a path.
 
     `size` None keeps the files' size, else pixels (square) or [height, width]; `filter` and `fit`
@@ -93,4 +117,4 @@ def open_images(
         _source(part, how, choice, resident_bytes, grey)
         for part, choice in zip(parts, choices, strict=True)
     )
-    return Splits(train, held_out, partial(_notes, train, held_out, found.notes))
+    return PictureSplits(train, held_out, found.notes)

@@ -19,6 +19,7 @@ from famulus.images.file_source import FileSource
 from famulus.images.files import FilePart
 from famulus.images.image_index import Entry, Filter, kept_names, name_tags, read_index
 from famulus.images.image_source import Choice, ImageSource
+from famulus.images.open import PictureSplits
 from famulus.images.picture import Recipe
 from famulus.images.subset import choose
 
@@ -104,6 +105,11 @@ class Picked(Source):
         return [*self.source.notes, f"{self.source.part.label}: {left} pictures filtered out"]
 
     @property
+    def images(self) -> np.ndarray:
+        """As of a source in memory."""
+        return self.source.images[self.chosen]
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         return self.source.shape
 
@@ -124,9 +130,9 @@ class Picked(Source):
 
 
 def pick(
-    splits: Splits, how: Filter, index: Path | None, train: Choice, validation: Choice
+    splits: PictureSplits, how: Filter, index: Path | None, train: Choice, validation: Choice
 ) -> Splits:
     """Both parts of `splits`, filtered, and what is chosen of them."""
     kept = Picked(splits.train, how, index, train)
     held_out = Picked(splits.validation, how, index, validation)
-    return Splits(kept, held_out, [*kept.notes, *held_out.notes])
+    return PictureSplits(kept, held_out, splits.first)
