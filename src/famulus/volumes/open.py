@@ -20,7 +20,7 @@ from famulus.feed.progress import bar
 from famulus.volumes.brick_writer import write_bricks
 from famulus.volumes.bricks import SUFFIX, ArrayVolume, Bricks
 from famulus.volumes.plane_files import read_plane
-from famulus.volumes.readers import Windows, reader_of
+from famulus.volumes.readers import SLICES, Windows, reader_of
 
 LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
 MASKS = ("mask.png", "*_mask.png")
@@ -87,11 +87,23 @@ def located(name: str) -> Path:
     return inside if not path.exists() and inside.exists() else path
 
 
+def is_volume(path: Path) -> bool:
+    """Whether a path is a volume by its name or by what stands in its folder."""
+    kinds = (SUFFIX, ".npy", ".tif", ".tiff", ".zarr")
+    inside = (*SLICES, ".zattrs", ".zarray", "zarr.json", ".zgroup")
+    return path.suffix.lower() in kinds or any((path / name).exists() for name in inside)
+
+
 def info(path: Path) -> dict[str, Any]:
-    """What bricks hold, every byte of them read and compared with its checksum.
+    """What a volume holds; of bricks every byte is read and compared with its checksum.
 
     Raises DataError naming what is missing or damaged.
     """
+    if path.suffix != SUFFIX:
+        fragment = open_volume(path)
+        volume = fragment.volume
+        row = {"name": str(path), "fingerprint": fragment.fingerprint, "shape": volume.shape}
+        return row | {"dtype": volume.dtype.name, "notes": fragment.notes}
     opened = Bricks(path)
     fragment = open_volume(path)
     bricks = len(opened.header["crc32"])
