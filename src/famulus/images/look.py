@@ -37,8 +37,8 @@ def look(name: str, size: int | None = None) -> Survey:
     Raises ConfigError or DataError as `datasets.find`; a set that is there and can't be opened has
     the reason in its notes.
     """
-    found = sets.find(name)
-    parts = (found.train, found.validation)
+    pictures = sets.find(name)
+    parts = (pictures.train, pictures.validation)
     files = sum(len(part.names) for part in parts)
     sizes, unreadable = Counter[Size](), dict[str, list[str]]()
     for part in parts:
@@ -47,24 +47,24 @@ def look(name: str, size: int | None = None) -> Survey:
     mean = _area(sizes) / max(1, sizes.total())
     # an array is in memory already, whatever it holds
     heavy = bool(sizes) and mean * files > PIXELS
-    many = files > HEADERS and isinstance(found.train, FilePart)
-    opened = _opened(name, size, sizes, heavy) if not many else {}
+    many = files > HEADERS and isinstance(pictures.train, FilePart)
+    facts = _opened(name, size, sizes, heavy) if not many else {}
     most = min(PICTURES, int(PIXELS / mean) if mean else PICTURES)
-    seen = Sample()
+    sample = Sample()
     cached = not heavy and 3 * _area(sizes) < KEPT
     for part, role in zip(parts, ROLES, strict=True):
         count = max(1, most * len(part.names) // max(1, files))
-        seen.part(part, role, count, cached, unreadable)
+        sample.part(part, role, count, cached, unreadable)
     if not sizes:
-        sizes = seen.sizes
-        if size is None and opened.get("shape"):  # of an array: one size, which all have
-            sizes = Counter({opened["shape"][1:]: files})
-    low, high = seen.range()
-    small = {role: seen.small(role, low, high) for role in ROLES}
+        sizes = sample.sizes
+        if size is None and facts.get("shape"):  # of an array: one size, which all have
+            sizes = Counter({facts["shape"][1:]: files})
+    low, high = sample.range()
+    small = {role: sample.small(role, low, high) for role in ROLES}
     repeats = len(find_repeats(small["train"]).pairs)
-    notes = opened.pop("notes", None)
+    notes = facts.pop("notes", None)
     if notes is None:
-        notes = [*found.notes, *left_out_notes(name, unreadable)]
+        notes = [*pictures.notes, *left_out_notes(name, unreadable)]
         if many:
             notes.append(f"{name}: {files:,} files: not all of them were opened here")
     copy_note = next((note.copies for note in notes if isinstance(note, CopyNote)), None)
@@ -73,30 +73,32 @@ def look(name: str, size: int | None = None) -> Survey:
     else:
         copies = len(find_duplicates(small["train"], small["validation"]).pairs)
     counts = {
-        role: opened.get(role, len(part.names)) for part, role in zip(parts, ROLES, strict=True)
+        role: facts.get(role, len(part.names)) for part, role in zip(parts, ROLES, strict=True)
     }
     classes = {
-        f"{role}_classes": opened.get(f"{role}_classes", _classes(part.labels, part.classes))
+        f"{role}_classes": facts.get(f"{role}_classes", _classes(part.labels, part.classes))
         for part, role in zip(parts, ROLES, strict=True)
     }
     return Survey(
         name=name,
-        own_split=found.own_split,
+        own_split=pictures.own_split,
         sizes=sizes,
         files=files,
-        decoded=seen.decoded,
-        dtypes=seen.dtypes,
-        colour=seen.colour,
+        decoded=sample.decoded,
+        dtypes=sample.dtypes,
+        colour=sample.colour,
         low=low,
         high=high,
         repeats=repeats,
         copies=copies,
-        complete=seen.decoded + sum(map(len, unreadable.values())) >= files,
-        rows={label: [tile(as_bytes(p, low, high)) for p in ps] for label, ps in seen.rows.items()},
+        complete=sample.decoded + sum(map(len, unreadable.values())) >= files,
+        rows={
+            label: [tile(as_bytes(p, low, high)) for p in ps] for label, ps in sample.rows.items()
+        },
         notes=list(notes),
         **counts,
         **classes,
-        **{key: opened.get(key) for key in ("shape", "fingerprint", "resized")},
+        **{key: facts.get(key) for key in ("shape", "fingerprint", "resized")},
     )
 
 

@@ -155,6 +155,15 @@ class Survey:
             ("near-duplicates", self.doubles),
         ]
 
+    def lines(self) -> list[str]:
+        """`facts` as text."""
+        return [f"{key}: {value}" for key, value in self.facts()]
+
+    def small_side(self, least: int, most: int = 48) -> int:
+        """A side for tasks on small pictures: as stored where that is square and small, else 32."""
+        high, wide = self.usual
+        return high if self.alike and high == wide and least <= high <= most else 32
+
     @property
     def stored(self) -> list[tuple[str, int]]:
         """(width x height, how many), the most frequent first."""
