@@ -98,9 +98,10 @@ def test_the_file_runs_with_no_edit(tmp_path, case):
     training = plan.cells[0].settings.training
     assert training.inputs >= 10 * training.batch
     assert training.schedule.warmup_inputs < training.inputs
-    # as it stands but for its length
-    short = ("--set", f"training.inputs={2 * training.batch}")
-    short += ("--set", "training.schedule.warmup_inputs=0", "--set", "training.probes=false")
+    # as it stands but for its length, and for what is measured before a run
+    changes = [f"inputs={2 * training.batch}", "schedule.warmup_inputs=0", "probes=false"]
+    changes += ["threads=1", "precision=fp32"]
+    short = [word for change in changes for word in ("--set", f"training.{change}")]
     done = famulus("run", "mine.yaml", *short, "--store", "runs", "--no-journal")
     assert done.code == 0, done
     checked = famulus("check", "mine.yaml", "--store", "runs", "--budget", "1", "--json")
