@@ -72,13 +72,6 @@ def look(name: str, size: int | None = None) -> Survey:
         copies = copy_note.all
     else:
         copies = len(find_duplicates(small["train"], small["validation"]).pairs)
-    counts = {
-        role: facts.get(role, len(part.names)) for part, role in zip(parts, ROLES, strict=True)
-    }
-    classes = {
-        f"{role}_classes": facts.get(f"{role}_classes", _classes(part.labels, part.classes))
-        for part, role in zip(parts, ROLES, strict=True)
-    }
     return Survey(
         name=name,
         own_split=pictures.own_split,
@@ -96,9 +89,15 @@ def look(name: str, size: int | None = None) -> Survey:
             label: [tile(as_bytes(p, low, high)) for p in ps] for label, ps in sample.rows.items()
         },
         notes=list(notes),
-        **counts,
-        **classes,
-        **{key: facts.get(key) for key in ("shape", "fingerprint", "resized")},
+        train=facts.get("train", len(parts[0].names)),
+        validation=facts.get("validation", len(parts[1].names)),
+        train_classes=facts.get("train_classes", _classes(parts[0].labels, parts[0].classes)),
+        validation_classes=facts.get(
+            "validation_classes", _classes(parts[1].labels, parts[1].classes)
+        ),
+        shape=facts.get("shape"),
+        fingerprint=facts.get("fingerprint"),
+        resized=facts.get("resized"),
     )
 
 

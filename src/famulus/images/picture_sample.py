@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from famulus.config.errors import DataError
+from famulus.images.contact_sheet import TILE, tile
 from famulus.images.files import FilePart, in_order
 from famulus.images.parts import Item, Part, originals
 from famulus.images.survey import Size
@@ -53,7 +54,7 @@ class Sample:
                 self.limits.append((float(finite.min()), float(finite.max())))
             small.append(_reduced(item))
             if index in shown:
-                self.rows[shown[index]].append(item)
+                self.rows[shown[index]].append(_coarse(item))
 
     def range(self) -> tuple[float, float]:
         if not self.limits:
@@ -82,7 +83,7 @@ def _items(part: Part, positions: np.ndarray, cached: bool) -> Iterator[tuple[in
 
     names = [part.names[i] for i in indices]
     # few ahead: each may hold 80 million pixels
-    yield from zip(indices, in_order(read, names, ahead=8), strict=True)
+    yield from zip(indices, in_order(read, names, ahead=3), strict=True)
 
 
 def _shown(part: Part) -> dict[int, str]:
@@ -107,6 +108,16 @@ def spread(count: int, most: int) -> np.ndarray:
     if count <= most:
         return np.arange(count)
     return np.unique(np.linspace(0, count - 1, max(1, most)).astype(np.int64))
+
+
+def _coarse(item: np.ndarray) -> np.ndarray:
+    """What the sheet needs of a picture: its file may hold 240 MB, and many are shown."""
+    if item.dtype == np.uint8:
+        return tile(as_bytes(item, 0.0, 0.0))
+    step = max(
+        1, max(item.shape[:2]) // TILE
+    )  # values stay as stored: their range is not known yet
+    return item[::step, ::step].copy()
 
 
 def _reduced(item: np.ndarray) -> np.ndarray:
