@@ -18,7 +18,8 @@ PACKAGES_NOW = [f"tasks.{wing}" for wing in ("tiles", "codes", "pretext", "qsm",
 PACKAGES_NOW += ["journal.facts", "diagnosis.probes"]
 NAMES = (
     "Task Score Floor Picture Position Source Splits open_images open_volume strip rebuild Strict"
-    " ConfigError DataError added Store Probe FamulusCallback Facts Changes Parent SelfTest Proposal"
+    " ConfigError DataError added Store Probe FamulusCallback Facts Changes Parent SelfTest"
+    " Proposal"
 )
 
 
