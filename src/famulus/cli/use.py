@@ -10,6 +10,7 @@ from famulus.cli.options import (
     JsonOption,
     ModuleOption,
     StoreOption,
+    make_room,
     session,
     show,
 )
@@ -103,33 +104,43 @@ def data_list(as_json: JsonOption = False) -> None:
 @data_app.command("info")
 def data_info(
     name: str,
-    size: Annotated[int | None, typer.Option()] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side to which pictures are brought; else as stored.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet to this new .png.")
+    ] = None,
     channel: ChannelOption = None,
     time: TimeOption = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to this new .html.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Counts, shape, classes, fingerprint, and what was noticed while reading; of a volume axes,
-    type and range, and of NAME.bricks whether every byte is as it was written."""
-    from famulus.volumes.kinds import is_volume
-    from famulus.volumes.open import located
+    """Look at data first: counts, sizes, values, near-duplicates, what was left out, and the line
+    of YAML that uses it. Of a volume the middle planes; of bricks every byte is read."""
+    from famulus.cli.look import Look
 
-    if is_volume(located(name)):
-        from famulus.volumes.describe import info as info_of_volume
-        from famulus.volumes.open import Part
-
-        row = info_of_volume(located(name), Part(channel, time))
-    else:
-        from famulus.images.catalog import info
-
-        row = info(name, size=size)
+    for out, suffix in ((sheet, ".png"), (html, ".html")):
+        _is_new(out, suffix)
+    look = Look(name, size, channel, time)
+    if sheet is not None:
+        make_room(sheet)
+        sheet.write_bytes(look.sheet())
+    if html is not None:
+        make_room(html)
+        html.write_text(look.page(), encoding="utf-8")
     if as_json:
-        show(row)
+        show(look.survey.json())
         return
-    for key, value in row.items():
-        if key == "notes":
-            print("".join(f"note: {note}\n" for note in value), end="")
-        else:
-            print(f"{key}: {value}")
+    print(look.text())
+    for out in (sheet, html):
+        if out is not None:
+            print(out)
+
+
+def _is_new(out: Path | None, suffix: str) -> None:
+    # before the look, which may take a minute
+    if out is not None and (out.suffix.lower() != suffix or out.exists()):
+        raise ConfigError(f"{out}: expected the name of a new {suffix} file")
 
 
 @data_app.command("fetch")

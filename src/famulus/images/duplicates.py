@@ -70,6 +70,16 @@ def find_duplicates(train: np.ndarray, validation: np.ndarray) -> Duplicates:
     return Duplicates(len(exact), len(near), array, complete)
 
 
+def find_repeats(images: np.ndarray) -> Duplicates:
+    """Compare uint8 BCHW with itself: pictures that an earlier one is like, (earlier, later)."""
+    exact = {v: t for v, t in _exact(images, images).items() if t < v}
+    complete = len(images) ** 2 <= MAX_PAIRS
+    near = _near(images, images, skip=set(exact), earlier=True) if complete else {}
+    pairs = sorted((t, v) for v, t in {**exact, **near}.items())
+    array = np.array(pairs, np.int64).reshape(-1, 2)
+    return Duplicates(len(exact), len(near), array, complete)
+
+
 def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     """Validation index to the first training index with the same bytes."""
     rows = [np.ascontiguousarray(part).reshape(len(part), -1) for part in (train, validation)]
@@ -91,8 +101,13 @@ def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     return found
 
 
-def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int, int]:
-    """Validation index to the training index that is most like it, where that is near enough."""
+def _near(
+    train: np.ndarray, validation: np.ndarray, skip: set[int], earlier: bool = False
+) -> dict[int, int]:
+    """Validation index to the training index that is most like it, where that is near enough.
+
+    `earlier`: both are one set, and only a smaller index counts.
+    """
     grey_t, grey_v = _grey(train), _grey(validation)
     coarse_t, coarse_v = _rows(grey_t, 8), _rows(grey_v, 8)
     fine_t, fine_v = _rows(grey_t, 16), _rows(grey_v, 16)
@@ -101,6 +116,8 @@ def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int
     block = max(1, 16_000_000 // len(train))
     for start in range(0, len(validation), block):
         alike = coarse_v[start : start + block] @ coarse_t.T
+        if earlier:
+            alike = alike.tril(start - 1)
         v, t = torch.nonzero(alike > COARSE, as_tuple=True)
         # Pictures of one kind may all be alike: then there are as many hits as pairs.
         for low in range(0, len(v), 1 << 17):

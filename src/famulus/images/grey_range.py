@@ -56,6 +56,12 @@ def survey(part: Part) -> Survey:
     return result
 
 
+class RangeNote(str):
+    """A warning that little of a type's range is in use. `likely`: the full scale it may be."""
+
+    likely: tuple[float, float]
+
+
 class GreyRange:
     """Of a set: `declared`, or measured over its training part; None where all is of 8 bits."""
 
@@ -119,7 +125,9 @@ def _little(label: str, kinds: str, values: Survey) -> list[str]:
     low, high = (0, full) if fits else (values.low, values.high)
     share = (values.high - values.low) / (top - bottom)
     percent = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
-    return [
+    note = RangeNote(
         f"{label}: warning: {values.low:.7g} to {values.high:.7g} is {percent} of the range of"
         f" {kinds}: if the full scale is known, write data: {{range: [{low:.7g}, {high:.7g}]}}"
-    ]
+    )
+    note.likely = low, high
+    return [note]

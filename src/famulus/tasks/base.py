@@ -113,6 +113,14 @@ class Facts:
         return dict(stated.pop("shown", {})) | stated
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """Settings that suit data that were looked at; `reasons`: what they follow from, in lines."""
+
+    sections: Mapping[str, Mapping[str, Any]]  # data, model, loss; training but for its budget
+    reasons: Sequence[str] = ()
+
+
 class Task(ABC):
     """One question. Built from a filled config; stateless but for what `build` returns."""
 
@@ -120,6 +128,9 @@ class Task(ABC):
     # By name as in `scores`, the first comparable one ranks; `loss` is known: lower is better.
     SCORES: ClassVar[Mapping[str, Score]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
+    # Dotted settings of a new file that measurements found better than the defaults: those can't
+    # change, since old runs are named by them.
+    START: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
         self.config = config
@@ -155,6 +166,14 @@ class Task(ABC):
     @abstractmethod
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """Use the trained model on a person's own files."""
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        """Settings for a person's data, by name or path, which are looked at.
+
+        Raises ConfigError or DataError where the data are not what the task takes.
+        """
+        raise NotImplementedError(f"{cls.__name__} proposes no settings")
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

@@ -26,17 +26,23 @@ def info(path: Path, part: Part = WHOLE) -> dict[str, Any]:
     Of bricks every byte is read and compared with its checksum. Raises DataError naming what is
     missing or damaged.
     """
+    return described(path, part)[0]
+
+
+def described(path: Path, part: Part = WHOLE, verify: bool = True) -> tuple[dict[str, Any], Part]:
+    """As `info`, and the part of the file that it opens as a volume. `verify`: read all bricks."""
     path = Path(path)
-    return _of_bricks(path) if path.suffix == SUFFIX else _of_file(path, part)
+    return (_of_bricks(path, verify), WHOLE) if path.suffix == SUFFIX else _of_file(path, part)
 
 
-def _of_bricks(path: Path) -> dict[str, Any]:
+def _of_bricks(path: Path, verify: bool) -> dict[str, Any]:
     opened = Bricks(path)
     fragment = open_volume(path)
     bricks = len(opened.header["crc32"])
-    with bar(path.name) as show:
-        for done in opened.verifying():
-            show(done, bricks)
+    if verify:
+        with bar(path.name) as show:
+            for done in opened.verifying():
+                show(done, bricks)
     extras = " and ".join(opened.header["extras"]) or "neither mask nor labels"
     low, high = sampled(opened)
     row: dict[str, Any] = {
@@ -52,11 +58,12 @@ def _of_bricks(path: Path) -> dict[str, Any]:
     if opened.window:
         row["window"] = list(opened.window)
     row |= _areas(fragment.mask, fragment.labels)
-    row["checksums"] = f"sound: {bricks} brick{'s' * (bricks != 1)}, {extras}"
+    if verify:
+        row["checksums"] = f"sound: {bricks} brick{'s' * (bricks != 1)}, {extras}"
     return row | {"yaml": f"data: {{name: {path}}}", "notes": fragment.notes}
 
 
-def _of_file(path: Path, part: Part) -> dict[str, Any]:
+def _of_file(path: Path, part: Part) -> tuple[dict[str, Any], Part]:
     notes: list[str] = []
     reader = None
     while reader is None:
@@ -101,7 +108,8 @@ def _of_file(path: Path, part: Part) -> dict[str, Any]:
         keys["range"] = [low, high]
         notes.append(note)
     said = "".join(f", {k}: {_yaml(v)}" for k, v in keys.items())
-    return row | {"yaml": f"data: {{name: {path}{said}}}", "notes": notes}
+    row |= {"yaml": f"data: {{name: {path}{said}}}", "notes": notes}
+    return row, Part(**keys)
 
 
 def _areas(mask: np.ndarray, labels: np.ndarray | None) -> dict[str, str]:

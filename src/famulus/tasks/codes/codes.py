@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
+from famulus.images.look import look
 from famulus.images.picture import recipe
 from famulus.images.strip import difference, strip
 from famulus.tasks.base import (
@@ -27,6 +28,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     SelfTest,
     Task,
 )
@@ -35,6 +37,7 @@ from famulus.tasks.codes.apply import apply_codes
 from famulus.tasks.codes.data import batches
 from famulus.tasks.codes.letterbox import placed, refuse_unread
 from famulus.tasks.codes.net import build_coded
+from famulus.tasks.codes.proposal import START, codes_proposal
 from famulus.tasks.codes.quantisation import CodebookCount
 from famulus.tasks.codes.quantiser import Quantiser
 from famulus.tasks.codes.scaling import Moments
@@ -54,6 +57,7 @@ ROUNDING = 1e-4  # grey ranges: what scaling and going back may lose in float32
 class Codes(Task):
     Config = CodesConfig
     SCORES = CODES
+    START = START
 
     def __init__(self, config: CodesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -87,6 +91,10 @@ class Codes(Task):
         # a set of one colour has no variance to divide by
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
         return model
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return codes_proposal(look(name))
 
     def facts(self) -> Facts:
         loss, vae = self.config.loss, self.config.model.kind == "vae"

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
+from famulus.images.look import look
 from famulus.images.strip import strip
 from famulus.tasks.base import (
     Batch,
@@ -30,6 +31,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     Task,
 )
 from famulus.tasks.pretext import constant_baseline as constant
@@ -37,6 +39,7 @@ from famulus.tasks.pretext import contrastive as losses
 from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
 from famulus.tasks.pretext.apply_features import write_features
 from famulus.tasks.pretext.data import open_questions
+from famulus.tasks.pretext.proposal import pretext_proposal
 from famulus.tasks.pretext.questions import SLOTTED
 from famulus.tasks.pretext.representation import health
 from famulus.tasks.pretext.scores import PRETEXT
@@ -65,6 +68,10 @@ class Pretext(Task):
         if self._splits is None:
             self._splits = open_questions(self.config.data)
         return self._splits
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return pretext_proposal(look(name))
 
     def build(self) -> nn.Module:
         settings, train = self.config.model, self.data().train

@@ -23,6 +23,7 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.labelled_source import LabelledSource, open_labelled
+from famulus.images.look import look
 from famulus.images.strip import strip
 from famulus.images.unit import as_unit
 from famulus.tasks.base import (
@@ -32,6 +33,7 @@ from famulus.tasks.base import (
     Parent,
     Picture,
     Position,
+    Proposal,
     Task,
 )
 from famulus.tasks.pretext import constant_baseline as constant
@@ -42,6 +44,7 @@ from famulus.tasks.pretext.encoders import Encoder, load_by_name
 from famulus.tasks.pretext.examiner import Examiner, table_picture
 from famulus.tasks.pretext.freezing import frozen_parts
 from famulus.tasks.pretext.heads import class_head
+from famulus.tasks.pretext.proposal import transfer_proposal
 from famulus.tasks.pretext.representation import nearest_accuracy
 from famulus.tasks.pretext.scores import TRANSFER
 from famulus.tasks.pretext.transfer_net import TransferNet
@@ -91,6 +94,10 @@ class Transfer(Task):
                 f" {own.channels or own.name}"
             )
         return theirs
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return transfer_proposal(look(name))
 
     def build(self) -> nn.Module:
         model = self.config.model

@@ -37,6 +37,7 @@ from famulus.tasks.base import (
     Parent,
     Picture,
     Position,
+    Proposal,
     SelfTest,
     Task,
 )
@@ -48,10 +49,12 @@ from famulus.tasks.scroll.cubes_net import layer_table
 from famulus.tasks.scroll.data import Scroll, open_scroll
 from famulus.tasks.scroll.ink_net import InkNet
 from famulus.tasks.scroll.net import build, ink_of, period_of
+from famulus.tasks.scroll.proposal import scroll_proposal
 from famulus.tasks.scroll.scores import SCROLL
 from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
+from famulus.volumes.look import look
 
 NOISE_ROWS = 1024  # validation noise; sample i meets row i mod 1024
 FLOOR_CUBES = 256
@@ -70,6 +73,10 @@ class ScrollTask(Task):
             raise ConfigError("model.freeze: nothing to keep: expected pretrained: RUN")
 
     # -- what is trained on what -------------------------------------------------------------
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return scroll_proposal(look(name, verify=False))
 
     @property
     def opened(self) -> Scroll:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from famulus.config.apply_options import whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
+from famulus.images.look import look
 from famulus.images.picture import recipe
 from famulus.images.rebuild import rebuild, save
 from famulus.images.strip import difference, strip
@@ -33,6 +34,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     Task,
 )
 from famulus.tasks.tiles import code_price
@@ -40,6 +42,7 @@ from famulus.tasks.tiles import constant_baseline as constant
 from famulus.tasks.tiles import grey_levels as levels
 from famulus.tasks.tiles.datasets import open_tiles
 from famulus.tasks.tiles.histogram import HistogramLoss
+from famulus.tasks.tiles.proposal import tiles_proposal
 from famulus.tasks.tiles.reconstruction import Term
 from famulus.tasks.tiles.resize_comparison import before_after
 from famulus.tasks.tiles.scores import TILES
@@ -121,6 +124,10 @@ class Tiles(Task):
     def _grow_every(self) -> int:
         grow = self.config.model.grow
         return grow.inputs or max(1, round(grow.epochs * len(self.data().train)))
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return tiles_proposal(look(name))
 
     def facts(self) -> Facts:
         """What the scores mean, to stand beside every result."""
