@@ -204,7 +204,8 @@ def test_info_of_a_volume(tmp_path):
     row = famulus("data", "info", tmp_path / "scan.npy", "--json", "--html", html).json()
     assert row["shape"] == [12, 40, 50]
     assert row["dtype"] == "uint16"
-    assert row["range"] == [voxels.min(), 4095] and row["looked at"] == "all"
+    assert row["range"] == [voxels.min(), 4095]
+    assert row["looked at"] == "all"
     assert row["use"].endswith(", range: [0, 4095]}")
     assert html.read_text().count("data:image/png;base64,") == 3
     said = famulus("data", "info", tmp_path / "scan.npy", "--sheet", png)
