@@ -11,11 +11,11 @@ from collections import Counter
 from mypy import api
 
 COUNTED = {
-    "tasks/codes": 152,
-    "tasks/pretext": 58,
+    "tasks/codes": 156,
+    "tasks/pretext": 59,
     "tasks/qsm": 67,
     "tasks/scroll": 43,
-    "tasks/tiles": 44,
+    "tasks/tiles": 43,
 }
 ERROR = re.compile(r"src/famulus/(?P<module>[\w/]+)\.py:\d+: error: ")
 

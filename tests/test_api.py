@@ -19,7 +19,7 @@ PACKAGES_NOW += ["journal.facts", "diagnosis.probes"]
 NAMES = (
     "Task Score Floor Picture Position Source Splits open_images open_volume strip rebuild Strict"
     " ConfigError DataError StoreError added Store Probe FamulusCallback Facts Changes Parent"
-    " SelfTest"
+    " SelfTest Proposal"
 )
 
 

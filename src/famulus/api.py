@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from famulus.images.rebuild import rebuild
     from famulus.images.strip import strip
     from famulus.store.store import Store
-    from famulus.tasks.base import Changes, Facts, Floor, Parent, Picture, Position, SelfTest, Task
+    from famulus.tasks.base import (
+        Changes,
+        Facts,
+        Floor,
+        Parent,
+        Picture,
+        Position,
+        Proposal,
+        SelfTest,
+        Task,
+    )
     from famulus.volumes.open import open_volume
 
 HOMES = {
@@ -33,6 +43,7 @@ HOMES = {
     "SelfTest": "tasks.base",
     "Picture": "tasks.base",
     "Position": "tasks.base",
+    "Proposal": "tasks.base",
     "Source": "feed.source",
     "Splits": "feed.source",
     "open_images": "images.open",
@@ -58,6 +69,7 @@ __all__ = [  # for type checkers; FamulusCallback needs an extra, so `*` leaves 
     "Picture",
     "Position",
     "Probe",
+    "Proposal",
     "Score",
     "SelfTest",
     "Source",

@@ -81,7 +81,7 @@ casebook > tasks.tiles.faults: tiles_damaged_sample=damaged_sample tiles_dead_bi
     tiles_repeated_numbers=repeated_numbers tiles_sigmoid_twice=sigmoid_twice
     tiles_slow_loader=slow_loader tiles_validates_in_train_mode=validates_in_train_mode
     tiles_validates_on_training=validates_on_training tiles_wrong_start=wrong_start
-data > volumes: brick_writer bricks nifti plane_files volume_readers=readers volumes=open
+data > volumes: brick_writer bricks nifti plane_files volume_readers=kinds volumes=open
 diagnosis > : rates=schedule
 """  # old package > new package: names, with the new one where it changed
 

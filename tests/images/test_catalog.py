@@ -60,8 +60,7 @@ def test_images_alone_are_split_by_a_hash(tmp_path):
     ("arrays", "message"),
     [
         ({"pictures": IMAGES}, "expected train_images and validation_images, or images; received"),
-        ({"images": IMAGES / 255}, "expected uint8 images BHW"),
-        ({"images": IMAGES[0]}, "expected uint8 images BHW"),
+        ({"images": IMAGES[0]}, "expected rows of a square picture, received rows of 5"),
         ({"images": IMAGES, "labels": np.arange(3)}, "40 images, but 3 labels"),
         ({"images": IMAGES, "labels": np.full(40, -1)}, "integer labels"),
         ({"images": IMAGES, "labels": np.full(40, 0.5)}, "integer labels"),

@@ -1,5 +1,7 @@
 """Copying a set's files into the data folder."""
 
+import os
+
 import fsspec
 import numpy as np
 import pytest
@@ -34,6 +36,37 @@ def test_a_folder_is_copied_and_read(folder, tmp_path):
     lines = list(fetch("mnist", str(tmp_path / "there")))
     assert lines[-1] == "mnist: 8 training, 8 validation samples"
     assert len(open_images("mnist").train) == 8
+    assert not list(folder.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.npz"])
+def test_one_file_gets_the_name_of_the_set(folder, tmp_path, name):
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "download-17.npz", images=images)
+    lines = list(fetch(name, str(tmp_path / "download-17.npz")))
+    assert [file.name for file in folder.iterdir()] == ["mine.npz"]
+    assert lines[-1].startswith(f"{name}: ")
+    assert len(open_images("mine").train) + len(open_images("mine").validation) == 90
+
+
+def test_a_file_that_is_no_set_is_not_copied(folder, tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"expected a folder, or a file \.zip"):
+        list(fetch("mine", str(tmp_path / "x.tar.gz")))
+    with pytest.raises(DataError, match="NAME: expected the name of a set"):
+        list(fetch("../mine", str(tmp_path)))
+    assert not folder.exists()
+
+
+def test_pipes_are_not_copied_and_links_to_nothing_are_one_line(folder, tmp_path):
+    idx_files(tmp_path / "there")
+    os.mkfifo(tmp_path / "there/pipe.gz")
+    lines = list(fetch("mnist", str(tmp_path / "there")))
+    assert any("left out" in line and "pipe.gz" in line for line in lines)
+    assert not list(folder.rglob("pipe*"))
+    (tmp_path / "there/link.gz").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"link.gz: can't be copied"):
+        list(fetch("mnist", str(tmp_path / "there")))
     assert not list(folder.rglob("*.partial"))
 
 

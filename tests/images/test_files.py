@@ -54,7 +54,8 @@ def test_damaged_pictures_are_left_out_and_named(tmp_path):
     }
     result = open_images(pack(tmp_path / "x.zip", GOOD | bad))
     assert len(result.train) == 5
-    assert len(result.notes) == 3
+    assert result.notes[0] == "x: left out 1 file: .txt (1)"
+    assert len(result.notes) == 4
     for name in ("train/cut.png", "train/empty.png", "train/text.jpg"):
         assert sum(f"left out {name}: " in note for note in result.notes) == 1
     assert result.train.names == [name for name in GOOD if "train" in name]

@@ -32,7 +32,7 @@ GOOD = b"\0\0\x08\x01" + struct.pack(">I", 4) + b"abcd"
 DAMAGED = {
     "empty": (b"", "received an empty file"),
     "png": (b"\x89PNG\r\n", "magic 00 00 08"),
-    "int32": (b"\0\0\x0c\x01" + GOOD[4:], "magic 00 00 08"),
+    "type": (b"\0\0\x0a\x01" + GOOD[4:], "magic 00 00 08"),
     "axes": (b"\0\0\x08\x02" + struct.pack(">II", 2, 2) + b"abcd", "expected 1 axes, received 2"),
     "header": (GOOD[:6], "header is cut short"),
     "short": (GOOD[:-1], "expected 4 bytes for .*, received 3"),

@@ -38,6 +38,10 @@ def test_an_index_is_read_as_it_was_written(tmp_path, suffix):
     ('[{"file": "a", "width": "wide"}]', "expected width in pixels"),
     ('{"file": "a"}', "expected a list"),
     ("[", "cannot be read"),
+    ("[" * 100_000, "cannot be read"),
+    ('[{"file": "a", "width": ' + "9" * 5000 + "}]", "cannot be read"),
+    ('[{"file": "a", "width": Infinity}]', "expected width in pixels"),
+    ('[{"file": "a", "height": NaN}]', "expected height in pixels"),
 ])  # fmt: skip
 def test_a_wrong_index_is_named(tmp_path, text, message):
     path = tmp_path / "index.json"

@@ -185,8 +185,10 @@ def test_a_damaged_file_in_a_thread_is_named(tmp_path):
 def test_decoding_happens_once_a_process(tmp_path, monkeypatch):
     fill(tmp_path, seed=77)  # as no other test, which would have decoded it already
     calls = []
-    plain = FilePart.pixels
-    monkeypatch.setattr(FilePart, "pixels", lambda self, n: calls.append(n) or plain(self, n))
+    plain = FilePart.picture
+    monkeypatch.setattr(
+        FilePart, "picture", lambda self, n, take: calls.append(n) or plain(self, n, take)
+    )
     for how in ({}, {"size": 8}, {"size": 8}, {"size": 8, "filter": "nearest"}):
         len(open_images(str(tmp_path), **how).train)
     assert len(calls) == 10

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from famulus.config.errors import DataError
 from famulus.diagnosis.controls.order import CHECKS
 from famulus.feed.copies import Copies, CopyNote
 from famulus.feed.source import Splits
@@ -44,6 +45,30 @@ def test_a_question_is_asked_once():
     lines = [c.text for c in check([ready(task)], 2.0) if c.name in ("data", "duplicates")]
     assert [line for line in lines if "exact cop" in line or "near-dup" in line] == [note]
     assert sum("damaged" in line for line in lines) == 1
+
+
+def test_the_cost_is_said_before_anything_else():
+    first = next(iter(check([ready(Sound())], 60.0)))
+    assert first.name == "forecast"
+    assert first.verdict == "ok"
+    assert first.figures["seconds"] > 0
+    # a budget in which nothing can be measured still asks the same first
+    assert next(iter(check([ready(Sound())], 1e-9))).name == "forecast"
+
+
+def test_data_that_can_not_be_read_are_named_before_the_forecast_gives_up():
+    class Unreadable(type(Sound().splits.train)):
+        def __len__(self):
+            raise DataError("set: expected at least 1 readable picture, received 0")
+
+    task = Sound()
+    task.splits = Splits(task.splits.train, task.splits.validation)
+    cell = ready(task)
+    task.splits.train.__class__ = Unreadable
+    lines = check([cell], 5.0)
+    assert [next(lines).name for _ in range(3)] == ["settings", "data", "device"]
+    with pytest.raises(DataError, match="readable picture"):
+        next(lines)
 
 
 def test_no_trace_is_left():

@@ -146,7 +146,7 @@ def test_what_is_no_number_and_a_foreign_type(tmp_path, value):
     np.save(tmp_path / "n.npy", array)
     with pytest.raises(DataError, match="plane 4 holds NaN or infinite"):
         open_volume(tmp_path / "n.npy")
-    np.save(tmp_path / "d.npy", array.astype(np.float64))
+    np.save(tmp_path / "d.npy", array.astype(np.complex64))
     with pytest.raises(DataError, match="expected voxels of"):
         open_volume(tmp_path / "d.npy")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import DataError
-from famulus.volumes import readers as volume_readers
+from famulus.volumes import memory
 from famulus.volumes.open import convert, open_volume
-from famulus.volumes.readers import Windows
+from famulus.volumes.reader import Windows
+from famulus.volumes.zarr_volume import Zarr
 
 zarr = pytest.importorskip("zarr", reason="needs the extra zarr")
 VOLUME = np.random.default_rng(0).integers(0, 60_000, (9, 40, 50)).astype(np.uint16)
@@ -74,9 +75,9 @@ def test_it_becomes_bricks(tmp_path):
 @pytest.mark.parametrize("axes", [3, 5])
 @pytest.mark.parametrize("most", [1, 4_100, 1 << 20])  # bytes: a chunk, two of 2,048, a row
 def test_converting_holds_few_chunks_and_reads_each_once(tmp_path, monkeypatch, axes, most):
-    monkeypatch.setattr(volume_readers, "PIECE", most)
+    monkeypatch.setattr(memory, "PIECE", most)
     folder = by_library(tmp_path / "v.zarr", axes)
-    reader, met = volume_readers.Zarr(folder), np.zeros(VOLUME.shape, int)
+    reader, met = Zarr(folder), np.zeros(VOLUME.shape, int)
     for (z, y, x), part in reader.pieces():
         assert part.nbytes <= max(most, 2 * np.prod(CHUNK))
         met[z : z + part.shape[0], y : y + part.shape[1], x : x + part.shape[2]] += 1

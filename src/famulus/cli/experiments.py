@@ -39,13 +39,25 @@ INTERRUPTED = 130  # exit code
 def new(
     task: Annotated[str, typer.Argument(help="A task's name, as tiles.")],
     out: Annotated[Path | None, typer.Option("-o", help="Write here; else print.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Pictures, a volume, records: look at them; the file then runs."),
+    ] = None,
     allow_module: ModuleOption = None,
 ) -> None:
-    """A commented experiment file to start from."""
-    from famulus import tasks
-    from famulus.launch.template import template
+    """A commented experiment file to start from; with --data one that suits them and runs."""
+    if out is not None and out.exists():  # before the look, which may take minutes
+        raise ConfigError(f"{out} exists already; choose another name")
+    if data is None:
+        from famulus import tasks
+        from famulus.launch.template import template
 
-    text = template(task, tasks.load(task, allow_module or ()).Config)
+        kind = tasks.load(task, allow_module or ())
+        text = template(task, kind.Config, kind.START)
+    else:
+        from famulus.launch.proposal import experiment
+
+        text = experiment(task, data, allow_module or ())
     if out is None:
         print(text, end="")
         return

@@ -14,11 +14,15 @@ from famulus.cli.options import (
     ModuleOption,
     RunArgument,
     StoreOption,
+    make_room,
     session,
     show,
 )
 from famulus.config.errors import ConfigError, Unread
 from famulus.config.yaml import parse_value
+
+ChannelOption = Annotated[int | None, typer.Option(help="Volume: which of several channels.")]
+TimeOption = Annotated[int | None, typer.Option(help="Volume: which of several times.")]
 
 
 # Options of a task are known to the task alone.
@@ -201,27 +205,44 @@ def data_list(as_json: JsonOption = False) -> None:
 
 @data_app.command("info")
 def data_info(
-    name: str, size: Annotated[int | None, typer.Option()] = None, as_json: JsonOption = False
+    name: str,
+    size: Annotated[
+        int | None, typer.Option(help="Side to which pictures are brought; else as stored.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet to this new .png.")
+    ] = None,
+    channel: ChannelOption = None,
+    time: TimeOption = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to this new .html.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Counts, shape, classes, fingerprint, and what was noticed while reading; of NAME.bricks the
-    shape, type and whether every byte is as it was written."""
-    if name.endswith(".bricks"):
-        from famulus.volumes.open import info as info_of_volume
-        from famulus.volumes.open import located
+    """Look at data first: counts, sizes, values, near-duplicates, what was left out, and the line
+    of YAML that uses it. Of a volume the middle planes; of bricks every byte is read."""
+    from famulus.cli.look import Look
 
-        row = info_of_volume(located(name))
-    else:
-        from famulus.images.catalog import info
-
-        row = info(name, size=size)
+    for out, suffix in ((sheet, ".png"), (html, ".html")):
+        _is_new(out, suffix)
+    look = Look(name, size, channel, time)
+    if sheet is not None:
+        make_room(sheet)
+        sheet.write_bytes(look.sheet())
+    if html is not None:
+        make_room(html)
+        html.write_text(look.page(), encoding="utf-8")
     if as_json:
-        show(row)
+        show(look.survey.json())
         return
-    for key, value in row.items():
-        if key == "notes":
-            print("".join(f"note: {note}\n" for note in value), end="")
-        else:
-            print(f"{key}: {value}")
+    print(look.text())
+    for out in (sheet, html):
+        if out is not None:
+            print(out)
+
+
+def _is_new(out: Path | None, suffix: str) -> None:
+    # before the look, which may take a minute
+    if out is not None and (out.suffix.lower() != suffix or out.exists()):
+        raise ConfigError(f"{out}: expected the name of a new {suffix} file")
 
 
 @data_app.command("fetch")
@@ -244,15 +265,23 @@ def data_convert(
     labels: Annotated[Path | None, typer.Option(help="Volume: labels that lie elsewhere.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Volume: a mask that lies elsewhere.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Volume: the type its voxels must be.")] = None,
+    channel: ChannelOption = None,
+    time: TimeOption = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--range", help="Volume: LOW HIGH become 0 and full range of uint16."),
+    ] = None,
 ) -> None:
     """Write a set as one .npz, or a volume as NAME.bricks, which opens much faster; or, as .csv or
     .json, the index of a folder of pictures."""
     if out.suffix == ".bricks":
+        from famulus.volumes.open import Part
         from famulus.volumes.open import convert as convert_volume
 
-        made = convert_volume(Path(source), out, labels, mask, dtype)
+        part = Part(channel, time, window)
+        made = convert_volume(Path(source), out, labels, mask, dtype, part)
         print(f"{out}: {'x'.join(map(str, made.shape))} {made.dtype}, with checksums")
-        print("".join(f"note: {note}\n" for note in made.header["notes"]), end="")
+        print("".join(f"note: {note}\n" for note in made.notes), end="")
         return
     from famulus.images.catalog import convert, convert_to_index
 

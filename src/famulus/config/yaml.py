@@ -234,6 +234,11 @@ def dump(value: Any) -> str:
     return "\n".join(_block(value, 0)) + "\n"
 
 
+def short(number: float) -> int | float:
+    """As a person writes it: whole without a point, at most 7 digits behind one."""
+    return int(number) if float(number).is_integer() else float(f"{number:.7g}")
+
+
 def inline(value: Any) -> str:
     """`value` on one line, as in `{epochs: 1}`."""
     if isinstance(value, dict):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from famulus.config.errors import DataError
+from famulus.feed.regular_file import open_regular, require_regular
 
 
 def data_folder() -> Path:
@@ -26,14 +27,17 @@ def require(path: Path, name: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, remembered while its size and its time stay the same."""
+    """sha256 of a regular file, remembered while its size and its time stay the same.
+
+    Raises DataError with its path.
+    """
     # size and time stand for the bytes: a set of gigabytes is not read again for each of many runs
-    stat = path.stat()
+    stat = require_regular(path).stat()
     return _file_digest(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=65536)
 def _file_digest(path: str, size: int, time_ns: int) -> str:
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         # in pieces: a volume does not fit in memory
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,11 +13,11 @@ import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.images.file_source import FileSource
-from famulus.images.files import FilePart
+from famulus.images.files import FilePart, Folder
+from famulus.images.folders import UNLABELLED
 from famulus.images.image_source import ImageSource
-from famulus.images.splits import TRAIN, VALIDATION
+from famulus.images.splits import role_of
 
-UNLABELLED = ("unsup", "unlabelled", "unlabeled", "unsupervised")
 NONE = -1  # label of a picture without one
 
 
@@ -45,9 +45,8 @@ def match_labels(
 def class_labels(source: ImageSource | FileSource) -> tuple[np.ndarray, tuple[str, ...]]:
     """(int64 B positions, class names). Raises DataError for pictures without classes."""
     if source.labels is None or source.classes is None:
-        raise DataError(
-            f"{source.part.label}: expected pictures in a folder a class, received no classes"
-        )
+        why = getattr(source.part, "unclear", "") or "received no classes"
+        raise DataError(f"{source.part.label}: expected pictures in a folder a class: {why}")
     return source.labels, source.classes
 
 
@@ -87,14 +86,15 @@ def empty_folders(source: ImageSource | FileSource) -> list[str]:
     if not isinstance(part, FilePart):
         return []
     notes = []
-    if part.files.path.is_dir():  # a zip knows no empty folders
+    if isinstance(part.files, Folder) and part.files.path.is_dir():  # a zip knows none
         holds = {Path(name).parent.as_posix() for name in part.files.names}
-        for role in (*TRAIN, *VALIDATION):
-            top = part.files.path / role
-            folders = sorted(f for f in top.iterdir() if f.is_dir()) if top.is_dir() else []
-            empty = [f.name for f in folders if not _holds(f"{role}/{f.name}", holds)]
+        for top in sorted(part.files.path.iterdir()):
+            if role_of(top.name) not in ("train", "validation") or not top.is_dir():
+                continue
+            folders = sorted(f for f in top.iterdir() if f.is_dir())
+            empty = [f.name for f in folders if not _holds(f"{top.name}/{f.name}", holds)]
             if empty:
-                notes.append(f"{role}: no picture in the class folders {', '.join(empty[:6])}")
+                notes.append(f"{top.name}: no picture in the class folders {', '.join(empty[:6])}")
     if part.labels is not None and part.classes is not None:
         whole = np.bincount(part.labels[part.labels >= 0], minlength=len(part.classes))
         read = np.bincount(
@@ -129,5 +129,4 @@ def with_unlabelled(source: ImageSource | FileSource) -> ImageSource | FileSourc
         labels = np.concatenate([labels, np.full(len(extra), NONE, np.int64)])
     label = f"{part.label}+unlabelled"
     whole = replace(part, label=label, names=[*part.names, *extra], labels=labels)
-    kind = FileSource if isinstance(source, FileSource) else ImageSource
-    return kind(whole, source.recipe, source.choice)
+    return source.over(whole)

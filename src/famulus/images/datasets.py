@@ -14,12 +14,21 @@ import numpy as np
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import nearest
 from famulus.feed.data_folder import data_folder, file_digest, require
+from famulus.feed.regular_file import require_regular
+from famulus.images.file_parts import file_parts
 from famulus.images.files import Folder, Zip
 from famulus.images.idx import read_idx
-from famulus.images.npz import npz_parts
+from famulus.images.idx_set import holds_idx, idx_parts, is_idx
+from famulus.images.listing import SUFFIXES, TARS, suffix
+from famulus.images.npz import npz_parts, refuse_npy
+from famulus.images.parquet import holds_parquet, parquet_parts
 from famulus.images.parts import ArrayPart, Part
-from famulus.images.splits import file_parts
+from famulus.images.picture_table import table_parts
+from famulus.images.splits import Wish
+from famulus.images.table_rows import SUFFIXES as TABLES
 
+ENDS = (".zip", ".npz", ".parquet", *TABLES)
+EXPECTED = f"a folder, or a file {', '.join(ENDS)}"
 FASHION = (
     *("t-shirt", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
@@ -45,7 +54,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return np.round(bunch.images * (255 / 16)).astype(np.uint8), bunch.target.astype(np.int64)
 
 
-def digits(share: float | None) -> Found:
+def digits(wish: Wish) -> Found:
     """1,797 scanned digits 8x8, 0..16 scaled to 0..255: the first 1,437 train, 360 validate.
 
     They lie in the order of their writers, so a cut keeps most writers on one side.
@@ -89,12 +98,12 @@ def _idx_part(name: str, folder: Path, stem: str, role: str, classes: tuple[str,
     return ArrayPart(f"{name}/{role}", digest, names, labels, classes, load)
 
 
-def mnist(share: float | None) -> Found:
+def mnist(wish: Wish) -> Found:
     """Handwritten digits 28x28."""
     return Found(*idx_pair("mnist", data_folder() / "mnist", DIGITS), True)
 
 
-def fashion_mnist(share: float | None) -> Found:
+def fashion_mnist(wish: Wish) -> Found:
     """Pictures of clothes 28x28, in the files' form of MNIST."""
     return Found(*idx_pair("fashion-mnist", data_folder() / "fashion-mnist", FASHION), True)
 
@@ -105,36 +114,72 @@ def packed(name: str) -> Path:
     return folder if folder.is_dir() else require(data_folder() / f"{name}.zip", name)
 
 
-def crawl_tiles(share: float | None) -> Found:
-    """Game tiles 32x32: colour times alpha (on black), without those under a quarter opaque."""
-    return from_path(packed("crawl-tiles"), share, min_alpha=0.25)
+def crawl_tiles(wish: Wish) -> Found:
+    """Game tiles 32x32: colour times alpha (on black), without those under a quarter opaque.
+
+    The first of their folders, of up to five, is the class.
+    """
+    return from_path(packed("crawl-tiles"), wish, min_alpha=0.25, deep=True)
 
 
-def clothing(share: float | None) -> Found:
+def clothing(wish: Wish) -> Found:
     """Photographs of clothes in 10 classes; its folder `test` stays unused."""
-    return from_path(packed("clothing"), share)
+    return from_path(packed("clothing"), wish)
 
 
-def horse_or_human(share: float | None) -> Found:
+def horse_or_human(wish: Wish) -> Found:
     """Rendered horses and humans. Its folders keep each figure on one side: 10 to 30 pictures
     show the same one, so a split by picture would validate on what was learned by heart."""
-    return from_path(packed("horse-or-human"), share)
+    return from_path(packed("horse-or-human"), wish)
 
 
-def from_path(path: Path, share: float | None, min_alpha: float = 0.0) -> Found:
-    """A folder or zip of pictures, or an `.npz`."""
-    if path.is_dir():
-        files: Folder | Zip = Folder(path, file_digest)
-    elif path.suffix == ".zip":
-        files = Zip(path, file_digest)
-    elif path.suffix == ".npz":
-        return Found(*npz_parts(path, file_digest(path), share))
-    else:
-        raise DataError(f"{path}: expected a folder, a .zip or a .npz")
-    return Found(*file_parts(path.stem, files, share, min_alpha))
+def from_path(path: Path, wish: Wish, min_alpha: float = 0.0, deep: bool = False) -> Found:
+    """A folder or zip of pictures, a table that names them, or arrays.
+
+    `wish`: the share that validates where there is no split, or "test". `min_alpha`, `deep`: see
+    `file_parts`. Raises DataError for what is none of these, or can't be read.
+    """
+    end = suffix(path.name)
+    share, test = (None, True) if wish == "test" else (wish, False)
+    if path.is_dir() or end == ".zip":
+        files = Folder(path, file_digest) if path.is_dir() else Zip(path, file_digest)
+        if holds_idx(files.listing.others):
+            return Found(*idx_parts(path, share, test))
+        if path.is_dir() and _of_parquet(files.listing.others) and holds_parquet(path):
+            return Found(*parquet_parts(path, share, test))
+        return Found(*file_parts(path.stem, files, wish, min_alpha, deep))
+    require_regular(path)
+    if end in TABLES:
+        return Found(*table_parts(path, wish, file_digest))
+    if end == ".npz":
+        return Found(*npz_parts(path, share, test))
+    if end == ".parquet":
+        return Found(*parquet_parts(path, share, test))
+    if end == ".npy":
+        refuse_npy(path)
+    raise DataError(f"{path}: expected {EXPECTED}; {_instead(path)}")
 
 
-NAMED: dict[str, Callable[[float | None], Found]] = {
+def _of_parquet(names: list[str]) -> bool:
+    """Whether files of these names hold the pictures; `metadata.parquet` says of others."""
+    tables = (name.rpartition("/")[2] for name in names if suffix(name) == ".parquet")
+    return any(table != "metadata.parquet" for table in tables)
+
+
+def _instead(path: Path) -> str:
+    """What to do with a file that is no set."""
+    name = path.name.lower()
+    if is_idx(name):
+        return f"one file of a set: name its folder, data.name: {path.parent}"
+    if name.endswith(TARS):
+        return "an archive of this kind is not opened: unpack it, and name the folder"
+    if suffix(name) in SUFFIXES:
+        return f"one picture is no set: name its folder, data.name: {path.parent}"
+    return f"received a file {suffix(name) or 'without a suffix'}"
+
+
+OWN_SPLIT = ("digits", "mnist", "fashion-mnist")  # two parts, and no third one
+NAMED: dict[str, Callable[[Wish], Found]] = {
     "digits": digits,
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
@@ -144,22 +189,28 @@ NAMED: dict[str, Callable[[float | None], Found]] = {
 }
 
 
-def find(name: str, share: float | None = None) -> Found:
-    """The set `name`: one of `NAMED`, a path, or a folder, zip or npz below the data folder.
+def find(name: str, wish: Wish = None) -> Found:
+    """The set `name`: one of `NAMED`, a path, or what lies under that name below the data folder.
 
+    `wish`: the share that validates where the set has no split, or "test".
     Raises ConfigError with the nearest name, DataError if a path or the set's files are missing.
     """
     # names first: a folder called mnist in the working directory must not change a run
     if name in NAMED:
-        return NAMED[name](share)
-    places = [Path(name).expanduser()]
-    places += [data_folder() / f"{name}{suffix}" for suffix in ("", ".zip", ".npz")]
-    for place in places:
-        if place.exists():
-            return from_path(place, share)
+        if wish == "test" and name in OWN_SPLIT:
+            raise DataError(f"data.validation: test: {name} has no test split; leave it out")
+        return NAMED[name](wish)
+    places = [Path(name), *(data_folder() / f"{name}{end}" for end in ("", *ENDS))]
+    try:
+        places[0] = places[0].expanduser()
+        place = next((place for place in places if place.exists()), None)
+    except (OSError, RuntimeError) as error:  # too long, not allowed, no such user's home
+        raise DataError(f"data.name: {name:.200}: can't be read ({error})"[:400]) from error
+    if place is not None:
+        return from_path(place, wish)
     # A path was meant: the nearest name of a set would be no help.
-    if "/" in name or name.endswith((".zip", ".npz")):
-        raise DataError(f"data.name: expected a folder, a .zip or a .npz; {name} does not exist")
+    if "/" in name or name.lower().endswith((*ENDS, *TARS, *SUFFIXES)):
+        raise DataError(f"data.name: expected {EXPECTED}; {name} does not exist")
     near = nearest(name, NAMED)
     hint = f": did you mean {near!r}?" if near else ""
     raise ConfigError(

@@ -8,6 +8,7 @@ import torch
 from famulus.feed.source import Source
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
+from famulus.images.picture import Recipe
 
 
 class OverPictures(Source):
@@ -30,6 +31,11 @@ class OverPictures(Source):
     def shape(self) -> tuple[int, int, int]:
         """C Y X of a picture."""
         return self.base.shape
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its pictures became samples."""
+        return self.base.recipe
 
     @property
     def resized(self) -> bool:

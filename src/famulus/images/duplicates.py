@@ -14,6 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from famulus.feed.copies import Copies, CopyNote
 from famulus.feed.source import Leak
+from famulus.images.unit import as_levels
 
 COARSE, FINE = 0.985, 0.995  # correlations at 8x8 and 16x16
 MAX_PAIRS = 2_000_000_000  # about ten seconds on one core; beyond, exact copies only
@@ -36,12 +37,12 @@ class Duplicates:
 
 
 def _grey(images: np.ndarray) -> Tensor:
-    """float32 B1SS in grey levels, S at most 16, from uint8 BCHW."""
+    """float32 B1SS in grey levels, S at most 16, from BCHW in uint8 or 0..1."""
     side = min(16, *images.shape[2:])
     blocks = []
     # In pieces: as float32 a whole set takes four times its size.
     for start in range(0, len(images), 512):
-        block = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).float()
+        block = as_levels(torch.from_numpy(np.ascontiguousarray(images[start : start + 512])))
         small = adaptive_avg_pool2d(block, side)
         if small.shape[1] == 3:
             small = (small * torch.tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
@@ -58,7 +59,7 @@ def _rows(grey_B1SS: Tensor, side: int) -> Tensor:
 
 
 def find_duplicates(train: np.ndarray, validation: np.ndarray) -> Duplicates:
-    """Compare uint8 BCHW with uint8 BCHW, all pairs."""
+    """Compare BCHW with BCHW of one type, uint8 or float32 in 0..1, all pairs."""
     if train.shape[1:] != validation.shape[1:]:
         return Duplicates(0, 0, np.empty((0, 2), np.int64), False)
     exact = _exact(train, validation)
@@ -69,9 +70,21 @@ def find_duplicates(train: np.ndarray, validation: np.ndarray) -> Duplicates:
     return Duplicates(len(exact), len(near), array, complete)
 
 
+def find_repeats(images: np.ndarray) -> Duplicates:
+    """Compare uint8 BCHW with itself: pictures that an earlier one is like, (earlier, later)."""
+    exact = {v: t for v, t in _exact(images, images).items() if t < v}
+    complete = len(images) ** 2 <= MAX_PAIRS
+    near = _near(images, images, skip=set(exact), earlier=True) if complete else {}
+    pairs = sorted((t, v) for v, t in {**exact, **near}.items())
+    array = np.array(pairs, np.int64).reshape(-1, 2)
+    return Duplicates(len(exact), len(near), array, complete)
+
+
 def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     """Validation index to the first training index with the same bytes."""
     rows = [np.ascontiguousarray(part).reshape(len(part), -1) for part in (train, validation)]
+    # The bits of floats: sums of whole numbers don't depend on their order.
+    rows = [r if r.dtype == np.uint8 else r.view(np.int32) for r in rows]
     # A sum with odd weights finds candidates at array speed; the bytes decide.
     weights = np.random.default_rng(0).integers(1 << 40, size=rows[0].shape[1], dtype=np.int64)
     # In pieces: the product works on a copy in int64, eight times the size.
@@ -88,8 +101,13 @@ def _exact(train: np.ndarray, validation: np.ndarray) -> dict[int, int]:
     return found
 
 
-def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int, int]:
-    """Validation index to the training index that is most like it, where that is near enough."""
+def _near(
+    train: np.ndarray, validation: np.ndarray, skip: set[int], earlier: bool = False
+) -> dict[int, int]:
+    """Validation index to the training index that is most like it, where that is near enough.
+
+    `earlier`: both are one set, and only a smaller index counts.
+    """
     grey_t, grey_v = _grey(train), _grey(validation)
     coarse_t, coarse_v = _rows(grey_t, 8), _rows(grey_v, 8)
     fine_t, fine_v = _rows(grey_t, 16), _rows(grey_v, 16)
@@ -98,6 +116,8 @@ def _near(train: np.ndarray, validation: np.ndarray, skip: set[int]) -> dict[int
     block = max(1, 16_000_000 // len(train))
     for start in range(0, len(validation), block):
         alike = coarse_v[start : start + block] @ coarse_t.T
+        if earlier:
+            alike = alike.tril(start - 1)
         v, t = torch.nonzero(alike > COARSE, as_tuple=True)
         # Pictures of one kind may all be alike: then there are as many hits as pairs.
         for low in range(0, len(v), 1 << 17):

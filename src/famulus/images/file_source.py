@@ -13,9 +13,14 @@ from torch import Tensor
 
 from famulus.config.errors import DataError
 from famulus.images.files import FilePart, in_order
+from famulus.images.grey_range import GreyRange
 from famulus.images.image_source import Choice, PartSource, finish_images
 from famulus.images.parts import left_out_notes, resized_notes
-from famulus.images.picture import MAX_PIXELS, Recipe, place, render
+from famulus.images.picture import Recipe, place, render
+from famulus.images.room import BYTES, Room
+from famulus.images.value_notes import mixed_notes, remark_notes
+
+_room = Room(BYTES)  # of all threads that decode
 
 
 class FileSource(PartSource):
@@ -28,35 +33,42 @@ class FileSource(PartSource):
     slow = True
     part: FilePart
 
-    def __init__(self, part: FilePart, how: Recipe, choice: Choice) -> None:
+    def __init__(
+        self, part: FilePart, how: Recipe, choice: Choice, grey: GreyRange | None = None
+    ) -> None:
         if how.size is None or how.channels is None:
             raise DataError(
                 f"{part.label}: too large to be held in memory: name data.size and data.channels"
             )
-        super().__init__(part, how, choice)
+        super().__init__(part, how, choice, grey)
 
     @cached_property
     def _headers(self) -> tuple[np.ndarray, list[str], bool]:
         """(positions kept, notes, whether any picture is resized)."""
-        kept, stored = [], Counter[tuple[int, int]]()
+        kept, stored, types = [], Counter[tuple[int, int]](), Counter[str]()
         left_out: dict[str, list[str]] = {}
-        for i, found in enumerate(in_order(self.part.header, self.part.names)):
+        remarks: dict[str, list[str]] = {}
+        label = self.part.label
+        for i, header in enumerate(in_order(self.part.head, self.part.names)):
             name = self.part.names[i]
-            if isinstance(found, str):
-                left_out.setdefault(found, []).append(name)
-            # by the header: a small file can unpack to gigabytes
-            elif found[0] * found[1] > MAX_PIXELS:
-                reason = f"{found[1]}x{found[0]} pixels, limit {MAX_PIXELS}"
-                left_out.setdefault(reason, []).append(name)
-            else:
-                kept.append(i)
-                if place(*found, self.shape[1:], self.recipe.fit)[2:] != found:
-                    stored[found] += 1
-        notes = left_out_notes(self.part.label, left_out)
+            if isinstance(header, str):
+                left_out.setdefault(header, []).append(name)
+                continue
+            kept.append(i)
+            types["more than 8 bits" if header.deep else "uint8"] += 1
+            for remark in header.remarks:
+                remarks.setdefault(remark, []).append(name)
+            size = header.height, header.width
+            if place(*size, self.shape[1:], self.declared.fit)[2:] != size:
+                stored[size] += 1
+        notes = [*self.range_notes, *left_out_notes(label, left_out)]
         if not kept:
-            reason = f": {notes[0]}" if notes else ""
-            raise DataError(f"{self.part.label}: expected at least 1 readable picture{reason}")
-        notes += resized_notes(self.part.label, stored, len(kept), self.recipe.filter)
+            reason = f": {notes[-1]}" if left_out else ""
+            raise DataError(f"{label}: expected at least 1 readable picture{reason}")
+        notes += [*remark_notes(label, remarks, len(kept)), *mixed_notes(label, types)]
+        if self.range:
+            notes.append(f"{label}: pixels outside the range are cut off, uncounted: large set")
+        notes += resized_notes(label, stored, len(kept), self.declared.filter)
         return np.array(kept, np.int64), notes, bool(stored)
 
     @property
@@ -76,19 +88,21 @@ class FileSource(PartSource):
     @property
     def shape(self) -> tuple[int, int, int]:
         """C H W of a sample."""
-        assert self.recipe.size is not None  # as it was checked when this was made
-        assert self.recipe.channels is not None
-        height, width = self.recipe.size
-        return self.recipe.channels, height, width
+        assert self.declared.size is not None  # as it was checked when this was made
+        assert self.declared.channels is not None
+        height, width = self.declared.size
+        return self.declared.channels, height, width
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         """As `ImageSource.gather`. Raises DataError naming the file that can't be decoded."""
-        images = np.empty((len(indices), *self.shape), np.uint8)
+        how = self.recipe
+        images = np.empty((len(indices), *self.shape), np.float32 if how.range else np.uint8)
         boxes = np.empty((len(indices), 4), np.int64)
         for row, index in enumerate(indices.tolist()):
             name = self.names[index]
             try:
-                images[row], boxes[row], _ = render(self.part.pixels(name), self.recipe)
+                with _room.share() as take:
+                    images[row], boxes[row], _ = render(self.part.picture(name, take).pixels, how)
             except DataError as error:
                 raise DataError(
                     f"{self.part.files.path}: {name}: {error}: mend or remove it"
@@ -96,13 +110,13 @@ class FileSource(PartSource):
         batch = {"image": torch.from_numpy(images)}
         if self.labels is not None:
             batch["label"] = torch.from_numpy(self.labels[indices])
-        if self.recipe.fit == "letterbox":
+        if how.fit == "letterbox":
             # four numbers: the mask is made of them on the device
             batch["box"] = torch.from_numpy(boxes)
         return batch
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        """`image` / 255 as float32, and `mask` from `box`; the rest as it came."""
+        """`image` as float32 in 0..1, and `mask` from `box`; the rest as it came."""
         return finish_images(batch)
 
     def to(self, device: torch.device) -> "FileSource":

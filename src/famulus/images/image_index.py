@@ -89,7 +89,10 @@ def read_index(path: Path) -> list[Entry]:
             rows = list(csv.DictReader(text.splitlines()))
         else:
             raise DataError(f"{path}: expected a .csv or a .json")
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+    except DataError:
+        raise
+    # too many digits, or too deep, for the reader of JSON
+    except (ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not isinstance(rows, list):
         raise DataError(f"{path}: expected a list of pictures, received {type(rows).__name__}")
@@ -109,9 +112,9 @@ def _entry(path: Path, number: int, row: Any) -> Entry:
         value = row.get(key) or 0
         try:
             sides.append(int(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError(
-                f"{path}: picture {number}: expected {key} in pixels, received {value!r}"
+                f"{path}: picture {number}: expected {key} in pixels, received {value!r:.80}"
             ) from None
     # tags are typed by people
     cleaned = frozenset(tag.strip().lower() for tag in tags if tag.strip())

@@ -8,16 +8,18 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from famulus.feed.source import Source
+from famulus.images.grey_range import GreyRange
 from famulus.images.parts import Decoded, Part, decoded
 from famulus.images.picture import Recipe
 from famulus.images.subset import choose
+from famulus.images.unit import as_unit
 
 RESIDENT_SHARE = 0.25  # of a device's free memory that a set may take
 
@@ -40,16 +42,50 @@ class PartSource(Source):
     kept: np.ndarray
     classes: tuple[str, ...] | None
 
-    def __init__(self, part: Part, how: Recipe, choice: Choice) -> None:
-        self.part, self.recipe, self.choice = part, how, choice
+    def __init__(
+        self, part: Part, how: Recipe, choice: Choice, grey: GreyRange | None = None
+    ) -> None:
+        """`grey`: that of the whole set; None: its own, as of a training part."""
+        self.part, self.declared, self.choice = part, how, choice
+        self.grey = grey or GreyRange(part, how.range)
+        self.leads = self.grey.train is part
         self.classes = part.classes
+
+    def over(self, part: Part) -> Self:
+        """The same recipe, choice and range for another part."""
+        other = type(self)(part, self.declared, self.choice, self.grey)
+        other.leads = self.leads
+        return other
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """With the range in use, which may have to be measured. Raises DataError."""
+        return self.grey.over(self.part, self.declared)
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The stored values that are 0 and 1 here; None: 8 bits, divided by 255."""
+        return self.recipe.range
+
+    @property
+    def range_notes(self) -> list[str]:
+        """Once a set: with its training part."""
+        return self.grey.notes if self.leads else []
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of sha256 over the raw bytes' digest and the recipe."""
+        """16 hex digits of sha256 over the raw bytes' digest and the recipe.
+
+        A measured range follows from the bytes of the training part, and so from its digest.
+        """
+        how = asdict(self.declared)
+        # newer than the first release: a set without it keeps its fingerprint
+        del how["of_bytes"]
+        if how["range"] is None:
+            del how["range"]
         form = {
             "raw": self.part.digest,
-            "recipe": asdict(self.recipe),
+            "recipe": how,
             "subset": self.choice.subset,
             # The seed draws nothing from a whole set, which so has one fingerprint under all seeds.
             "seed": self.choice.seed if self.choice.subset is not None else None,
@@ -80,7 +116,7 @@ class PartSource(Source):
 
 
 class ImageSource(PartSource):
-    """Pictures in memory as one uint8 array BCHW, decoded when first needed."""
+    """Pictures in memory as one array BCHW, decoded when first needed."""
 
     slow = False
 
@@ -95,12 +131,12 @@ class ImageSource(PartSource):
 
     @property
     def notes(self) -> list[str]:
-        """Files left out, and why."""
-        return self.decoded.notes
+        """Files left out, and why; what became of the values of the others."""
+        return [*self.range_notes, *self.decoded.notes]
 
     @cached_property
     def images(self) -> np.ndarray:
-        """uint8 BCHW; not to be written to: other sources may share it."""
+        """BCHW, uint8 or float32 in 0..1; not to be written to: other sources may share it."""
         whole = self.decoded.images
         # The array itself where all is chosen: no second copy of a whole set.
         return whole if len(self._chosen) == len(whole) else whole[self._chosen]
@@ -126,7 +162,8 @@ class ImageSource(PartSource):
         return columns
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
-        """`image` uint8, `label` if there, `box` int64 B4 (top, left, height, width) if padded."""
+        """`image` uint8 or float32 in 0..1, `label` if there, `box` int64 B4 (top, left, height,
+        width) if padded."""
         device = self._columns["image"].device
         index = torch.from_numpy(np.asarray(indices, np.int64))
         if device.type == "cuda":  # from pinned memory, so that the copy is not waited for
@@ -134,7 +171,7 @@ class ImageSource(PartSource):
         return {name: column.index_select(0, index) for name, column in self._columns.items()}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        """`image` / 255 as float32, and `mask` from `box`; the rest as it came."""
+        """`image` as float32 in 0..1, and `mask` from `box`; the rest as it came."""
         return finish_images(batch)
 
     @cached_property
@@ -157,9 +194,9 @@ class ImageSource(PartSource):
 
 
 def finish_images(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """uint8 `image` to float32 0..1, and `box` to `mask`, on the device where the batch is."""
+    """`image` to float32 0..1, and `box` to `mask`, on the device where the batch is."""
     batch = dict(batch)
-    batch["image"] = batch["image"].to(torch.float32) / 255
+    batch["image"] = as_unit(batch["image"])
     if "box" in batch:
         batch["mask"] = box_mask(batch.pop("box"), *batch["image"].shape[-2:])
     return batch

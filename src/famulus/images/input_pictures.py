@@ -10,35 +10,45 @@ import numpy as np
 
 from famulus.config.errors import DataError, Unread
 from famulus.feed.progress import note
+from famulus.images.decoding import decode
 from famulus.images.files import Folder, Zip, read
-from famulus.images.picture import Recipe, decode, render
+from famulus.images.picture import Box, Recipe, render
 
 NAMED = 20  # files that could not be read
 
 
-def loose_pictures(
-    path: Path, how: Recipe, model: Recipe | None = None
-) -> Iterator[tuple[str, np.ndarray | DataError]]:
-    """(relative name, uint8 CHW in the form `how`, or why it can't be read), in order of names.
+def loose_pictures(path: Path, how: Recipe) -> Iterator[tuple[str, np.ndarray | DataError]]:
+    """(relative name, CHW in the form `how`, or why it can't be read), in order of names.
 
+    As the training set is held: uint8, or float32 in 0..1 (`unit.as_unit` takes both).
     A name never leads outside the folder it is joined to. In what pictures differ from those that
-    the `model` takes (else `how`) is said on stderr, once for all.
+    the model takes is said on stderr, once for all.
     Raises DataError if there is nothing to read.
     """
-    unlike = _Unlike(model or how)
+    for name, placed in placed_pictures(path, how):
+        yield name, placed if isinstance(placed, DataError) else placed[0]
+
+
+def placed_pictures(
+    path: Path, how: Recipe
+) -> Iterator[tuple[str, tuple[np.ndarray, Box] | DataError]]:
+    """As `loose_pictures`, with the place of each picture inside its frame."""
+    unlike = _Unlike(how)
     for name, raw in _readers(path):
         # results are written under these names
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             yield name, DataError("its name leads outside the archive")
             continue
         try:
-            # A copy: Pillow's arrays can't be written to, and torch warns of such.
-            pixels = decode(raw())
-            unlike.look(name, pixels)
-            yield name, np.array(render(pixels, how)[0], order="C")
+            stored = decode(raw())
+            pixels, box, _ = render(stored, how)
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error
+        else:
+            unlike.look(name, stored)
+            # A copy: Pillow's arrays can't be written to, and torch warns of such.
+            yield name, (np.array(pixels, order="C"), box)
     unlike.tell()
 
 

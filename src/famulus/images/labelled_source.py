@@ -5,26 +5,37 @@ Shapes: B samples, C channels, Y X pixels.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
-from famulus.config.schema import Strict
+from famulus.config.schema import Strict, added
 from famulus.feed.draws import seeds_of
 from famulus.feed.source import Splits
 from famulus.images.class_folders import class_labels, class_notes, match_labels
 from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
-from famulus.images.open import open_images
+from famulus.images.open import PictureSplits, open_images
 from famulus.images.picture import Recipe, recipe
+from famulus.images.unit import as_unit
 from famulus.images.views import View, augment
+
+RANGE = "[low, high]: stored values that become 0 and 1; null = 8 bits by 255, deeper ones measured"
+PAGES = "of files with several: first, middle, or all, each a sample"
+
+
+def ordered(range: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Of two numbers the lower first. Raises ValueError."""
+    if range is not None and not range[0] < range[1]:
+        raise ValueError(f"expected low < high, received {list(range)}")
+    return range
 
 
 class PictureData(Strict):
@@ -40,16 +51,22 @@ class PictureData(Strict):
     subset: int | float | list[str] | None = Field(
         None, description="training samples: a count, a share, or class names"
     )
-    validation: int | float | None = Field(
-        None, description="validation samples: a count or a share"
+    validation: int | float | Literal["test"] | None = Field(
+        None, description="validation samples: a count, a share, or test: the folder of that name"
     )
     seed: int = Field(0, description="which samples a subset draws")
+    range: tuple[float, float] | None = added(None, RANGE)
+    pages: Literal["first", "middle", "all"] = added("first", PAGES)
 
-    def recipe(self, shape: Sequence[int]) -> Recipe:
-        """How a picture becomes one of a model's `shape`, C Y X."""
-        return recipe(list(shape[1:]), self.filter, shape[0], self.fit)
+    _ordered = field_validator("range")(ordered)
 
-    def open(self) -> Splits[ImageSource | FileSource]:
+    def recipe(self, basis: Mapping[str, Any]) -> Recipe:
+        """How a picture becomes one that a model takes, of which `basis` holds the shape C Y X and
+        the scale (see `Recipe.scale`)."""
+        channels, *sides = basis["shape"]
+        return recipe(sides, self.filter, channels, self.fit).scaled_by(basis)
+
+    def open(self) -> PictureSplits[ImageSource | FileSource]:
         """Raises ConfigError, DataError as `open_images`."""
         return open_images(
             self.name,
@@ -60,6 +77,8 @@ class PictureData(Strict):
             validation=self.validation,
             seed=self.seed,
             fit=self.fit,
+            range=self.range,
+            pages=self.pages,
         )
 
 
@@ -103,7 +122,7 @@ class LabelledSource(OverPictures):
         return {"image": image, "label": torch.from_numpy(self.labels[indices])}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        image = batch["image"].to(torch.float32) / 255
+        image = as_unit(batch["image"])
         return {**batch, "image": augment(image, seeds_of(seeds), self.view)}
 
     @property

@@ -1,24 +1,27 @@
 """One split of a set before and after decoding.
 
 A `Part` knows its digest, its sample names and labels without decoding anything; `decoded` turns it
-into one uint8 array. What a part decodes to is kept between the cells of a process, bounded.
+into one array. What a part decodes to is kept between the cells of a process, bounded.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.images.cache import ByteCache
+from famulus.images.decoding import Picture, finite
 from famulus.images.picture import Recipe, render
+from famulus.images.value_notes import Seen
 
 LISTED = 20  # files named one by one for one reason
 SIZES = 5  # stored sizes that a note names
-Item = np.ndarray | str  # pixels HW or HWC, or the reason why there are none
-_pictures = ByteCache(1 << 30)  # by digest: a list of Item, before any resize
+Item = Picture | np.ndarray | str  # pixels HW or HWC, or the reason why there are none
+_pictures = ByteCache(384 << 20)  # by digest: a list of Picture or str, before any resize
 _rendered = ByteCache(1 << 30)  # by (digest, recipe): Decoded
 
 
@@ -40,12 +43,17 @@ class Part(Protocol):
     @property
     def classes(self) -> tuple[str, ...] | None: ...
 
+    @property
+    def deep(self) -> bool:
+        """Whether any picture has more than 8 bits a channel."""
+        ...
+
     def items(self) -> Iterator[Item]: ...
 
 
 @dataclass(frozen=True)
 class ArrayPart:
-    """Pictures that are an array already; `load` gives uint8 BHW or BHWC."""
+    """Pictures that are an array already; `load` gives numbers BHW or BHWC."""
 
     label: str
     digest: str
@@ -54,15 +62,19 @@ class ArrayPart:
     classes: tuple[str, ...] | None
     load: Callable[[], np.ndarray]
 
+    @cached_property
+    def deep(self) -> bool:
+        return self.load().dtype != np.uint8
+
     def items(self) -> Iterator[Item]:
         return iter(self.load())
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """`images` uint8 BCHW; `kept` which of the part's samples they are; `boxes` (top, left, height,
-    width) of each picture inside its frame, int64 B4; `notes` what was left out and
-    why, and what was resized."""
+    """`images` BCHW, uint8 or float32 in 0..1; `kept` which of the part's samples they are; `boxes`
+    (top, left, height, width) of each picture inside its frame, int64 B4; `notes` what was left
+    out and why, and what was changed."""
 
     images: np.ndarray
     kept: np.ndarray
@@ -84,28 +96,49 @@ def decoded(part: Part, how: Recipe) -> Decoded:
     return result
 
 
-def _decode(part: Part, how: Recipe) -> Decoded:
+def stored_items(part: Part) -> Iterator[Picture | str]:
+    """Every picture of `part` as it is stored, decoded at most once where they can be kept."""
     known = _pictures.get(part.digest)
-    remembered: list[Item] | None = [] if known is None else None
+    if known is not None:
+        yield from known
+        return
+    remembered: list[Picture | str] | None = []
     size = 0
-    images = np.empty(0, np.uint8)
-    kept: list[int] = []
-    boxes, stored = [], Counter[tuple[int, int]]()
-    left_out: dict[str, list[str]] = {}
-    for index, item in enumerate(part.items() if known is None else known):
+    for item in part.items():
+        picture = _as_picture(item)
         if remembered is not None:
-            remembered.append(item)
-            size += len(item) if isinstance(item, str) else item.nbytes
+            remembered.append(picture)
+            size += len(picture) if isinstance(picture, str) else picture.pixels.nbytes
             # Too many to keep; a part of them would be taken for all.
             if size > _pictures.limit:
                 remembered = None
+        yield picture
+    if remembered is not None:
+        _pictures.put(part.digest, remembered, size)
+
+
+def _as_picture(item: Item) -> Picture | str:
+    if not isinstance(item, np.ndarray):
+        return item
+    try:
+        return Picture(finite(item))
+    except DataError as error:
+        return str(error)
+
+
+def _decode(part: Part, how: Recipe) -> Decoded:
+    images = np.empty(0, np.uint8)
+    kept: list[int] = []
+    boxes, stored, seen = [], Counter[tuple[int, int]](), Seen(part.label, how)
+    left_out: dict[str, list[str]] = {}
+    for index, item in enumerate(stored_items(part)):
         if isinstance(item, str):
             left_out.setdefault(item, []).append(part.names[index])
             continue
-        pixels, box, changed = render(item, how)
+        pixels, box, changed = render(item.pixels, how)
         if not kept:
             # Only the first readable picture tells the shape.
-            images = np.empty((len(part.names), *pixels.shape), np.uint8)
+            images = np.empty((len(part.names), *pixels.shape), pixels.dtype)
         elif pixels.shape != images.shape[1:]:
             raise DataError(
                 f"{part.label}: pictures of different shape: {part.names[kept[0]]} has "
@@ -115,30 +148,27 @@ def _decode(part: Part, how: Recipe) -> Decoded:
         images[len(kept)] = pixels
         kept.append(index)
         boxes.append(box)
+        seen.add(part.names[index], item)
         if changed:
-            stored[item.shape[:2]] += 1
+            stored[item.pixels.shape[:2]] += 1
     notes = left_out_notes(part.label, left_out)
     if not kept:
         reason = f": {notes[0]}" if notes else ""
         raise DataError(f"{part.label}: expected at least 1 readable picture, received 0{reason}")
-    if remembered is not None:
-        _pictures.put(part.digest, remembered, size)
+    notes += seen.notes()
     notes += resized_notes(part.label, stored, len(kept), how.filter)
     images = images[: len(kept)]
     return Decoded(images, np.array(kept), np.array(boxes, np.int64), bool(stored), notes)
 
 
-def originals(part: Part, positions: np.ndarray) -> list[Item]:
+def originals(part: Part, positions: np.ndarray) -> list[np.ndarray | str]:
     """The pictures at these positions as they are stored; what was decoded is not decoded again."""
-    known = _pictures.get(part.digest)
-    if known is not None:
-        return [known[i] for i in positions]
     wanted = set(map(int, positions))
     last = max(wanted, default=-1)
-    items: dict[int, Item] = {}
-    for index, item in enumerate(part.items() if wanted else ()):
+    items: dict[int, np.ndarray | str] = {}
+    for index, item in enumerate(stored_items(part) if wanted else ()):
         if index in wanted:
-            items[index] = item
+            items[index] = item if isinstance(item, str) else item.pixels
         if index >= last:
             break
     return [items[int(i)] for i in positions]

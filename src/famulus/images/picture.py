@@ -1,17 +1,18 @@
-"""One picture: from a file's bytes to uint8, and from uint8 to the size that a net expects.
+"""One picture: from a file's bytes to the values that it stores, and from those to a net's size.
 
 Shapes: H W height and width, C channels. Pillow does the resampling, so `bilinear`, `bicubic` and
 `lanczos` are antialiased when they make a picture smaller, and `nearest` is not.
 """
 
-import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.images.unit import scaled
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -21,22 +22,37 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 FITS = ("stretch", "letterbox", "crop")
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")  # no EPS: it starts a program
-MAX_PIXELS = 80_000_000  # below Pillow's own warning
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Box = tuple[int, int, int, int]  # top, left, height, width of the picture inside its frame
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How pictures become samples. `size` (H, W), `channels` 1 or 3; None keeps what is there."""
+    """How pictures become samples. `size` (H, W), `channels` 1 or 3; None keeps what is there.
+
+    `range`: the stored values that become 0 and 1; None: 8 bits are kept as they are. `of_bytes`:
+    whether it holds for pictures of 8 bits, too, as where all of a set are.
+    """
 
     size: tuple[int, int] | None
     filter: str
     channels: int | None
     fit: str
+    range: tuple[float, float] | None = None
+    of_bytes: bool = False
+
+    @property
+    def scale(self) -> dict[str, Any]:
+        """What becomes of stored values, as plain JSON: pictures that join a set need it."""
+        return {"range": self.range and list(self.range), "of_bytes": self.of_bytes}
+
+    def scaled_by(self, scale: Mapping[str, Any]) -> "Recipe":
+        """This form with the `scale` of a set; {} is of one of 8 bits."""
+        limits = scale.get("range")
+        return replace(self, range=limits and tuple(limits), of_bytes=bool(scale.get("of_bytes")))
 
 
-def recipe(size: Any, filter: str, channels: int | None, fit: str) -> Recipe:
+def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = None) -> Recipe:
     """A checked `Recipe`; `size` is null, one number (square) or [height, width].
 
     Raises ConfigError naming the field and what is allowed.
@@ -54,54 +70,42 @@ def recipe(size: Any, filter: str, channels: int | None, fit: str) -> Recipe:
         raise ConfigError(
             f"data.size: expected null, pixels or [height, width] of 1 to 8192, received {size!r}"
         )
-    return Recipe(None if size is None else (pair[0], pair[1]), filter, channels, fit)
+    form = None if size is None else (pair[0], pair[1])
+    return Recipe(form, filter, channels, fit, checked_range(range))
 
 
-def decode(raw: bytes, min_alpha: float = 0.0) -> np.ndarray:
-    """uint8 HW or HWC of a picture file, upright (EXIF), transparency laid on black.
+def checked_range(range: Any) -> tuple[float, float] | None:
+    """Two finite numbers, the lower first. Raises ConfigError."""
+    if range is None:
+        return None
+    pair = tuple(range) if isinstance(range, list | tuple) else ()
+    numbers = [v for v in pair if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(pair) != 2 or len(numbers) != 2 or not -np.inf < pair[0] < pair[1] < np.inf:
+        raise ConfigError(f"data.range: expected null or [low, high], received {range!r}")
+    return float(pair[0]), float(pair[1])
 
-    Of an animation the first frame; 16 bit greys are scaled to 8.
-    Raises DataError with the reason if it can't be read, is too large, or if less than the share
-    `min_alpha` of it is opaque.
+
+def unit(pixels: np.ndarray, how: Recipe) -> np.ndarray:
+    """float32 in 0..1: 8 bits by 255, deeper ones by the range; 16 bits without one by 65535.
+
+    Raises DataError for other deep pictures if there is no range.
     """
-    try:
-        with Image.open(io.BytesIO(raw), formats=FORMATS) as file:
-            # The header tells: nothing of that size is decoded before.
-            if file.width * file.height > MAX_PIXELS:
-                raise DataError(f"{file.width}x{file.height} pixels, limit {MAX_PIXELS}")
-            file.load()
-            image = ImageOps.exif_transpose(file)
-            if image.mode == "I" or image.mode.startswith("I;16"):
-                wide = np.asarray(image).astype(np.int64)
-                # 257 and not 256: white stays white, as 65535 / 257 = 255. Half of it rounds.
-                return ((wide.clip(0, 65535) + 128) // 257).astype(np.uint8)
-            if image.mode == "F":
-                raise DataError("floating point values: expected 8 or 16 bit")
-            # A palette or a plain RGB may name a transparent colour that its mode does not show.
-            if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-                return _flatten(image.convert("RGBA"), min_alpha)
-            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file can raise nearly anything in a decoder
-        # Pillow ends its message with the object's address, which is another one each time.
-        reason = str(error).split("<")[0].strip() or type(error).__name__
-        raise DataError(reason) from error
-
-
-def _flatten(image: Image.Image, min_alpha: float) -> np.ndarray:
-    """Colour times alpha, HWC uint8: the picture in front of black."""
-    alpha = np.asarray(image.getchannel("A"))
-    opaque = float((alpha >= 128).mean())
-    if opaque < min_alpha:
-        raise DataError(f"mostly empty: less than {min_alpha:.0%} opaque")
-    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-    return np.asarray(Image.alpha_composite(black, image).convert("RGB"))
+    if pixels.dtype == np.uint8 and not (how.range and how.of_bytes):
+        return scaled(pixels, 0, 255)
+    if how.range:
+        return scaled(pixels, *how.range)
+    if pixels.dtype == np.uint16:
+        return scaled(pixels, 0, 65535)
+    raise DataError(
+        f"values of {pixels.dtype}: expected 8 or 16 bits, as data.range says nothing of them"
+    )
 
 
 def with_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
-    """HW for one channel, HWC for three; grey is luma .299 R + .587 G + .114 B, rounded."""
+    """HW for one channel, HWC for three; grey is luma .299 R + .587 G + .114 B, bytes rounded."""
     if channels == 1 and pixels.ndim == 3:
+        if pixels.dtype != np.uint8:
+            return pixels @ LUMA
         return np.asarray(Image.fromarray(pixels).convert("L"))
     if channels == 3 and pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
@@ -123,25 +127,44 @@ def place(height: int, width: int, size: tuple[int, int], fit: str) -> Box:
 
 
 def render(pixels: np.ndarray, how: Recipe) -> tuple[np.ndarray, Box, bool]:
-    """(CHW uint8, its box inside the frame, whether it was resized); padding is black."""
+    """(CHW, its box inside the frame, whether it was resized); padding is black.
+
+    uint8 for 8 bits without a range, else float32 in 0..1.
+    """
+    if how.range or pixels.dtype != np.uint8:
+        pixels = unit(pixels, how)
     pixels = with_channels(pixels, how.channels)
     height, width = pixels.shape[:2]
     size = how.size or (height, width)
     top, left, tall, wide = place(height, width, size, how.fit)
     resized = (tall, wide) != (height, width)
     if resized:
-        image = Image.fromarray(pixels).resize((wide, tall), FILTERS[how.filter])
-        pixels = np.asarray(image)
+        pixels = _resized(pixels, tall, wide, how.filter)
     if (tall, wide) != size:
         pixels = _framed(pixels, top, left, size)
     box = max(top, 0), max(left, 0), min(tall, size[0]), min(wide, size[1])
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), box, resized
 
 
+def _resized(pixels: np.ndarray, tall: int, wide: int, filter: str) -> np.ndarray:
+    def by_pillow(plane: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(plane).resize((wide, tall), FILTERS[filter]))
+
+    if pixels.dtype == np.uint8:
+        return by_pillow(pixels)
+    if pixels.ndim == 2:
+        planes = by_pillow(pixels)
+    else:  # Pillow has no floating point colours
+        channels = range(pixels.shape[2])
+        planes = np.stack([by_pillow(np.ascontiguousarray(pixels[..., c])) for c in channels], -1)
+    # bicubic and lanczos overshoot at edges; of bytes Pillow cuts that off itself
+    return planes.clip(0, 1)
+
+
 def _framed(pixels: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.ndarray:
     """`pixels` with its corner at (top, left) of a black frame; what lies outside is cut off."""
     pixels = pixels[max(-top, 0) :, max(-left, 0) :][: size[0], : size[1]]
-    frame = np.zeros((*size, *pixels.shape[2:]), np.uint8)
+    frame = np.zeros((*size, *pixels.shape[2:]), pixels.dtype)
     top, left = max(top, 0), max(left, 0)
     frame[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return frame

@@ -12,6 +12,7 @@ from famulus.config.errors import DataError
 from famulus.images.input_pictures import loose_pictures, png_names, refuse_unread
 from famulus.images.picture import Recipe
 from famulus.images.strip import strip
+from famulus.images.unit import as_unit
 
 
 def rebuild(source: Path, out: Path, how: Recipe, change: Callable[[Tensor], Tensor]) -> None:
@@ -24,7 +25,7 @@ def rebuild(source: Path, out: Path, how: Recipe, change: Callable[[Tensor], Ten
         if isinstance(pixels, DataError):
             unread.append(f"{name} ({pixels})")
             continue
-        save(out / pngs[name], change(torch.from_numpy(pixels)[None] / 255))
+        save(out / pngs[name], change(as_unit(torch.from_numpy(pixels)[None])))
         done += 1
     refuse_unread(unread, done)
 

@@ -8,7 +8,7 @@ import torch
 
 from famulus.config.errors import FamulusError
 from famulus.diagnosis.controls.bench import Check, Control
-from famulus.diagnosis.controls.order import CHECKS
+from famulus.diagnosis.controls.order import CHECKS, FIRST
 from famulus.feed.copies import CopyNote
 from famulus.launch.board import duration
 from famulus.launch.local import choose_device
@@ -25,16 +25,25 @@ Watch = Callable[[str, float], None]  # what runs now, and seconds since the sta
 def check(
     cells: Sequence[Ready], budget_s: float = BUDGET_S, watch: Watch = lambda name, s: None
 ) -> Iterator[Control]:
-    """Controls in order of their cost: data of every cell, the rest on the first one."""
+    """What it will cost; data of every cell; the other controls of the first one, by their cost."""
     began = time.monotonic()
-    yield Control("settings", "ok", f"{len(cells)} cells, each checked against the schema")
     watch("data", 0.0)
-    yield from _data(cells)
     device, warning = choose_device(cells[0].training.device)
-    yield Control("device", "warning" if warning else "ok", warning or f"training on {device}")
+    known = [
+        Control("settings", "ok", f"{len(cells)} cells, each checked against the schema"),
+        *_data(cells),
+        Control("device", "warning" if warning else "ok", warning or f"training on {device}"),
+    ]
     spent = time.monotonic() - began
     rest = max(budget_s - spent, budget_s / 2)  # reading data must not be all that is done
-    yield from controls(cells[0], rest, watch=watch, cells=len(cells))
+    following = controls(cells[0], rest, watch=watch, cells=len(cells))
+    try:
+        yield next(following)
+    except FamulusError:  # data that can't be read forecast nothing: what is known says why
+        yield from known
+        raise
+    yield from known
+    yield from following
 
 
 def controls(
@@ -44,7 +53,8 @@ def controls(
     watch: Watch = lambda name, s: None,
     cells: int = 1,
 ) -> Iterator[Control]:
-    """The controls of one cell, the cheapest first; those that find no time come as skipped.
+    """The controls of one cell, the forecast first, then by their cost; those that find no time
+    come as skipped.
 
     `only`: their names; all if empty. Nothing is stored, and torch's random streams and threads
     are left as they were.
@@ -61,7 +71,8 @@ def controls(
         contextlib.closing(Trial(cell, device, cells)) as trial,
     ):
         queue = [c for c in CHECKS if not only or c.name in only]
-        queue.sort(key=lambda c: c.wanted(trial))
+        # whether to start at all is asked before anything else
+        queue.sort(key=lambda c: (c is not FIRST, c.wanted(trial)))
         while queue:
             turn = queue.pop(0)
             rest = budget_s - (time.monotonic() - began)

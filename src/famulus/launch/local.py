@@ -29,6 +29,7 @@ from famulus.training.precision import Precision, fixed
 from famulus.training.preflight import choose_precision, choose_threads
 from famulus.training.progress import Calendar
 
+NOTES = 12  # of the data, that are said before a training
 POLL_S = 2.0  # between two looks at cells that others hold
 
 
@@ -145,6 +146,7 @@ class Shift:
     interrupt: Interrupt
     wait: bool
     report: Report = field(default_factory=Report)
+    noted: set[str] = field(default_factory=set)  # of the data, as they were said
 
     def train(self, cell: Ready) -> str:
         """Status of the cell after this try: an outcome's, `error`, or `busy`; '' once interrupted,
@@ -169,6 +171,7 @@ class Shift:
             return self._ended(cell, done, f"{done['status']}{_reason(done)}")
         started = time.monotonic()
         try:
+            self._note(cell)
             outcome = execute(session, cell, self._machine_of(cell), self._watcher(cell))
         except (Busy, Superseded) as error:
             # One that is lost, or was taken over, is waited for; a living one only if that was
@@ -194,6 +197,15 @@ class Shift:
         energy = f" · {done['energy_wh']:,.3g} Wh" if done.get("energy_wh") else ""
         text = f"{outcome.status}{_reason(done)} in {took} · {scores}{energy}"
         return self._ended(cell, done or vars(outcome), text)
+
+    def _note(self, cell: Ready) -> None:
+        """Says what was noticed in the data, once for all cells, before the training."""
+        notes = [note for note in cell.data.notes if note not in self.noted]
+        self.noted.update(notes)
+        for note in notes[:NOTES]:
+            self.board.say(f"note: {note}")
+        if len(notes) > NOTES:
+            self.board.say(f"note: {len(notes) - NOTES:,} more stand on the page")
 
     def _machine_of(self, cell: Ready) -> Machine:
         if cell.training.precision == "auto":

@@ -116,6 +116,14 @@ class Facts:
         return dict(stated.pop("shown", {})) | stated
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """Settings that suit data that were looked at; `reasons`: what they follow from, in lines."""
+
+    sections: Mapping[str, Mapping[str, Any]]  # data, model, loss; training but for its budget
+    reasons: Sequence[str] = ()
+
+
 def made_up(*shape: int) -> Tensor:
     """Uniform in 0..1, the same numbers at every call and on every machine."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
@@ -134,6 +142,9 @@ class Task(ABC):
     RESULT: ClassVar[str] = ""  # name that suits the file that `apply` writes; "" where a folder
 
     stored: Mapping[str, Any] | None = None  # of a trained model: what `built_from` gave
+    # Dotted settings of a new file that measurements found better than the defaults: those can't
+    # change, since old runs are named by them.
+    START: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any, parents: Mapping[str, Parent]) -> None:
         self.config = config
@@ -190,6 +201,14 @@ class Task(ABC):
 
         Raises Unread for files that were left out, when all others are done.
         """
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        """Settings for a person's data, by name or path, which are looked at.
+
+        Raises ConfigError or DataError where the data are not what the task takes.
+        """
+        raise NotImplementedError(f"{cls.__name__} proposes no settings")
 
     @classmethod
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:

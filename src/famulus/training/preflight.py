@@ -38,6 +38,7 @@ class CostForecast:
     bytes: int  # on the disk: the most that checkpoints and pictures take at once
     checkpoint_bytes: int
     memory_bytes: int | None = None  # the most at once; see training/memory.py
+    step_s: float = 0.0  # of `seconds`, those of one update
 
 
 def choose_precision(setup: Setup) -> Precision:
@@ -138,6 +139,7 @@ def rehearse(setup: Setup) -> CostForecast:
         bytes=int(kept * checkpoint + picture_bytes + 200 * steps),  # 200: an event a step at worst
         checkpoint_bytes=checkpoint,
         memory_bytes=peak.bytes,
+        step_s=step_s,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from famulus.config.errors import DataError
+from famulus.volumes.regular import regular
 
 Sizes = tuple[int, int, int]
 VERSION = 2
@@ -26,7 +27,7 @@ SUFFIX = ".bricks"
 HEADER, VOXELS = "bricks.json", "voxels.raw"
 DTYPES = ("uint8", "uint16", "float32")
 MAX_BYTES = 1 << 44
-MAX_HEADER = 64 << 20
+MAX_HEADER = 32 << 20  # bytes; as Python's objects some twenty times as many
 
 
 class Piece(NamedTuple):
@@ -59,6 +60,10 @@ class Bricks:
         self.folder = Path(folder)
         self.header = _header(self.folder)
         self.shape: Sizes = tuple(self.header["shape"])
+        window = self.header.get("window")
+        # what the source's values at 0 and at full range were, where they were declared
+        self.window: tuple[float, float] | None = tuple(window) if window else None
+        self.notes: list[str] = list(self.header.get("notes", []))
         self.brick: Sizes = tuple(self.header["brick"])
         self.dtype = np.dtype(self.header["dtype"]).newbyteorder("<")
         grid = grid_of(self.shape, self.brick)
@@ -66,7 +71,7 @@ class Bricks:
             raise DataError(f"{self.folder}: {HEADER} lacks checksums of bricks: convert it again")
         want = math.prod(grid) * math.prod(self.brick) * self.dtype.itemsize
         path = self.folder / VOXELS
-        have = path.stat().st_size if path.exists() else 0
+        have = regular(path).stat().st_size if path.exists() else 0
         if have != want:
             raise DataError(f"{path}: expected {want} bytes, received {have}: convert it again")
         bz, by, bx = self.brick
@@ -116,8 +121,11 @@ class Bricks:
         if not path.exists():
             raise DataError(f"{path}: missing, and {HEADER} has its checksum: convert again")
         try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            # Mapped first: a header may claim any size, the file holds what it holds.
+            array = np.array(np.load(regular(path), mmap_mode="r", allow_pickle=False))
+        except DataError:
+            raise
+        except Exception:  # a damaged header raises nearly anything
             array = None
         if array is None or zlib.crc32(np.ascontiguousarray(array).data) != crc:
             raise DataError(f"{path}: damaged or replaced (its checksum differs): convert again")
@@ -168,20 +176,49 @@ def _header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     if not path.exists():
         raise DataError(f"{folder}: expected {HEADER}, which is written last: convert it again")
-    if path.stat().st_size > MAX_HEADER:
+    if regular(path).stat().st_size > MAX_HEADER:
         raise DataError(f"{path}: over the limit of {MAX_HEADER} bytes")
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-        sizes = [*header["shape"], *header["brick"]]
-        # True is an int, too
-        good = len(sizes) == 6 and all(type(n) is int and 0 < n < 1 << 31 for n in sizes)
-        good = good and header["version"] == VERSION and header["dtype"] in DTYPES
-        good = good and isinstance(header["crc32"], list)
-        good = good and isinstance(header["extras"], dict)
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        header = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        good = _is_header(header)
+    # RecursionError: nested more deeply than any header
+    except (ValueError, KeyError, TypeError, RecursionError):
         good = False
     if not good:
         raise DataError(f"{path}: expected a header of version {VERSION}, received something else")
     if math.prod(header["shape"]) * 4 > MAX_BYTES:
         raise DataError(f"{path}: a volume of {header['shape']} is over the limit")
     return header
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _is_header(header: Any) -> bool:
+    """Whether every field has the type that it must have; True is an int, too."""
+    sizes = [*header["shape"], *header["brick"]]
+    texts = header.get("notes", [])
+    window = header.get("window")
+    return (
+        len(header["shape"]) == 3
+        and len(sizes) == 6
+        and all(type(n) is int and 0 < n < 1 << 31 for n in sizes)
+        and header["version"] == VERSION
+        and header["dtype"] in DTYPES
+        and isinstance(header["crc32"], list)
+        and all(type(n) is int for n in header["crc32"])
+        and isinstance(header["extras"], dict)
+        and isinstance(texts, list)
+        and all(isinstance(text, str) for text in texts)
+        and (window is None or _is_window(window))
+    )
+
+
+def _is_window(window: Any) -> bool:
+    return (
+        isinstance(window, list)
+        and len(window) == 2
+        and all(type(n) in (int, float) and math.isfinite(n) for n in window)
+        and window[0] < window[1]
+    )

@@ -1,29 +1,48 @@
-"""Volumes with their mask and labels: a fragment's folder, TIFF, `.npy`, `.bricks`, OME-Zarr.
+"""Volumes with their mask and labels: a fragment's folder, or a file of any known kind.
 
 A fragment folder holds `surface_volume/00.tif ...` (or `layers/`), `mask.png` and `inklabels.png`.
-Every slice's header is read before training starts, so that a missing, truncated or wrongly sized
-one is named at once.
+What a file holds beside voxels, and what was done to them, stands in a fragment's notes.
 
 Shapes: Z Y X; axis 0 of a picture is y (rows), axis 1 is x. Labels: 0 or 1, YX or ZYX.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.feed.data_folder import data_folder
-from famulus.feed.progress import bar
 from famulus.volumes.brick_writer import write_bricks
 from famulus.volumes.bricks import SUFFIX, ArrayVolume, Bricks
-from famulus.volumes.plane_files import read_plane
-from famulus.volumes.readers import Windows, reader_of
+from famulus.volumes.kinds import EXPECTED, reader_of
+from famulus.volumes.mask_files import two_levels
+from famulus.volumes.range_in_use import range_note, sampled
+from famulus.volumes.reader import Stored, Windows, converted, limits_of
+from famulus.volumes.values import Window, checked, values_for
 
-LABELS = ("inklabels.png", "labels.png", "*_inklabels.png")
-MASKS = ("mask.png", "*_mask.png")
+LABELS = ("inklabels.*", "labels.*", "*_inklabels.*")
+MASKS = ("mask.*", "*_mask.*")
+ENDINGS = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a file is the volume, and which of its values become full range."""
+
+    channel: int | None = None
+    time: int | None = None
+    range: Sequence[float] | None = None
+
+    @property
+    def window(self) -> Window | None:
+        return None if self.range is None else checked(tuple(self.range))
+
+
+WHOLE = Part()
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class Fragment:
     labels: np.ndarray | None = None  # uint8 YX or ZYX, 0 or 1
     truth: np.ndarray | None = None  # uint8 YX: exact, where it is known
     notes: list[str] = field(default_factory=list)
+    window: Window | None = None  # the source's values at 0 and at full range, if declared
 
     @property
     def fingerprint(self) -> str:
@@ -53,6 +73,7 @@ def open_volume(
     mask: Path | str | None = None,
     *,
     windows: bool = False,
+    part: Part = WHOLE,
 ) -> Fragment:
     """Opens a volume of any known kind; `labels` and `mask` name files that lie elsewhere.
 
@@ -62,22 +83,61 @@ def open_volume(
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(
-            f"{path}: does not exist; expected a fragment folder, .tif, .npy or .bricks"
-        )
+        raise DataError(f"{path}: does not exist; expected {EXPECTED}")
+    extras: dict[str, tuple[np.ndarray | None, list[str]]]
     if path.suffix == SUFFIX:
-        volume: Bricks | ArrayVolume | Windows
-        volume = bricks = Bricks(path)
-        found_mask, found_labels = bricks.extra("mask"), bricks.extra("labels")
+        volume, window, notes = _opened_bricks(path, part)
+        extras = {name: (Bricks(path).extra(name), []) for name in ("mask", "labels")}
     else:
-        reader = reader_of(path)
-        found_mask, found_labels = _beside(path, MASKS), _beside(path, LABELS)
+        reader = stored(path, part, measured=not windows)
         volume = reader.windows() if windows else reader.load()
+        window, notes = reader.window, reader.notes
+        extras = {"mask": beside(path, MASKS, strict=False), "labels": beside(path, LABELS)}
     if mask:
-        found_mask = read_plane(Path(mask))
+        extras["mask"] = two_levels(Path(mask), reader_of, strict=False)
     if labels:
-        found_labels = _labels_file(Path(labels))
-    return assemble(path.name, volume, found_mask, found_labels)
+        extras["labels"] = two_levels(Path(labels), reader_of, strict=True)
+    (mask_YX, of_mask), (labels_YX, of_labels) = extras["mask"], extras["labels"]
+    found = [*notes, *of_mask, *of_labels]
+    if note := range_note(path.name, volume.dtype, lambda: sampled(volume)):
+        found.append(note)
+    return assemble(path.name, volume, mask_YX, labels_YX, found, window)
+
+
+def stored(path: Path, part: Part = WHOLE, *, measured: bool = True) -> Stored:
+    """The reader of a foreign volume whose voxels come as they are stored.
+
+    `measured`: the whole volume may be read to learn its range, where that decides.
+    """
+    reader = reader_of(path, part.channel, part.time)
+
+    def limits() -> Window:
+        return limits_of(reader) if measured else sampled(reader.windows())
+
+    return Stored(reader, values_for(path, reader.dtype, part.window, limits))
+
+
+def _opened_bricks(
+    path: Path, part: Part
+) -> tuple[Bricks | ArrayVolume | Windows, Window | None, list[str]]:
+    bricks = Bricks(path)
+    for key in ("channel", "time"):
+        if getattr(part, key):
+            raise DataError(f"{path}: data.{key}: was chosen when it was converted: leave it out")
+    if part.window in (None, bricks.window):
+        return bricks, bricks.window, bricks.notes
+    if bricks.window is not None:
+        raise DataError(
+            f"{path}: data.range: was converted with {list(bricks.window)}, received "
+            f"{list(part.window)}: leave it out, or convert again"
+        )
+    values = values_for(path, bricks.dtype, part.window, lambda: sampled(bricks))
+    return converted(bricks, values), part.window, [*bricks.notes, f"{path.name}: {values.note}"]
+
+
+def has_window(path: Path) -> bool:
+    """Whether a volume was converted with a window of its own."""
+    return path.suffix == SUFFIX and Bricks(path).window is not None
 
 
 def located(name: str) -> Path:
@@ -87,40 +147,16 @@ def located(name: str) -> Path:
     return inside if not path.exists() and inside.exists() else path
 
 
-def info(path: Path) -> dict[str, Any]:
-    """What bricks hold, every byte of them read and compared with its checksum.
-
-    Raises DataError naming what is missing or damaged.
-    """
-    opened = Bricks(path)
-    fragment = open_volume(path)
-    bricks = len(opened.header["crc32"])
-    with bar(path.name) as show:
-        for done in opened.verifying():
-            show(done, bricks)
-    extras = " and ".join(opened.header["extras"]) or "neither mask nor labels"
-    row = {
-        "name": str(path),
-        "fingerprint": fragment.fingerprint,
-        "shape": opened.shape,
-        "dtype": opened.dtype.name,
-        "papyrus": f"{fragment.mask.mean():.1%} of the area",
-    }
-    if fragment.labels is not None:
-        area = fragment.labels[..., fragment.mask]
-        row["labels"] = f"{'x'.join(map(str, fragment.labels.shape))}, {area.mean():.1%} marked"
-    row["checksums"] = f"sound: {bricks} brick{'s' * (bricks != 1)}, {extras}"
-    return row | {"notes": opened.header["notes"]}
-
-
 def assemble(
     name: str,
     volume: ArrayVolume | Bricks | Windows,
     mask: np.ndarray | None,
     labels: np.ndarray | None,
+    notes: Sequence[str] = (),
+    window: Window | None = None,
 ) -> Fragment:
-    """Checks that the parts fit: one size, binary labels, a mask with something in it."""
-    notes = []
+    """Checks that the parts fit: one size, a mask with something in it."""
+    notes = list(notes)
     if mask is None:
         mask = np.ones(volume.shape[1:], bool)
         notes.append(f"{name}: no mask found: everything counts as papyrus")
@@ -130,25 +166,15 @@ def assemble(
         )
     if not mask.any():
         raise DataError(f"{name}: the mask is empty: expected at least one pixel of papyrus")
-    if labels is not None:
-        fits = labels.shape in (volume.shape, volume.shape[1:])
-        if not fits:
-            raise DataError(
-                f"{name}: labels: expected {volume.shape[1:]} (y, x) or {volume.shape} as the "
-                f"volume, received {labels.shape}"
-            )
-        labels = binary(labels, f"{name}: labels")
-    return Fragment(name, volume, mask.astype(bool), labels, notes=notes)
-
-
-def binary(picture: np.ndarray, where: str) -> np.ndarray:
-    """uint8 0/1 from a picture of two levels (0/1, 0/255, bool). Raises DataError if more."""
-    levels = np.unique(picture)
-    if len(levels) > 2 or (len(levels) and levels[0] != 0):
+    if labels is not None and labels.shape not in (volume.shape, volume.shape[1:]):
         raise DataError(
-            f"{where}: expected two levels of which one is 0, received {levels[:6].tolist()}"
+            f"{name}: labels: expected {volume.shape[1:]} (y, x) or {volume.shape} as the "
+            f"volume, received {labels.shape}"
         )
-    return (picture > 0).astype(np.uint8)
+    # A byte for each pixel of a fragment: 0 and 1 of uint8 are bools as they lie there.
+    levels = mask.dtype == np.uint8 and mask.max() == 1
+    mask = mask.view(bool) if levels else mask.astype(bool, copy=False)
+    return Fragment(name, volume, mask, labels, notes=notes, window=window)
 
 
 def convert(
@@ -157,37 +183,55 @@ def convert(
     labels: Path | None = None,
     mask: Path | None = None,
     dtype: str | None = None,
+    part: Part = WHOLE,
 ) -> Bricks:
     """Writes `source` once as bricks, with its mask and labels; piece by piece, never all in RAM.
 
     `dtype` is what the voxels are declared to be. Raises DataError as `open_volume` does.
     """
-    reader = reader_of(Path(source))
-    if dtype is not None and reader.dtype != np.dtype(dtype):
+    source = Path(source)
+    reader = stored(source, part)
+    if dtype is not None and reader.dtype != _known(dtype):
         raise DataError(f"{source}: declared {dtype}, received {reader.dtype}")
-    found_mask = read_plane(Path(mask)) if mask else _beside(Path(source), MASKS)
-    found_labels = _labels_file(Path(labels)) if labels else _beside(Path(source), LABELS)
+    read = partial(two_levels, read=reader_of)
+    mask_YX, of_mask = (
+        read(Path(mask), strict=False) if mask else beside(source, MASKS, strict=False)
+    )
+    labels_YX, of_labels = read(Path(labels), strict=True) if labels else beside(source, LABELS)
     # Shape and type alone: whether the parts fit is known before a voxel is read.
     hollow = ArrayVolume(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
-    checked = assemble(Path(source).name, hollow, found_mask, found_labels)
-    extras = {"mask": checked.mask.astype(np.uint8), "labels": checked.labels}
+    found = [*reader.notes, *of_mask, *of_labels]
+    checked_parts = assemble(source.name, hollow, mask_YX, labels_YX, found)
+    extras = {"mask": checked_parts.mask.view(np.uint8), "labels": checked_parts.labels}
     return write_bricks(
-        Path(out), reader.pieces(), reader.shape, reader.dtype, extras=extras, notes=checked.notes
-    )
+        Path(out), reader.pieces(), reader.shape, reader.dtype, extras=extras,
+        notes=checked_parts.notes, window=reader.window,
+    )  # fmt: skip
 
 
-def _beside(path: Path, patterns: tuple[str, ...]) -> np.ndarray | None:
+def _known(dtype: str) -> np.dtype:
+    try:
+        return np.dtype(dtype)
+    except TypeError as error:
+        raise DataError(f"--dtype: expected uint8, uint16 or float32, received {dtype}") from error
+
+
+def beside(
+    path: Path, patterns: tuple[str, ...], *, strict: bool = True
+) -> tuple[np.ndarray | None, list[str]]:
+    """The mask or labels in a fragment's folder, and notes; what else is called so is named."""
     if not path.is_dir():
-        return None
-    for pattern in patterns:
-        for file in sorted(path.glob(pattern)):
-            return read_plane(file)
-    return None
-
-
-def _labels_file(path: Path) -> np.ndarray:
-    """A picture (YX) or a stack of pages (ZYX)."""
-    if path.suffix.lower() in (".tif", ".tiff"):
-        array = reader_of(path).load().array
-        return array[0] if len(array) == 1 else array
-    return read_plane(path)
+        return None, []
+    files = [
+        file
+        for pattern in patterns
+        for file in sorted(path.glob(pattern))
+        if file.suffix.lower() in ENDINGS
+    ]
+    files = list(dict.fromkeys(files))
+    if not files:
+        return None, []
+    array, notes = two_levels(files[0], reader_of, strict=strict)
+    if others := ", ".join(file.name for file in files[1:4]):
+        notes = [*notes, f"{path.name}: {files[0].name} is taken, not {others}"]
+    return array, notes

@@ -3,78 +3,72 @@
 Shapes: axis 0 is y (rows), axis 1 is x.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from famulus.config.errors import DataError
-from famulus.volumes.bricks import DTYPES
+from famulus.volumes import memory
+from famulus.volumes.regular import first_line, regular
+from famulus.volumes.tiff_pages import SUFFIXES, all_pages, bands, check_page, form_of, tiff
 
-TIFF = (".tif", ".tiff")
-GREYS = {"L": "uint8", "I;16": "uint16"}  # modes of pictures
-MAX_PIXELS = 4_000_000_000
+# Pillow's modes; PNGs of 16 bits are I in older versions
+GREYS = {"L": "uint8", "I;16": "uint16", "I;16B": "uint16", "1": "bool"}
+Form = tuple[tuple[int, int], np.dtype, bool]
 
 
-def read_plane(path: Path) -> np.ndarray:
-    """One picture as it is, YX. Raises DataError naming the file."""
+def is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+@contextmanager
+def picture(file: Path) -> Iterator[Image.Image]:
+    """An opened PNG or JPEG. Raises DataError naming the file."""
     try:
-        with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.size} is over the limit of {MAX_PIXELS} pixels")
-            array = np.asarray(image.convert("L") if image.mode in ("RGB", "RGBA", "P") else image)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: does not exist") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    return array
-
-
-def header(file: Path) -> tuple[tuple[int, int], np.dtype]:
-    """(y, x) and type of a slice, without its voxels."""
-    if file.suffix.lower() in TIFF:
-        return _tiff_header(file)
-    try:
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
-            mode, (wide, tall) = image.mode, image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: cannot be read ({error})") from error
-    if mode not in GREYS:
-        raise DataError(f"{file}: expected a grey slice of 8 or 16 bits, received {mode}")
-    return (tall, wide), np.dtype(GREYS[mode])
-
-
-def _tiff_header(file: Path) -> tuple[tuple[int, int], np.dtype]:
-    with as_tiff(lambda: tifffile.TiffFile(file), file) as opened:
-        page = opened.pages[0]
-        known(page.dtype, file)
-        if len(page.shape) != 2:
-            raise DataError(f"{file}: expected a grey slice (y, x), received {page.shape}")
-        # A file that was cut short has a sound header; where its strips end tells.
-        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        size = file.stat().st_size
-        if not ends or max(ends) > size:
-            raise DataError(
-                f"{file}: truncated: expected {max(ends, default=0)} bytes, found {size}"
-            )
-        return page.shape, page.dtype
-
-
-def as_tiff(work: Callable[[], Any], path: Path) -> Any:
-    """What `work` returns; what tifffile raises becomes a DataError that names the file."""
-    try:
-        return work()
+        with warnings.catch_warnings():
+            # its own limit is below
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(regular(file), formats=("PNG", "JPEG")) as image:
+                count = image.width * image.height
+                memory.one_part(file, count, "a picture", "write it as a TIFF in tiles")
+                yield image
     except DataError:
         raise
-    # tifffile raises nearly anything on a damaged file.
+    # Pillow raises many kinds on a damaged file.
     except Exception as error:
-        raise DataError(f"{path}: cannot be read as TIFF ({error})") from error
+        raise DataError(f"{file}: can't be read ({first_line(error)})") from error
 
 
-def known(dtype: np.dtype | None, path: Path) -> None:
-    """Raises DataError unless voxels of this type can be stored."""
-    if dtype is None or np.dtype(dtype).name not in DTYPES:
-        raise DataError(f"{path}: expected voxels of {', '.join(DTYPES)}, received {dtype}")
+def header(file: Path) -> Form:
+    """(y, x), type and whether white is zero, without the voxels."""
+    if is_tiff(file):
+        with tiff(file) as opened:
+            pages = all_pages(opened, file)
+            if len(pages) > 1:
+                raise DataError(f"{file}: expected one page, received {len(pages)}")
+            check_page(pages[0], file, 0, file.stat().st_size)
+            shape, dtype, inverted = form_of(pages[0])
+            return (shape[0], shape[1]), dtype.newbyteorder("="), inverted
+    with picture(file) as image:
+        mode, (wide, tall) = image.mode, image.size
+    if mode not in GREYS:
+        raise DataError(f"{file}: expected a grey slice of 8 or 16 bits, received {mode}")
+    return (tall, wide), np.dtype(GREYS[mode]), False
+
+
+def bands_of(file: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, band of rows) of a grey slice from top to bottom."""
+    if is_tiff(file):
+        with tiff(file) as opened:
+            yield from bands(opened.pages[0], file, 0)
+        return
+    with picture(file) as image:
+        dtype = np.dtype(GREYS[image.mode])
+        step = memory.rows_at_once(image.width, dtype.itemsize)
+        for y in range(0, image.height, step):
+            box = (0, y, image.width, min(y + step, image.height))
+            yield y, np.asarray(image.crop(box)).astype(dtype, copy=False)

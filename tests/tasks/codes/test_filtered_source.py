@@ -10,6 +10,7 @@ from PIL import Image
 from famulus.config.errors import DataError
 from famulus.images.image_index import make_index, write_index
 from famulus.tasks.codes.data import CodedData
+from tests.images.picture_files import several, write
 from tests.launch.tiny import famulus
 
 
@@ -100,3 +101,24 @@ def test_the_fingerprint_follows_filter_and_index(folder, tmp_path):
     assert len(prints) == 4
     assert open_(folder).train.fingerprint in prints
     assert len(indexed.train) == 7
+
+
+def test_the_test_split_may_validate_and_is_filtered_too(tmp_path):
+    names = [*several("train/cat", 9), *several("train/dog", 8), *several("test/cat", 4)]
+    name = write(tmp_path, [*names, *several("test/dog", 3)])
+    data = CodedData(name=name, validation="test", include=["dog"], channels=3)
+    assert (len(data.picked().train), len(data.picked().validation)) == (8, 3)
+
+
+def test_a_filter_hides_nothing_that_was_noticed(tmp_path):
+    """Test pictures left alone, stray files, copies: as without a filter, of what it keeps."""
+    name = write(tmp_path, [*several("train/cat", 40), *several("train/dog", 40), "test/dog/1.png"])
+    (tmp_path / "train" / "dog" / "list.txt").write_text("x")
+    train, held_out = (set(s.names) for s in (open_(tmp_path).train, open_(tmp_path).validation))
+    twin = next(n for n in sorted(train) if "dog" in n), next(n for n in held_out if "dog" in n)
+    (tmp_path / twin[1]).write_bytes((tmp_path / twin[0]).read_bytes())
+    dogs = CodedData(name=name, size=8, include=["dog"]).picked().notes
+    for word in ("test", ".txt", f"{twin[1]} = {twin[0]}", "filtered out"):
+        assert any(word in note for note in dogs), (word, dogs)
+    cats = CodedData(name=name, size=8, include=["cat"]).picked().notes
+    assert not any(twin[0] in note for note in cats)

@@ -13,6 +13,7 @@ from famulus.feed.streams import sample_seeds
 from famulus.images.open import open_images
 from famulus.tasks.pretext.data import PretextData, open_questions
 from famulus.tasks.pretext.source import find_twins
+from tests.images.picture_files import several, write
 
 VIEWS = {"least_area": 0.5, "flip_h": 0.5, "jitter": 0.2, "noise": 0.5}
 KINDS = ["unmix", "scale", "quadrant", "patchwork", "rotation", "contrastive"]
@@ -157,3 +158,9 @@ def test_an_overfit_test_that_is_none_is_reported():
     assert not any("drawn anew" in n for n in open_questions(settings("unmix", frozen=True)).notes)
     many = open_questions(settings("unmix", subset=300)).notes
     assert not any("drawn anew" in note for note in many)
+
+
+def test_the_test_split_validates_where_that_is_said(tmp_path):
+    name = write(tmp_path, [*several("train/cat", 30), *several("test/cat", 4)])
+    questions = open_questions(settings("rotation", name=name, subset=None, validation="test"))
+    assert (len(questions.train), len(questions.validation)) == (30, 4)

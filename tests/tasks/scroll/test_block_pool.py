@@ -11,7 +11,7 @@ from famulus.tasks.scroll import cube_field, cubes
 from famulus.tasks.scroll.block_pool import SPARE, BlockOrder, BlockPool, Blocks
 from famulus.volumes.bricks import ArrayVolume
 from famulus.volumes.open import Fragment, open_volume
-from famulus.volumes.readers import Windows
+from famulus.volumes.reader import Windows
 
 SHAPE, SIZE = (9, 70, 90), (4, 8, 8)
 BLOCKS = Blocks(count=3, side=24, draws=5)

@@ -13,6 +13,7 @@ from famulus.tasks.base import Position
 from famulus.tasks.tiles.histogram import HistogramLoss
 from famulus.tasks.tiles.noise import best_constant_l1
 from famulus.tasks.tiles.tiles import Tiles, TilesConfig
+from tests.images.picture_files import several, write
 
 AT = Position(step=0, inputs=0, epoch=0, seed=0)
 SMALL = {"kind": "autoencoder", "channels": [4], "code": 5}
@@ -22,6 +23,14 @@ def make(loss=None, **data):
     task = Tiles(TilesConfig(data=data, model=SMALL, loss=loss or {"reconstruction": "l1"}), {})
     torch.manual_seed(0)
     return task, task.build().eval()
+
+
+def test_the_test_split_validates_where_that_is_said(tmp_path):
+    name = write(tmp_path, [*several("train/cat", 30), *several("test/cat", 4)])
+    splits = make(name=name, validation="test")[0].data()
+    assert (len(splits.train), len(splits.validation)) == (30, 4)
+    with pytest.raises(ConfigError, match=r"data\.validation: noise expects a count"):
+        make(name="noise", validation="test")[0].data()
 
 
 def first(task, count):

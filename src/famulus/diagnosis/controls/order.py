@@ -3,8 +3,9 @@
 `launch.check` runs what wants least time first, so that a small budget still asks most questions;
 the order here decides where two want the same. So one that builds on another stands behind it: the
 frozen batch tries what the range test suggests; `targets`, which wants as long as the frozen batch
-where few samples train, and `input` take over its fits. Forecast and loader speed look for no fault
-of the experiment and come last.
+where few samples train, and `input` take over its fits. The forecast comes before all others: what
+a run costs is what a person asks first. Loader speed looks for no fault of the experiment and comes
+last.
 """
 
 from famulus.diagnosis.controls import (
@@ -37,3 +38,4 @@ MODULES = (
     *(learning_rate, overfit, targets, input_use, forecast, loader_speed),
 )
 CHECKS = tuple(module.CHECK for module in MODULES)
+FIRST = forecast.CHECK

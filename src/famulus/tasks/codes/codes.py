@@ -22,6 +22,7 @@ from famulus.config.errors import ConfigError, DataError, cause_of
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
 from famulus.images.input_pictures import refuse_unread
+from famulus.images.look import look
 from famulus.images.strip import difference, strip
 from famulus.tasks.base import (
     Batch,
@@ -29,6 +30,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     SelfTest,
     Task,
     made_up,
@@ -38,6 +40,7 @@ from famulus.tasks.codes.apply import OPTIONS, apply_codes, drawn, draws_of, of_
 from famulus.tasks.codes.data import batches
 from famulus.tasks.codes.letterbox import placed
 from famulus.tasks.codes.net import build_coded
+from famulus.tasks.codes.proposal import START, codes_proposal
 from famulus.tasks.codes.quantisation import CodebookCount
 from famulus.tasks.codes.quantiser import Quantiser
 from famulus.tasks.codes.scaling import Moments
@@ -58,6 +61,7 @@ class Codes(Task):
     Config = CodesConfig
     SCORES = CODES
     OPTIONS = OPTIONS
+    START = START
 
     def __init__(self, config: CodesConfig, parents: Mapping[str, Any]) -> None:
         super().__init__(config, parents)
@@ -70,7 +74,7 @@ class Codes(Task):
 
     def built_from(self, data: Splits) -> dict[str, Any]:
         first = next(batches(data.train, 1))["image"]
-        return {"shape": list(first.shape[1:])}
+        return {"shape": list(first.shape[1:]), **data.train.recipe.scale}
 
     def build(self) -> nn.Module:
         channels, *sides = self.basis["shape"]
@@ -98,6 +102,10 @@ class Codes(Task):
             scaled.add(x.flatten(2).flatten(1)[:, None], _one_channel(batch.get("mask"), x))
         # a set of one colour has no variance to divide by
         model.variance.copy_(scaled.result()[1].square().clamp(min=1e-6)[0])
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return codes_proposal(look(name))
 
     def facts(self) -> Facts:
         loss, vae = self.config.loss, self.config.model.kind == "vae"
@@ -296,7 +304,7 @@ class Codes(Task):
 
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """See `tasks.codes.apply`: reconstruct, `encode`, `interpolate`, `sample` (vae)."""
-        how = self.config.data.recipe(self.basis["shape"])
+        how = self.config.data.recipe(self.basis)
         unread: list[str] = []
         known(options, self.OPTIONS)
         done = apply_codes(model, self._draw, placed(inputs, how, unread), out, options)

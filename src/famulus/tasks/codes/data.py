@@ -42,8 +42,8 @@ class CodedData(PictureData):
         )
         if how.keeps_all and self.index is None:
             return self.open()
-        # a share of validation may be what splits the set; all else is drawn after the filter
-        split = self.validation if isinstance(self.validation, float) else None
+        # a share or `test` may be what splits the set; all else is drawn after the filter
+        split = self.validation if isinstance(self.validation, float | str) else None
         whole = self.model_copy(update={"subset": None, "validation": split}).open()
         return pick(
             whole,

@@ -19,6 +19,8 @@ from famulus.images.file_source import FileSource
 from famulus.images.files import FilePart
 from famulus.images.image_index import Entry, Filter, kept_names, name_tags, read_index
 from famulus.images.image_source import Choice, ImageSource
+from famulus.images.open import PictureSplits
+from famulus.images.picture import Recipe
 from famulus.images.subset import choose
 
 Pictures = ImageSource | FileSource
@@ -85,6 +87,11 @@ class Picked(Source):
         return len(self.chosen)
 
     @property
+    def recipe(self) -> Recipe:
+        """How its pictures became samples."""
+        return self.source.recipe
+
+    @property
     def names(self) -> list[str]:
         return [self.source.names[i] for i in self.chosen]
 
@@ -96,6 +103,11 @@ class Picked(Source):
     def notes(self) -> list[str]:
         left = len(self.source) - len(self.passed)
         return [*self.source.notes, f"{self.source.part.label}: {left} pictures filtered out"]
+
+    @property
+    def images(self) -> np.ndarray:
+        """As of a source in memory."""
+        return self.source.images[self.chosen]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -118,9 +130,9 @@ class Picked(Source):
 
 
 def pick(
-    splits: Splits, how: Filter, index: Path | None, train: Choice, validation: Choice
+    splits: PictureSplits, how: Filter, index: Path | None, train: Choice, validation: Choice
 ) -> Splits:
     """Both parts of `splits`, filtered, and what is chosen of them."""
     kept = Picked(splits.train, how, index, train)
     held_out = Picked(splits.validation, how, index, validation)
-    return Splits(kept, held_out, [*kept.notes, *held_out.notes])
+    return PictureSplits(kept, held_out, splits.first)

@@ -140,7 +140,8 @@ class Prior(Task):
     def built_from(self, data: Splits) -> dict[str, Any]:
         train = data.train
         classes = list(train.classes or ()) if self._classes(train) else []
-        return {"shape": list(train.shape), "size": train.size, "classes": classes}
+        basis = {"shape": list(train.shape), "size": train.size, "classes": classes}
+        return basis | train.source.recipe.scale
 
     def build(self) -> nn.Module:
         basis, settings = self.basis, self.config.model
@@ -365,9 +366,10 @@ class Prior(Task):
     def _frame(self) -> Recipe:
         """How the run's own pictures became samples."""
         if self._stage is None:
-            return self.config.data.recipe(self._shape)
-        data = CodedData.model_validate(self.parents["codes"].config["data"])
-        return data.recipe(self._shape)
+            data = self.config.data
+        else:
+            data = CodedData.model_validate(self.parents["codes"].config["data"])
+        return data.recipe({**self.basis, "shape": self._shape})
 
     def _codes_of(self, image: Tensor, mask: Tensor, seed: int) -> Tensor:
         """Codes of a picture in that frame, as in training; `seed` is of a stochastic cut."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from famulus.config.errors import DataError
 from famulus.images.input_pictures import loose_pictures, refuse_unread
 from famulus.images.picture import Recipe
+from famulus.images.unit import as_unit
 
 BATCH = 64
 
@@ -24,12 +25,12 @@ def in_batches(inputs: Path, how: Recipe, device: torch.device, unread: list[str
             unread.append(f"{name} ({pixels})")
             continue
         names.append(name)
-        images.append(torch.from_numpy(pixels))
+        images.append(as_unit(torch.from_numpy(pixels)))
         if len(names) == BATCH:
-            yield names, torch.stack(images).to(device) / 255
+            yield names, torch.stack(images).to(device)
             names, images = [], []
     if names:
-        yield names, torch.stack(images).to(device) / 255
+        yield names, torch.stack(images).to(device)
 
 
 def write_features(

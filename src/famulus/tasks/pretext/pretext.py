@@ -24,6 +24,7 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
+from famulus.images.look import look
 from famulus.images.strip import strip
 from famulus.tasks.base import (
     Batch,
@@ -31,6 +32,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     Task,
     made_up,
 )
@@ -39,6 +41,7 @@ from famulus.tasks.pretext import contrastive as losses
 from famulus.tasks.pretext.answers import accuracy_of_sets, pixel_probe
 from famulus.tasks.pretext.apply_features import write_features
 from famulus.tasks.pretext.data import open_questions
+from famulus.tasks.pretext.proposal import pretext_proposal
 from famulus.tasks.pretext.questions import SLOTTED
 from famulus.tasks.pretext.representation import health
 from famulus.tasks.pretext.scores import PRETEXT
@@ -69,7 +72,11 @@ class Pretext(Task):
         return self._splits
 
     def built_from(self, data: Splits) -> dict[str, Any]:
-        return {"shape": list(data.train.shape)}
+        return {"shape": list(data.train.shape), **data.train.recipe.scale}
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return pretext_proposal(look(name))
 
     def build(self) -> nn.Module:
         settings, (colours, *size) = self.config.model, self.basis["shape"]
@@ -422,7 +429,7 @@ class Pretext(Task):
         """`features.npz` in `out`: `names` and `features` (one row a picture) of a file, folder or
         zip. Raises ConfigError for an option, DataError naming what could not be read."""
         known(options, self.OPTIONS)
-        how = self.config.data.recipe(self.basis["shape"])
+        how = self.config.data.recipe(self.basis)
         write_features(_features(model.eval()), next(model.parameters()).device, inputs, out, how)
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:

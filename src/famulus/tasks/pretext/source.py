@@ -22,6 +22,7 @@ from famulus.feed.streams import sample_seeds
 from famulus.images.derived_source import OverPictures
 from famulus.images.file_source import FileSource
 from famulus.images.image_source import ImageSource
+from famulus.images.unit import as_levels, as_unit
 from famulus.tasks.pretext.questions import Question, partners
 
 FROZEN = 0x46525A  # seed of samples that never change
@@ -64,7 +65,7 @@ class PretextSource(OverPictures):
         return self.question.draw(self._seeds(indices, seeds), size)
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
-        """`pictures` uint8 BPCYX, `draw` int64 B (the seeds used), `origin`, `label`."""
+        """`pictures` BPCYX as they are held, `draw` int64 B (the seeds used), `origin`, `label`."""
         draw_B = self._seeds(indices, seeds)
         index_B = torch.from_numpy(np.asarray(indices, np.int64))
         try:
@@ -81,7 +82,7 @@ class PretextSource(OverPictures):
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         batch = dict(batch)
         # on the device: bytes are a quarter of float32 on their way
-        pictures = batch.pop("pictures").to(torch.float32) / 255
+        pictures = as_unit(batch.pop("pictures"))
         # small, and drawn on the CPU: one of them needs scipy
         question = self.question.compose(pictures, batch.pop("draw").cpu())
         batch |= {"image": question.image, "target": question.target}
@@ -108,11 +109,11 @@ def twin_notes(source: ImageSource | FileSource) -> list[str]:
 def find_twins(images: np.ndarray) -> list[tuple[int, int]]:
     """(earlier, later) of pictures whose 16x16 thumbnails correlate above ALIKE; flat ones never.
 
-    `images` uint8 BCYX. Each later picture appears once.
+    `images` BCYX, uint8 or in 0..1. Each later picture appears once.
     """
     rows = []
     for start in range(0, len(images), 512):
-        block = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).float()
+        block = as_levels(torch.from_numpy(np.ascontiguousarray(images[start : start + 512])))
         flat = adaptive_avg_pool2d(block, min(SIDE, *block.shape[2:])).flatten(1)
         # brightness is no pattern
         flat = flat - flat.mean(1, keepdim=True)

@@ -23,7 +23,9 @@ from famulus.feed.feeder import validation_seeds
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
 from famulus.images.labelled_source import LabelledSource, open_labelled
+from famulus.images.look import look
 from famulus.images.strip import strip
+from famulus.images.unit import as_unit
 from famulus.tasks.base import (
     Batch,
     Facts,
@@ -31,6 +33,7 @@ from famulus.tasks.base import (
     Parent,
     Picture,
     Position,
+    Proposal,
     Task,
 )
 from famulus.tasks.pretext import constant_baseline as constant
@@ -41,6 +44,7 @@ from famulus.tasks.pretext.encoders import Encoder, load_by_name
 from famulus.tasks.pretext.examiner import Examiner, table_picture
 from famulus.tasks.pretext.freezing import frozen_parts
 from famulus.tasks.pretext.heads import class_head
+from famulus.tasks.pretext.proposal import transfer_proposal
 from famulus.tasks.pretext.representation import nearest_accuracy
 from famulus.tasks.pretext.scores import TRANSFER
 from famulus.tasks.pretext.transfer_net import TransferNet
@@ -80,7 +84,9 @@ class Transfer(Task):
         return tuple(self.basis["classes"])
 
     def built_from(self, data: Splits) -> dict[str, Any]:
-        return {"shape": list(data.train.shape), "classes": list(data.train.classes)}
+        train = data.train
+        basis = {"shape": list(train.shape), "classes": list(train.classes)}
+        return basis | train.recipe.scale
 
     def _settings(self) -> EncoderSettings:
         own = self.config.model.encoder
@@ -96,6 +102,10 @@ class Transfer(Task):
                 f" {own.channels or own.name}"
             )
         return theirs
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return transfer_proposal(look(name))
 
     def build(self) -> nn.Module:
         model = self.config.model
@@ -193,7 +203,7 @@ class Transfer(Task):
             if augmented:
                 yield source.finish(batch, seeds)
             else:
-                yield {**batch, "image": batch["image"].to(torch.float32) / 255}
+                yield {**batch, "image": as_unit(batch["image"])}
 
     def floors(self, data: Splits) -> dict[str, Floor]:
         held_out = torch.from_numpy(data.validation.labels)
@@ -256,7 +266,7 @@ class Transfer(Task):
             f" ({a.sure:.2f})"
             for a in answers
         )
-        return Picture({order: strip(images.float() / 255)}, words)
+        return Picture({order: strip(as_unit(images))}, words)
 
     @torch.no_grad()
     def apply(self, model: nn.Module, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
@@ -266,7 +276,7 @@ class Transfer(Task):
         """
         known(options, self.OPTIONS)
         answer, features = self._answers(model, options)
-        device, how = next(model.parameters()).device, self.config.data.recipe(self.basis["shape"])
+        device, how = next(model.parameters()).device, self.config.data.recipe(self.basis)
         model.eval()
         if features:
             write_features(answer, device, inputs, out, how)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
 from famulus.feed.source import Splits
-from famulus.tasks.base import Batch, Floor, Picture, Position, SelfTest, Task, made_up
+from famulus.tasks.base import Batch, Floor, Picture, Position, Proposal, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
 from famulus.tasks.qsm.apply import (
@@ -36,6 +36,7 @@ from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kerne
 from famulus.tasks.qsm.field_tests import verdicts
 from famulus.tasks.qsm.input_files import OPTIONS, Scanned
 from famulus.tasks.qsm.ndi import Grid, Ndi, referenced
+from famulus.tasks.qsm.proposal import qsm_proposal
 from famulus.tasks.qsm.scores import QSM
 from famulus.tasks.qsm.settings import QsmConfig
 from famulus.tasks.qsm.slices import kernel_slices, three_slices
@@ -67,6 +68,10 @@ class Qsm(Task):
     RESULT = "chi.nii.gz"
 
     # -- what is trained on what -------------------------------------------------------------
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return qsm_proposal(name)
 
     def data(self) -> Splits:
         return self._splits

@@ -57,6 +57,56 @@ def scale_of(fragment: Fragment, region_YX: np.ndarray, kind: str, cube: Sizes) 
     return Scale(float(mean), sd)
 
 
+@dataclass(frozen=True)
+class Voxels:
+    """What stored voxels stand for: their type, and of whole numbers the values at 0 and at full
+    range, where they were declared. Without them they are shares, 0 to 1; floats are values."""
+
+    dtype: str
+    window: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, fragment: Fragment) -> "Voxels":
+        return cls(fragment.volume.dtype.newbyteorder("=").name, fragment.window)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} of values {list(self.window)}" if self.window else self.dtype
+
+    @property
+    def are_values(self) -> bool:
+        return bool(self.window) or np.dtype(self.dtype).kind == "f"
+
+    @property
+    def unit(self) -> tuple[float, float]:
+        """The values that 0 and the full range stand for."""
+        return self.window or (0.0, 1.0)
+
+    @property
+    def full(self) -> float:
+        """The voxel that stands for the high end of the unit."""
+        return 1.0 if np.dtype(self.dtype).kind == "f" else float(np.iinfo(self.dtype).max)
+
+
+def carried(scale: Scale, trained: Voxels, other: Voxels, name: str) -> Scale:
+    """The scale of a net's training voxels for those of another fragment, called `name`.
+
+    A value v of a voxel is low + (high - low) * voxel / full, in both; a net must see the same
+    number for the same value. Raises DataError if one has values and the other only shares.
+    """
+    if trained.are_values != other.are_values:
+        raise DataError(
+            f"{name}: {other}, the net was trained on {trained}: convert it with the same window"
+            " (data convert --range LOW HIGH)"
+        )
+    (low, high), (below, above) = trained.unit, other.unit
+    # voxels of the other for one voxel of the training fragment
+    factor = (high - low) / trained.full * other.full / (above - below)
+    shift = (low - below) / (above - below) * other.full
+    if factor == 1 and shift == 0:
+        return scale
+    return Scale(scale.mean * factor + shift, scale.sd * factor)
+
+
 class CubeSource(Source):
     """Cubes of a fragment: `image` B1DHW, `label` and `weight` BHW where there are labels.
 

@@ -20,7 +20,7 @@ from famulus.tasks.scroll.cube_field import describe, make_field
 from famulus.tasks.scroll.papyrus import Phantom, PhantomDesign, make
 from famulus.tasks.scroll.validation_split import Held
 from famulus.volumes.bricks import Sizes
-from famulus.volumes.open import Fragment, located, open_volume
+from famulus.volumes.open import Fragment, Part, located, open_volume
 
 PHANTOM = "papyrus"
 
@@ -90,6 +90,14 @@ class ScrollData(Strict):
     seed: int = Setting(0, description="of the blocked split")
     blocks: ScrollBlocks | None = added(
         None, "cubes come from blocks held in memory; null = from the file"
+    )
+    channel: int | None = added(None, "which of several channels of a file, from 0", ge=0)
+    time: int | None = added(None, "which of several times of a file, from 0", ge=0)
+    range: list[float] | None = added(
+        None,
+        "values [low, high] that become 0 and full range of uint16",
+        min_length=2,
+        max_length=2,
     )
 
     @field_validator("validation", mode="before")
@@ -197,7 +205,8 @@ def _fragment(
     if name == PHANTOM:
         return _drawn(d.phantom.design(seed))
     files = (located(labels) if labels else None, located(mask) if mask else None)
-    return open_volume(located(name), *files, windows=d.blocks is not None)
+    part = Part(d.channel, d.time, d.range)
+    return open_volume(located(name), *files, windows=d.blocks is not None, part=part)
 
 
 def _others(d: ScrollData) -> list[Fragment]:

@@ -39,6 +39,7 @@ from famulus.tasks.base import (
     Parent,
     Picture,
     Position,
+    Proposal,
     SelfTest,
     Task,
     made_up,
@@ -46,15 +47,17 @@ from famulus.tasks.base import (
 from famulus.tasks.scroll import binary_scores as scores
 from famulus.tasks.scroll import ink_loss as ink
 from famulus.tasks.scroll import surface_apply
-from famulus.tasks.scroll.cubes import Scale
+from famulus.tasks.scroll.cubes import Scale, Voxels, carried
 from famulus.tasks.scroll.cubes_net import layer_table
 from famulus.tasks.scroll.data import Scroll, open_scroll
 from famulus.tasks.scroll.ink_net import InkNet
 from famulus.tasks.scroll.net import build, ink_of, period_of
+from famulus.tasks.scroll.proposal import scroll_proposal
 from famulus.tasks.scroll.scores import SCROLL
 from famulus.tasks.scroll.seams import constant_error
 from famulus.tasks.scroll.settings import ScrollConfig
 from famulus.tasks.scroll.surface import SHOWN_SD, Predict
+from famulus.volumes.look import look
 from famulus.volumes.open import Fragment
 
 NOISE_ROWS = 1024  # validation noise; sample i meets row i mod 1024
@@ -76,6 +79,10 @@ class ScrollTask(Task):
 
     # -- what is trained on what -------------------------------------------------------------
 
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return scroll_proposal(look(name, verify=False))
+
     @property
     def opened(self) -> Scroll:
         if self._opened is None:
@@ -87,8 +94,12 @@ class ScrollTask(Task):
 
     def built_from(self, data: Splits) -> dict[str, Any]:
         opened = self.opened
-        scale = {"mean": opened.scale.mean, "sd": opened.scale.sd}
-        return {"scale": scale, "prevalence": opened.prevalence}
+        voxels = Voxels.of(opened.train)
+        return {
+            "scale": {"mean": opened.scale.mean, "sd": opened.scale.sd},
+            "voxels": {"dtype": voxels.dtype, "window": voxels.window and list(voxels.window)},
+            "prevalence": opened.prevalence,
+        }
 
     def build(self) -> nn.Module:
         model = self.config.model
@@ -125,6 +136,8 @@ class ScrollTask(Task):
             "scale": f"(voxel - {opened.scale.mean:.6g}) / {opened.scale.sd:.6g}",
             **opened.facts,
         }
+        if opened.train.window:
+            shown["window"] = "{:g} to {:g} are 0 to full range".format(*opened.train.window)
         held = opened.validation
         if self.config.model.inked and all(f.truth is not None for f in held):
             exact, drawn = (
@@ -329,11 +342,11 @@ class ScrollTask(Task):
 
         `inputs` is a path, or `papyrus-SEED` for a phantom. Options: stride, window (hann,
         gaussian, linear, constant), margin (auto: measured first), flips (1, 2, 4), z, batch,
-        threshold, labels, mask, format (tif, npy: of a volume). Interrupted, it goes on at the
-        next call.
+        threshold, labels, mask, format (tif, npy: of a volume), channel, time, range (the run's
+        own data.range unless named). Interrupted, it goes on at the next call.
         Raises ConfigError, DataError.
         """
-        given = inputs, self.config.data.phantom, options
+        given = inputs, self.config.data.phantom, options, self.config.data.range
         self._map(model, lambda: surface_apply.opened(*given), out, options)
 
     @torch.no_grad()
@@ -359,7 +372,12 @@ class ScrollTask(Task):
         model.eval()
         # the sum of all weights stands for them: a partial map of another net is never continued
         weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
-        fragment, scale = opened(), Scale(**self.basis["scale"])
+        fragment, basis = opened(), self.basis
+        scale = Scale(**basis["scale"])
+        if trained := basis.get("voxels"):
+            window = trained["window"] and tuple(trained["window"])
+            known = Voxels(trained["dtype"], window)
+            scale = carried(scale, known, Voxels.of(fragment), fragment.name)
         surface_apply.note_unlike(fragment, scale, self.config.data.scale)
         use = surface_apply.Use(
             fragment,

@@ -4,7 +4,7 @@ Shapes: Z Y X the volume, D H W the window, Y X a map. Voxels leave in the units
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from famulus.tasks.scroll.cubes import Scale
 from famulus.tasks.scroll.data import PHANTOM, ScrollPhantom, phantom
 from famulus.tasks.scroll.surface_report import against_labels, profiles, rebuilt, seams
 from famulus.volumes.bricks import ArrayVolume, Sizes
-from famulus.volumes.open import Fragment, assemble, located, open_volume
+from famulus.volumes.open import Fragment, Part, assemble, has_window, located, open_volume
 
 OPTIONS = {
     "stride": "voxels between windows, 1 or more (half a window)",
@@ -35,6 +35,9 @@ OPTIONS = {
     "labels": "file of ink labels to compare with",
     "mask": "file of a mask: what lies outside is left out",
     "format": "of a rebuilt volume: tif or npy (tif)",
+    "channel": "which of several channels, from 0",
+    "time": "which of several times, from 0",
+    "range": "[low, high]: values that become 0 and full range (the run's own)",
 }
 FORMATS = ("tif", "npy")
 # of a plane's scaled voxels, which were of mean 0 and deviation 1 in training, or within 0..1
@@ -91,8 +94,16 @@ class Use:
                 show(done, total)
 
 
-def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> Fragment:
-    """The fragment at `path`, or the phantom that `papyrus-SEED` names."""
+def opened(
+    path: Path,
+    settings: ScrollPhantom,
+    options: Mapping[str, Any],
+    trained_range: Sequence[float] | None = None,
+) -> Fragment:
+    """The fragment at `path`, or the phantom that `papyrus-SEED` names.
+
+    `trained_range`: the run's data.range, for a source that brings no window of its own.
+    """
     name, _, seed = path.name.partition("-")
     # a path that exists wins: a folder may be called papyrus-3
     if not path.exists() and name == PHANTOM and seed.isdigit():
@@ -100,7 +111,21 @@ def opened(path: Path, settings: ScrollPhantom, options: Mapping[str, Any]) -> F
             raise ConfigError(f"apply: option {idle[0]}: {path.name} brings its own: leave it out")
         return phantom(settings.design(int(seed))).fragment()
     files = [located(str(options[k])) if options.get(k) else None for k in ("labels", "mask")]
-    return open_volume(located(str(path)), *files)
+    numbers = {k: whole(options, k, 0, 0) for k in ("channel", "time") if k in options}
+    window = _window(options)
+    if window is None and trained_range is not None and not has_window(located(str(path))):
+        window = trained_range
+    return open_volume(located(str(path)), *files, part=Part(**numbers, range=window))
+
+
+def _window(options: Mapping[str, Any]) -> Sequence[float] | None:
+    """`--range [-1000, 3000]` as two numbers."""
+    value = options.get("range")
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not all(type(n) in (int, float) for n in value):
+        raise ConfigError(f"apply: option range: expected [low, high], received {value!r}")
+    return tuple(map(float, value))
 
 
 def of_arrays(values_ZYX: np.ndarray, options: Mapping[str, Any]) -> Fragment:
@@ -171,7 +196,7 @@ def ink_map(use: Use, out: Path, threshold: float) -> dict[str, Any]:
     report |= seams(profiles(prediction), (1, use.how.stride, use.how.stride), use.period)
     if fragment.labels is not None:
         report |= against_labels(fragment, prediction[0], threshold)
-    return _closed(out, report | measured)
+    return _closed(out, report | measured, fragment)
 
 
 def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
@@ -198,7 +223,7 @@ def volume(use: Use, out: Path, kind: str = "tif") -> dict[str, Any]:
         **seams(profiles(rebuilt_ZYX), strides, use.period),
     }
     report |= rebuilt(fragment, rebuilt_ZYX, use.scale, how.z or 0)
-    return _closed(out, report | measured)
+    return _closed(out, report | measured, fragment)
 
 
 def _restored(made_ZYX: np.ndarray, scale: Scale, dtype: np.dtype) -> Iterator[np.ndarray]:
@@ -227,7 +252,8 @@ def _write(path: Path, planes: Iterator[np.ndarray], shape: Sizes, dtype: np.dty
         file.write(planes, shape=shape, dtype=dtype, photometric="minisblack", compression="zlib")
 
 
-def _closed(out: Path, report: dict[str, Any]) -> dict[str, Any]:
+def _closed(out: Path, report: dict[str, Any], fragment: Fragment) -> dict[str, Any]:
+    report |= {"notes": fragment.notes} if fragment.notes else {}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     # last: until here an interrupted call goes on from the partial files
     surface.clear(out)

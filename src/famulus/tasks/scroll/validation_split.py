@@ -113,9 +113,15 @@ def both_values(which: str, fragment: Fragment, region_YX: np.ndarray) -> None:
 
 
 def alike(train: Fragment, held: Fragment) -> None:
-    """Raises DataError if the voxels are of another type: one scale could not fit both."""
+    """Raises DataError if voxels are of another type or window: one scale could not fit both."""
     want, other = (f.volume.dtype.newbyteorder("=") for f in (train, held))  # byte order is no type
     if want != other:
         raise DataError(
-            f"{held.name}: expected voxels of {want} as in the training fragment, received {other}"
+            f"{held.name}: expected voxels of {want} as in the training fragment, "
+            f"received {other}: convert one of them (data convert --range)"
+        )
+    if train.window != held.window:
+        raise DataError(
+            f"{held.name}: expected the values' window {train.window} of the training fragment, "
+            f"received {held.window}: name one data.range, or convert with one --range"
         )

@@ -18,7 +18,8 @@ from torch import Tensor
 from famulus.config.errors import ConfigError
 from famulus.feed.source import Source, Splits
 from famulus.feed.streams import sample_seeds
-from famulus.images.image_source import finish_images
+from famulus.images.image_source import PartSource, finish_images
+from famulus.images.picture import Recipe
 
 CHUNK = 1024
 
@@ -32,7 +33,7 @@ class Composites(Source):
     slow: bool
 
     def __init__(
-        self, base: Source, size: tuple[int, int], count: int, pasted: int = 3, seed: int = 0
+        self, base: PartSource, size: tuple[int, int], count: int, pasted: int = 3, seed: int = 0
     ) -> None:
         if count < 1 or pasted < 0:
             raise ConfigError(
@@ -46,6 +47,11 @@ class Composites(Source):
     @property
     def resized(self) -> bool | None:
         return self.base.resized
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its pictures became samples."""
+        return self.base.recipe
 
     @cached_property
     def fingerprint(self) -> str:
@@ -61,7 +67,7 @@ class Composites(Source):
 
     @cached_property
     def images(self) -> np.ndarray:
-        """All composites, uint8 BCHW, drawn a thousand at a time."""
+        """All composites, BCHW as the tiles are held, drawn a thousand at a time."""
         indices = np.arange(self.count)
         # in parts: the tiles of all layers are held beside the result
         parts = [indices[first : first + CHUNK] for first in range(0, self.count, CHUNK)]
@@ -80,7 +86,7 @@ class Composites(Source):
         ) >> np.uint64(32)
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
-        """`image` uint8 BCHW. `seeds` are not used: a composite is the same in every epoch."""
+        """`image` BCHW. `seeds` are not used: a composite is the same in every epoch."""
         indices = np.asarray(indices, np.int64)
         layers = self.pasted + 1
         # three streams a layer (which tile, top, left), so that more layers leave the first as they
@@ -109,7 +115,7 @@ class Composites(Source):
         return {"image": out_BHWC.permute(0, 3, 1, 2).contiguous()}
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
-        """`image` / 255 as float32."""
+        """`image` as float32 in 0..1."""
         return finish_images(batch)
 
     def to(self, device: torch.device) -> "Composites":

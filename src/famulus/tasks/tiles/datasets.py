@@ -28,6 +28,8 @@ def open_tiles(
     pasted: int = 3,
     count: int | None = None,
     validation_count: int | None = None,
+    range: tuple[float, float] | None = None,
+    pages: str = "first",
 ) -> Splits:
     """As `open_images`, and the two sets that are made.
 
@@ -44,7 +46,8 @@ def open_tiles(
                 raise ConfigError(f"data.{key}: noise expects a count, received {count!r}")
         given = {part: count or NOISE[part] for part, count in counts.items()}
         return open_noise(size or 32, channels or 1, **given, mean=mean, sd=sd, seed=seed)
+    how = (filter, channels, subset, validation, seed, fit)
     if name == "composites":
-        base = open_images(of, of_size, filter, channels, subset, validation, seed, fit)
+        base = open_images(of, of_size, *how, range=range, pages=pages)
         return composite_splits(base, size or 64, pasted, count, validation_count, seed)
-    return open_images(name, size, filter, channels, subset, validation, seed, fit)
+    return open_images(name, size, *how, range=range, pages=pages)

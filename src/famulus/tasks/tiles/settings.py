@@ -6,10 +6,11 @@ Units: grey ranges (0..1) for pictures, inputs are examples seen.
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from famulus.config.errors import Unfit
 from famulus.config.schema import Strict, added
+from famulus.images.labelled_source import PAGES, RANGE, ordered
 from famulus.nets.layers import conv_shapes, each
 
 Numbers = int | list[int]
@@ -41,8 +42,8 @@ class TilesData(Strict):
     subset: int | float | list[str] | None = Field(
         None, description="training samples: a count, a share, or class names"
     )
-    validation: int | float | None = Field(
-        None, description="validation samples: a count or a share"
+    validation: int | float | Literal["test"] | None = Field(
+        None, description="validation samples: a count, a share, or test: the folder of that name"
     )
     seed: int = Field(0, description="which samples a subset draws; which noise, which composites")
     mean: float = added(0.5, "noise: of the normal law, in grey ranges, before it is clamped")
@@ -56,12 +57,18 @@ class TilesData(Strict):
     validation_count: int | None = added(
         None, "composites: how many for validation; null = as many as pictures", ge=1
     )
+    range: tuple[float, float] | None = added(None, RANGE)
+    pages: Literal["first", "middle", "all"] = added("first", PAGES)
+
+    _ordered_range = field_validator("range")(ordered)
 
     @model_validator(mode="after")
     def _made_sets(self) -> Self:
         options = {"mean": "noise", "sd": "noise"}
         options |= dict.fromkeys(COMPOSITES_ONLY, "composites")
         _only_defaults(self, [k for k, of in options.items() if of != self.name], self.name)
+        if self.name == "noise":
+            _only_defaults(self, ("range", "pages"), self.name)
         return self
 
 

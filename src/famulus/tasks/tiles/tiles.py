@@ -21,6 +21,7 @@ from famulus.config.apply_options import known, whole
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.source import Splits
 from famulus.images.arrays import over_pictures
+from famulus.images.look import look
 from famulus.images.picture import recipe
 from famulus.images.rebuild import rebuild, save
 from famulus.images.strip import difference, strip
@@ -33,6 +34,7 @@ from famulus.tasks.base import (
     Floor,
     Picture,
     Position,
+    Proposal,
     Task,
 )
 from famulus.tasks.tiles import code_price
@@ -40,6 +42,7 @@ from famulus.tasks.tiles import constant_baseline as constant
 from famulus.tasks.tiles import grey_levels as levels
 from famulus.tasks.tiles.datasets import open_tiles
 from famulus.tasks.tiles.histogram import HistogramLoss
+from famulus.tasks.tiles.proposal import tiles_proposal
 from famulus.tasks.tiles.reconstruction import Term
 from famulus.tasks.tiles.resize_comparison import before_after
 from famulus.tasks.tiles.scores import TILES
@@ -88,7 +91,7 @@ class Tiles(Task):
                 f"data.name {self.config.data.name}: expected images in 0..1, "
                 f"received {float(first.min()):.3g} to {float(first.max()):.3g}"
             )
-        return {"shape": list(first.shape[1:])}
+        return {"shape": list(first.shape[1:]), **data.train.recipe.scale}
 
     def build(self) -> nn.Module:
         settings, shape = self.config.model, tuple(self.basis["shape"])
@@ -124,6 +127,10 @@ class Tiles(Task):
     def _grow_every(self) -> int:
         grow = self.config.model.grow
         return grow.inputs or max(1, round(grow.epochs * len(self.data().train)))
+
+    @classmethod
+    def proposal(cls, name: str) -> Proposal:
+        return tiles_proposal(look(name))
 
     def facts(self) -> Facts:
         """What the scores mean, to stand beside every result."""
@@ -359,6 +366,7 @@ class Tiles(Task):
         device, data = next(model.parameters()).device, self.config.data
         # as in training: another filter is other data to the net
         how = recipe(list(model.shape[1:]), data.filter, model.shape[0], data.fit)
+        how = how.scaled_by(self.basis)
         rebuild(inputs, out, how, lambda image: self._rebuild(model, image.to(device)))
 
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:

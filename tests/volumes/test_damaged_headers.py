@@ -1,0 +1,137 @@
+"""Headers that are damaged or forged: one line each, never an internal error."""
+
+import io
+import json
+import random
+
+import numpy as np
+import pytest
+
+from famulus.config.errors import DataError
+from famulus.volumes.bricks import Bricks
+from famulus.volumes.describe import info
+from famulus.volumes.open import convert, open_volume
+from tests.volumes.contents import numbers, voxels
+
+
+@pytest.fixture
+def bricks(tmp_path):
+    np.save(tmp_path / "v.npy", numbers())
+    convert(tmp_path / "v.npy", tmp_path / "v.bricks")
+    return tmp_path / "v.bricks"
+
+
+def header(folder, **fields):
+    content = json.loads((folder / "bricks.json").read_text())
+    for name, value in fields.items():
+        if value is ...:
+            del content[name]
+        else:
+            content[name] = value
+    (folder / "bricks.json").write_text(json.dumps(content))
+
+
+def test_a_header_without_notes_is_read(bricks):
+    header(bricks, notes=...)
+    assert np.array_equal(voxels(bricks), numbers())
+    assert open_volume(bricks).notes == []
+    assert info(bricks)["checksums"].startswith("sound")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"notes": "text"},
+        {"notes": [1]},
+        {"notes": None},
+        {"crc32": [1.5]},
+        {"crc32": "x"},
+        {"crc32": [None]},
+        {"extras": []},
+        {"shape": 5},
+        {"shape": [5, 37]},
+        {"shape": [5.0, 37, 52]},
+        {"shape": {"z": 5}},
+        {"shape": [True, 37, 52]},
+        {"brick": [[1], 2, 3]},
+        {"dtype": ["uint16"]},
+        {"dtype": {}},
+        {"version": "2"},
+        {"window": [1]},
+        {"window": [2, 1]},
+        {"window": "01"},
+        {"window": [0, float("inf")]},
+        {"window": [None, 1]},
+        {"shape": [0, 37, 52]},
+        {"shape": [-5, 37, 52]},
+    ],
+    ids=str,
+)
+def test_a_field_of_the_wrong_type_is_one_line(bricks, fields):
+    header(bricks, **fields)
+    with pytest.raises(DataError, match=r"bricks\.json: expected a header of version 2"):
+        open_volume(bricks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"shape": Infinity}',
+        '{"version": NaN}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "9" * 5_000,
+        '{"version": ' + "9" * 5_000 + "}",
+        "null",
+        '"text"',
+        "",
+        "\x00",
+    ],
+    ids=range(10),
+)
+def test_text_that_is_no_header_is_one_line(bricks, text):
+    (bricks / "bricks.json").write_text(text)
+    with pytest.raises(DataError, match=r"bricks\.json: expected a header of version 2"):
+        open_volume(bricks)
+
+
+def test_infinity_within_a_good_header_is_refused(bricks):
+    text = (bricks / "bricks.json").read_text()
+    (bricks / "bricks.json").write_text(text[:-1] + ', "more": Infinity}')
+    with pytest.raises(DataError, match="expected a header"):
+        Bricks(bricks)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 4), (2, 3, 4, 5), (0, 4, 4), (4, 4, 0)])
+def test_arrays_of_other_axes(tmp_path, shape):
+    np.save(tmp_path / "v.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match=r"v\.npy: expected") as error:
+        open_volume(tmp_path / "v.npy")
+    assert "\n" not in str(error.value)
+
+
+def test_any_damage_to_a_npy_is_one_line(tmp_path):
+    """Bytes of the header changed at random, and cut anywhere."""
+    file = io.BytesIO()
+    np.save(file, numbers(shape=(3, 4, 5)))
+    whole, random_ = file.getvalue(), random.Random(0)
+    path = tmp_path / "v.npy"
+    for trial in range(400):
+        raw = bytearray(whole)
+        if trial % 4 == 0:
+            raw = raw[: random_.randrange(len(raw))]
+        else:
+            for _ in range(1 + trial % 3):
+                raw[random_.randrange(128)] = random_.choice(b"(){}[],'\":0129fuiO<>|\x00\xff \n")
+        path.write_bytes(raw)
+        said = one_line(path)
+        assert said is None or (str(path) in said and "\n" not in said), (trial, said)
+
+
+def one_line(path):
+    """What is said of a file, None if it is a volume after all; any other error fails the test."""
+    try:
+        open_volume(path)
+    except DataError as error:
+        return str(error)
+    return None
