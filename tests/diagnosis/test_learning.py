@@ -82,6 +82,15 @@ def test_nobody_says_too_early_that_nothing_is_learned(steps, before, wanted):
     assert better.gained(0.1) is True
 
 
+def test_hits_below_chance_are_no_way_that_was_gone():
+    """From .08 to .16 where a guess has .17: a constant answer that moved, and no progress."""
+    floors = [floor("accuracy", 1 / 6, "chance"), floor("loss", 0.69)]
+    now, then = {"accuracy": 0.16, "loss": 0.695}, {"accuracy": 0.08, "loss": 0.695}
+    assert learning(now, floors, SCORES, 360, before=then, steps=240).verdict is False
+    now["accuracy"] = 0.24
+    assert learning(now, floors, SCORES, 360, before=then, steps=240).verdict is not False
+
+
 @pytest.mark.parametrize(
     ("steps", "grown", "wanted"),
     [([10, 20], (), (20, 0)), ([5, 9, 20], (), (20, 1)), ([11, 20], (), (20, None)),

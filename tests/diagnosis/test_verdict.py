@@ -52,6 +52,19 @@ def test_among_equals_what_explains_most_stands_first_then_what_shows_first():
     ]  # fmt: skip
 
 
+def test_a_net_that_hears_nothing_predicts_the_mean_and_not_the_other_way_round():
+    """A control that found it exactly claims the score; one that did not is explained by it."""
+    score = replace(finding("predicts-the-mean", "error"), step=2)
+    deaf = finding("input-unused", "error", explains=("predicts-the-mean", "cannot-overfit"))
+    assert placed([score, deaf]) == [("input-unused", ""), ("predicts-the-mean", "input-unused")]
+    hardly = finding("input-unused", "error")
+    assert placed([score, hardly]) == [
+        ("predicts-the-mean", ""), ("input-unused", "predicts-the-mean")
+    ]  # fmt: skip
+    dead = finding("dead-units", "error", explains=("input-unused",))
+    assert placed([deaf, dead, score])[0] == ("dead-units", "")
+
+
 def flat(last, floors, **scores):
     """A run of 16 logs that ends in these scores, validated half way and at its end."""
     values = {"loss": last, **scores}

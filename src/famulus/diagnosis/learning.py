@@ -62,6 +62,7 @@ class Comparison:
     gain: float
     margin: float = CLEAR
     noise: float = EQUAL
+    hits: bool = False  # a share of right answers
 
     @property
     def name(self) -> str:
@@ -115,7 +116,8 @@ class Learning:
     @cached_property
     def rising(self) -> bool:
         """Did any score gain in the second half what makes one clearly better than a baseline?"""
-        then = {c.score: c.gain for c in self.before}
+        # fewer hits than by chance are no less than nothing
+        then = {c.score: max(c.gain, 0.0) if c.hits else c.gain for c in self.before}
         return any(c.gain - then.get(c.score, c.gain) >= c.margin for c in self.held_out)
 
     def gained(self, share: float) -> bool | None:
@@ -245,7 +247,7 @@ def _comparisons(
             error = math.sqrt(level * (1 - level) / max(samples or 0, LEAST))
             some = max(EQUAL, SIGMAS * error), min(error, A_LITTLE * level)
             limits = (some[0] / (1 - level), some[1] / (1 - level))
-        comparisons.append(Comparison(name, float(value), baseline, level, gain, *limits))
+        comparisons.append(Comparison(name, float(value), baseline, level, gain, *limits, fraction))
     return tuple(comparisons)
 
 

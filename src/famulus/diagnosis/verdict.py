@@ -185,6 +185,10 @@ def arranged(found: list[Finding], tried: frozenset[str] = frozenset()) -> list[
         }
         for f in rest
     }
+    # that a net hears nothing at all is no consequence of what it scores without hearing
+    for deaf in (f for f in rest if f.cause == "input-unused"):
+        for cause in deaf.consequences:
+            explains.get(cause, set()).discard(deaf.cause)
     explained = set().union(*explains.values())
 
     def place(finding: Finding) -> tuple:

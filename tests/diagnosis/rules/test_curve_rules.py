@@ -80,6 +80,19 @@ def test_a_schedule_that_ends_early_is_told_from_a_low_rate():
     assert rate_too_low.rule(half) is None
 
 
+def test_a_way_that_a_control_found_too_short_is_not_called_a_rate_too_low():
+    """150 steps of Adam at 1e-6: the control names it from the rate and the budget alone."""
+    probe = {"step": 0, "layers": [{"name": "0", "weight": 1.0, "update": 1e-5, "numbers": 9}]}
+    train = [
+        {"step": n, "inputs": 64 * n, "lr": 1e-6, "values": {"total": 0.14}}
+        for n in range(10, 151, 10)
+    ]
+    history = History({}, train=train, probes=[probe] * 6)
+    assert "can have changed it by 0.0015" in rate_too_low.rule(history).evidence
+    history.controls.append({"name": "learning rate", "cause": "rate-cannot-reach"})
+    assert rate_too_low.rule(history) is None
+
+
 def test_flat_is_converged_or_a_plateau_by_what_a_constant_scores():
     still = curve(lambda way: 1.0, val=lambda share: 0.3 + 0.3 * math.exp(-20 * share), floor=1.0)
     assert converged.rule(still).severity == "info"

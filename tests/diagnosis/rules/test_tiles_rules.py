@@ -9,6 +9,7 @@ import torch
 from famulus.diagnosis.history import History
 from famulus.diagnosis.rules import (
     loss_rises_with_growth,
+    loss_spike,
     posterior_collapse,
     posterior_unused,
     predicts_the_mean,
@@ -170,6 +171,16 @@ def test_rises_at_growth_are_told_from_a_fault():
     assert "at 3 of 3 growth events, most by 268%" in found.evidence
     assert "layer 3 of 4: code of 64" in found.evidence
     assert "loss-spike" in found.consequences
+
+
+def test_a_rise_where_a_layer_joins_is_no_spike():
+    level = [(640 * n, 0.05 + 0.001 * (n % 3)) for n in range(1, 31)]
+    jumps = [(n, v + 0.2 * (n in (7040, 13440, 19840))) for n, v in level]
+    assert loss_spike.rule(grown(jumps)) is None
+    assert loss_spike.rule(grown(jumps, marks=[])) is not None
+    later = [(n, v + 0.2 * (n == 12160)) for n, v in level]
+    assert loss_spike.rule(grown(later, marks=MARKS[:1])) is None  # within the logs compared with
+    assert loss_spike.rule(grown(later, marks=MARKS[2:])) is not None
 
 
 def test_no_rise_or_no_growth_is_nothing():

@@ -35,8 +35,12 @@ A_PASS = (0.7, 1.4)  # of the training samples: distance of spikes that one of t
 def rule(history: History) -> Finding | None:
     seen, loss = training_loss(history)
     spikes = []
+    joined = [m["inputs"] for m in history.marks if m.get("what") == "growth" and "inputs" in m]
     little = LITTLE * max(0.0, history.floor("loss", "best constant") or 0.0)
     for n in range(WINDOW, len(loss)):
+        # before a layer joined it was another net
+        if any(seen[n - WINDOW] < at <= seen[n] for at in joined):
+            continue
         before = loss[n - WINDOW : n]
         usual = median(before)
         scatter = median(abs(b - a) for a, b in pairwise(before))

@@ -67,6 +67,9 @@ def _of_small_steps(history: History) -> Finding | None:
     found, (_, loss) = rates.ratios(history), training_loss(history)
     if found is None or len(loss) < FEWEST or not history.train[-1].get("lr"):
         return None
+    # a control knows it from the rate and the budget, and names it as what it is
+    if any(event.get("cause") == "rate-cannot-reach" for event in history.controls):
+        return None
     steps, count = history.train[-1]["step"], max(2, len(loss) // 5)
     first, last = fmean(loss[:count]), fmean(loss[-count:])
     way, judged = steps * found.typical, of_history(history)
