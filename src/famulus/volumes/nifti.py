@@ -16,10 +16,13 @@ import nibabel
 import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.feed.quiet import quiet_log
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
 SCANNER = 1
 VOLUMES = 24  # of working memory for an inversion
+
+quiet_log("nibabel.global")
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,13 @@ class Nifti(Reader):
         stored = self._stored.name
         return [f"{self.path.name}: {stored} times {slope:g} plus {inter:g}, as its header says"]
 
+    def check_length(self) -> None:
+        size = int(np.prod(self.shape, dtype=object)) * self._stored.itemsize
+        encoding = "gzip" if self.path.name.lower().endswith(".gz") else "raw"
+        packed.must_hold(self.path, self._skip + size, encoding)
+
     def pieces(self) -> Iterator[Piece]:
+        self.check_length()
         with _opened(self.path) as file:
             packed.skip(file, self._skip, self.path)
             for start, part in packed.planes(file, self.path, self.shape, self._stored):
