@@ -27,6 +27,7 @@ MOST_MB, LONGEST_S = 1000, 10.0
 KINDS = {
     **{name: ("pictures", make) for name, make in good_pictures.MAKERS.items()},
     **{name: ("index", make) for name, make in good_pictures.INDEXES.items()},
+    **{name: ("settings", make) for name, make in good_pictures.SETTINGS.items()},
     **{
         name: ("channel" if "channels" in name else "volume", make)
         for name, make in good_volumes.MAKERS.items()
@@ -46,7 +47,8 @@ class Opener:
         )
 
     def __call__(self, opener: str, path: Path) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         print(json.dumps([opener, str(path)]), file=self._process.stdin, flush=True)
         row: dict[str, Any] = json.loads(self._process.stdout.readline())
         if row["outcome"] != "internal" and row["mb"] > MOST_MB:

@@ -61,7 +61,9 @@ def gone(file: Path, random: Random) -> str:
 
 
 def copied(file: Path, random: Random) -> str:
-    shutil.copy(file, file.with_name(f"{file.stem}{random.choice(('1', ' (1)', '.bak'))}{file.suffix}"))
+    shutil.copy(
+        file, file.with_name(f"{file.stem}{random.choice(('1', ' (1)', '.bak'))}{file.suffix}")
+    )
     return "copied beside itself"
 
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterable
@@ -250,9 +251,7 @@ def _parquet(path: Path, first: int) -> None:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     rows = pa.table({"image": pa.array(image, kind), "label": np.arange(2 * COUNT) % 2})
     info = json.dumps({"info": {"features": features}})
-    parquet.write_table(
-        rows.replace_schema_metadata({"huggingface": info}), path, row_group_size=5
-    )
+    parquet.write_table(rows.replace_schema_metadata({"huggingface": info}), path, row_group_size=5)
 
 
 def parquet_file(top: Path) -> Path:
@@ -262,7 +261,9 @@ def parquet_file(top: Path) -> Path:
 
 def parquet_folder(top: Path) -> Path:
     (top / "set").mkdir()
-    for i, name in enumerate(("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")):
+    for i, name in enumerate(
+        ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
+    ):
         _parquet(top / f"set/{name}.parquet", 20 * i)
     return top / "set"
 
@@ -301,4 +302,18 @@ def index_json(top: Path) -> Path:
     return top / "index.json"
 
 
+def experiment(name: str) -> Maker:
+    """One of the shipped experiments."""
+
+    def make(top: Path) -> Path:
+        source = Path(__file__).parents[2] / "experiments" / name
+        return Path(shutil.copy(source, top / "mine.yaml"))
+
+    return make
+
+
+SETTINGS: dict[str, Maker] = {
+    "tiles yaml": experiment("tiles/first-light.yaml"),
+    "scroll yaml": experiment("scroll/batch.yaml"),
+}
 INDEXES: dict[str, Maker] = {"index csv": index_csv, "index json": index_json}

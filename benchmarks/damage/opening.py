@@ -4,6 +4,7 @@
 from stdin and answers each with a line of JSON. It imports the readers once and forks for each.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -23,6 +24,11 @@ from famulus.config.errors import ConfigError, DataError
 
 SPACE = 8 << 30  # of addresses, beside what the imports took: a guard, not the limit
 LONGEST_S = 30
+READERS = (
+    *("famulus.images.open", "famulus.images.parquet", "famulus.volumes.describe"),
+    *("famulus.volumes.nifti", "famulus.tasks.scroll.scroll", "famulus.tasks.tiles.tiles"),
+    *("zarr", "pydicom", "nrrd", "pyarrow.parquet", "imagecodecs"),
+)
 
 
 def pictures(path: Path) -> str:
@@ -86,9 +92,21 @@ def index(path: Path) -> str:
     return str(kept_names(names, read_index(path), how, lambda name: (12, 10)))
 
 
+def settings(path: Path) -> str:
+    from famulus import tasks
+    from famulus.config.experiment import read
+
+    return str(len(read(path, task=lambda name: tasks.load(name, ())).cells))
+
+
 OPENERS: dict[str, Callable[[Path], str]] = {
-    "pictures": pictures, "volume": volume, "channel": partial(volume, channel=0), "map": map_of_values, "index": index,
-}  # fmt: skip
+    "pictures": pictures,
+    "volume": volume,
+    "channel": partial(volume, channel=0),
+    "map": map_of_values,
+    "index": index,
+    "settings": settings,
+}
 
 
 def one_line(text: str, path: Path) -> None:
@@ -141,7 +159,7 @@ def _child(opener: str, path: Path, out: int, printed: int) -> None:
 
 
 def opened(opener: str, path: Path) -> dict[str, Any]:
-    """`outcome`, `text`, `mb` above the start, `seconds`; of a process that ended by itself, too."""
+    """`outcome`, `text`, `mb` above the start, `seconds`; also if the process ends by itself."""
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile() as printed:
         began = time.monotonic()
@@ -167,13 +185,8 @@ def opened(opener: str, path: Path) -> dict[str, Any]:
 
 def main() -> None:
     # what the first input would else pay for
-    import famulus.images.open
-    import famulus.images.parquet
-    import famulus.tasks.scroll.data
-    import famulus.volumes.describe
-    import famulus.volumes.nifti
-    import zarr, pydicom, nrrd, pyarrow.parquet, imagecodecs  # noqa: E401, F401, I001
-
+    for module in READERS:
+        importlib.import_module(module)
     for line in sys.stdin:
         opener, path = json.loads(line)
         print(json.dumps(opened(opener, Path(path))), flush=True)

@@ -137,7 +137,7 @@ def test_a_wrong_name_writes_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '"x"'])
+@pytest.mark.parametrize("text", ["{", "[1]", '"x"', "[" * 100_000, "9" * 5_000])
 def test_a_bad_sidecar(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError, match="sidecar"):

@@ -129,7 +129,8 @@ def sidecar(path: Path) -> dict[str, Any]:
         content = json.loads(beside.read_text("utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not an object")
-    except ValueError as error:
+    # too many digits, or too deep, for the reader of JSON
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{beside}: not a readable JSON sidecar ({_first(error)})") from None
     return content
 

@@ -20,6 +20,7 @@ from famulus.volumes.axes import choose
 from famulus.volumes.bricks import Piece
 from famulus.volumes.reader import Reader
 from famulus.volumes.regular import first_line, regular
+from famulus.volumes.values import rescaled
 
 SUFFIXES = (".nii", ".nii.gz")
 HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
@@ -78,7 +79,7 @@ class Nifti(Reader):
             packed.skip(file, self._skip, self.path)
             for start, part in packed.planes(file, self.path, self.shape, self._stored):
                 if self._scale is not None:
-                    part = (part * np.float64(self._scale[0]) + self._scale[1]).astype(np.float32)
+                    part = rescaled(part, *self._scale)
                 yield Piece(start, part.astype(self.dtype, copy=False))
 
 

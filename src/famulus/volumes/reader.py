@@ -52,7 +52,7 @@ class Reader(ABC):
     spacing: Spacing | None = None
     ordered = True
 
-    def check_length(self) -> None:
+    def check_length(self) -> None:  # noqa: B027
         """Raises DataError for a file that can't hold what its header says, before any is read."""
 
     @abstractmethod
