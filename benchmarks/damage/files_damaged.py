@@ -26,7 +26,7 @@ def changed(file: Path, random: Random) -> str:
 
 def exchanged(file: Path, random: Random) -> str:
     """With another file of the input, or of one picture in it."""
-    other = random.choice([f for f in file.parent.iterdir() if f.is_file()])
+    other = random.choice([f for f in sorted(file.parent.iterdir()) if f.is_file()])
     ours, theirs = file.read_bytes(), other.read_bytes()
     file.write_bytes(theirs), other.write_bytes(ours)
     return f"exchanged with {other.name}"
@@ -79,7 +79,8 @@ def fifo(file: Path, random: Random) -> str:
     place = file.with_name(f"pipe{file.suffix}") if beside else file
     if not beside:
         file.unlink()
-    os.mkfifo(place)
+    if not place.exists():
+        os.mkfifo(place)
     return "a FIFO beside it" if beside else "a FIFO instead"
 
 

@@ -186,3 +186,11 @@ def test_no_fifo_of_a_zarr_is_opened(tmp_path, place):
     os.mkfifo(tmp_path / "v.zarr" / place)
     with pytest.raises(DataError, match=rf"{place}: expected a regular file, received a FIFO"):
         open_volume(tmp_path / "v.zarr")
+
+
+def test_a_size_that_is_no_whole_number_is_refused_without_a_warning(tmp_path):
+    nrrd.write(str(tmp_path / "v.nrrd"), numbers(shape=(3, 4, 5)).T, {"encoding": "raw"})
+    raw = (tmp_path / "v.nrrd").read_bytes()
+    (tmp_path / "v.nrrd").write_bytes(raw.replace(b"sizes: 5 4 3", b"sizes: 5 nan 3"))
+    with pytest.raises(DataError, match=r"v\.nrrd: "):
+        open_volume(tmp_path / "v.nrrd")

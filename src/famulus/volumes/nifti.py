@@ -71,7 +71,9 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
         raise DataError(f"{what} {path}: its affine spans no volume")
     try:
         # Unchanged: nibabel would keep a second copy of the volume with the image.
-        values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        # A slope beyond float32 gives infinity: that is to be seen in the values, not on stderr.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except Exception as error:  # truncated or damaged data
         raise DataError(f"{what} {path}: its data can't be read ({_first(error)})") from None
     values = np.ascontiguousarray(values.reshape(shape).T)

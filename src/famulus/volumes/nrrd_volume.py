@@ -47,7 +47,8 @@ class Nrrd(Reader):
         self.path = path
         nrrd = needed("nrrd", "formats", f"{path}: reading NRRD")
         try:
-            with open(regular(path), "rb") as file:
+            # sizes are floats to pynrrd first; what is none of them is refused below
+            with open(regular(path), "rb") as file, np.errstate(invalid="ignore"):
                 header: dict[str, Any] = dict(nrrd.read_header(file))
                 self._begin = file.tell()
             sizes = tuple(int(n) for n in header["sizes"])
