@@ -10,7 +10,11 @@ from functools import cache
 def quiet_log(name: str) -> None:
     """What this logger writes goes where a program sends its logs, and not to the terminal."""
     logger = logging.getLogger(name)
-    logger.handlers[:] = [logging.NullHandler()]
+    for handler in list(logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
+    # With no handler at all, logging would print by itself.
+    logger.addHandler(logging.NullHandler())
 
 
 @cache
