@@ -18,16 +18,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.damage import good_pictures, good_volumes
+from benchmarks.damage import good_arrays, good_pictures, good_tables, good_volumes
 from benchmarks.damage.files_damaged import damaged
 
 SEED = 18
 INPUTS, QUICK = 3000, 300
 MOST_MB, LONGEST_S = 1000, 10.0
 KINDS = {
-    **{name: ("pictures", make) for name, make in good_pictures.MAKERS.items()},
-    **{name: ("index", make) for name, make in good_pictures.INDEXES.items()},
-    **{name: ("settings", make) for name, make in good_pictures.SETTINGS.items()},
+    **{
+        name: ("pictures", make)
+        for made_of in (good_pictures, good_tables, good_arrays)
+        for name, make in made_of.MAKERS.items()
+    },
+    **{name: ("index", make) for name, make in good_tables.INDEXES.items()},
+    **{name: ("settings", make) for name, make in good_tables.SETTINGS.items()},
     **{
         name: ("channel" if "channels" in name else "volume", make)
         for name, make in good_volumes.MAKERS.items()

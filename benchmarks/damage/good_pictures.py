@@ -3,14 +3,11 @@
 Each maker takes an empty folder and gives the path that a person would name.
 """
 
-import csv
-import gzip
 import io
-import json
 import os
-import shutil
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -69,7 +66,6 @@ def _tiff(mode: str = "RGB", **how: Any) -> Callable[[int], bytes]:
 
 def png16(seed: int) -> bytes:
     """RGB of 16 bits, which Pillow does not write."""
-    import zlib
 
     def chunk(name: bytes, content: bytes) -> bytes:
         body = name + content
@@ -166,154 +162,10 @@ def packed(method: int) -> Maker:
     return make
 
 
-def _rows(top: Path) -> list[dict[str, str]]:
-    names = list(class_files("png"))
-    written(top / "set", class_files("png"))
-    roles = ("train", "train", "val")
-    return [
-        {"path": name, "label": name.split("/")[0], "split": roles[i % 3]}
-        for i, name in enumerate(names)
-    ]
-
-
-def table(end: str, separator: str) -> Maker:
-    def make(top: Path) -> Path:
-        rows, path = _rows(top), top / f"set/pictures{end}"
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0], delimiter=separator)
-            writer.writeheader()
-            writer.writerows(rows)
-        return path
-
-    return make
-
-
-def json_lines(top: Path) -> Path:
-    rows, path = _rows(top), top / "set/pictures.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
-
-
-def _idx(array: np.ndarray) -> bytes:
-    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return head + array.tobytes()
-
-
-def _idx_files(gzipped: bool) -> dict[str, bytes]:
-    images = np.stack([pixels(i, "L") for i in range(2 * COUNT)])
-    labels = (np.arange(2 * COUNT) % 2).astype(np.uint8)
-    files = {}
-    for role in ("train", "t10k"):
-        files[f"{role}-images-idx3-ubyte"] = _idx(images)
-        files[f"{role}-labels-idx1-ubyte"] = _idx(labels)
-    if not gzipped:
-        return files
-    return {f"{name}.gz": gzip.compress(raw, mtime=0) for name, raw in files.items()}
-
-
-def idx(gzipped: bool) -> Maker:
-    return lambda top: written(top / "set", _idx_files(gzipped))
-
-
-def idx_zip(top: Path) -> Path:
-    with zipfile.ZipFile(top / "set.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _idx_files(False).items():
-            archive.writestr(name, content)
-    return top / "set.zip"
-
-
-def _arrays(mode: str) -> dict[str, np.ndarray]:
-    stack = np.stack([pixels(i, mode) for i in range(2 * COUNT)])
-    return {
-        "x_train": stack,
-        "y_train": np.array(CLASSES)[np.arange(len(stack)) % 2],
-        "x_val": stack[:4],
-        "y_val": np.array(CLASSES)[np.arange(4) % 2],
-    }
-
-
-def npz(mode: str, save: Callable[..., None]) -> Maker:
-    def make(top: Path) -> Path:
-        save(top / "set.npz", **_arrays(mode))
-        return top / "set.npz"
-
-    return make
-
-
-def _parquet(path: Path, first: int) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    image = [
-        {"bytes": encoded("PNG", first + i), "path": f"{first + i}.png"} for i in range(2 * COUNT)
-    ]
-    features = {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    rows = pa.table({"image": pa.array(image, kind), "label": np.arange(2 * COUNT) % 2})
-    info = json.dumps({"info": {"features": features}})
-    parquet.write_table(rows.replace_schema_metadata({"huggingface": info}), path, row_group_size=5)
-
-
-def parquet_file(top: Path) -> Path:
-    _parquet(top / "set.parquet", 0)
-    return top / "set.parquet"
-
-
-def parquet_folder(top: Path) -> Path:
-    (top / "set").mkdir()
-    for i, name in enumerate(
-        ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
-    ):
-        _parquet(top / f"set/{name}.parquet", 20 * i)
-    return top / "set"
-
-
 MAKERS: dict[str, Maker] = {
     **{kind: folder_of(kind) for kind in FILES},
     "pages": pages,
     "splits": splits,
     "zip": packed(zipfile.ZIP_DEFLATED),
     "plain zip": packed(zipfile.ZIP_STORED),
-    "csv": table(".csv", ","),
-    "tsv": table(".tsv", "\t"),
-    "jsonl": json_lines,
-    "idx": idx(False),
-    "idx gzipped": idx(True),
-    "idx zip": idx_zip,
-    "npz": npz("L", np.savez),
-    "npz packed": npz("float32", np.savez_compressed),
-    "parquet": parquet_file,
-    "parquet folder": parquet_folder,
 }
-
-
-def index_csv(top: Path) -> Path:
-    rows = [f"even/{i:02d}.png,a;b,10,12" for i in range(COUNT)]
-    (top / "index.csv").write_text("\n".join(["file,tags,width,height", *rows]))
-    return top / "index.csv"
-
-
-def index_json(top: Path) -> Path:
-    rows = [
-        {"file": f"even/{i:02d}.png", "tags": ["a", "b"], "width": 10, "height": 12}
-        for i in range(COUNT)
-    ]
-    (top / "index.json").write_text(json.dumps(rows))
-    return top / "index.json"
-
-
-def experiment(name: str) -> Maker:
-    """One of the shipped experiments."""
-
-    def make(top: Path) -> Path:
-        source = Path(__file__).parents[2] / "experiments" / name
-        return Path(shutil.copy(source, top / "mine.yaml"))
-
-    return make
-
-
-SETTINGS: dict[str, Maker] = {
-    "tiles yaml": experiment("tiles/first-light.yaml"),
-    "scroll yaml": experiment("scroll/batch.yaml"),
-}
-INDEXES: dict[str, Maker] = {"index csv": index_csv, "index json": index_json}

@@ -194,3 +194,20 @@ def test_a_size_that_is_no_whole_number_is_refused_without_a_warning(tmp_path):
     (tmp_path / "v.nrrd").write_bytes(raw.replace(b"sizes: 5 4 3", b"sizes: 5 nan 3"))
     with pytest.raises(DataError, match=r"v\.nrrd: "):
         open_volume(tmp_path / "v.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("side", "says"), [(1 << 20, "of bool takes 1099.5 GB.*no mask"), (1 << 31, "GB of bricks")]
+)
+def test_a_plane_too_large_for_its_mask_is_refused(tmp_path, side, says):
+    """A Zarr of no chunks may be of any size."""
+    pytest.importorskip("zarr")
+    (tmp_path / "v.zarr").mkdir()
+    header = {
+        "zarr_format": 2, "shape": [1, side, side], "chunks": [1, 64, 64], "dtype": "<u2",
+        "compressor": None, "fill_value": 0, "order": "C", "filters": None,
+    }  # fmt: skip
+    (tmp_path / "v.zarr/.zarray").write_text(json.dumps(header))
+    with pytest.raises(DataError, match=says):
+        convert(tmp_path / "v.zarr", tmp_path / "v.bricks")
+    assert not (tmp_path / "v.bricks").exists()
