@@ -8,7 +8,7 @@ import sys
 
 import benchmarks
 
-HELPERS = {"__main__", "timing", "watched_scripts", "programs"}
+HELPERS = {"__main__", "timing", "watched_scripts", "programs", "damage"}
 READ_A_STORE = ("forecast", "legacy")  # and train nothing
 
 

@@ -1,5 +1,6 @@
 """The file of INTERFACE.md, understood; and every mistake in it named, with its place."""
 
+import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -385,3 +386,9 @@ def test_a_thousand_cells_are_checked_once_each():
     made = plan(TEXT, f"matrix.size={list(range(1, 126))}")
     assert len(made.cells) == 1000
     assert len({cell.slug for cell in made.cells}) == 1000
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: expected a file, received a FIFO"):
+        read(tmp_path / "mine.yaml")

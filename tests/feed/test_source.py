@@ -123,3 +123,11 @@ def test_the_defaults_change_nothing():
     batch = fixed_batch(Numbers(), np.arange(3), CPU)
     assert batch["x"].tolist() == [0, 1, 2]
     assert Numbers().order(0) is None
+
+
+def test_a_note_is_one_line_that_can_be_printed():
+    """Whatever a file is called: a line break, a terminal's command, bytes that are no UTF-8."""
+    name = "\xe4\n\x1b[2J" + b"\xff".decode("utf-8", "surrogateescape")
+    notes = Splits(Numbers(), Numbers(), [f"left out {name}.png", "plain: 1,000 of 2,000"]).notes
+    assert notes == ["left out \xe4\\n\\x1b[2J\\udcff.png", "plain: 1,000 of 2,000"]
+    "".join(notes).encode("utf-8")

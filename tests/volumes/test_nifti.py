@@ -137,9 +137,18 @@ def test_a_wrong_name_writes_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '"x"'])
+@pytest.mark.parametrize("text", ["{", "[1]", '"x"', "[" * 100_000, "9" * 5_000])
 def test_a_bad_sidecar(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError, match="sidecar"):
         nifti.sidecar(tmp_path / "a.nii.gz")
     assert nifti.sidecar(tmp_path / "b.nii") == {}
+
+
+def test_a_slope_beyond_float32_is_seen_in_the_values(tmp_path):
+    image = nibabel.Nifti1Image(np.full((3, 4, 5), 1000, np.int16), np.eye(4))
+    nibabel.save(image, tmp_path / "a.nii")
+    raw = (tmp_path / "a.nii").read_bytes()
+    slope = np.float32(3e38).tobytes() + bytes(4)
+    (tmp_path / "a.nii").write_bytes(raw[:112] + slope + raw[120:])
+    assert np.isinf(nifti.read(tmp_path / "a.nii").values).all()

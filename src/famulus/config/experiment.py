@@ -148,6 +148,8 @@ def _open(source: str | Path) -> tuple[str, str]:
         return source, "text"
     path = Path(source)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ConfigError(f"{path}: expected a file, received a FIFO or device")
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: expected at most {MAX_BYTES:,} bytes")
         return path.read_text(encoding="utf-8"), str(path)

@@ -154,7 +154,9 @@ class Splits(Generic[Samples]):
 
     @cached_property
     def notes(self) -> list[str]:
-        return list(self._notes() if callable(self._notes) else self._notes)
+        notes = self._notes() if callable(self._notes) else self._notes
+        # names of files may hold anything: a line break, a terminal's command, no UTF-8
+        return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in note) for note in notes]
 
     @property
     def fingerprint(self) -> str:

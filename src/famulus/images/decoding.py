@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image, ImageFile, ImageOps
 
 from famulus.config.errors import DataError
+from famulus.feed.quiet import quiet_pillow
 from famulus.images import tiff
 
 # no EPS: it starts a program
@@ -32,6 +33,8 @@ CUT = "more than 8 bits a channel, of which 8 are read"
 TAKEN = {"CMYK": "CMYK, taken for RGB", "LAB": "LAB, taken for RGB"}
 
 Page = int | Literal["first", "middle"]
+
+quiet_pillow()
 
 
 @dataclass(frozen=True)

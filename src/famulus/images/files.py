@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import weakref
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +94,8 @@ class Zip:
             infos = self._zip.infolist()
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise DataError(f"{path}: cannot be read as a zip ({error})") from error
+        # The collector may end the open file of a circle before the archive that would close it.
+        weakref.finalize(self, self._zip.close)
         if len(infos) > MAX_FILES:
             raise DataError(f"{path}: expected at most {MAX_FILES} files, received {len(infos)}")
         self.listing = Listing()

@@ -5,7 +5,6 @@ Shapes: H W height and width, C samples a pixel, the last axis.
 """
 
 import io
-import logging
 import math
 import struct
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import tifffile
 
 from famulus.config.errors import DataError
 from famulus.feed.extras import needed
+from famulus.feed.quiet import quiet_log
 
 MAX_BYTES = 1 << 30  # of one page, decoded
 MAX_PAGES = 100_000
@@ -23,8 +23,8 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 GREY_SPACES, RGB = (0, 1), 2  # photometric interpretation; 0: white is zero
 ORIENTATION = 274
 BUILT_IN = (1, 8, 32773, 32946)  # compressions that tifffile knows alone: none, deflate, packbits
-# What is damaged is told by an error of ours; tifffile would write to the terminal beside it.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+quiet_log("tifffile")
 
 
 @dataclass(frozen=True)

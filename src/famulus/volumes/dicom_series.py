@@ -22,6 +22,7 @@ from famulus.volumes import memory
 from famulus.volumes.bricks import Piece
 from famulus.volumes.reader import Reader
 from famulus.volumes.regular import first_line, regular
+from famulus.volumes.values import rescaled
 
 MARK = b"DICM"  # at byte 128
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -84,7 +85,7 @@ class DicomSeries(Reader):
             if self._inverted:
                 plane = plane.dtype.type((1 << one.form[3]) - 1) - plane
             if self.dtype.kind == "f":
-                plane = plane * np.float64(one.slope) + one.intercept
+                plane = rescaled(plane, one.slope, one.intercept)
             elif one.intercept:
                 plane = plane.astype(np.int32) + np.int32(one.intercept)
             yield Piece((z, 0, 0), plane.astype(self.dtype, copy=False)[None])

@@ -16,10 +16,13 @@ import nibabel
 import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.feed.quiet import quiet_log
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
 SCANNER = 1
 VOLUMES = 24  # of working memory for an inversion
+
+quiet_log("nibabel.global")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
         raise DataError(f"{what} {path}: its affine spans no volume")
     try:
         # Unchanged: nibabel would keep a second copy of the volume with the image.
-        values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        # A slope beyond float32 gives infinity: that is to be seen in the values, not on stderr.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except Exception as error:  # truncated or damaged data
         raise DataError(f"{what} {path}: its data can't be read ({_first(error)})") from None
     values = np.ascontiguousarray(values.reshape(shape).T)
@@ -133,7 +138,8 @@ def sidecar(path: Path) -> dict[str, Any]:
         content = json.loads(beside.read_text("utf-8"))
         if not isinstance(content, dict):
             raise ValueError("not an object")
-    except ValueError as error:
+    # too many digits, or too deep, for the reader of JSON
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{beside}: not a readable JSON sidecar ({_first(error)})") from None
     return content
 

@@ -20,6 +20,7 @@ from famulus.volumes.axes import choose
 from famulus.volumes.bricks import Piece
 from famulus.volumes.reader import Reader
 from famulus.volumes.regular import first_line, regular
+from famulus.volumes.values import rescaled
 
 SUFFIXES = (".nii", ".nii.gz")
 HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
@@ -67,12 +68,18 @@ class Nifti(Reader):
         stored = self._stored.name
         return [f"{self.path.name}: {stored} times {slope:g} plus {inter:g}, as its header says"]
 
+    def check_length(self) -> None:
+        size = int(np.prod(self.shape, dtype=object)) * self._stored.itemsize
+        encoding = "gzip" if self.path.name.lower().endswith(".gz") else "raw"
+        packed.must_hold(self.path, self._skip + size, encoding)
+
     def pieces(self) -> Iterator[Piece]:
+        self.check_length()
         with _opened(self.path) as file:
             packed.skip(file, self._skip, self.path)
             for start, part in packed.planes(file, self.path, self.shape, self._stored):
                 if self._scale is not None:
-                    part = (part * np.float64(self._scale[0]) + self._scale[1]).astype(np.float32)
+                    part = rescaled(part, *self._scale)
                 yield Piece(start, part.astype(self.dtype, copy=False))
 
 

@@ -47,7 +47,8 @@ class Nrrd(Reader):
         self.path = path
         nrrd = needed("nrrd", "formats", f"{path}: reading NRRD")
         try:
-            with open(regular(path), "rb") as file:
+            # sizes are floats to pynrrd first; what is none of them is refused below
+            with open(regular(path), "rb") as file, np.errstate(invalid="ignore"):
                 header: dict[str, Any] = dict(nrrd.read_header(file))
                 self._begin = file.tell()
             sizes = tuple(int(n) for n in header["sizes"])
@@ -88,7 +89,15 @@ class Nrrd(Reader):
             raise DataError(f"{self.path}: expected one data file, received several: join them")
         return regular(self.path.parent / name)
 
+    @property
+    def _size(self) -> int:
+        return int(np.prod(self._sizes, dtype=object)) * self._stored.itemsize
+
+    def check_length(self) -> None:
+        packed.must_hold(self._data or self.path, self._size, self._encoding)
+
     def pieces(self) -> Iterator[Piece]:
+        self.check_length()
         path = self._data or self.path
         with open(path, "rb") as raw:
             if self._data is None:
@@ -99,8 +108,7 @@ class Nrrd(Reader):
             if self._encoding != "raw":
                 file = packed.OPENERS[self._encoding](raw, "rb")  # type: ignore[operator]
             elif self._bytes == -1:  # the data are the end of the file
-                size = int(np.prod(self._sizes, dtype=object)) * self._stored.itemsize
-                raw.seek(max(0, os.fstat(raw.fileno()).st_size - size))
+                raw.seek(max(0, os.fstat(raw.fileno()).st_size - self._size))
             packed.skip(file, self._bytes, path)
             yield from self._planes(file, path)
 

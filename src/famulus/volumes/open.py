@@ -7,6 +7,7 @@ Shapes: Z Y X; axis 0 of a picture is y (rows), axis 1 is x. Labels: 0 or 1, YX 
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,8 +17,9 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.feed.data_folder import data_folder
+from famulus.volumes import memory
 from famulus.volumes.brick_writer import write_bricks
-from famulus.volumes.bricks import SUFFIX, ArrayVolume, Bricks
+from famulus.volumes.bricks import MAX_BYTES, SUFFIX, ArrayVolume, Bricks
 from famulus.volumes.kinds import EXPECTED, reader_of
 from famulus.volumes.mask_files import two_levels
 from famulus.volumes.range_in_use import range_note, sampled
@@ -158,6 +160,7 @@ def assemble(
     """Checks that the parts fit: one size, a mask with something in it."""
     notes = list(notes)
     if mask is None:
+        memory.must_fit(Path(name), volume.shape[1:], np.dtype(bool), "it has no mask: crop it")
         mask = np.ones(volume.shape[1:], bool)
         notes.append(f"{name}: no mask found: everything counts as papyrus")
     if mask.shape != volume.shape[1:]:
@@ -198,6 +201,12 @@ def convert(
         read(Path(mask), strict=False) if mask else beside(source, MASKS, strict=False)
     )
     labels_YX, of_labels = read(Path(labels), strict=True) if labels else beside(source, LABELS)
+    reader.check_length()
+    if (size := math.prod(reader.shape) * reader.dtype.itemsize) > MAX_BYTES:
+        raise DataError(
+            f"{source}: {memory.by(reader.shape)} takes {size / 1e9:.3g} GB, more than the "
+            f"{MAX_BYTES / 1e9:.3g} GB of bricks: crop it"
+        )
     # Shape and type alone: whether the parts fit is known before a voxel is read.
     hollow = ArrayVolume(np.broadcast_to(np.zeros((), reader.dtype), reader.shape), "")
     found = [*reader.notes, *of_mask, *of_labels]

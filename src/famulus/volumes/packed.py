@@ -18,6 +18,7 @@ from famulus.volumes.bricks import Piece, Sizes
 from famulus.volumes.regular import first_line
 
 OPENERS = {"raw": open, "gzip": gzip.open, "bzip2": bz2.open}
+MOST_PACKED = {"raw": 1, "gzip": 1_100, "bzip2": 2_000_000}  # zeros: 1,032-fold and a million
 DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 
@@ -27,6 +28,7 @@ def planes(file: IO[Any], path: Path, shape: Sizes, dtype: np.dtype) -> Iterator
     Raises DataError naming the plane at which the file ends or is damaged.
     """
     deep, tall, wide = shape
+    memory.one_part(path, wide * dtype.itemsize, "a row", "its sizes are damaged")
     step = memory.rows_at_once(wide, dtype.itemsize)
     for z in range(deep):
         for y in range(0, tall, step):
@@ -45,6 +47,16 @@ def read(file: IO[Any], size: int, path: Path, what: str) -> bytes:
     if len(raw) != size:
         raise DataError(f"{path}: truncated in {what}: expected {size} bytes, received {len(raw)}")
     return raw
+
+
+def must_hold(path: Path, size: int, encoding: str) -> None:
+    """Raises DataError if a file of its length can't hold so many bytes, as its header says."""
+    length = path.stat().st_size
+    if size > length * MOST_PACKED[encoding]:
+        raise DataError(
+            f"{path}: truncated in its voxels, or damaged in its header: expected {size} bytes, "
+            f"received {length}{'' if encoding == 'raw' else f', {encoding}'}"
+        )
 
 
 def skip(file: IO[Any], size: int, path: Path) -> None:

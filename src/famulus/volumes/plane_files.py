@@ -30,8 +30,8 @@ def picture(file: Path) -> Iterator[Image.Image]:
     """An opened PNG or JPEG. Raises DataError naming the file."""
     try:
         with warnings.catch_warnings():
-            # its own limit is below
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # of sizes, for which its own limit is below, and of damage that it reads past
+            warnings.simplefilter("ignore")
             with Image.open(regular(file), formats=("PNG", "JPEG")) as image:
                 count = image.width * image.height
                 memory.one_part(file, count, "a picture", "write it as a TIFF in tiles")

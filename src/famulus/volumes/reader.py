@@ -52,6 +52,9 @@ class Reader(ABC):
     spacing: Spacing | None = None
     ordered = True
 
+    def check_length(self) -> None:  # noqa: B027
+        """Raises DataError for a file that can't hold what its header says, before any is read."""
+
     @abstractmethod
     def pieces(self) -> Iterator[Piece]:
         """All voxels once, in pieces that fit into memory whatever the size."""
@@ -104,6 +107,9 @@ class Stored(Reader):
     def notes(self) -> list[str]:
         note = self.values.note
         return [*self.reader.notes, *([f"{self.path.name}: {note}"] if note else [])]
+
+    def check_length(self) -> None:
+        self.reader.check_length()
 
     def pieces(self) -> Iterator[Piece]:
         for start, part in self.reader.pieces():

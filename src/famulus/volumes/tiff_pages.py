@@ -6,7 +6,6 @@ imagecodecs (extra `formats`) for most compressions; without it Pillow reads wha
 Shapes: a band is (rows, x). Source: TIFF 6.0, section 8 (strips), 15 (tiles), WhiteIsZero.
 """
 
-import logging
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +19,16 @@ from PIL import Image
 
 from famulus.config.errors import DataError
 from famulus.feed.extras import needed
+from famulus.feed.quiet import quiet_log, quiet_pillow
 from famulus.volumes import memory
 from famulus.volumes.regular import first_line, regular
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
-# What tifffile logs of a damaged file would stand on stderr beside the one line that says it.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 PLAIN = (1, 8, 32946)  # no compression, deflate: read without imagecodecs
+
+quiet_log("tifffile")
+quiet_pillow()
 
 
 @contextmanager

@@ -19,6 +19,13 @@ Window = tuple[float, float]
 FULL = 65_535
 
 
+def rescaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """float32 of slope times numbers plus intercept, in float64; what is too large is infinite."""
+    # Which whoever reads it names: numpy would print a warning beside that.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (numbers * np.float64(slope) + intercept).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Values:
     """How numbers of `source` become voxels of `stored`."""

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from famulus.volumes import memory
 from famulus.volumes.axes import choose
 from famulus.volumes.bricks import Piece
 from famulus.volumes.reader import Reader, Windows, unread
-from famulus.volumes.regular import first_line
+from famulus.volumes.regular import first_line, regular
 
 MARKS = (".zattrs", ".zarray", "zarr.json", ".zgroup")
 KEY = re.compile(r"(?:c[./])?\d+(?:[./]\d+)*")
@@ -39,6 +39,7 @@ class Zarr(Reader):
         zarr = needed("zarr", "zarr", f"{path}: reading Zarr")
         self.path, self.kind, self._notes = path, "OME-Zarr", list[str]()
         try:
+            _require_regular(path)
             opened: Any = zarr.open(str(path), mode="r")
             names, where = self._level(opened)
             self.array = opened[where] if where else opened
@@ -189,9 +190,31 @@ class Zarr(Reader):
 
 def _keys(folder: Path) -> Iterator[tuple[tuple[int, ...], str]]:
     """(place in the grid, path below the folder) of the chunks that have a file."""
-    for root, _, files in os.walk(folder):
-        below = os.path.relpath(root, folder)
-        for file in files:
-            name = file if below == "." else f"{below}/{file}".replace(os.sep, "/")
-            if KEY.fullmatch(name):
-                yield tuple(map(int, re.findall(r"\d+", name))), name
+    for file in _files(folder):
+        name = os.path.relpath(file.path, folder).replace(os.sep, "/")
+        if KEY.fullmatch(name):
+            yield tuple(map(int, re.findall(r"\d+", name))), name
+
+
+def _require_regular(folder: Path) -> None:
+    """Raises DataError naming a FIFO or device, which zarr would read from for ever."""
+    for file in islice(_files(folder), MANY):
+        if not file.is_file():
+            regular(Path(file.path))
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that are no folders; links to folders are followed, to each once."""
+    waiting, followed = [str(folder)], set[str]()
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    yield entry
+                    continue
+                if entry.is_symlink():
+                    real = os.path.realpath(entry.path)
+                    if real in followed:
+                        continue
+                    followed.add(real)
+                waiting.append(entry.path)
