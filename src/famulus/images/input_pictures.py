@@ -35,7 +35,7 @@ def placed_pictures(
             yield name, DataError("its name leads outside the archive")
             continue
         try:
-            pixels, box, _ = render(decode(raw()), how)
+            pixels, box, _ = render(decode(raw(), ground=how.ground), how)
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
             yield name, error

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.images.decoding import GROUNDS, Ground
 from famulus.images.unit import scaled
 
 FILTERS = {
@@ -30,7 +31,8 @@ class Recipe:
     """How pictures become samples. `size` (H, W), `channels` 1 or 3; None keeps what is there.
 
     `range`: the stored values that become 0 and 1; None: 8 bits are kept as they are. `of_bytes`:
-    whether it holds for pictures of 8 bits, too, as where all of a set are.
+    whether it holds for pictures of 8 bits, too, as where all of a set are. `ground`: what
+    transparency was laid on before.
     """
 
     size: tuple[int, int] | None
@@ -39,13 +41,21 @@ class Recipe:
     fit: str
     range: tuple[float, float] | None = None
     of_bytes: bool = False
+    ground: Ground = "black"
 
     def scaled_as(self, other: "Recipe") -> "Recipe":
-        """This form, and the other's range: for pictures that join those of a set."""
-        return replace(self, range=other.range, of_bytes=other.of_bytes)
+        """This form, the other's range and ground: for pictures that join those of a set."""
+        return replace(self, range=other.range, of_bytes=other.of_bytes, ground=other.ground)
 
 
-def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = None) -> Recipe:
+def recipe(
+    size: Any,
+    filter: str,
+    channels: int | None,
+    fit: str,
+    range: Any = None,
+    ground: Ground = "black",
+) -> Recipe:
     """A checked `Recipe`; `size` is null, one number (square) or [height, width].
 
     Raises ConfigError naming the field and what is allowed.
@@ -54,6 +64,8 @@ def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = 
         raise ConfigError(f"data.filter: expected one of {', '.join(FILTERS)}, received {filter!r}")
     if fit not in FITS:
         raise ConfigError(f"data.fit: expected one of {', '.join(FITS)}, received {fit!r}")
+    if ground not in GROUNDS:
+        raise ConfigError(f"data.background: expected black or white, received {ground!r}")
     if channels not in (None, 1, 3):
         raise ConfigError(f"data.channels: expected 1, 3 or null, received {channels!r}")
     pair = size if isinstance(size, list | tuple) else (size, size)
@@ -64,7 +76,7 @@ def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = 
             f"data.size: expected null, pixels or [height, width] of 1 to 8192, received {size!r}"
         )
     form = None if size is None else (pair[0], pair[1])
-    return Recipe(form, filter, channels, fit, checked_range(range))
+    return Recipe(form, filter, channels, fit, checked_range(range), ground=ground)
 
 
 def checked_range(range: Any) -> tuple[float, float] | None:
