@@ -373,7 +373,7 @@ def test_own_pictures_are_scaled_by_the_range_of_training(tmp_path):
     (tmp_path / "own/a.tif").write_bytes(tif(values))
     source = open_images(fill(tmp_path / "set", [tif(np.array([[0, 1000]], np.uint16))])).train
     received = []
-    how = Recipe(None, "bilinear", 1, "stretch").scaled_as(source.recipe)
+    how = Recipe(None, "bilinear", 1, "stretch").scaled_by(source.recipe.scale)
     rebuild(tmp_path / "own", tmp_path / "out", how, lambda x: received.append(x) or x)
     assert np.abs(received[0].double().numpy()[0, 0] - unit(values, 0, 1000)).max() < EXACT
     with Image.open(tmp_path / "out/a.png") as image:

@@ -145,12 +145,35 @@ def test_the_budget_is_ten_minutes_of_the_steps_that_were_timed(monkeypatch):
 
     monkeypatch.setattr(proposal, "rehearse", rehearsed)
     splits = type("Splits", (), {"train": Data(range(100_000)), "validation": Data(range(99))})
-    inputs, sentence = proposal._budget(None, splits, {"batch": 16})
+    inputs, validations, sentence = proposal._budget(None, splits, {"batch": 16})
+    assert validations == 10
     seconds = inputs / 16 * 0.3 + 11 * 2 + 6
     assert seconds == pytest.approx(600, rel=0.03)  # two digits of samples
     assert sentence.startswith(("About 9 min 5", "About 10 min 0", "About 9 min 4"))
     few = type("Splits", (), {"train": Data(range(50)), "validation": Data(range(9))})
     assert proposal._budget(None, few, {"batch": 16})[0] == 200 * 50
+
+
+def test_where_validations_take_long_there_are_fewer(monkeypatch):
+    """Of 60 s each: ten would take the whole budget, and training would have none."""
+
+    class Data(list):
+        slow = False
+
+    def rehearsed(setup):
+        steps = setup.training.inputs / setup.training.batch
+        times = steps / setup.training.validate_every.steps + 1
+        return proposal.CostForecast(steps * 0.3 + times * 60, 0, 0, step_s=0.3)
+
+    monkeypatch.setattr(proposal, "rehearse", rehearsed)
+    splits = type("Splits", (), {"train": Data(range(100_000)), "validation": Data(range(99))})
+    inputs, validations, sentence = proposal._budget(None, splits, {"batch": 16})
+    assert inputs / 16 * 0.3 + 60 * (validations + 1) == pytest.approx(600, rel=0.03)
+    assert 60 * (validations + 1) == pytest.approx(300, abs=60)
+    assert "About 10 min 0" in sentence or "About 9 min 5" in sentence
+    planned = proposal._planned({}, inputs, validations)
+    assert inputs // planned["validate_every"]["inputs"] == validations
+    assert planned["pictures_every"]["inputs"] >= planned["validate_every"]["inputs"]
 
 
 def test_paths_are_written_as_they_lie_from_here(tmp_path):

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from famulus.feed.source import Splits
 from famulus.training import preflight
 from famulus.training.preflight import choose_threads, rehearse
 from famulus.training.setup import Setup
-from tests.training.toy import Toy, training
+from tests.training.toy import Toy, ToySource, training
 
 
 class Clocked(Toy):
@@ -29,6 +30,34 @@ class Clocked(Toy):
     def pictures(self, model, fixed):
         self.clock += self.pictures_s
         return super().pictures(model, fixed)
+
+
+class Banked(Clocked):
+    """Scores take 30 s, however many samples there are, and 2 s a batch of 32."""
+
+    def __init__(self, monkeypatch, validation):
+        super().__init__(monkeypatch, 1.0)
+        self.validation = validation
+
+    def data(self):
+        return Splits(ToySource(self.samples, 0), ToySource(self.validation, 1))
+
+    def scores(self, model, batches):
+        def counted():
+            for batch in batches:
+                self.clock += 2.0
+                yield batch
+
+        self.clock += 30.0
+        return super().scores(model, counted())
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 20])
+def test_what_scores_cost_once_is_counted_once_a_validation(monkeypatch, batches):
+    """Five validations; taken for a cost of batches, 30 s would be 300 s at 20 of them."""
+    setup = Setup(Toy(), Toy().data(), training(), torch.device("cpu"))
+    task = Banked(monkeypatch, batches * setup.validated_at_once)
+    assert seconds(task) == pytest.approx(40 * 1.0 + 5 * (30.0 + 2.0 * batches))
 
 
 def seconds(task):

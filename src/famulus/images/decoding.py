@@ -27,12 +27,14 @@ PNG_DEPTH, PNG_ALPHA = 24, (4, 6)  # where a PNG's header says the bits; its col
 
 MORE_PAGES = "more pages than the one in use (data.pages: first, middle or all)"
 UNLIKE_PAGE = "pages of another size or type than the file's first"
-TRANSPARENT = "transparency, laid on black"
+GROUNDS = {"black": 0, "white": 255}  # what transparent pictures are laid on
+LAID = {name: f"transparency, laid on {name}" for name in GROUNDS}
 EXTRA = "a channel of no stated meaning, left out"
 CUT = "more than 8 bits a channel, of which 8 are read"
 TAKEN = {"CMYK": "CMYK, taken for RGB", "LAB": "LAB, taken for RGB"}
 
 Page = int | Literal["first", "middle"]
+Ground = Literal["black", "white"]
 
 quiet_pillow()
 
@@ -57,13 +59,15 @@ class Header:
     remarks: tuple[str, ...] = ()
 
 
-def decode(raw: bytes, min_alpha: float = 0.0, page: Page = "first") -> np.ndarray:
-    """HW or HWC of a picture file, upright (EXIF), transparency laid on black.
+def decode(
+    raw: bytes, min_alpha: float = 0.0, page: Page = "first", ground: Ground = "black"
+) -> np.ndarray:
+    """HW or HWC of a picture file, upright (EXIF), transparency laid on `ground`.
 
     Raises DataError with the reason if it can't be read, is too large, holds values that are not
     finite, or if less than the share `min_alpha` of it is opaque.
     """
-    return read_picture(raw, min_alpha, page).pixels
+    return read_picture(raw, min_alpha, page, ground=ground).pixels
 
 
 def read_picture(
@@ -71,18 +75,19 @@ def read_picture(
     min_alpha: float = 0.0,
     page: Page = "first",
     take: Callable[[int], None] = lambda size: None,
+    ground: Ground = "black",
 ) -> Picture:
     """As `decode`, with remarks; `take` is called with the bytes before they are needed."""
-    with _one_reason(), _opened(io.BytesIO(raw), page) as opened:
+    with _one_reason(), _opened(io.BytesIO(raw), page, ground) as opened:
         take(opened.header.size)
         pixels, transparent = opened.read(min_alpha)
-        remarks = [r for r in opened.header.remarks if r != TRANSPARENT or transparent]
+        remarks = [r for r in opened.header.remarks if r != LAID[ground] or transparent]
         return Picture(finite(pixels), tuple(remarks))
 
 
-def read_header(file: Any, page: Page = "first") -> Header:
+def read_header(file: Any, page: Page = "first", ground: Ground = "black") -> Header:
     """The header of an open file. Raises DataError with the reason if there is none."""
-    with _one_reason(), _opened(file, page) as opened:
+    with _one_reason(), _opened(file, page, ground) as opened:
         return opened.header
 
 
@@ -114,12 +119,12 @@ class _Opened:
 
 
 @contextmanager
-def _opened(file: Any, page: Page) -> Iterator[_Opened]:
+def _opened(file: Any, page: Page, ground: Ground) -> Iterator[_Opened]:
     head = file.read(32)
     if not tiff.is_tiff(head):
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
-            opened = _by_pillow(file, image, head)
+            opened = _by_pillow(file, image, head, ground)
             pages = _go_to(image, page)
             _check_size(image.height, image.width)
             yield replace(opened, header=_with_pages(opened.header, page, pages))
@@ -134,13 +139,13 @@ def _opened(file: Any, page: Page) -> Iterator[_Opened]:
             file.seek(0)
             with Image.open(file, formats=("TIFF",)) as image:
                 image.seek(number)
-                opened = _by_pillow(file, image, head)
+                opened = _by_pillow(file, image, head, ground)
                 header = _with_pages(opened.header, page, pages, first, chosen)
                 yield replace(opened, header=header)
             return
         _check_size(chosen.imagelength, chosen.imagewidth)
         size = tiff.bytes_of(chosen)
-        alpha = (TRANSPARENT,) if any(chosen.extrasamples) else ()
+        alpha = (LAID[ground],) if any(chosen.extrasamples) else ()
         header = Header(chosen.imagelength, chosen.imagewidth, True, size, remarks=alpha)
 
         def grey() -> np.ndarray:
@@ -151,7 +156,7 @@ def _opened(file: Any, page: Page) -> Iterator[_Opened]:
 
         def read(min_alpha: float) -> tuple[np.ndarray, bool]:
             stored = tiff.read_page(chosen, grey)
-            return _on_black(stored.colours, stored.opacity, min_alpha)
+            return _laid(stored.colours, stored.opacity, min_alpha, ground)
 
         yield _Opened(_with_pages(header, page, pages, first, chosen), read)
 
@@ -192,13 +197,13 @@ def _check_size(height: int, width: int) -> None:
         raise DataError(f"{width}x{height} pixels, limit {MAX_PIXELS}")
 
 
-def _by_pillow(file: Any, image: ImageFile.ImageFile, head: bytes) -> _Opened:
+def _by_pillow(file: Any, image: ImageFile.ImageFile, head: bytes, ground: Ground) -> _Opened:
     _check_size(image.height, image.width)
     png16 = image.format == "PNG" and head[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10"
     colours16 = png16 and image.mode in ("RGB", "RGBA")
     grey = image.mode in ("I", "F") or image.mode.startswith("I;16")
     alpha = image.mode in ALPHA_MODES or "transparency" in image.info
-    remarks = [TRANSPARENT] if alpha else []
+    remarks = [LAID[ground]] if alpha else []
     if image.mode in TAKEN:
         remarks.append(TAKEN[image.mode])
     if image.format == "PPM" and image.mode == "RGB" and _most(image) > 255:
@@ -209,7 +214,7 @@ def _by_pillow(file: Any, image: ImageFile.ImageFile, head: bytes) -> _Opened:
 
     def read(min_alpha: float) -> tuple[np.ndarray, bool]:
         if colours16:
-            return _sixteen_bits(file, image, min_alpha)
+            return _sixteen_bits(file, image, min_alpha, ground)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         if grey:
@@ -217,8 +222,8 @@ def _by_pillow(file: Any, image: ImageFile.ImageFile, head: bytes) -> _Opened:
             hole = image.info.get("transparency")
             holes = pixels == hole if isinstance(hole, int) else None
             opacity = None if holes is None else 1 - holes.astype(np.float32)
-            return _on_black(pixels, opacity, min_alpha)
-        return _bytes(image, alpha, min_alpha)
+            return _laid(pixels, opacity, min_alpha, ground)
+        return _bytes(image, alpha, min_alpha, ground)
 
     return _Opened(header, read)
 
@@ -229,12 +234,15 @@ def _most(image: ImageFile.ImageFile) -> int:
     return args[1] if isinstance(args, tuple) and isinstance(args[1], int) else 0
 
 
-def _bytes(image: Image.Image, alpha: bool, min_alpha: float) -> tuple[np.ndarray, bool]:
+def _bytes(
+    image: Image.Image, alpha: bool, min_alpha: float, ground: Ground
+) -> tuple[np.ndarray, bool]:
     """uint8 HW or HWC, strip by strip: no second copy of a large picture is made."""
     grey = image.mode in ("1", "L")
     wide, tall = image.size
     pixels = np.empty((tall, wide) if grey and not alpha else (tall, wide, 3), np.uint8)
     opaque, holes = 0, False
+    colour = (*3 * (GROUNDS[ground],), 255)
     rows = max(1, STRIP // wide)
     for top in range(0, tall, rows):
         strip = image.crop((0, top, wide, min(top + rows, tall)))
@@ -244,7 +252,7 @@ def _bytes(image: Image.Image, alpha: bool, min_alpha: float) -> tuple[np.ndarra
             opacity = np.asarray(strip.getchannel("A"))
             opaque += int(np.count_nonzero(opacity >= 128))
             holes = holes or bool((opacity < 255).any())
-            strip = Image.alpha_composite(Image.new("RGBA", strip.size, (0, 0, 0, 255)), strip)
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, colour), strip)
         pixels[top : top + rows] = np.asarray(strip.convert("L" if pixels.ndim == 2 else "RGB"))
     if alpha:
         _check_opaque(opaque / (wide * tall), min_alpha)
@@ -252,7 +260,7 @@ def _bytes(image: Image.Image, alpha: bool, min_alpha: float) -> tuple[np.ndarra
 
 
 def _sixteen_bits(
-    file: Any, image: ImageFile.ImageFile, min_alpha: float
+    file: Any, image: ImageFile.ImageFile, min_alpha: float, ground: Ground
 ) -> tuple[np.ndarray, bool]:
     """Colours or alpha of 16 bits in a PNG, of which Pillow keeps the high bytes.
 
@@ -273,25 +281,35 @@ def _sixteen_bits(
     if values.shape[2] == 3:
         return values, False
     pixels, alpha = values[..., :-1], values[..., -1]
-    return _on_black(pixels[..., 0] if grey else pixels, alpha / np.float32(65535), min_alpha)
+    opacity = alpha / np.float32(65535)
+    return _laid(pixels[..., 0] if grey else pixels, opacity, min_alpha, ground)
 
 
-def _on_black(
-    pixels: np.ndarray, opacity: np.ndarray | None, min_alpha: float
+def _laid(
+    pixels: np.ndarray, opacity: np.ndarray | None, min_alpha: float, ground: Ground
 ) -> tuple[np.ndarray, bool]:
     """Deep colours times opacity, HW float32 in 0..1, in their own type; and if it had holes.
+
+    White is the most that 8 or 16 bits hold. Raises DataError for white below other types.
 
     In strips: a large picture in float64 is four times its size.
     """
     if opacity is None:
         return np.ascontiguousarray(pixels), False
     _check_opaque(float((opacity >= 0.5).mean()), min_alpha)
+    white = 0.0
+    if ground == "white":
+        if pixels.dtype.name not in ("uint8", "uint16"):
+            kind = pixels.dtype
+            raise DataError(f"transparency on white: expected 8 or 16 bits, received {kind}")
+        white = float(np.iinfo(pixels.dtype).max)
     laid = np.empty(pixels.shape, pixels.dtype)
     rows = max(1, STRIP // max(1, pixels[:1].size))
     for top in range(0, len(pixels), rows):
         part = slice(top, top + rows)
         factor = opacity[part].astype(np.float64)
-        values = pixels[part] * (factor if pixels.ndim == 2 else factor[..., None])
+        factor = factor if pixels.ndim == 2 else factor[..., None]
+        values = pixels[part] * factor + white * (1 - factor)
         laid[part] = np.rint(values) if pixels.dtype.kind in "iu" else values
     return laid, bool((opacity < 1).any())
 

@@ -18,7 +18,7 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.feed.regular_file import open_regular, require_regular
 from famulus.images import room
-from famulus.images.decoding import Header, Page, Picture, read_header, read_picture
+from famulus.images.decoding import Ground, Header, Page, Picture, read_header, read_picture
 from famulus.images.listing import MAX_FILES, Listing, folder_files, hidden
 from famulus.images.parts import Item
 
@@ -164,6 +164,7 @@ class FilePart:
     """A split whose samples are files; less opaque ones than the share `min_alpha` are left out.
 
     `pages`: which of a file's pages are samples, first, middle or all (see `pages.with_pages`).
+    `ground`: what transparency is laid on.
     `unclear`: why there are no classes, where one would expect some.
     """
 
@@ -174,6 +175,7 @@ class FilePart:
     classes: tuple[str, ...] | None
     min_alpha: float = 0.0
     pages: str = "first"
+    ground: Ground = "black"
     unclear: str = ""
 
     @cached_property
@@ -181,6 +183,7 @@ class FilePart:
         text = [self.files.digest, str(self.min_alpha), *self.names]
         # Only these: what older versions read of 8 bits keeps its digest.
         text += ["deep"] * self.deep + [self.pages] * (self.pages != "first")
+        text += [self.ground] * (self.ground != "black")
         # file names need not be UTF-8
         return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -217,7 +220,7 @@ class FilePart:
     def picture(self, name: str, take: Callable[[int], None] = lambda size: None) -> Picture:
         """Raises DataError with the reason, without the name; `take` as in `read_picture`."""
         file, page = self._page(name)
-        return read_picture(read(self.files, file), self.min_alpha, page, take)
+        return read_picture(read(self.files, file), self.min_alpha, page, take, self.ground)
 
     def items(self) -> Iterator[Item]:
         return room.in_order(partial(_item, self), self.names, THREADS)
@@ -227,7 +230,7 @@ class FilePart:
         file, page = self._page(name)
         try:
             with self.files.open(file) as opened:
-                return read_header(opened, page)
+                return read_header(opened, page, self.ground)
         except Exception as error:
             return str(error) or type(error).__name__
 

@@ -83,6 +83,8 @@ class PartSource(Source):
         del how["of_bytes"]
         if how["range"] is None:
             del how["range"]
+        if how["ground"] == "black":
+            del how["ground"]
         form = {
             "raw": self.part.digest,
             "recipe": how,

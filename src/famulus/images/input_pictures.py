@@ -40,7 +40,7 @@ def placed_pictures(
             yield name, DataError("its name leads outside the archive")
             continue
         try:
-            stored = decode(raw())
+            stored = decode(raw(), ground=how.ground)
             pixels, box, _ = render(stored, how)
         # given, not raised: one broken picture must not stop the others
         except DataError as error:

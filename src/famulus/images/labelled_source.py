@@ -28,6 +28,7 @@ from famulus.images.unit import as_unit
 from famulus.images.views import View, augment
 
 RANGE = "[low, high]: stored values that become 0 and 1; null = 8 bits by 255, deeper ones measured"
+BACKGROUND = "black or white: what transparent pictures are laid on"
 PAGES = "of files with several: first, middle, or all, each a sample"
 
 
@@ -57,6 +58,7 @@ class PictureData(Strict):
     seed: int = Field(0, description="which samples a subset draws")
     range: tuple[float, float] | None = added(None, RANGE)
     pages: Literal["first", "middle", "all"] = added("first", PAGES)
+    background: Literal["black", "white"] = added("black", BACKGROUND)
 
     _ordered = field_validator("range")(ordered)
 
@@ -79,6 +81,7 @@ class PictureData(Strict):
             fit=self.fit,
             range=self.range,
             pages=self.pages,
+            background=self.background,
         )
 
 

@@ -22,6 +22,7 @@ from famulus.images.open import open_images
 from famulus.images.parts import left_out_notes
 from famulus.images.picture_sample import Sample, as_bytes, spread
 from famulus.images.survey import PROPOSED, Size, Survey
+from famulus.images.value_notes import VanishedNote
 
 HEADERS = 50_000  # files whose header is read
 PICTURES = 10_000  # pictures whose pixels are looked at, ...
@@ -30,6 +31,7 @@ KEPT = 1 << 30  # bytes of decoded pictures that `parts` keeps
 # what the notes say of the size that is proposed here; the sizes themselves are told anyway
 OF_PROPOSED = re.compile(r": [\d,]+ of [\d,]+ resized, |copies in training not looked for")
 ROLES = ("train", "validation")
+MANY = 0.01  # of the pictures: where so many vanish on black, white is proposed
 
 
 def look(name: str, size: int | None = None) -> Survey:
@@ -99,8 +101,14 @@ def look(name: str, size: int | None = None) -> Survey:
         shape=facts.get("shape"),
         fingerprint=facts.get("fingerprint"),
         resized=facts.get("resized"),
+        background=_background(notes),
         range=next((note.likely for note in notes if isinstance(note, RangeNote)), None),
     )
+
+
+def _background(notes: Sequence[str]) -> str | None:
+    vanished = [note.share for note in notes if isinstance(note, VanishedNote)]
+    return "white" if max(vanished, default=0) >= MANY else None
 
 
 def _headers(

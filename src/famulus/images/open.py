@@ -14,10 +14,12 @@ import numpy as np
 from famulus.config.errors import ConfigError
 from famulus.feed.source import Samples, Splits
 from famulus.images import datasets as sets
+from famulus.images.decoding import Ground
 from famulus.images.duplicates import duplicate_notes, find_duplicates
 from famulus.images.file_source import FileSource
 from famulus.images.files import FilePart
 from famulus.images.grey_range import GreyRange
+from famulus.images.ground import on_ground
 from famulus.images.image_source import Choice, ImageSource, box_mask, finish_images
 from famulus.images.pages import PAGES, with_pages
 from famulus.images.parts import Part
@@ -88,6 +90,7 @@ def open_images(
     resident_bytes: int = RESIDENT_BYTES,
     range: Any = None,
     pages: str = "first",
+    background: Ground = "black",
 ) -> PictureSplits[ImageSource | FileSource]:
     """The training and validation pictures of a set: a name of `sets.NAMED`, or a path.
 
@@ -99,10 +102,10 @@ def open_images(
     takes the test split for it. `seed` draws subsets.
     `range` [low, high]: the stored values that become 0 and 1; None: 8 bits by 255, deeper pictures
     by what is measured over the training part. `pages`: of files with several, first, middle or
-    all (each a sample).
+    all (each a sample). `background`: what transparent pictures are laid on, black or white.
     Raises ConfigError for a wrong argument, DataError for missing or damaged files.
     """
-    how = recipe(size, filter, channels, fit, range)
+    how = recipe(size, filter, channels, fit, range, background)
     if pages not in PAGES:
         raise ConfigError(f"data.pages: expected one of {', '.join(PAGES)}, received {pages!r}")
     share = isinstance(validation, float) and 0 < validation < 1
@@ -110,7 +113,9 @@ def open_images(
     found = sets.find(name, wish)
     if wish == "test" or (share and not found.own_split):
         validation = None  # spent on the split
-    parts = [with_pages(part, pages) for part in (found.train, found.validation)]
+    parts = [
+        with_pages(on_ground(part, background), pages) for part in (found.train, found.validation)
+    ]
     grey = GreyRange(parts[0], how.range)
     choices = [Choice(subset, seed, "data.subset"), Choice(validation, seed, "data.validation")]
     train, held_out = (

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.images.decoding import GROUNDS, Ground
 from famulus.images.unit import scaled
 
 FILTERS = {
@@ -31,7 +32,8 @@ class Recipe:
     """How pictures become samples. `size` (H, W), `channels` 1 or 3; None keeps what is there.
 
     `range`: the stored values that become 0 and 1; None: 8 bits are kept as they are. `of_bytes`:
-    whether it holds for pictures of 8 bits, too, as where all of a set are.
+    whether it holds for pictures of 8 bits, too, as where all of a set are. `ground`: what
+    transparency was laid on before.
     """
 
     size: tuple[int, int] | None
@@ -40,19 +42,33 @@ class Recipe:
     fit: str
     range: tuple[float, float] | None = None
     of_bytes: bool = False
+    ground: Ground = "black"
 
     @property
     def scale(self) -> dict[str, Any]:
         """What becomes of stored values, as plain JSON: pictures that join a set need it."""
-        return {"range": self.range and list(self.range), "of_bytes": self.of_bytes}
+        limits = self.range and list(self.range)
+        return {"range": limits, "of_bytes": self.of_bytes, "ground": self.ground}
 
     def scaled_by(self, scale: Mapping[str, Any]) -> "Recipe":
         """This form with the `scale` of a set; {} is of one of 8 bits."""
         limits = scale.get("range")
-        return replace(self, range=limits and tuple(limits), of_bytes=bool(scale.get("of_bytes")))
+        return replace(
+            self,
+            range=limits and tuple(limits),
+            of_bytes=bool(scale.get("of_bytes")),
+            ground=scale.get("ground", "black"),
+        )
 
 
-def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = None) -> Recipe:
+def recipe(
+    size: Any,
+    filter: str,
+    channels: int | None,
+    fit: str,
+    range: Any = None,
+    ground: Ground = "black",
+) -> Recipe:
     """A checked `Recipe`; `size` is null, one number (square) or [height, width].
 
     Raises ConfigError naming the field and what is allowed.
@@ -61,6 +77,8 @@ def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = 
         raise ConfigError(f"data.filter: expected one of {', '.join(FILTERS)}, received {filter!r}")
     if fit not in FITS:
         raise ConfigError(f"data.fit: expected one of {', '.join(FITS)}, received {fit!r}")
+    if ground not in GROUNDS:
+        raise ConfigError(f"data.background: expected black or white, received {ground!r}")
     if channels not in (None, 1, 3):
         raise ConfigError(f"data.channels: expected 1, 3 or null, received {channels!r}")
     pair = size if isinstance(size, list | tuple) else (size, size)
@@ -71,7 +89,7 @@ def recipe(size: Any, filter: str, channels: int | None, fit: str, range: Any = 
             f"data.size: expected null, pixels or [height, width] of 1 to 8192, received {size!r}"
         )
     form = None if size is None else (pair[0], pair[1])
-    return Recipe(form, filter, channels, fit, checked_range(range))
+    return Recipe(form, filter, channels, fit, checked_range(range), ground=ground)
 
 
 def checked_range(range: Any) -> tuple[float, float] | None:

@@ -43,6 +43,7 @@ class Survey:
     shape: tuple[int, ...] | None = None  # C H W of a sample; None: pictures differ, name a size
     fingerprint: str | None = None  # None: too many files to read them all here
     resized: bool | None = None
+    background: str | None = None  # that shows what vanishes on black; None: black does
     range: tuple[float, float] | None = None  # full scale that is likely; None: as measured
 
     # -- what follows ------------------------------------------------------------------------
@@ -97,7 +98,8 @@ class Survey:
     def at(self, **size: int) -> dict[str, Any]:
         """Of a section `data` that reads the set at this `size`."""
         scale = {"range": [short(n) for n in self.range]} if self.range else {}
-        return {"name": self.name, **size, "channels": self.channels, **scale}
+        ground = {"background": self.background} if self.background else {}
+        return {"name": self.name, **size, "channels": self.channels, **scale, **ground}
 
     @property
     def usage(self) -> str:

@@ -4,11 +4,18 @@ from collections import Counter
 
 import numpy as np
 
-from famulus.images.decoding import Picture
+from famulus.images.decoding import LAID, Picture
 from famulus.images.picture import Recipe
 from famulus.images.unit import outside
 
 SHOWN = 3  # pictures that a line names
+LEVEL = 1 / 255  # of the scale: what spans less is one level of grey in 8 bits
+
+
+class VanishedNote(str):
+    """Transparent pictures of which nothing is left. `share`: of all in the part."""
+
+    share: float
 
 
 class Seen:
@@ -19,6 +26,7 @@ class Seen:
         self.remarks: dict[str, list[str]] = {}
         self.types, self.axes = Counter[str](), Counter[int]()
         self.values = self.cut_off = 0
+        self.vanished, self.blank = list[str](), list[str]()
 
     def add(self, name: str, picture: Picture) -> None:
         pixels = picture.pixels
@@ -26,6 +34,9 @@ class Seen:
         self.axes[pixels.ndim] += 1
         for remark in picture.remarks:
             self.remarks.setdefault(remark, []).append(name)
+        if _blank(pixels, self.how):
+            laid = LAID[self.how.ground] in picture.remarks
+            (self.vanished if laid else self.blank).append(name)
         if self.how.range and (pixels.dtype != np.uint8 or self.how.of_bytes):
             self.values += pixels.size
             self.cut_off += outside(pixels, *self.how.range)
@@ -33,6 +44,12 @@ class Seen:
     def notes(self) -> list[str]:
         total = self.types.total()
         notes = remark_notes(self.label, self.remarks, total)
+        if self.vanished:
+            notes.append(self._vanished(total))
+        if self.blank:
+            notes += remark_notes(
+                self.label, {"one grey level all over, in the scale in use": self.blank}, total
+            )
         if self.how.channels == 3 and len(self.axes) > 1:
             notes.append(
                 f"{self.label}: {self.axes[2]:,} of {total:,} pictures are grey among colours:"
@@ -46,6 +63,21 @@ class Seen:
                 f" {low:.7g} to {high:.7g}: cut off there"
             )
         return notes
+
+    def _vanished(self, total: int) -> VanishedNote:
+        ground = self.how.ground
+        other = "white" if ground == "black" else "black"
+        what = f"nothing to be seen once laid on {ground} (data.background: {other} may show them)"
+        note = VanishedNote(*remark_notes(self.label, {what: self.vanished}, total))
+        note.share = len(self.vanished) / total
+        return note
+
+
+def _blank(pixels: np.ndarray, how: Recipe) -> bool:
+    low, high = float(pixels.min()), float(pixels.max())
+    if how.range and (pixels.dtype != np.uint8 or how.of_bytes):
+        return high - low < LEVEL * (how.range[1] - how.range[0])
+    return low == high
 
 
 def remark_notes(label: str, remarks: dict[str, list[str]], total: int) -> list[str]:

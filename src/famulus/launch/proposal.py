@@ -43,8 +43,8 @@ def experiment(task: str, name: str, allowed: Sequence[str] = ()) -> str:
     ready = kind(config, {})
     data = ready.data()
     training["batch"] = _batch(training.get("batch", 64), data)
-    inputs, why = _budget(ready, data, training)
-    training = _planned(training, inputs, len(data.train))
+    inputs, validations, why = _budget(ready, data, training)
+    training = _planned(training, inputs, validations)
     reasons = [*proposal.reasons, *(f"note: {note}" for note in data.notes)]
     lines = [
         f"why: {inline(f'What does {task} make of {_name(written)}?')}",
@@ -83,8 +83,8 @@ def _batch(wanted: int, data: Splits) -> int:
     return wanted
 
 
-def _budget(task: Task, data: Splits, training: Mapping[str, Any]) -> tuple[int, str]:
-    """(samples of the whole run, the sentence that says why)."""
+def _budget(task: Task, data: Splits, training: Mapping[str, Any]) -> tuple[int, int, str]:
+    """(samples of the whole run, validations in it, the sentence that says why)."""
     batch = training["batch"]
     device, _ = choose_device("auto")
     trial = Training.model_validate(
@@ -99,13 +99,21 @@ def _budget(task: Task, data: Splits, training: Mapping[str, Any]) -> tuple[int,
     ahead: CostForecast = rehearse(setup)
     step_s = max(ahead.step_s, _loading_s(setup) if data.train.slow else 0.0, 1e-6)
     beside = ahead.seconds - TRIAL * ahead.step_s  # validations and pictures, as often as planned
+    # where one takes long there are fewer: half of the budget is for training
+    each_s = max(beside / (VALIDATIONS + 1), 1e-6)  # one more at the end
+    validations = min(VALIDATIONS, max(1, int(BUDGET_S / 2 / each_s) - 1))
+    beside = each_s * (validations + 1)
     left_s = max(BUDGET_S - beside, BUDGET_S / 2)
     most = EPOCHS * len(data.train)
     inputs = max(_rounded(min(left_s / step_s * batch, most)), VALIDATIONS * batch)
     seconds = beside + inputs / batch * step_s
     short = f"; {EPOCHS} epochs are the most that is proposed" if inputs >= 0.9 * most else ""
     rate = f"{batch / step_s:,.0f} samples/s"
-    return inputs, f"About {duration(seconds)} on this machine: {rate} on {device} in fp32{short}."
+    return (
+        inputs,
+        validations,
+        f"About {duration(seconds)} on this machine: {rate} on {device} in fp32{short}.",
+    )
 
 
 def _loading_s(setup: Setup) -> float:
@@ -115,17 +123,17 @@ def _loading_s(setup: Setup) -> float:
     return (time.perf_counter() - began) / min(8, os.cpu_count() or 1)
 
 
-def _planned(training: Mapping[str, Any], inputs: int, samples: int) -> dict[str, Any]:
+def _planned(training: Mapping[str, Any], inputs: int, validations: int) -> dict[str, Any]:
     """With its budget and what is due when, in samples."""
     schedule = {"name": "cosine", "warmup_inputs": round(WARMUP * inputs)}
-    tenth = {"inputs": max(1, inputs // VALIDATIONS)}
+    each = {"inputs": max(1, inputs // validations)}
     return {
         "inputs": inputs,
         **training,
         "schedule": schedule,
-        "validate_every": tenth,
-        "checkpoint_every": tenth,
-        "pictures_every": {"inputs": max(1, inputs // DRAWN)},
+        "validate_every": each,
+        "checkpoint_every": each,
+        "pictures_every": {"inputs": max(1, inputs // min(DRAWN, validations))},
     }
 
 

@@ -5,7 +5,7 @@ All of it on copies: the real model, its random streams and the position are unt
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,10 +116,7 @@ def rehearse(setup: Setup) -> CostForecast:
         with torch.no_grad():
             # first of all: what a source does once, decoding or encoding, is no validation's cost
             fixed = setup.precision.place_batch(setup.first_batch(data.validation, PICTURED))
-            batches = _few(setup, data.validation)
-            start = time.perf_counter()
-            scores = task.scores(model, batches)
-            few_s = time.perf_counter() - start
+            scores, whole_s = _timed_validation(setup, model)
             start = time.perf_counter()
             pictures = [png(p) for p in task.pictures(model, fixed).values()]
             pictures_s = time.perf_counter() - start
@@ -128,7 +125,6 @@ def rehearse(setup: Setup) -> CostForecast:
     calendar = Calendar(training, len(data.train))
     steps = calendar.budget / calendar.per_step
     validations = _times(calendar, training.validate_every)
-    whole_s = few_s * len(data.validation) / min(len(data.validation), 2 * setup.validated_at_once)
     checkpoint = _checkpoint_bytes(model, training)
     kept = training.keep.last + (training.keep.best is not None) + 1  # one is being written
     kept += _times(calendar, training.keep.milestones) if training.keep.milestones else 0
@@ -181,10 +177,32 @@ def _timed_steps(setup: Setup, model: nn.Module) -> float:
     return statistics.median(times[1:])
 
 
-def _few(setup: Setup, source: Source) -> Iterator[Batch]:
-    """At most two validation batches."""
+def _timed_validation(setup: Setup, model: nn.Module) -> tuple[Mapping[str, float], float]:
+    """(scores of a few samples, seconds of a whole validation).
+
+    What scores cost once, however many samples there are, is told from what each batch costs by
+    timing one batch as well as two: a bank of neighbours may take longer than all batches.
+    """
+    source, at_once = setup.data.validation, setup.validated_at_once
+    seconds = []
+    scores: Mapping[str, float] = {}
+    for batches in (2, 1)[: 2 if len(source) > 2 * at_once else 1]:
+        start = time.perf_counter()
+        values = setup.task.scores(model, _few(setup, source, batches))
+        seconds.append(time.perf_counter() - start)
+        scores = scores or values
+    if len(seconds) == 1:
+        return scores, seconds[0]
+    two_s, one_s = seconds
+    # no more than if nothing were paid once: the shorter time may be the one that was disturbed
+    each_s = min(max(0.0, two_s - one_s), two_s / 2)
+    return scores, two_s + each_s * (len(source) / at_once - 2)
+
+
+def _few(setup: Setup, source: Source, batches: int) -> Iterator[Batch]:
+    """At most so many validation batches."""
     at_once = setup.validated_at_once
-    count = min(len(source), 2 * at_once)
+    count = min(len(source), batches * at_once)
     for indices in np.array_split(np.arange(count), -(-count // at_once)):
         yield setup.precision.place_batch(fixed_batch(source, indices, setup.device))
 

@@ -187,6 +187,10 @@ def test_boxes_and_grids():
         regions.box_mask(mask, (4, 10, 20, 80))
     grid = cube_field.grid_corners(boxed, (4, 8, 8), 6, cover=1.0)
     assert all(boxed[y : y + 8, x : x + 8].all() and z == 1 for z, y, x in grid)
+    deep = cube_field.grid_corners(boxed, (4, 8, 8), 18, cover=1.0, depths=9)
+    layers = {z: {(y, x) for at, y, x in deep if at == z} for z in deep[:, 0]}
+    assert [int(z) for z in layers] == [0, 4, 9, 14]  # whole ones, from the top to the bottom
+    assert all(one == {(y, x) for _, y, x in grid} for one in layers.values())
     with pytest.raises(DataError, match="larger than the fragment"):
         cube_field.allowed_corners(mask, (1, 41, 8), 1.0)
     with pytest.raises(DataError, match="cube of 7 planes"):

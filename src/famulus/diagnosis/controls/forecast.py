@@ -9,7 +9,7 @@ NAME = "forecast"
 
 def run(bench: Bench, limit_s: float) -> Iterator[Control]:
     cost, figures = bench.forecast()
-    text = f"about {cost} for {bench.slug} in fp32; {bench.cells} cells"
+    text = f"about {cost} for {bench.slug} in fp32; {bench.cells} cell{'s' * (bench.cells != 1)}"
     yield Control(NAME, "ok", text, figures=figures)
 
 

@@ -153,9 +153,11 @@ def grid_corners(
     deep: int,
     cover: float = 0.5,
     blocks: Sequence[Box] | None = None,
+    depths: int = 1,
 ) -> np.ndarray:
-    """Corners B3 of windows side by side, a share `cover` of each in the region, z in the middle.
+    """Corners B3 of windows side by side, a share `cover` of each in the region.
 
+    `depths`: how many lie one above the other, at most as many as fit; 1: in the middle.
     `blocks`: each has its own windows, from its corner on, and none leaves it: what lies nearby may
     be trained on. Without blocks they lie anywhere. Raises DataError if there are none.
     """
@@ -175,8 +177,12 @@ def grid_corners(
             if blocks
             else f"validation: no window of {size} lies in the mask by {cover:.0%}: smaller cubes"
         )
+    room = deep - size[0]
+    depths = min(depths, deep // size[0])
     # the middle of the depth: where `apply` lays its windows unless told
-    return np.stack([np.full(len(y_B), (deep - size[0]) // 2), y_B, x_B], 1)
+    z = np.linspace(0, room, depths).astype(np.int64) if depths > 1 else np.array([room // 2])
+    across = np.stack([y_B, x_B], 1)
+    return np.concatenate([np.repeat(z, len(y_B))[:, None], np.tile(across, (len(z), 1))], 1)
 
 
 def describe(field: Field) -> dict[str, Any]:

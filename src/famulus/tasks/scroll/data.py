@@ -91,6 +91,7 @@ class ScrollData(Strict):
     blocks: ScrollBlocks | None = added(
         None, "cubes come from blocks held in memory; null = from the file"
     )
+    depths: int = added(1, "validation windows above one another; 1 = in the middle", ge=1)
     channel: int | None = added(None, "which of several channels of a file, from 0", ge=0)
     time: int | None = added(None, "which of several times of a file, from 0", ge=0)
     range: list[float] | None = added(
@@ -175,7 +176,7 @@ def open_scroll(d: ScrollData, inked: bool) -> Scroll:
         for h in held:
             held_out.both_values("validation", h.fragment, h.region_YX)
     # at most half: a window is judged by pixels, and a strict cover would leave out the rim
-    validation = held_out.windows(held, size, scale, min(d.cover, 0.5), d.most, d.seed)
+    validation = held_out.windows(held, size, scale, min(d.cover, 0.5), d.most, d.seed, d.depths)
     sources = Splits(
         cubes.CubeSource(
             train,

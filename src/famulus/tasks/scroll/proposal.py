@@ -26,9 +26,15 @@ def scroll_proposal(survey: VolumeSurvey) -> Proposal:
     # three halvings of each side
     depth = min(deep, 24 if inked else 16) // 8 * 8 or 1
     cubes = {"cube": [depth, side, side], "validation": 0.25, "gap": side // 2}
+    more = {"augment": True} if inked else {"depths": max(1, deep // depth), "most": 64}
     data = {"name": survey.name, **survey.part, **cubes}
     return Proposal(
-        {"data": {**data, **({"augment": True} if inked else {"most": 64})}}
+        {
+            "data": {
+                **data,
+                **more,
+            }
+        }
         | (_ink() if inked else _cubes(side)),
         [f"{key}: {value}" for key, value in survey.facts()],
     )

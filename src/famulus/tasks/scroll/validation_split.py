@@ -46,7 +46,13 @@ def several(given: Sequence[Any]) -> Sequence[Any]:
 
 
 def windows(
-    held: Sequence[Held], size: Sizes, scale: Scale, cover: float, most: int | None, seed: int
+    held: Sequence[Held],
+    size: Sizes,
+    scale: Scale,
+    cover: float,
+    most: int | None,
+    seed: int,
+    depths: int = 1,
 ) -> CubeSource | Joined:
     """All windows of `size`, or `most` of them, as many of each fragment as there are to share.
 
@@ -59,7 +65,7 @@ def windows(
         )
     if not all(h.fragment.labels is not None for h in held):  # a batch has them for all or none
         held = [h._replace(fragment=replace(h.fragment, labels=None)) for h in held]
-    laid = [_laid(h, size, cover) for h in held]
+    laid = [_laid(h, size, cover, depths) for h in held]
     kept = share([len(corners) for _, corners in laid], most, seed)
     sources = [
         CubeSource(h.fragment, field, scale, 1, corners=corners[mine])
@@ -68,12 +74,13 @@ def windows(
     return sources[0] if len(sources) == 1 else Joined(sources)
 
 
-def _laid(held: Held, size: Sizes, cover: float) -> tuple:
+def _laid(held: Held, size: Sizes, cover: float, depths: int) -> tuple:
     """(field, corners); what is wrong is said of this fragment."""
     fragment, region_YX, blocks = held
     try:
         field = make_field(fragment, region_YX, size, 0.0, cover)
-        return field, grid_corners(region_YX, size, fragment.volume.shape[0], blocks=blocks)
+        deep = fragment.volume.shape[0]
+        return field, grid_corners(region_YX, size, deep, blocks=blocks, depths=depths)
     except DataError as error:
         # already names it
         if str(error).startswith(fragment.name):

@@ -4,6 +4,7 @@ from typing import Any
 
 from famulus.config.errors import ConfigError
 from famulus.feed.source import Splits
+from famulus.images.decoding import Ground
 from famulus.images.open import open_images
 from famulus.tasks.tiles.composites import composite_splits
 from famulus.tasks.tiles.noise import open_noise
@@ -30,6 +31,7 @@ def open_tiles(
     validation_count: int | None = None,
     range: tuple[float, float] | None = None,
     pages: str = "first",
+    background: Ground = "black",
 ) -> Splits:
     """As `open_images`, and the two sets that are made.
 
@@ -47,7 +49,8 @@ def open_tiles(
         given = {part: count or NOISE[part] for part, count in counts.items()}
         return open_noise(size or 32, channels or 1, **given, mean=mean, sd=sd, seed=seed)
     how = (filter, channels, subset, validation, seed, fit)
+    values: Any = {"range": range, "pages": pages, "background": background}
     if name == "composites":
-        base = open_images(of, of_size, *how, range=range, pages=pages)
+        base = open_images(of, of_size, *how, **values)
         return composite_splits(base, size or 64, pasted, count, validation_count, seed)
-    return open_images(name, size, *how, range=range, pages=pages)
+    return open_images(name, size, *how, **values)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from famulus.config.errors import Unfit
 from famulus.config.schema import Strict, added
-from famulus.images.labelled_source import PAGES, RANGE, ordered
+from famulus.images.labelled_source import BACKGROUND, PAGES, RANGE, ordered
 from famulus.nets.layers import conv_shapes, each
 
 Numbers = int | list[int]
@@ -59,6 +59,7 @@ class TilesData(Strict):
     )
     range: tuple[float, float] | None = added(None, RANGE)
     pages: Literal["first", "middle", "all"] = added("first", PAGES)
+    background: Literal["black", "white"] = added("black", BACKGROUND)
 
     _ordered_range = field_validator("range")(ordered)
 
@@ -68,7 +69,7 @@ class TilesData(Strict):
         options |= dict.fromkeys(COMPOSITES_ONLY, "composites")
         _only_defaults(self, [k for k, of in options.items() if of != self.name], self.name)
         if self.name == "noise":
-            _only_defaults(self, ("range", "pages"), self.name)
+            _only_defaults(self, ("range", "pages", "background"), self.name)
         return self
 
 
