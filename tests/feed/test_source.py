@@ -8,7 +8,7 @@ import torch
 
 from famulus.config.errors import ConfigError
 from famulus.feed.feeder import Feeder, fixed_batch
-from famulus.feed.source import Source, Splits
+from famulus.feed.source import Leak, Source, Splits
 
 CPU = torch.device("cpu")
 
@@ -131,3 +131,18 @@ def test_a_note_is_one_line_that_can_be_printed():
     notes = Splits(Numbers(), Numbers(), [f"left out {name}.png", "plain: 1,000 of 2,000"]).notes
     assert notes == ["left out \xe4\\n\\x1b[2J\\udcff.png", "plain: 1,000 of 2,000"]
     "".join(notes).encode("utf-8")
+
+
+def test_a_note_stays_what_it_is_where_a_name_in_it_can_not_be_shown():
+    """A line break in the name of a file: escaped, and a leak is still one, with its counts."""
+
+    class Counted(Leak):
+        count: int
+
+    note = Counted("1 copy, as a\nb.png")
+    note.count = 1
+    first, plain = Splits(Numbers(), Numbers(), [note, "plain"]).notes
+    assert first == "1 copy, as a\\nb.png"
+    assert isinstance(first, Leak)
+    assert first.count == 1
+    assert plain == "plain"

@@ -134,6 +134,17 @@ class Leak(str):
     """A note that validation scores flatter, as where its samples are in training too."""
 
 
+def _printable(note: str) -> str:
+    """`note`, of its own class and with what that holds, in characters that can be shown: names of
+    files may hold anything, as a line break, a terminal's command, no UTF-8."""
+    if note.isprintable():
+        return note
+    text = type(note)("".join(c if c.isprintable() else ascii(c)[1:-1] for c in note))
+    if type(note) is not str:  # as of copies, which know their counts
+        vars(text).update(vars(note))
+    return text
+
+
 class Splits(Generic[Samples]):
     """The fixed training and validation samples, and what was noticed while reading them.
 
@@ -154,9 +165,7 @@ class Splits(Generic[Samples]):
 
     @cached_property
     def notes(self) -> list[str]:
-        notes = self._notes() if callable(self._notes) else self._notes
-        # names of files may hold anything: a line break, a terminal's command, no UTF-8
-        return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in note) for note in notes]
+        return [_printable(n) for n in (self._notes() if callable(self._notes) else self._notes)]
 
     @property
     def fingerprint(self) -> str:
