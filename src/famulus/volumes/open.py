@@ -159,7 +159,7 @@ def assemble(
     notes = list(notes)
     if mask is None:
         mask = np.ones(volume.shape[1:], bool)
-        notes.append(f"{name}: no mask found: everything counts as papyrus")
+        notes.append(f"{name}: no mask found: every voxel counts")
     if mask.shape != volume.shape[1:]:
         raise DataError(
             f"{name}: mask: expected {volume.shape[1:]} (y, x) as the volume, received {mask.shape}"
