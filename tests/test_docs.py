@@ -344,3 +344,37 @@ def test_the_index_leads_to_every_page():
     text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     for path in ROOT.glob("docs/**/*.md"):
         assert path.name == "index.md" or f"({path.relative_to(ROOT / 'docs').as_posix()})" in text
+
+
+WITNESS = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def rows_read(text):
+    """The rows of the tables below "What is read", without their heads."""
+    section = text.split("\n## What is read\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    return [row for row in rows if not row.endswith("| tests |")]
+
+
+def unproven(row):
+    """What a row lacks: a test beside it, or the tests that it names."""
+    missing = []
+    for file, name in WITNESS.findall(row):
+        path = ROOT / file
+        if not path.is_file() or (name and f"\ndef {name}(" not in path.read_text()):
+            missing.append(f"{file}::{name}")
+    return missing if WITNESS.search(row) else ["a test"]
+
+
+def test_what_is_said_to_be_read_is_tested():
+    rows = rows_read((ROOT / "docs/data.md").read_text())
+    assert len(rows) > 40
+    assert {row: lacks for row in rows if (lacks := unproven(row))} == {}
+
+
+def test_a_row_without_its_test_is_seen():
+    assert unproven("| `.abc` | by hand |  |") == ["a test"]
+    known = "tests/test_docs.py"
+    assert unproven(f"| x | y | `{known}`, `{known}::test_a_row_without_its_test_is_seen` |") == []
+    gone = [f"{known}::test_gone", "tests/test_gone.py::"]
+    assert unproven(f"| x | y | `{known}::test_gone`, `tests/test_gone.py` |") == gone

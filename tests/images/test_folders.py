@@ -171,6 +171,20 @@ def test_folders_inside_some_classes_are_refused_where_classes_count(tmp_path):
         class_labels(opened.train)
 
 
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("brain.nii.gz", "name one, as brain.nii.gz"), ("a.dcm", "name the folder of one series")],
+)
+def test_volumes_among_what_is_no_picture_are_named(tmp_path, name, way):
+    (tmp_path / name).write_bytes(b"voxels")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(DataError, match=rf"these are volumes: for task scroll {way}"):
+            find(str(path))
+    (tmp_path / name).rename(tmp_path / "notes.txt")
+    with pytest.raises(DataError, match=r"received \.txt \(1\)$"):
+        find(str(tmp_path))
+
+
 @pytest.mark.parametrize("form", ["{}", "train/{}"])
 def test_a_loose_picture_is_left_out_and_the_labels_stay(tmp_path, form):
     names = [form.format(n) for c in ("a", "b", "c") for n in several(c, 20)]

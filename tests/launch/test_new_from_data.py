@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from famulus.config.yaml import load
 from famulus.launch import proposal
@@ -191,6 +192,11 @@ def test_what_does_not_suit_is_one_line(tmp_path):
     images = RNG.integers(0, 256, (50, 12, 12), dtype=np.uint8)
     np.savez(tmp_path / "plain.npz", images=images)
     complains(famulus("new", "transfer", "--data", "./plain.npz"), 3, "classes")
+    for name in ("cats/1.png", "cats/2.png", "cats/old/3.png", "dogs/4.png"):
+        (tmp_path / "mixed" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[0]).save(tmp_path / "mixed" / name)
+    said = famulus("new", "transfer", "--data", "./mixed")
+    complains(said, 3, "1 in old", "or a table (.csv) with columns path and label")
     (tmp_path / "there.yaml").write_text("mine")
     complains(famulus("new", "codes", "--data", "digits", "-o", "there.yaml"), 2, "exists already")
     assert (tmp_path / "there.yaml").read_text() == "mine"

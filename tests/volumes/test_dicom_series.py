@@ -119,6 +119,20 @@ def test_compressed_and_damaged_slices_are_one_line(tmp_path):
         open_volume(folder)
 
 
+def test_a_mixed_folder_is_said_to_be_one_whatever_its_files_are(tmp_path):
+    """Compressed, or not to be read: what is odd about one file is not what is wrong."""
+    array = numbers(shape=(3, 12, 20))
+    folder = write(tmp_path / "d", array)
+    odd = slice_of(array[0], 2.0, series="1.2.4")
+    odd.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    odd.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    odd["PixelData"].is_undefined_length = True
+    odd.save_as(folder / "0.dcm", enforce_file_format=True)
+    (folder / "00.dcm").write_bytes((folder / "1.dcm").read_bytes()[:140])
+    with pytest.raises(DataError, match=r"expected one series, received 2 .*1\.2\.4 \(1 file\)"):
+        open_volume(folder)
+
+
 def test_the_extra_is_named(tmp_path, monkeypatch):
     folder = write(tmp_path / "d", numbers(shape=(3, 12, 20)))
     monkeypatch.setitem(sys.modules, "pydicom", None)

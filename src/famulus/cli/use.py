@@ -242,7 +242,8 @@ def data_info(
 def _is_new(out: Path | None, suffix: str) -> None:
     # before the look, which may take a minute
     if out is not None and (out.suffix.lower() != suffix or out.exists()):
-        raise ConfigError(f"{out}: expected the name of a new {suffix} file")
+        there = ": this one exists" if out.exists() else ""
+        raise ConfigError(f"{out}: expected the name of a new {suffix} file{there}")
 
 
 @data_app.command("fetch")

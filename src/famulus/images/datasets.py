@@ -19,7 +19,7 @@ from famulus.images.file_parts import file_parts
 from famulus.images.files import Folder, Zip
 from famulus.images.idx import read_idx
 from famulus.images.idx_set import holds_idx, idx_parts, is_idx
-from famulus.images.listing import SUFFIXES, TARS, suffix
+from famulus.images.listing import SUFFIXES, TARS, suffix, volumes
 from famulus.images.npz import npz_parts, refuse_npy
 from famulus.images.parquet import holds_parquet, parquet_parts
 from famulus.images.parts import ArrayPart, Part
@@ -175,7 +175,7 @@ def _instead(path: Path) -> str:
         return "an archive of this kind is not opened: unpack it, and name the folder"
     if suffix(name) in SUFFIXES:
         return f"one picture is no set: name its folder, data.name: {path.parent}"
-    return f"received a file {suffix(name) or 'without a suffix'}"
+    return volumes([path.name]) or f"received a file {suffix(name) or 'without a suffix'}"
 
 
 OWN_SPLIT = ("digits", "mnist", "fashion-mnist")  # two parts, and no third one

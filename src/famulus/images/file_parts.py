@@ -7,7 +7,7 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.images.files import FilePart, PictureFiles
 from famulus.images.folders import Layout, few, layout, pictures, tree
-from famulus.images.listing import TARS
+from famulus.images.listing import TARS, volumes
 from famulus.images.splits import HELD_OUT, Wish, held_out
 
 Side = dict[str, str]  # names of pictures, each with its path below the split
@@ -59,7 +59,11 @@ def _nothing(files: PictureFiles) -> str:
         return f"expected pictures, received archives ({few(archives)}): unpack them"
     others = [*([listing.kinds()] if listing.others else [])]
     others += [f"{few(names)}: {reason}" for reason, names in listing.reasons.items()]
-    return f"expected pictures (png, jpg, ...), received {'; '.join(others) or 'none'}"
+    hint = volumes(listing.others)
+    return (
+        f"expected pictures (png, jpg, ...), received {'; '.join(others) or 'none'}"
+        f"{'; ' if hint else ''}{hint}"
+    )
 
 
 def split_sides(path: Path, sides: Layout, wish: Wish, notes: list[str]) -> tuple[Side, Side, bool]:
@@ -134,7 +138,7 @@ def _classes(
         why = (
             f"no classes: {pictures(len(deeper))} lie in folders inside class folders, "
             f"{tree(deeper)}, and {len(inners) - len(deeper):,} do not: expected one folder a "
-            "class, all of one depth"
+            "class, all of one depth; or a table (.csv) with columns path and label"
         )
         notes.append(why)
         return train, valid, None, why

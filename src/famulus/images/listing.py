@@ -7,7 +7,7 @@ alone are passed over without a word.
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,8 @@ SUFFIXES = (
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".tga"),
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
 )
+DICOM = (".dcm", ".dicom")
+VOLUMES = (".nii", ".nii.gz", ".nrrd", ".nhdr", *DICOM)
 TARS = (
     *(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst"),
     *(".7z", ".rar"),
@@ -95,6 +97,15 @@ class Listing:
             return []
         n = len(self.others)
         return [f"{label}: left out {n:,} file{'s' * (n > 1)}: {self.kinds()}"]
+
+
+def volumes(names: Iterable[str]) -> str:
+    """What to do with files that are volumes and no pictures, or nothing."""
+    first = next((name for name in names if name.lower().endswith(VOLUMES)), None)
+    if first is None:
+        return ""
+    what = "the folder of one series" if first.lower().endswith(DICOM) else f"one, as {first}"
+    return f"these are volumes: for task scroll name {what}"
 
 
 def _shown(end: str) -> str:

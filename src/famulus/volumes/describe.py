@@ -89,7 +89,7 @@ def _of_file(path: Path, part: Part) -> tuple[dict[str, Any], Part]:
     labels, of_labels = beside(path, LABELS)
     row |= _areas(np.ones((1, 1), bool) if mask is None else mask != 0, labels)
     if mask is None:
-        notes.append(f"{path.name}: no mask found: everything counts as papyrus")
+        notes.append(f"{path.name}: no mask found: every voxel counts")
     keys = {k: v for k, v in vars(part).items() if v is not None}
     notes += [*reader.notes, *of_mask, *of_labels]
     try:

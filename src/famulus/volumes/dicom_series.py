@@ -8,7 +8,7 @@ Source: DICOM PS3.3 C.7.6.2 (image plane), C.11.1 (modality LUT), PS3.5 A (trans
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -53,10 +53,14 @@ class DicomSeries(Reader):
 
     def __init__(self, folder: Path) -> None:
         self.path, self._notes = folder, list[str]()
-        slices = [_header(file) for file in dicom_files(folder)]
-        if not slices:
+        files = dicom_files(folder)
+        if not files:
             raise DataError(f"{folder}: expected DICOM files, received none")
-        _one_series(slices, folder)
+        # first of all: what is odd about one of a mixed folder's files is not what is wrong with it
+        _one_series(filter(None, map(_series, files)), folder)
+        slices = [_header(file) for file in files]
+        _one_series((s.series for s in slices), folder)
+        _one_form(slices)
         self.slices, gap = _ordered(slices, folder, self._notes)
         first = self.slices[0]
         self.shape = (len(slices), first.form[0], first.form[1])
@@ -170,16 +174,34 @@ def _slice(header: Any, file: Path, syntax: str) -> Slice:
     )
 
 
-def _one_series(slices: list[Slice], folder: Path) -> None:
+def _one_series(series: Iterable[str], folder: Path) -> None:
     counts: dict[str, int] = {}
-    for one in slices:
-        counts[one.series] = counts.get(one.series, 0) + 1
+    for uid in series:
+        counts[uid] = counts.get(uid, 0) + 1
     if len(counts) > 1:
-        names = ", ".join(f"{uid} ({n} files)" for uid, n in list(counts.items())[:4])
+        names = ", ".join(f"{uid} ({n} file{'s' * (n > 1)})" for uid, n in list(counts.items())[:4])
         raise DataError(
-            f"{folder}: expected one series, received {len(counts)} SeriesInstanceUIDs: {names}: "
-            "put each into a folder of its own"
+            f"{folder}: expected one series, received {len(counts)} SeriesInstanceUIDs: {names}"
+            f"{', ...' if len(counts) > 4 else ''}: put each into a folder of its own"
         )
+
+
+def _series(file: Path) -> str:
+    """The series that a file says it is of; "" if none can be read: `_header` says why."""
+    pydicom = needed("pydicom", "formats", f"{file}: reading DICOM")
+    try:
+        with warnings.catch_warnings(), open(regular(file), "rb") as opened:
+            warnings.simplefilter("ignore")
+            header = pydicom.dcmread(
+                opened, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"]
+            )
+            return str(header.get("SeriesInstanceUID", ""))
+    # pydicom raises many kinds on a damaged file
+    except Exception:
+        return ""
+
+
+def _one_form(slices: list[Slice]) -> None:
     first = slices[0]
     for other in slices[1:]:
         if other.form != first.form:

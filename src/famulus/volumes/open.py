@@ -162,7 +162,7 @@ def assemble(
     if mask is None:
         memory.must_fit(Path(name), volume.shape[1:], np.dtype(bool), "it has no mask: crop it")
         mask = np.ones(volume.shape[1:], bool)
-        notes.append(f"{name}: no mask found: everything counts as papyrus")
+        notes.append(f"{name}: no mask found: every voxel counts")
     if mask.shape != volume.shape[1:]:
         raise DataError(
             f"{name}: mask: expected {volume.shape[1:]} (y, x) as the volume, received {mask.shape}"
