@@ -1,17 +1,22 @@
-"""Pictures that a person hands over: one file, a folder or a zip, each with a name of its own."""
+"""Pictures that a person hands over, each with a name of its own: one file, a folder, a zip, or a
+set that holds them otherwise (arrays, tables)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from famulus.config.errors import DataError, Unread
 from famulus.feed.progress import note
-from famulus.images.decoding import decode
+from famulus.images import datasets as sets
+from famulus.images.decoding import Picture, decode
 from famulus.images.files import Folder, Zip, read
+from famulus.images.ground import on_ground
+from famulus.images.parts import Item, Part
 from famulus.images.picture import Box, Recipe, render
 
 NAMED = 20  # files that could not be read
@@ -34,13 +39,13 @@ def placed_pictures(
 ) -> Iterator[tuple[str, tuple[np.ndarray, Box] | DataError]]:
     """As `loose_pictures`, with the place of each picture inside its frame."""
     unlike = _Unlike(how)
-    for name, raw in _readers(path):
+    for name, pixels_of in _readers(path, how):
         # results are written under these names
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             yield name, DataError("its name leads outside the archive")
             continue
         try:
-            stored = decode(raw(), ground=how.ground)
+            stored = pixels_of()
             pixels, box, _ = render(stored, how)
         # given, not raised: one broken picture must not stop the others
         except DataError as error:
@@ -99,21 +104,49 @@ def png_names(path: Path) -> dict[str, str]:
     `a.jpg` becomes `a.png`; where `a.png` or `a.gif` lies beside it, each keeps its own suffix as
     well (`a.jpg.png`).
     """
-    names = [name for name, _ in _readers(path)]
+    names = [name for name, _ in _readers(path, None)]
     short = {name: PurePosixPath(name).with_suffix(".png").as_posix() for name in names}
     often = Counter([*short.values(), *(f"{name}.png" for name in names)])
     return {name: short[name] if often[short[name]] == 1 else f"{name}.png" for name in names}
 
 
-def _readers(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _readers(path: Path, how: Recipe | None) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+    """Names, and what gives the pixels of each; without `how` only the names."""
     if not path.exists():
         raise DataError(f"expected a picture, a folder or a zip, but {path} does not exist")
-    if path.is_file() and path.suffix.lower() != ".zip":
-        single = SimpleNamespace(open=lambda name: path.open("rb"))
-        yield path.name, partial(read, single, path.name)
+    ground = how.ground if how else "black"
+
+    def decoded(files: Any, name: str) -> np.ndarray:
+        return decode(read(files, name), ground=ground)
+
+    if path.is_file() and path.suffix.lower() not in sets.ENDS:
+        single = SimpleNamespace(open=lambda _: path.open("rb"))
+        yield path.name, partial(decoded, single, path.name)
         return
-    files = Folder(path, str) if path.is_dir() else Zip(path, str)
-    if not files.names:
-        raise DataError(f"expected pictures in {path}, found none")
-    for name in files.names:
-        yield name, partial(read, files, name)
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        files = Folder(path, str) if path.is_dir() else Zip(path, str)
+        if files.names:
+            yield from ((name, partial(decoded, files, name)) for name in files.names)
+            return
+    for part in (on_ground(part, ground) for part in _parts(path)):
+        items = part.items() if how else part.names
+        for name, item in zip(part.names, items, strict=True):
+            yield name, partial(_pixels, item)
+
+
+def _parts(path: Path) -> Iterator[Part]:
+    """All splits of a set, a test split too. Raises DataError if `path` is none."""
+    found = sets.from_path(path, None)
+    yield from (found.train, found.validation)
+    try:
+        test = sets.from_path(path, "test").validation
+    except DataError:  # there is none
+        return
+    if not {*test.names} & {*found.validation.names}:
+        yield test
+
+
+def _pixels(item: Item) -> np.ndarray:
+    if isinstance(item, str):
+        raise DataError(item)
+    return item.pixels if isinstance(item, Picture) else item
