@@ -65,6 +65,21 @@ def test_auto_takes_what_pays(monkeypatch, seconds, chosen):
     assert (found.name, found.channels_last, found.gain) == chosen
 
 
+def test_what_is_hopelessly_slow_is_tried_twice_and_no_more(monkeypatch):
+    """A pass of 12 s beside one of .4 s: six of each would be minutes before the first step."""
+    clock, passes = [0.0], []
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+
+    def step(net, batch, candidate):
+        passes.append(candidate.name)
+        clock[0] += 12.0 if candidate.name == "bf16" else 0.4
+
+    choice = choose("auto", nn.Conv3d(1, 2, 3), {}, step, torch.device("cpu"))
+    assert (choice.name, choice.gain) == ("fp32", 1.0)
+    assert passes.count("bf16") == 2 * 2
+    assert passes.count("fp32") == 2 * 6
+
+
 @pytest.mark.parametrize("hiccup", [100.0, 0.001])
 def test_one_pass_that_takes_long_or_no_time_decides_nothing(monkeypatch, hiccup):
     """The median of the passes: neither their mean, nor the fastest, nor the slowest."""

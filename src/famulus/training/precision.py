@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of axes
+HOPELESS = 10.0  # times slower than fp32: bf16 where a processor has no instructions for it
 WORTH = {"bf16": 1.15, "fp32": 1.05}  # least gain: exactness is worth some, a layout costs none
 
 
@@ -90,12 +91,16 @@ def choose(
             step(twin, placed, candidate)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)  # or only launches are timed
-            if round_:  # the first pass warms caches and picks kernels
-                times.append(time.perf_counter() - start)
+            times.append(time.perf_counter() - start)
+        if round_ == 1:  # twice, as one pass may have been disturbed
+            plain = runs[0][3][1]
+            runs = [run for run in runs if min(run[3]) <= HOPELESS * plain]
     # Not means: one hiccup of the machine must not choose the arithmetic of a whole experiment.
-    medians = [sorted(times)[len(times) // 2] for *_, times in runs]
+    # Without the first pass, which warms caches and picks kernels.
+    medians = [sorted(times[1:])[len(times[1:]) // 2] for *_, times in runs]
     gains = [medians[0] / median for median in medians]
-    gain, best = max(zip(gains, candidates, strict=True), key=lambda pair: _worthy(*pair))
+    pairs = zip(gains, (run[0] for run in runs), strict=True)
+    gain, best = max(pairs, key=lambda pair: _worthy(*pair))
     if not _worthy(gain, best):
         return Precision("fp32", gain=1.0)
     return Precision(best.name, best.channels_last, round(gain, 2))
