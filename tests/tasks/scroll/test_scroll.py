@@ -189,7 +189,7 @@ def test_apply_writes_a_whole_map_and_goes_on(tmp_path):
     assert names == ["overlay.png", "prediction.png", "prediction.tif", "report.json"]
     with pytest.raises(ConfigError, match=r"threshold: expected a share .* received 'high'"):
         t.apply(net, tmp_path / "papyrus-2", tmp_path / "out", {"threshold": "high"})
-    with pytest.raises(ConfigError, match="expected stride"):
+    with pytest.raises(ConfigError, match="received strides: did you mean 'stride'"):
         t.apply(net, tmp_path / "papyrus-2", tmp_path / "out", {"strides": 5})
 
 
