@@ -19,6 +19,15 @@ from famulus.store.run import Run
 from famulus.store.store import Store
 
 LICENCE = "Left to whoever hands this model on: name it here. Nothing else in this folder says one."
+UNSAID = ("parents", "of_bytes")  # of what a net is built from
+SAID = {
+    "shape": "shape of an input",
+    "size": "values of a code",
+    "range": "stored values that become 0 and 1",
+    "ground": "transparent pictures are laid on",
+    "scale": "scale of voxels",
+    "prevalence": "share of ink in training",
+}
 
 
 def card(store: Store, run: Run, step: int, about: Mapping[str, Any]) -> str:
@@ -93,9 +102,10 @@ def _scores(about: Mapping[str, Any], record: Record) -> Iterator[str]:
 def _limits(about: Mapping[str, Any], record: Record) -> Iterator[str]:
     """What its inputs were, and what was noticed in its data: beyond it nothing was measured."""
     for key, value in about["built_from"].items():
-        if key != "parents" and value not in ([], {}, None):
+        if key not in UNSAID and value not in ([], {}, None):
             text = plain(value)
-            yield f"{key}: {text if len(text) <= 300 else text[:300] + ' ...'}"
+            text = text if len(text) <= 300 else text[:300] + " ..."
+            yield f"{SAID.get(key, key)}: {text}"
     for key in ("loss", "resized", "precision"):
         value = record.facts.get(key)
         value = value.get("name") if isinstance(value, Mapping) else value
