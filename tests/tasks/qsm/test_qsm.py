@@ -124,8 +124,10 @@ def test_small_weights_stop_untrained_steps_later():
     t = task({"size": 24, "snr": [100.0]})
     batch = batch_of(t.data().train, 1)
     phase, rho = batch["phase"], float(batch["rho"][0])
-    whole, first = invert("ndi", phase, torch.ones_like(phase), rho, t._grid, {"tau": 0.5})
-    half, second = invert("ndi", phase, torch.full_like(phase, 0.5), rho, t._grid, {"tau": 0.5})
+    whole, first = invert("ndi", phase, torch.ones_like(phase), rho, t._grid(1.0), {"tau": 0.5})
+    half, second = invert(
+        "ndi", phase, torch.full_like(phase, 0.5), rho, t._grid(1.0), {"tau": 0.5}
+    )
     assert second["Steps"] == pytest.approx(4 * first["Steps"], abs=2)
     assert float((half - whole).norm() / whole.norm()) < 0.05
 

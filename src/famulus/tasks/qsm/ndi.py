@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from famulus.tasks.qsm.bands import KNOTS_PER_MM, place_of
 from famulus.tasks.qsm.descent import descend
 from famulus.tasks.qsm.dipole import (
     Geometry,
@@ -24,6 +25,7 @@ from famulus.tasks.qsm.dipole import (
     frequency,
     padded,
 )
+from famulus.tasks.qsm.inversion import suited_alpha
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.tasks.qsm.steps import step_filter
 
@@ -33,7 +35,6 @@ D2_MAX = 4 / 9  # along B0, where d = -2/3
 RHO_0 = 50.0  # middle of the range that is learned: 5 .. 500
 RHO_RANGE = (5.0, 500.0)
 ORDER = 2  # of the polynomials in ln rho
-KNOTS_PER_MM = tuple(0.01 * 2 ** (j / 2) for j in range(15))  # 0.01 .. 1.28 cycles per mm
 
 
 def first_steps(steps: int, start: Start, tau: float) -> Tensor:
@@ -93,6 +94,7 @@ class Ndi(nn.Module):
         if momentum:
             rows = torch.zeros(ORDER + 1 if form == "noise" else 1, steps)
             self.momentum_PN = nn.Parameter(rows)  # beta = sigmoid: 0 .. 1, at first 1/2
+        self.reach_per_mm = math.inf  # the highest |k| of training, beyond which lambda is unknown
         self.register_parameter("log_lambda_PJ", None)
         if precondition:
             rows = torch.zeros(ORDER + 1 if form == "noise" else 1, len(KNOTS_PER_MM))
@@ -130,14 +132,10 @@ class Ndi(nn.Module):
             raise ValueError("expected |k| for a preconditioned net, received none")
         rows = self.log_lambda_PJ.to(d)
         log_lambda_BJ = _rows(self._powers(rho_B).to(d), rows) if self.form == "noise" else rows
-        first, last = math.log(KNOTS_PER_MM[0]), math.log(KNOTS_PER_MM[-1])
-        at = k_per_mm.clamp(KNOTS_PER_MM[0], KNOTS_PER_MM[-1]).log()
-        place = (at - first) * ((len(KNOTS_PER_MM) - 1) / (last - first))
-        low = place.floor().clamp(max=len(KNOTS_PER_MM) - 2)
-        share, low = place - low, low.long()
-        return 1 / (
-            d.square() + torch.lerp(log_lambda_BJ[:, low], log_lambda_BJ[:, low + 1], share).exp()
-        )
+        log_lambda = between(log_lambda_BJ, place_of(k_per_mm))
+        if rho_B is not None:
+            log_lambda = within_reach(log_lambda, k_per_mm, rho_B, self.reach_per_mm)
+        return 1 / (d.square() + log_lambda.exp())
 
     def _powers(self, rho_B: Tensor | None) -> Tensor:
         """BP: 1, s, s^2 with s = log10(rho / RHO_0)."""
@@ -158,11 +156,8 @@ class Ndi(nn.Module):
         """chi_BZYX in rad; d and |k| from `tasks.qsm.dipole`, of the volume's own sizes."""
         tau, beta = self.schedule(rho_B)
         p = self.preconditioner(d_ZH, k_ZH_per_mm, rho_B)
-        if weight_BZYX is not None and self.form == "noise":  # learned for a mean square of 1
-            inside = (weight_BZYX > 0).flatten(1).sum(1).clamp(min=1)
-            mean = weight_BZYX.square().flatten(1).sum(1) / inside
-            # weights below 1 would make every step shorter than it was learned
-            weight_BZYX = weight_BZYX / mean.sqrt().clamp(min=1e-30)[:, None, None, None]
+        if weight_BZYX is not None and self.form == "noise":
+            weight_BZYX = unit_weights(weight_BZYX)
         return descend(phase_BZYX_rad, d_ZH, tau, beta, weight_BZYX, precondition=p)
 
     def filter(
@@ -179,6 +174,27 @@ def _rows(powers_BP: Tensor, rows_PN: Tensor) -> Tensor:
     """powers @ rows, but in full precision wherever it runs."""
     # a product and a sum: matrix kernels of some devices round to ten bits
     return (powers_BP[:, :, None] * rows_PN.to(powers_BP)[None]).sum(1)
+
+
+def unit_weights(weight_BZYX: Tensor) -> Tensor:
+    """Weights with a mean square of 1 where they are above 0: steps are learned for that, and
+    weights below 1 would make every step shorter."""
+    inside = (weight_BZYX > 0).flatten(1).sum(1).clamp(min=1)
+    mean = weight_BZYX.square().flatten(1).sum(1) / inside
+    return weight_BZYX / mean.sqrt().clamp(min=1e-30)[:, None, None, None]
+
+
+def between(table_BJ: Tensor, place: Tensor) -> Tensor:
+    """B and the shape of `place`: straight lines between the columns."""
+    low = place.floor().clamp(0, table_BJ.shape[1] - 2)
+    share, low = place - low, low.long()
+    return torch.lerp(table_BJ[:, low], table_BJ[:, low + 1], share)
+
+
+def within_reach(log_lambda: Tensor, k: Tensor, rho_B: Tensor, reach: float) -> Tensor:
+    """ln lambda, and above the |k| of training that of Tikhonov's filter for this noise."""
+    tikhonov = suited_alpha(rho_B.to(k)).log().reshape([-1] + [1] * k.ndim)
+    return torch.where(k > 1.001 * reach, tikhonov, log_lambda)  # not for a rounded corner
 
 
 class Grid:

@@ -99,7 +99,7 @@ def shapes(sizes: Sizes, seed: int, voxel_mm: float = 1.0) -> Truth:
     slope = random.normal(0, 0.3, 3)
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in sizes], indexing="ij")
     magnitude = np.exp(sum(s * a for s, a in zip(slope, axes, strict=True)) / 2)
-    return _truth(chi, np.ones_like(chi), magnitude / magnitude.mean(), None, voxel_mm)
+    return truth_of(chi, np.ones_like(chi), magnitude / magnitude.mean(), None, voxel_mm)
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,13 @@ class Atlas:
     mask: np.ndarray  # uint8
     t1: np.ndarray  # float32 0..1
     values_ppm: np.ndarray  # of each label
+    t1_of_labels: np.ndarray  # the mean of T1 in each label
     names: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
-def _atlas(folder: Path) -> Atlas:
+def open_atlas(folder: Path) -> Atlas:
+    """Of 1 mm. Raises DataError."""
     labels = nifti.read(require(folder / "labels.nii.gz", "brain-atlas"), "labels")
     mask = nifti.read(folder / "mask.nii.gz", "mask")
     t1 = nifti.read(folder / "T1.nii.gz", "T1")
@@ -127,13 +129,11 @@ def _atlas(folder: Path) -> Atlas:
             values[label], names[label] = float(row["chi_ppm"]), row["name"]
     except (KeyError, ValueError, IndexError) as error:
         raise DataError(f"{folder / 'labels.tsv'}: {error!r}") from None
-    return Atlas(
-        labels.values.astype(np.uint8),
-        (mask.values > 0).astype(np.uint8),
-        t1.values / max(float(t1.values.max()), 1e-30),
-        values,
-        tuple(names),
-    )
+    label, t1 = labels.values.astype(np.uint8), t1.values / max(float(t1.values.max()), 1e-30)
+    voxels = np.maximum(np.bincount(label.ravel(), minlength=256), 1)
+    t1_of = np.bincount(label.ravel(), t1.ravel(), 256) / voxels
+    inside = (mask.values > 0).astype(np.uint8)
+    return Atlas(label, inside, t1, values, t1_of, tuple(names))
 
 
 def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:
@@ -141,16 +141,13 @@ def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:
 
     At `voxel_mm` 2 and 3 the voxels of 1 mm are averaged, so that borders are soft as in a scan.
     """
-    atlas = _atlas(folder)
+    atlas = open_atlas(folder)
     random = np.random.default_rng(seed)
     n = len(atlas.values_ppm)
     values = atlas.values_ppm * random.lognormal(0, 0.3, n) + random.normal(0, 0.008, n)
     chi = values[atlas.labels]
-    t1_of = np.bincount(atlas.labels.ravel(), atlas.t1.ravel(), n) / np.maximum(
-        np.bincount(atlas.labels.ravel(), minlength=n), 1
-    )
     # about each label's own mean: texture must not move the values of tissue
-    chi += random.normal(0, 0.06) * (atlas.t1 - t1_of[atlas.labels])
+    chi += random.normal(0, 0.06) * (atlas.t1 - atlas.t1_of_labels[atlas.labels])
     mask, labels = atlas.mask.astype(np.float32), atlas.labels
     t1 = atlas.t1
     # drawn last, after all values: they must not depend on the turn
@@ -164,7 +161,7 @@ def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:
         mask = (mask >= 0.5).astype(np.float32)
     magnitude = (0.6 + 0.8 * (1 - t1)) * mask
     magnitude = magnitude / magnitude[mask > 0].mean()
-    return _truth(chi, mask, magnitude, labels, float(voxel_mm))
+    return truth_of(chi, mask, magnitude, labels, float(voxel_mm))
 
 
 def _corner(a: np.ndarray, k: int) -> np.ndarray:
@@ -178,20 +175,30 @@ def _pooled(a: np.ndarray, k: int) -> np.ndarray:
     return a.reshape(z, k, y, k, x, k).mean((1, 3, 5))
 
 
-def _truth(chi, mask, magnitude, labels, voxel_mm: float) -> Truth:
+def truth_of(
+    chi: np.ndarray,
+    mask: np.ndarray,
+    magnitude: np.ndarray,
+    labels: np.ndarray | None,
+    voxel_mm: float,
+    offset_ppm: float = 0.0,
+) -> Truth:
+    """The map with mean 0 in the mask, 0 outside, and its field. `offset_ppm`: what all of the mask
+    has against its surroundings; the field knows it, the map does not."""
     mask = np.ascontiguousarray(mask, np.float32)
     # the truth too: no inversion can know the mean
     chi = np.where(mask > 0, chi - chi[mask > 0].mean(), 0).astype(np.float32)
     r2star = ((TISSUE_HZ + IRON_HZ_PER_PPM * np.abs(chi)) * mask).astype(np.float32)
     sizes, kernel = _field_kernel(chi.shape, voxel_mm)
-    whole = apply_kernel(padded(torch.from_numpy(chi)[None], sizes), kernel)
+    source = chi + np.float32(offset_ppm) * mask if offset_ppm else chi
+    whole = apply_kernel(padded(torch.from_numpy(source)[None], sizes), kernel)
     field = cropped(whole, chi.shape)[0].numpy()
     labels = None if labels is None else np.ascontiguousarray(labels)
     field = np.ascontiguousarray(field)
     return Truth(chi, field, mask, magnitude.astype(np.float32), r2star, labels, voxel_mm)
 
 
-@lru_cache(maxsize=1)  # of many maps of one size
+@lru_cache(maxsize=8)  # of many maps of few sizes
 def _field_kernel(shape: Sizes, voxel_mm: float) -> tuple[Sizes, torch.Tensor]:
     """What `dipole_field` uses, once for all maps."""
     sizes = fast_sizes(shape, 2.0)

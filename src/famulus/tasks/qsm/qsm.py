@@ -22,6 +22,7 @@ from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, Proposal, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
 from famulus.tasks.qsm import map_scores
+from famulus.tasks.qsm.adaptive import AdaptiveNdi
 from famulus.tasks.qsm.apply import (
     Inversion,
     field_file,
@@ -80,7 +81,7 @@ class Qsm(Task):
     def _splits(self) -> Splits:
         data = self.config.data
         maps = (data.name, data.size, data.voxel_mm, data.train, data.validation, data.seed)
-        splits = open_qsm(*maps, data.acquisition)
+        splits = open_qsm(*maps, data.acquisition, tuple(data.voxels_mm))
         if data.form == "volume":
             return splits
         bands = self.config.model.precondition
@@ -93,9 +94,15 @@ class Qsm(Task):
         held_out = self._splits.validation
         return held_out.volumes if isinstance(held_out, SpectrumSource) else held_out
 
+    def _grid(self, voxel_mm: float) -> Grid:
+        """Of a held-out or training map, all of one shape."""
+        if voxel_mm not in self._grids:
+            self._grids[voxel_mm] = Grid(self._volumes.shape, Geometry.aligned((voxel_mm,) * 3))
+        return self._grids[voxel_mm]
+
     @cached_property
-    def _grid(self) -> Grid:
-        return Grid(self._volumes.shape, self._volumes.geometry)
+    def _grids(self) -> dict[float, Grid]:
+        return {}
 
     @property
     def _rad_per_ppm(self) -> float:
@@ -103,14 +110,21 @@ class Qsm(Task):
 
     def build(self) -> nn.Module:
         model = self.config.model
-        return Ndi(
-            model.steps,
-            form=model.learn,
-            momentum=model.momentum,
-            start=model.start,
-            tau=model.tau,
-            precondition=model.precondition,
-        )
+        net: AdaptiveNdi | Ndi
+        if model.learn == "adaptive":
+            net = AdaptiveNdi(model.steps, tau=model.tau)
+        else:
+            net = Ndi(
+                model.steps,
+                form=model.learn,
+                momentum=model.momentum,
+                start=model.start,
+                tau=model.tau,
+                precondition=model.precondition,
+            )
+        # the corner of the half spectrum: Nyquist along all three axes
+        net.reach_per_mm = 3**0.5 / 2 / self.config.data.voxel_range_mm[0]
+        return net
 
     def example(self, model: nn.Module) -> tuple[Tensor, ...]:
         """A phase BZYX of the voxels of training, the kernel and all that the net may look at."""
@@ -124,9 +138,17 @@ class Qsm(Task):
 
     def _invert(self, model: nn.Module, batch: Batch) -> Tensor:
         """chi_BZYX ppm with mean 0 in the mask, and 0 outside."""
+        sides = batch["voxel_mm"].tolist()
         weight = None if self.config.data.weights == "none" else batch["weight"]
-        chi = self._grid.run(model, batch["phase"], weight, batch["rho"]) / self._rad_per_ppm
-        return referenced(chi, batch["mask"])
+        # a kernel belongs to a voxel size
+        alike = len(set(sides)) == 1
+        groups = [slice(None)] if alike else [slice(i, i + 1) for i in range(len(sides))]
+        parts = []
+        for group in groups:
+            mine = None if weight is None else weight[group]
+            grid = self._grid(sides[group][0])
+            parts.append(grid.run(model, batch["phase"][group], mine, batch["rho"][group]))
+        return referenced(torch.cat(parts) / self._rad_per_ppm, batch["mask"])
 
     def _spectrum(self, batch: Batch) -> Spectrum:
         return self._splits.validation.spectrum(batch)
@@ -200,22 +222,23 @@ class Qsm(Task):
             k = torch.full_like(d, TYPICAL_K)
             return model.preconditioner(d.to(device), k.to(device), rho.to(device))[0].cpu()
 
-        conditioned = self.config.model.precondition
+        conditioned = self.config.model.conditioned
         return amount(tau[0], None if beta is None else beta[0], p if conditioned else None)
 
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """The operator: its own adjoint, along B0, and does it make the phase of the truth?"""
         v = self._volumes
-
-        def operator(chi_BZYX: Tensor) -> Tensor:
-            kernel, _ = self._grid.kernels(chi_BZYX.device)
-            return cropped(apply_kernel(padded(chi_BZYX, self._grid.sizes), kernel), v.shape)
-
         # The sample with least noise: noise is what no map explains.
         quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
         sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
+        grid = self._grid(float(sample["voxel_mm"][0]))
+
+        def operator(chi_BZYX: Tensor) -> Tensor:
+            kernel, _ = grid.kernels(chi_BZYX.device)
+            return cropped(apply_kernel(padded(chi_BZYX, grid.sizes), kernel), v.shape)
+
         parts = (sample[n] for n in ("phase", "chi", "mask"))
-        for verdict in verdicts(operator, v.shape, v.geometry, *parts):
+        for verdict in verdicts(operator, v.shape, grid.geometry, *parts):
             yield SelfTest(*verdict)
 
     # -- what nothing learned scores -----------------------------------------------------------
@@ -251,7 +274,7 @@ class Qsm(Task):
         """Maps ZYX ppm of the first sample by methods that have learned nothing."""
         phase, mask, rho = batch["phase"][:1], batch["mask"][:1], float(batch["rho"][0])
         weight = None if self.config.data.weights == "none" else batch["weight"][:1]
-        maps = baselines.maps(phase, weight, rho, self._grid)
+        maps = baselines.maps(phase, weight, rho, self._grid(float(batch["voxel_mm"][0])))
         q = self._rad_per_ppm
         return {n: _array(referenced(m / q, mask)[0]) for n, m in maps.items()}
 
@@ -263,7 +286,10 @@ class Qsm(Task):
         filters = baselines.filters(s)
         best = filters.pop(baselines.BEST)
         floors = {n: Floor("loss", float(s.loss(f).mean()), n) for n, f in filters.items()}
-        if self.config.model.learn != "noise":  # which may beat a filter that is one for all
+        if self.config.model.learn in (
+            "free",
+            "total",
+        ):  # others may beat a filter that is one for all
             bound = float(s.loss(best).mean())
             floors[baselines.BEST] = Floor("loss", bound, "best possible")
         return floors
@@ -292,8 +318,8 @@ class Qsm(Task):
         rows = {name: three_slices(m, -WINDOW_PPM, WINDOW_PPM) for name, m in maps.items()}
         rows = {"phase": three_slices(_array(batch["phase"][0]), -np.pi, np.pi), **rows}
         window = f"Maps in -{WINDOW_PPM} to {WINDOW_PPM} ppm, phase in -pi to pi."
-        d_ZH, _ = self._grid.kernels(place)
-        kernel = full_kernel(d_ZH.cpu(), self._grid.sizes[2]).numpy()
+        grid = self._grid(float(batch["voxel_mm"][0]))
+        kernel = full_kernel(grid.kernels(place)[0].cpu(), grid.sizes[2]).numpy()
         slices = kernel_slices(kernel, self._volumes.geometry.b0_zyx)
         pictures["maps"] = Picture(rows, window)
         pictures["kernel"] = Picture({"axial, coronal, sagittal": slices}, "B0 is the red line.")

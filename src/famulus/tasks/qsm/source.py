@@ -21,26 +21,38 @@ from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes,
 from famulus.tasks.qsm.phantoms import Scan, Truth, scan
 from famulus.tasks.qsm.spectrum import Bins, Spectrum, noise_ratio
 
-Weights = Literal["none", "mask", "magnitude"]
+Weights = Literal["none", "mask", "magnitude", "either"]
+_SNR = 3  # stream of a seed
 _TRUTHS = ByteCache(2 << 30)  # maps and their fields; noise is drawn anew
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How samples are made of maps: sample i has the SNR number i mod len(snr)."""
+    """How samples are made of maps: sample i has the SNR number i mod len(snr), or one of
+    `snr_range` that follows from its seed."""
 
     b0_t: float = 3.0
     te_ms: float = 25.0
     snr: tuple[float | None, ...] = (50.0,)
     weights: Weights = "mask"
     fresh_noise: bool = True  # new noise in every epoch, or the same one
+    snr_range: tuple[float, float] | None = None
 
-    def scan(self, index: int) -> Scan:
-        return Scan(self.b0_t, self.te_ms, self.snr[index % len(self.snr)])
+    def scan(self, index: int, seed: int = 0) -> Scan:
+        snr = self.snr[index % len(self.snr)]
+        if self.snr_range is not None:
+            low, high = self.snr_range
+            share = np.random.default_rng(stream_seed(seed, _SNR)).random()
+            snr = low * (high / low) ** share
+        return Scan(self.b0_t, self.te_ms, snr)
+
+    def weight(self, index: int) -> str:
+        """none, mask or magnitude."""
+        return ("mask", "magnitude")[index % 2] if self.weights == "either" else self.weights
 
 
 class VolumeSource(Source):
-    """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and `rho` B, `snr` B."""
+    """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, `rho` B and `voxel_mm` B."""
 
     # a map is drawn, and its field computed: seconds
     slow = True
@@ -76,6 +88,7 @@ class VolumeSource(Source):
 
     @cached_property
     def geometry(self) -> Geometry:
+        """Of the first map; `varied` has several."""
         return self.truth(0).geometry
 
     @cached_property
@@ -83,13 +96,12 @@ class VolumeSource(Source):
         return self.truth(0).mask.shape
 
     def sample(self, index: int, seed: int) -> dict[str, np.ndarray]:
-        truth, how = self.truth(index), self.acquisition.scan(index)
-        fixed = stream_seed(self.seeds[index], 2)
-        scanned = scan(truth, how, seed if self.acquisition.fresh_noise else fixed)
-        if self.acquisition.weights != "magnitude":
-            scanned["weight"] = (
-                truth.mask if self.acquisition.weights == "mask" else np.ones_like(truth.mask)
-            )
+        truth, fixed = self.truth(index), stream_seed(self.seeds[index], 2)
+        noise = seed if self.acquisition.fresh_noise else fixed
+        scanned = scan(truth, self.acquisition.scan(index, noise), noise)
+        use = self.acquisition.weight(index)
+        if use != "magnitude":
+            scanned["weight"] = truth.mask if use == "mask" else np.ones_like(truth.mask)
         # a batch has the same keys for all samples
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
         return {**scanned, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
@@ -98,7 +110,12 @@ class VolumeSource(Source):
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
         # from the phase alone, as it will be of a person's scan: the true noise is not known there
-        batch["rho"] = noise_ratio(batch["phase"], self.geometry)
+        geometries = [self.truth(int(i)).geometry for i in indices]
+        rho = [noise_ratio(p[None], g) for p, g in zip(batch["phase"], geometries, strict=True)]
+        batch["rho"] = torch.cat(rho)
+        batch["voxel_mm"] = torch.tensor(
+            [g.voxel_zyx_mm[0] for g in geometries], dtype=torch.float64
+        )
         return batch
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
