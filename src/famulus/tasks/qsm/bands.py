@@ -3,6 +3,7 @@
 The power of a field at |k| is that of chi times d^2, and the noise on top. It is taken from the
 differences of neighbours, which a wrap and a constant do not change, over what a difference does
 to each frequency: |FFT(phi(x+1) - phi(x))|^2 = 4 sin^2(pi f) |FFT(phi)|^2, summed over the axes.
+The border of the mask, where differences end, adds to the lowest frequencies: a net learns with it.
 
 Shapes: B batch, Z Y X voxels, H = X//2+1, J bands of |k|. Units: phase rad, |k| cycles per mm.
 """
