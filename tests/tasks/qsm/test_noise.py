@@ -84,7 +84,7 @@ def test_neither_wraps_nor_an_offset_nor_the_range_matter(truth, head, noise):
 def test_without_the_angle_wraps_are_noise(truth, head, monkeypatch):
     def rough(phase):
         rough = phase - module._neighbours(phase) / 6
-        for axis in (-3, -2, -1):
+        for axis in range(3):
             rough = 2 * rough - module._beside(rough, axis)
         return rough
 

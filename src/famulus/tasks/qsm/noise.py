@@ -26,7 +26,7 @@ BINS = 16  # of the anatomy's power, over
 DECADES = 4
 OUTLIER = 5.0  # robust deviations; a vein's phase may turn by more than pi from voxel to voxel
 ENOUGH = 64  # voxels that far within the mask
-_AXES = (-3, -2, -1)
+_AXES = (0, 1, 2)
 
 
 def noise_in(
@@ -41,7 +41,7 @@ def noise_in(
     With weights (a magnitude) that of a voxel whose weight is their root mean square: noise goes
     as 1/weight. `kernel_ZYH`, if at hand: d of the padded sizes.
     """
-    sizes = fast_sizes(tuple(phase_BZYX_rad.shape[-3:]))
+    sizes = fast_sizes(_sizes(phase_BZYX_rad))
     d = dipole_kernel(sizes, geometry) if kernel_ZYH is None else kernel_ZYH
     d2 = d.to(phase_BZYX_rad.device).square()
     k = frequency(sizes, geometry).to(d2)
@@ -68,6 +68,11 @@ def noise_in(
     return torch.stack(rows).to(phase_BZYX_rad)
 
 
+def _sizes(volume_BZYX: Tensor) -> Sizes:
+    z, y, x = volume_BZYX.shape[-3:]
+    return z, y, x
+
+
 def _rough(phase_ZYX: Tensor) -> Tensor:
     """What is left of the phase near Nyquist, in rad times a known gain."""
     signal = torch.polar(torch.ones_like(phase_ZYX), phase_ZYX)
@@ -87,7 +92,7 @@ def _beside(values: Tensor, axis: int) -> Tensor:
 
 
 def _neighbours(values: Tensor) -> Tensor:
-    return sum(_beside(values, axis) for axis in _AXES)
+    return _beside(values, 0) + _beside(values, 1) + _beside(values, 2)
 
 
 def _eroded(mask_ZYX: Tensor, reach: int) -> Tensor:

@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from famulus.config.schema import Strict
+from famulus.config.schema import Strict, added
+from famulus.tasks.qsm.rho import Estimate
 from famulus.tasks.qsm.source import Acquisition
 
 
@@ -25,12 +26,17 @@ class QsmData(Strict):
     b0_t: float = Field(3.0, gt=0, le=30, description="field strength, tesla")
     te_ms: float = Field(25.0, gt=0, le=1000, description="echo time, ms")
     weights: Literal["none", "mask", "magnitude"] = Field("mask", description="W of NDI")
+    noise: Estimate = added(
+        "field", "how rho is seen: in the field, or in the complex signal (wraps, offsets, W)"
+    )
     fresh_noise: bool = Field(True, description="volume: new noise in every epoch")
     seed: int = Field(0, ge=0, description="which maps")
 
     @property
     def acquisition(self) -> Acquisition:
-        return Acquisition(self.b0_t, self.te_ms, tuple(self.snr), self.weights, self.fresh_noise)
+        return Acquisition(
+            self.b0_t, self.te_ms, tuple(self.snr), self.weights, self.fresh_noise, self.noise
+        )
 
 
 class QsmModel(Strict):

@@ -19,7 +19,8 @@ from famulus.feed.streams import stream_seed
 from famulus.images.cache import ByteCache
 from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes, frequency, padded
 from famulus.tasks.qsm.phantoms import Scan, Truth, scan
-from famulus.tasks.qsm.spectrum import Bins, Spectrum, noise_ratio
+from famulus.tasks.qsm.rho import Estimate, rho_in, sane
+from famulus.tasks.qsm.spectrum import Bins, Spectrum
 
 Weights = Literal["none", "mask", "magnitude"]
 _TRUTHS = ByteCache(2 << 30)  # maps and their fields; noise is drawn anew
@@ -34,6 +35,7 @@ class Acquisition:
     snr: tuple[float | None, ...] = (50.0,)
     weights: Weights = "mask"
     fresh_noise: bool = True  # new noise in every epoch, or the same one
+    noise: Estimate = "field"  # how rho is seen
 
     def scan(self, index: int) -> Scan:
         return Scan(self.b0_t, self.te_ms, self.snr[index % len(self.snr)])
@@ -57,7 +59,11 @@ class VolumeSource(Source):
 
     @cached_property
     def fingerprint(self) -> str:
-        form = {"of": self.identity, "seeds": self.seeds, "recipe": asdict(self.acquisition)}
+        recipe = asdict(self.acquisition)
+        # newer than the first release: data as they were keep their fingerprint
+        if recipe["noise"] == "field":
+            del recipe["noise"]
+        form = {"of": self.identity, "seeds": self.seeds, "recipe": recipe}
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -98,8 +104,15 @@ class VolumeSource(Source):
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
         # from the phase alone, as it will be of a person's scan: the true noise is not known there
-        batch["rho"] = noise_ratio(batch["phase"], self.geometry)
+        batch["rho"] = self.rho(batch)
         return batch
+
+    def rho(self, batch: dict[str, Tensor]) -> Tensor:
+        """B: of `phase`, `mask` and, where the magnitude is W, `weight`."""
+        how = self.acquisition
+        weight = batch["weight"] if how.weights == "magnitude" else None
+        rho = rho_in(how.noise, batch["phase"], batch["mask"], self.geometry, weight)
+        return rho if how.noise == "field" else sane(rho)
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         return batch
@@ -144,7 +157,9 @@ class SpectrumSource(Source):
             # Unwrapped: a spectrum is of a linear field, which has no wraps.
             phase, chi = (torch.from_numpy(sample[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
-            rho = noise_ratio(torch.from_numpy(sample["phase"])[None], self.volumes.geometry)
+            rho = self.volumes.rho(
+                {n: torch.from_numpy(sample[n])[None] for n in ("phase", "mask")}
+            )
             rows.append((self.bins.spectrum(*pair), rho))
         columns = {
             "a": torch.cat([s.a_K for s, _ in rows]),
