@@ -36,7 +36,14 @@ def rho_in(
     if estimate == "field":
         return noise_ratio(phase_BZYX_rad, geometry, kernel_ZYH)
     noise = noise_in(phase_BZYX_rad, mask_BZYX, geometry, weight_BZYX, kernel_ZYH)
-    return power_of_chi(phase_BZYX_rad, mask_BZYX) / noise.square()
+    return over_noise(phase_BZYX_rad, mask_BZYX, noise)
+
+
+def over_noise(phase_BZYX_rad: Tensor, mask_BZYX: Tensor, noise_B_rad: Tensor) -> Tensor:
+    """rho B of a noise that is known."""
+    # of neither map nor noise: infinite, as nothing disturbs it
+    power = power_of_chi(phase_BZYX_rad, mask_BZYX).clamp(min=1e-30)
+    return power / noise_B_rad.square()
 
 
 def power_of_chi(phase_BZYX_rad: Tensor, mask_BZYX: Tensor) -> Tensor:
