@@ -6,7 +6,7 @@ import torch
 
 from famulus.tasks.qsm.adaptive import RHO_DECADES, AdaptiveNdi
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, dipole_kernel
-from famulus.tasks.qsm.inversion import suited_alpha
+from famulus.tasks.qsm.inversion import suited_alpha, usable
 from famulus.tasks.qsm.ndi import Grid, Ndi
 
 SIZES = (16, 18, 20)
@@ -100,7 +100,7 @@ def test_above_the_trained_band_lambda_is_that_of_tikhonov(kind):
     net.reach_per_mm = 0.29
     p = net.preconditioner(d, k, rho).detach()
     assert torch.equal(p[0, :2], free[0, :2])
-    assert np.isclose(float(p[0, 2]), 1 / (0.01 + suited_alpha(40.0)), rtol=1e-4)
+    assert np.isclose(float(p[0, 2]), 1 / (0.01 + suited_alpha(usable(40.0))), rtol=1e-4)
     assert abs(float(free[0, 2]) / float(p[0, 2]) - 1) > 0.01
 
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from famulus.tasks.qsm.bands import KNOTS_PER_MM, place_of, power_ratios
+from famulus.tasks.qsm.inversion import suited_alpha, usable
 from famulus.tasks.qsm.ndi import D2_MAX, between, unit_weights, within_reach
 from famulus.tasks.qsm.steps import step_filter
 from famulus.tasks.qsm.within import descend_within
 
 RHO_DECADES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # log10 of rho
 CYCLES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)  # per voxel; 1/2 along an axis is Nyquist
-NOT_WHITE = 1 / 330  # lambda without noise, at first: maps of heads are not white
 
 
 class AdaptiveNdi(nn.Module):
@@ -38,8 +38,7 @@ class AdaptiveNdi(nn.Module):
         rho_R = 10 ** torch.tensor(RHO_DECADES)
         self.log_tau_RN = nn.Parameter(torch.full((len(rho_R), steps), math.log(tau * D2_MAX)))
         self.momentum_RN = nn.Parameter(torch.zeros(len(rho_R), steps))
-        lambda_R = 1 / rho_R + NOT_WHITE
-        rows_RJ = lambda_R.log()[:, None].repeat(1, len(KNOTS_PER_MM))
+        rows_RJ = suited_alpha(usable(rho_R)).log()[:, None].repeat(1, len(KNOTS_PER_MM))
         self.log_lambda_RJ = nn.Parameter(rows_RJ)
         self.own_RJ = nn.Parameter(torch.zeros_like(rows_RJ))  # how far the scan's power counts
         self.cycles_RC = nn.Parameter(torch.zeros(len(rho_R), len(CYCLES)))

@@ -3,6 +3,7 @@
 Shapes: 1 Z Y X voxels. Units: rad going in, ppm coming out.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from famulus.config.apply_options import known
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.progress import note
-from famulus.tasks.qsm.dipole import fast_sizes
+from famulus.tasks.qsm.dipole import Geometry, fast_sizes
 from famulus.tasks.qsm.input_files import (
     B0_KNOWN,
     FIELD_OPTIONS,
@@ -24,10 +25,13 @@ from famulus.tasks.qsm.input_files import (
     read_scan,
     scan_of,
 )
-from famulus.tasks.qsm.phase import weights, wrapped_steps
+from famulus.tasks.qsm.noise import noise_in
+from famulus.tasks.qsm.phase import centred_phase, weights, within_a_turn, wrap, wrapped_steps
+from famulus.tasks.qsm.rho import Estimate, doubt, over_noise, sane
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.volumes import nifti
 
+OFFSET_RAD = 0.1  # that changes a map by a few per cent
 VOXEL, PHASE = 0.02, 0.2  # relative differences that are as good as none
 Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
 
@@ -41,10 +45,12 @@ def invert_file(
     *,
     te_s: float | None = None,
     linear: bool = False,
+    estimate: Estimate = "signal",
 ) -> None:
     """`run` makes (chi rad, facts) of (scan, phase, weight, rho); nothing is written if it fails.
 
     `use`: none, mask or magnitude as W. `linear`: whether a wrapped phase can't be understood.
+    `estimate`: of rho.
     Raises DataError or ConfigError, one line each.
     """
     known(options, OPTIONS)
@@ -55,12 +61,16 @@ def invert_file(
         if found.facts[fact] not in silent:
             value = found.facts[fact.removesuffix("From")]
             note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
-    chi, facts = inverted(run, found, use, linear)
+    chi, facts = inverted(run, found, use, linear, estimate)
     nifti.write(Path(out), chi, found.like, facts)
 
 
 def inverted(
-    run: Inversion, found: Scanned, use: str, linear: bool = False
+    run: Inversion,
+    found: Scanned,
+    use: str,
+    linear: bool = False,
+    estimate: Estimate = "signal",
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made."""
     inputs = found.like.path
@@ -75,12 +85,25 @@ def inverted(
         weight = mask
     if found.magnitude is not None and use != "magnitude":
         note(f"the magnitude is not used: W is {use} here")
-    wraps = wrapped_steps(phase, mask) if linear and found.facts["InputUnits"] == "rad" else 0
-    if wraps:
-        facts["WrappedSteps"] = wraps
-        note(f"{inputs}: {wraps:,} steps of the phase are wraps, which only ndi understands")
-    rho = noise_ratio(phase, found.geometry)
+    said: list[str] = []
+    if found.facts["InputUnits"] == "rad":
+        phase, offset = _without_offset(phase, mask)
+        if offset:
+            facts["PhaseOffset_rad"] = offset
+            said.append(f"the phase has an offset of {offset:.3g} rad, which is taken off")
+        wraps = wrapped_steps(phase, mask) if linear else 0
+        if wraps:
+            facts["WrappedSteps"] = wraps
+            said.append(f"{wraps:,} steps of the phase are wraps, which only ndi understands")
+    magnitude = weight if use == "magnitude" else None
+    rho, seen, doubts = _signal_to_noise(estimate, phase, mask, magnitude, found.geometry)
+    said += doubts
+    for line in said:
+        note(f"{inputs}: {line}")
     chi_rad, how = run(found, phase, weight, rho)
+    if wanted := how.get("StepsThatSuitTheNoise"):
+        said.append(f"stopped after {how['Steps']:,} steps; {wanted:,} suit the noise: say --steps")
+        note(f"{inputs}: {said[-1]}")
     inside = found.mask > 0
     chi = (chi_rad / found.rad_per_ppm)[0].numpy()
     # In float64: the sum over millions of voxels in float32 loses the mean that is looked for.
@@ -88,10 +111,43 @@ def inverted(
     if not np.isfinite(chi).all():
         raise DataError(f"{inputs}: the inversion diverged: lower tau or the number of steps")
     facts |= {
-        "SignalToNoisePower": float(rho[0]),
+        **seen,
+        "Notes": [*found.facts.get("Notes", []), *said],
         "PaddedTo": list(fast_sizes(found.phase_rad.shape)[::-1]),
     }
     return chi, {**how, **found.facts, **facts}
+
+
+def _signal_to_noise(
+    estimate: Estimate,
+    phase_1ZYX: Tensor,
+    mask_1ZYX: Tensor,
+    magnitude_1ZYX: Tensor | None,
+    geometry: Geometry,
+) -> tuple[Tensor, dict[str, Any], list[str]]:
+    """(rho, facts, what is to be said of it)."""
+    if estimate == "field":  # a net that was trained on it has learned from its extremes, too
+        rho = noise_ratio(phase_1ZYX, geometry)
+        return rho, {"SignalToNoisePower": float(rho[0])}, []
+    noise = noise_in(phase_1ZYX, mask_1ZYX, geometry, magnitude_1ZYX)
+    raw = over_noise(phase_1ZYX, mask_1ZYX, noise)
+    why, rho = doubt(float(raw[0])), sane(raw)
+    facts: dict[str, Any] = {"SignalToNoisePower": float(rho[0])}
+    if not noise.isnan():
+        facts["PhaseNoise_rad"] = float(noise[0])
+    return rho, facts, [why] if why else []
+
+
+def _without_offset(phase_1ZYX: Tensor, mask_1ZYX: Tensor) -> tuple[Tensor, float]:
+    """(phase, what was taken off it in rad): a tissue field has next to no mean, and a constant
+    would be inverted to a shell around the mask. Little of it stays."""
+    centred, offset = centred_phase(phase_1ZYX[0], mask_1ZYX[0])
+    if abs(offset) > OFFSET_RAD:
+        return (centred * mask_1ZYX[0])[None], offset
+    inside = phase_1ZYX[mask_1ZYX > 0]
+    if within_a_turn(inside) and float(inside.abs().max()) > math.pi:
+        return wrap(phase_1ZYX), 0.0  # as of 0..2 pi
+    return phase_1ZYX, 0.0
 
 
 def scan_of_array(

@@ -4,12 +4,15 @@ Shapes: B batch, Z Y X voxels, K bins of a spectrum. Units: phase and chi in rad
 Parameters that are not given follow the noise, so that no method is beaten by a bad setting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from famulus.feed.progress import parts
+from famulus.tasks.qsm.descent import descend
+from famulus.tasks.qsm.dipole import cropped, padded
 from famulus.tasks.qsm.inversion import (
     early_stop,
     suited_alpha,
@@ -18,14 +21,18 @@ from famulus.tasks.qsm.inversion import (
     tikhonov_filter,
     tkd,
     tkd_filter,
+    usable,
 )
 from famulus.tasks.qsm.ndi import Grid
+from famulus.tasks.qsm.rho import sane
 from famulus.tasks.qsm.spectrum import Spectrum, best_alpha, best_threshold, best_total
 from famulus.tasks.qsm.steps import step_filter
 
 PARAMETERS = {"tkd": ("threshold",), "tikhonov": ("alpha",), "ndi": ("steps", "tau")}
 UNTRAINED = (10, 26, 50, 200)  # steps of 2
-MOST_STEPS = 10_000
+MOST_STEPS, MOST_UNASKED = 10_000, 1000
+TAU = 2.0
+AT_ONCE = 25  # steps between two looks at the clock
 BEST = "best single filter"  # over d: the bound of steps that do not follow the noise
 
 
@@ -36,21 +43,26 @@ def invert(
     rho: float,
     grid: Grid,
     given: Mapping[str, float],
+    say: Callable[[str], object] | None = None,
 ) -> tuple[Tensor, dict[str, Any]]:
     """(chi in rad, what to write beside it) by `tkd`, `tikhonov` or `ndi`.
 
-    Raises ValueError for a parameter out of its range.
+    `say` gets a line now and then on how far the steps have come; None: stderr. Raises ValueError
+    for a parameter out of its range.
     """
+    suited = usable(float(sane(torch.tensor(rho))))
     if method == "tkd":
-        threshold = given.get("threshold", suited_threshold(rho))
+        threshold = given.get("threshold", suited_threshold(suited))
         return tkd(phase_1ZYX, grid.geometry, threshold), {"Method": "TKD", "Threshold": threshold}
     if method == "tikhonov":
-        alpha = given.get("alpha", suited_alpha(rho))
+        alpha = given.get("alpha", suited_alpha(suited))
         return tikhonov(phase_1ZYX, grid.geometry, alpha), {"Method": "Tikhonov", "Alpha": alpha}
-    tau = given.get("tau", 2.0)
     # Weights below 1 shorten every step: more of them make up the same total.
-    suited = early_stop(rho) / (tau * _mean_square(weight_1ZYX))
-    steps = given.get("steps", max(1, min(MOST_STEPS, round(suited))))
+    total = early_stop(suited) / _mean_square(weight_1ZYX)
+    # of a noise so high that one step is too much, a part of one
+    tau = given.get("tau", TAU if "steps" in given else min(TAU, total))
+    wanted = max(1, round(total / tau)) if tau > 0 else 1
+    steps = given.get("steps", min(MOST_UNASKED, wanted))
     # d^2 is at most 4/9: from 4.5 on a step makes what it should shrink grow.
     if not 0 < tau < 4.5 or not 1 <= steps <= MOST_STEPS or steps != int(steps):
         raise ValueError(
@@ -58,7 +70,29 @@ def invert(
         )
     steps = int(steps)
     facts = {"Method": "NDI", "Steps": steps, "Tau": tau, "TotalStep": tau * steps}
-    return grid.descend(phase_1ZYX, weight_1ZYX, [steps], tau)[0], facts
+    if "steps" not in given and wanted > steps:
+        facts["StepsThatSuitTheNoise"] = wanted
+    return _descended(phase_1ZYX, weight_1ZYX, steps, tau, grid, say), facts
+
+
+def _descended(
+    phase_1ZYX: Tensor,
+    weight_1ZYX: Tensor | None,
+    steps: int,
+    tau: float,
+    grid: Grid,
+    say: Callable[[str], object] | None,
+) -> Tensor:
+    """chi in rad after so many equal steps: hundreds take minutes, and tell how far they are."""
+    d, _ = grid.kernels(phase_1ZYX.device)
+    phase = padded(phase_1ZYX, grid.sizes)
+    weight = None if weight_1ZYX is None else padded(weight_1ZYX, grid.sizes)
+    chi: Tensor | None = None
+    for part in parts(steps, AT_ONCE, "ndi: steps", say):
+        taus = torch.full((part.stop - part.start,), tau, device=phase.device)
+        chi = descend(phase, d, taus, None, weight, chi)
+    assert chi is not None
+    return cropped(chi, grid.shape)
 
 
 def _mean_square(weight_1ZYX: Tensor | None) -> float:
@@ -74,7 +108,11 @@ def maps(
     phase_1ZYX: Tensor, weight_1ZYX: Tensor | None, rho: float, grid: Grid
 ) -> dict[str, Tensor]:
     """chi in rad by name: tuned by the noise, and NDI untrained."""
-    made = {m: invert(k, phase_1ZYX, weight_1ZYX, rho, grid, {})[0] for m, k in _TUNED.items()}
+
+    def say(line: str) -> None:
+        """Nothing: a training reports on itself."""
+
+    made = {m: invert(k, phase_1ZYX, weight_1ZYX, rho, grid, {}, say)[0] for m, k in _TUNED.items()}
     untrained = grid.descend(phase_1ZYX, weight_1ZYX, UNTRAINED, 2.0)
     for steps, chi in zip(UNTRAINED, untrained, strict=True):
         made[f"NDI, {steps} steps of 2"] = chi

@@ -25,7 +25,7 @@ from famulus.tasks.qsm.dipole import (
     frequency,
     padded,
 )
-from famulus.tasks.qsm.inversion import suited_alpha
+from famulus.tasks.qsm.inversion import suited_alpha, usable
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.tasks.qsm.steps import step_filter
 
@@ -193,7 +193,7 @@ def between(table_BJ: Tensor, place: Tensor) -> Tensor:
 
 def within_reach(log_lambda: Tensor, k: Tensor, rho_B: Tensor, reach: float) -> Tensor:
     """ln lambda, and above the |k| of training that of Tikhonov's filter for this noise."""
-    tikhonov = suited_alpha(rho_B.to(k)).log().reshape([-1] + [1] * k.ndim)
+    tikhonov = suited_alpha(usable(rho_B.to(k))).log().reshape([-1] + [1] * k.ndim)
     return torch.where(k > 1.001 * reach, tikhonov, log_lambda)  # not for a rounded corner
 
 

@@ -21,6 +21,27 @@ def wrap(phase_rad: Tensor) -> Tensor:
     return torch.remainder(phase_rad + math.pi, 2 * math.pi) - math.pi
 
 
+def within_a_turn(phase_rad: Tensor) -> bool:
+    """Whether it may be a wrapped phase: in -pi..pi, 0..2 pi or any other turn."""
+    # files round pi
+    return float(phase_rad.max() - phase_rad.min()) <= 2 * math.pi + 1e-3
+
+
+def centred_phase(phase_ZYX_rad: Tensor, mask_ZYX: Tensor) -> tuple[Tensor, float]:
+    """(phase without its offset, offset rad): the mean direction within the mask becomes 0.
+
+    A phase within one turn is wrapped anew, so that 0..2 pi is -pi..pi; one that was unwrapped
+    stays so.
+    """
+    inside = phase_ZYX_rad[mask_ZYX > 0].double()
+    offset = float(torch.atan2(inside.sin().mean(), inside.cos().mean()))
+    if within_a_turn(inside):
+        return wrap(phase_ZYX_rad - offset), offset
+    # whole turns belong to the offset, too
+    offset += 2 * math.pi * round((float(inside.median()) - offset) / (2 * math.pi))
+    return phase_ZYX_rad - offset, offset
+
+
 def wrapped_steps(phase_BZYX: Tensor, mask_BZYX: Tensor) -> int:
     """How many neighbours in the mask are more than pi apart, over all three axes."""
     count = 0

@@ -332,7 +332,8 @@ class Qsm(Task):
             return self.apply_method(str(options["method"]), inputs, out, rest)
         data = self.config.data
         run = self._inversion(model)
-        invert_file(run, inputs, out, options, data.weights, te_s=data.te_ms * 1e-3)
+        te_s = data.te_ms * 1e-3
+        invert_file(run, inputs, out, options, data.weights, te_s=te_s, estimate=data.noise)
 
     @torch.no_grad()
     def use(self, model: nn.Module, inputs: Tensor, options: Mapping[str, Any]) -> Tensor:
@@ -343,7 +344,8 @@ class Qsm(Task):
             return torch.stack([self.use(model, one, options) for one in inputs])
         data = self.config.data
         found = scan_of_array(inputs.cpu().numpy(), options, data.te_ms * 1e-3)
-        return torch.from_numpy(inverted(self._inversion(model), found, data.weights)[0])
+        run, weights = self._inversion(model), data.weights
+        return torch.from_numpy(inverted(run, found, weights, estimate=data.noise)[0])
 
     def _inversion(self, model: nn.Module) -> Inversion:
         place, data = next(model.parameters()).device, self.config.data

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from famulus.config.schema import Strict, added
 from famulus.tasks.qsm.datasets import VARIED
+from famulus.tasks.qsm.rho import Estimate
 from famulus.tasks.qsm.source import Acquisition
 
 
@@ -32,6 +33,9 @@ class QsmData(Strict):
     weights: Literal["none", "mask", "magnitude", "either"] = Field(
         "mask", description="W of NDI; either: mask and magnitude by turns, in use what there is"
     )
+    noise: Estimate = added(
+        "field", "how rho is seen: in the field, or in the complex signal (wraps, offsets, W)"
+    )
     fresh_noise: bool = Field(True, description="volume: new noise in every epoch")
     seed: int = Field(0, ge=0, description="which maps")
     voxels_mm: list[float] = added([], "varied: voxel sizes, mm", max_length=20)
@@ -47,7 +51,8 @@ class QsmData(Strict):
             tuple(self.snr),
             self.weights,
             self.fresh_noise,
-            snr_range=self.snr_range,
+            self.noise,
+            self.snr_range,
         )
 
     @property

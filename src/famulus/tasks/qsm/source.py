@@ -19,7 +19,8 @@ from famulus.feed.streams import stream_seed
 from famulus.images.cache import ByteCache
 from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes, frequency, padded
 from famulus.tasks.qsm.phantoms import Scan, Truth, scan
-from famulus.tasks.qsm.spectrum import Bins, Spectrum, noise_ratio
+from famulus.tasks.qsm.rho import Estimate, rho_in, sane
+from famulus.tasks.qsm.spectrum import Bins, Spectrum
 
 Weights = Literal["none", "mask", "magnitude", "either"]
 _SNR = 3  # stream of a seed
@@ -36,6 +37,7 @@ class Acquisition:
     snr: tuple[float | None, ...] = (50.0,)
     weights: Weights = "mask"
     fresh_noise: bool = True  # new noise in every epoch, or the same one
+    noise: Estimate = "field"  # how rho is seen
     snr_range: tuple[float, float] | None = None
 
     def scan(self, index: int, seed: int = 0) -> Scan:
@@ -69,7 +71,12 @@ class VolumeSource(Source):
 
     @cached_property
     def fingerprint(self) -> str:
-        form = {"of": self.identity, "seeds": self.seeds, "recipe": asdict(self.acquisition)}
+        recipe = asdict(self.acquisition)
+        # newer than the first release: data as they were keep their fingerprint
+        for key, old in (("noise", "field"), ("snr_range", None)):
+            if recipe[key] == old:
+                del recipe[key]
+        form = {"of": self.identity, "seeds": self.seeds, "recipe": recipe}
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -110,13 +117,23 @@ class VolumeSource(Source):
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
         # from the phase alone, as it will be of a person's scan: the true noise is not known there
-        geometries = [self.truth(int(i)).geometry for i in indices]
-        rho = [noise_ratio(p[None], g) for p, g in zip(batch["phase"], geometries, strict=True)]
-        batch["rho"] = torch.cat(rho)
         batch["voxel_mm"] = torch.tensor(
-            [g.voxel_zyx_mm[0] for g in geometries], dtype=torch.float64
+            [self.truth(int(i)).geometry.voxel_zyx_mm[0] for i in indices], dtype=torch.float64
         )
+        batch["rho"] = self.rho(batch)
         return batch
+
+    def rho(self, batch: dict[str, Tensor]) -> Tensor:
+        """B: of `phase`, `mask`, `voxel_mm` and, where a magnitude may be W, `weight`."""
+        how, rows = self.acquisition, []
+        for i, side in enumerate(batch["voxel_mm"].tolist()):
+            one = slice(i, i + 1)
+            weight = batch["weight"][one] if how.weights in ("magnitude", "either") else None
+            geometry = Geometry.aligned((side,) * 3)
+            phase, mask = batch["phase"][one], batch["mask"][one]
+            rows.append(rho_in(how.noise, phase, mask, geometry, weight))
+        rho = torch.cat(rows)
+        return rho if how.noise == "field" else sane(rho)
 
     def finish(self, batch: dict[str, Tensor], seeds: np.ndarray) -> dict[str, Tensor]:
         return batch
@@ -161,7 +178,9 @@ class SpectrumSource(Source):
             # Unwrapped: a spectrum is of a linear field, which has no wraps.
             phase, chi = (torch.from_numpy(sample[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
-            rho = noise_ratio(torch.from_numpy(sample["phase"])[None], self.volumes.geometry)
+            seen = {n: torch.from_numpy(sample[n])[None] for n in ("phase", "mask")}
+            side = torch.tensor([self.volumes.geometry.voxel_zyx_mm[0]], dtype=torch.float64)
+            rho = self.volumes.rho({**seen, "voxel_mm": side})
             rows.append((self.bins.spectrum(*pair), rho))
         columns = {
             "a": torch.cat([s.a_K for s, _ in rows]),
