@@ -24,6 +24,7 @@ from famulus.volumes.nifti_affine import Form, placed
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
 SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img")
 HALVES = {".hdr": ".img", ".img": ".hdr"}
+ARRAY = Path("the array")  # instead of a file
 VOLUMES = 24  # of working memory for an inversion
 
 quiet_log("nibabel.global")
@@ -133,7 +134,7 @@ def of_array(values_ZYX: np.ndarray, voxel_zyx_mm: tuple[float, float, float]) -
     affine = np.diag([*voxel_zyx_mm[::-1], 1.0])
     kind = np.complex64 if np.iscomplexobj(values_ZYX) else np.float32
     values = np.ascontiguousarray(values_ZYX, dtype=kind)
-    return Volume(values, affine, True, nibabel.Nifti1Header(), Path("the array"))
+    return Volume(values, affine, True, nibabel.Nifti1Header(), ARRAY)
 
 
 def limit_bytes() -> int:

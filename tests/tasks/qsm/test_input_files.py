@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import FamulusError
-from famulus.tasks.qsm.input_files import field_of, read_echoes, read_scan
+from famulus.tasks.qsm.echoes import recorded
+from famulus.tasks.qsm.input_files import field_of, read_scan
 
 SHAPE = (6, 7, 8)
 PHASE = np.random.default_rng(0).uniform(-1, 1, SHAPE)
@@ -161,9 +162,9 @@ def test_hz_needs_no_echo_time(at):
 def test_real_echoes():
     """Unwrapped in space and time, a real scan's echoes lie on a line within noise."""
     folder = Path(os.environ["FAMULUS_DATA"]) / "gre-multiecho"
-    phase, magnitude, te_s, _ = read_echoes(folder)
-    assert phase.shape == magnitude.shape == (3, 41, 51, 51)
-    assert te_s.tolist() == [0.004, 0.008, 0.012]
+    found = recorded(folder, {}, [])
+    assert found.phase_EZYX.shape == found.magnitude.shape == (3, 41, 51, 51)
+    assert found.te_s.tolist() == [0.004, 0.008, 0.012]
     hz, like, facts = field_of(folder, {})
     assert hz.shape == like.shape
     assert facts["Units"] == "Hz"
@@ -176,4 +177,4 @@ def test_real_echoes():
 
 def test_echoes_without_files(tmp_path):
     with pytest.raises(FamulusError, match="part-phase"):
-        read_echoes(tmp_path)
+        recorded(tmp_path, {}, [])
