@@ -63,7 +63,7 @@ def apart(first: np.ndarray, second: np.ndarray) -> str:
     degrees = float(np.degrees(np.arccos(np.clip(along, -1, 1))).max())
     if degrees > DEGREES:
         return f"are {degrees:.3g} degrees apart"
-    if not np.allclose(*lengths, rtol=LENGTHS):
+    if not np.allclose(lengths[0], lengths[1], rtol=LENGTHS):
         sizes = [" x ".join(f"{side:.3g}" for side in v) for v in lengths]
         return f"have voxels of {sizes[0]} and of {sizes[1]} mm"
     return ""

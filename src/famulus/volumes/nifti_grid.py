@@ -3,6 +3,8 @@
 Shapes: Z Y X voxels, E echoes. Units: mm; indices in voxels.
 """
 
+from itertools import product
+
 import numpy as np
 from scipy.ndimage import affine_transform
 
@@ -34,15 +36,15 @@ def onto(like: Volume, volume: Volume, what: str) -> tuple[np.ndarray, str]:
     begin = np.where(exact.sum(1) < 0, np.array(b) - 1, 0)
     straight = sorted(order) == [0, 1, 2] and np.abs(matrix - exact).max() < SAME / max(a)
     if straight and tuple(np.array(a)[order]) == b and _small(offset - begin):
-        flipped = [int(i) for i in np.flatnonzero(exact.sum(1) < 0)]
-        values = np.flip(volume.values, [i - 3 for i in flipped])
+        values = np.flip(volume.values, tuple(int(i) - 3 for i in np.flatnonzero(begin)))
         lead = list(range(values.ndim - 3))
         values = np.transpose(values, [*lead, *(len(lead) + np.argsort(order))])
         return np.ascontiguousarray(values), (
             f"{what} {volume.path} is stored in another order of axes: turned, voxel by voxel"
         )
     inside = _inside(a, b, matrix, offset)
-    if inside.mean() < COVERED:
+    # as many voxels elsewhere: more often a wrong affine than another scan
+    if inside.mean() < COVERED or (a == b and _farthest(a, matrix, offset) > 1):
         same_grid(like, volume, what)  # says it, where shapes or places differ
         raise DataError(
             f"{what} {volume.path}: covers {100 * inside.mean():.0f} % of {like.path}: their "
@@ -79,6 +81,12 @@ def _centre(volume: Volume) -> np.ndarray:
 
 def _small(offset: np.ndarray) -> bool:
     return bool(np.abs(offset).max() < SAME)
+
+
+def _farthest(a: tuple[int, ...], matrix: np.ndarray, offset: np.ndarray) -> float:
+    """How many voxels a corner of one grid is away from the same corner of another."""
+    corners = np.array(list(product(*((0, n - 1) for n in a))), float)
+    return float(np.abs(corners @ matrix.T + offset - corners).max())
 
 
 def _inside(

@@ -45,7 +45,8 @@ def checked(found: Recorded, given: Mapping[str, Any], said: list[str]) -> Phase
     if magnitude is not None:
         magnitude = finite_within(magnitude, inside, path, "magnitude", said)
     if found.complex:
-        unit, by, values = *_unit_of_angle(given), stored
+        unit, by = _unit_of_angle(given)
+        values = stored
     else:
         unit, by = unit_of(stored, given, found.about, path, len(stored))
         if by not in (*PLAIN, "--rescale"):

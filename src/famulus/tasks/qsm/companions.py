@@ -12,6 +12,7 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.tasks.qsm.stated_values import one_affine
 from famulus.volumes import nifti
+from famulus.volumes.nifti_affine import Form
 from famulus.volumes.nifti_grid import onto
 
 
@@ -37,7 +38,7 @@ def finite_within(
 
 
 def mask_of(
-    given: Any, like: nifti.Volume, form: nifti.Form | None, said: list[str]
+    given: Any, like: nifti.Volume, form: Form | None, said: list[str]
 ) -> tuple[np.ndarray, str]:
     """(bool ZYX, where it is from). Without a mask: where `like` is not 0."""
     if given is None:
@@ -75,7 +76,7 @@ def _shares(values: np.ndarray, where: str, said: list[str]) -> np.ndarray:
 
 
 def magnitude_of(
-    given: Any, like: nifti.Volume, form: nifti.Form | None, said: list[str], echo: int | None
+    given: Any, like: nifti.Volume, form: Form | None, said: list[str], echo: int | None
 ) -> np.ndarray:
     """float32 ZYX or EZYX of the voxels of `like`; `echo`: from 1, one of several in a file."""
     volume = _read(given, "magnitude", like, form)
@@ -94,7 +95,7 @@ def magnitude_of(
     return values
 
 
-def _read(given: Any, what: str, like: nifti.Volume, form: nifti.Form | None) -> nifti.Volume:
+def _read(given: Any, what: str, like: nifti.Volume, form: Form | None) -> nifti.Volume:
     """A file, or an array that lies as `like`."""
     if isinstance(given, np.ndarray):
         if given.ndim != 3 or given.dtype.kind not in ("biufc" if what == "magnitude" else "biuf"):

@@ -23,29 +23,28 @@ def must_hold_signal(
     """Raises DataError for a mask that lies mostly where there is no signal, as an inverted one.
 
     Signal is where the magnitude is above half of what separates it from air (Otsu 1979,
-    doi:10.1109/TSMC.1979.4310076), where a phase is stored at all, or, without either, where it
-    goes on smoothly: in air it is noise from -pi to pi.
+    doi:10.1109/TSMC.1979.4310076), where a phase is stored at all, and, without a magnitude, where
+    it goes on smoothly: in air it is noise from -pi to pi.
     """
     if inside.all():
         return
+    signals = []
     if magnitude_ZYX is not None:
-        signal, of = magnitude_ZYX > 0.5 * otsu(magnitude_ZYX), "the magnitude has signal"
-    elif (stored_ZYX == 0).mean() > EMPTY:
-        signal, of = stored_ZYX != 0, "the phase is not 0"
-    elif phase_ZYX_rad is not None:
+        signals.append((magnitude_ZYX > 0.5 * otsu(magnitude_ZYX), "the magnitude has signal"))
+    if (stored_ZYX == 0).mean() > EMPTY:
+        signals.append((stored_ZYX != 0, "the phase is not 0"))
+    if phase_ZYX_rad is not None and magnitude_ZYX is None:
         unit = np.exp(1j * phase_ZYX_rad)
         smooth = np.hypot(uniform_filter(unit.real, 3), uniform_filter(unit.imag, 3))
-        if not np.median(smooth[inside]) < NOISE < SMOOTH < np.median(smooth[~inside]):
-            return
-        signal, of = smooth > 0.5, "the phase is more than noise"
-    else:
-        return
-    share = float(signal[inside].mean())
-    if share < 0.5:
-        raise DataError(
-            f"{where}: only {100 * share:.0f} % of it lies where {of}, and "
-            f"{100 * signal[~inside].mean():.0f} % of what it leaves out does: is it inverted?"
-        )
+        if np.median(smooth[inside]) < NOISE and np.median(smooth[~inside]) > SMOOTH:
+            signals.append((smooth > SMOOTH, "the phase is more than noise"))
+    for signal, of in signals:
+        share = float(signal[inside].mean())
+        if share < 0.5:
+            raise DataError(
+                f"{where}: only {100 * share:.0f} % of it lies where {of}, and "
+                f"{100 * signal[~inside].mean():.0f} % of what it leaves out does: is it inverted?"
+            )
 
 
 def otsu(values: np.ndarray) -> float:

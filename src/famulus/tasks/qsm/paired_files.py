@@ -11,9 +11,9 @@ from famulus.volumes import nifti
 
 # of a phase, and what its magnitude has in that place
 NAMES = (
-    (re.compile(r"part-phase"), ("part-mag",)),
-    (re.compile(r"_ph$"), ("", "_mag")),
-    (re.compile(r"phase"), ("mag", "magnitude")),
+    (re.compile(r"part-phase", re.IGNORECASE), ("part-mag",)),
+    (re.compile(r"_ph$", re.IGNORECASE), ("", "_mag")),
+    (re.compile(r"phase", re.IGNORECASE), ("mag", "magnitude")),
 )
 EXPECTED = "files named *part-phase*.nii.gz with *part-mag*.nii.gz (or phase and mag) in its place"
 ECHO = re.compile(r"(?:echo-?|_e)(\d+)")
@@ -27,7 +27,7 @@ def paired(folder: Path) -> list[tuple[Path, Path]]:
     a magnitude, and for the files of several scans.
     """
     files = {nifti.stem_of(p).name: p for p in _files(Path(folder))}
-    known = ((m, o, [n for n in files if m.search(n.lower())]) for m, o in NAMES)
+    known = ((m, o, [n for n in files if m.search(n)]) for m, o in NAMES)
     mark, others, phases = next((row for row in known if row[2]), (None, (), []))
     if mark is None:
         raise DataError(f"{folder}: expected {EXPECTED}, found none")
@@ -39,12 +39,12 @@ def paired(folder: Path) -> list[tuple[Path, Path]]:
         )
     lower = {name.lower(): path for name, path in files.items()}
     beside = {
-        name: [lower.get(mark.sub(other, name.lower())) for other in others] for name in phases
+        name: [lower.get(mark.sub(other, name).lower()) for other in others] for name in phases
     }
     found = {name: next((p for p in row if p is not None), None) for name, row in beside.items()}
     alone = [name for name in phases if found[name] is None]
     if alone:
-        wanted = " or ".join(mark.sub(other, alone[0].lower()) for other in others)
+        wanted = " or ".join(mark.sub(other, alone[0]) for other in others)
         raise DataError(
             f"{folder}: no magnitude for {_some(alone)}: expected {wanted}.nii.gz beside it"
         )
@@ -53,10 +53,10 @@ def paired(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
+    """NIfTI files; of a pair its header."""
+    one = tuple(s for s in nifti.SUFFIXES if ".img" not in s)
     return [
-        p
-        for p in sorted(folder.iterdir())
-        if p.name.lower().endswith(nifti.SUFFIXES) and p.name[0] != "." and ".img" not in p.name
+        p for p in sorted(folder.iterdir()) if p.name.lower().endswith(one) and p.name[0] != "."
     ]
 
 

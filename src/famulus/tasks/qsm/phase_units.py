@@ -20,6 +20,7 @@ SPELLED = {"radian": "rad", "radians": "rad", "hertz": "hz"}
 NO_UNIT = ("arbitrary", "a.u.", "a.u", "au", "arb", "arb.", "arbitrary units", "none", "n/a", "")
 TURN_RAD = 3.1416  # pi as files round it
 LARGEST = {"rad": 100.0, "ppm": 100.0}  # no phase or field of tissue is larger
+FILLED, FEW = 1e-3, 10  # of the voxels in each quarter of a range; steps that may be chance
 NEAR = 0.02  # of a turn: so near to both of its ends a wrapped phase comes
 
 
@@ -56,7 +57,7 @@ RESCALE = {
     "pi": (UNITS_OF_PI,),
     "turns": (TURNS,),
 }
-RAW = {HALF: "siemens", WHOLE: "siemens", MILLI: "ge"}
+RAW = (HALF, WHOLE, MILLI)
 
 
 def unit_of(
@@ -81,12 +82,12 @@ def unit_of(
         return unit, where
     low, high = _range(values)
     turn = max(-low, high) <= TURN_RAD
-    if named is None and turn and echoes > 1:
-        return "rad", f"{echoes} echoes were given, and all values lie within -pi..pi"
+    timed = f"{echoes} echoes were" if echoes > 1 else "--echo-time was"
     # where a sidecar says that there is no unit, nothing less than a whole turn says rad
-    if given.get("echo_time") is not None and turn and (named is None or RAD.filled(low, high)):
-        return "rad", "--echo-time was given, and all values lie within -pi..pi"
-    found = looks_like(low, high)
+    whole = named is None or RAD.filled(low, high)
+    if turn and whole and (echoes > 1 or given.get("echo_time") is not None):
+        return "rad", f"{timed} given, and all values lie within -pi..pi"
+    found = "rad: --units rad" if _is_rad(low, high) else looks_like(low, high)
     said = "" if named is None else f" ({where} says {named})"
     raise DataError(
         f"phase {path}: its unit is not known{said}: say --units rad, hz or ppm, or put Units into "
@@ -112,7 +113,7 @@ def in_rad(
     if rescale == "none":
         return values
     low, high = _range(values)
-    if rescale is not None:
+    if rescale is not None and not (rescale == "auto" and _is_rad(low, high)):
         how = _chosen(rescale, low, high, path)
         said.append(f"{path}: {_shown(how.low, how.high)} taken for -pi..pi ({how.of})")
         middle = how.low + how.turn / 2
@@ -121,7 +122,7 @@ def in_rad(
     as_it_is = "if it is meant as it is, say --rescale none"
     if low == high:
         raise DataError(f"{shown}: it is the same everywhere")
-    if unit == "rad" and RAD_FROM_0.filled(low, high) and high <= 2 * pi + 0.01:
+    if unit == "rad" and low >= 0 and _is_rad(low, high):
         said.append(f"{path}: 0..2 pi taken for the same angles in -pi..pi")
         return np.where(values > pi, values - np.float32(2 * pi), values)
     found = looks_like(low, high)
@@ -147,33 +148,32 @@ def in_rad(
 
 def looks_like(low: float, high: float) -> str:
     """In words what else than rad a range may be, and what to say then; "" for nothing known."""
-    for name, kinds in RESCALE.items():
-        for kind in kinds:
-            if kind.filled(low, high):
-                raw = "raw scanner units" if kind in RAW else "a phase"
-                return f"{raw} ({kind.of}): --rescale {name}"
+    for kind in (*RAW, DEGREES, UNITS_OF_PI, TURNS):
+        if kind.filled(low, high):
+            raw = "raw scanner units" if kind in RAW else "a phase"
+            names = " or ".join(name for name, kinds in RESCALE.items() if kind in kinds)
+            return f"{raw} ({kind.of}): --rescale {names}"
     return ""
 
 
 def turn_of_wraps(values: np.ndarray, inside: np.ndarray) -> float:
     """By how much neighbours jump where a phase wraps; 0 where it does not.
 
-    Steps of a field are small, and those at a wrap are nearly the whole range: there is a gap
-    between. Values must fill their range, or one bright voxel would do for a wrap.
+    Steps of a field are small, and those at a wrap nearly the whole range: few lie between. Of
+    noise three times as many do. Values must fill their range, or a bright voxel would be a wrap.
     """
     held = values[..., inside]
     low, high = _range(held)
-    spread = np.subtract(*np.percentile(held, (99, 1)))
-    if high <= low or spread < 0.6 * (high - low):
+    if high <= low or np.histogram(held, 4)[0].min() < FILLED * held.size:
         return 0.0
     near = middle = 0
     for axis in (-3, -2, -1):
         n = inside.shape[axis] - 1
         both = np.take(inside, range(n), axis) & np.take(inside, range(1, n + 1), axis)
         step = np.abs(np.diff(values, axis=axis))[..., both] / (high - low)
-        near += int((step > 0.8).sum())
-        middle += int(((step > 0.4) & (step < 0.6)).sum())
-    return high - low if near > max(10, 3 * middle) else 0.0
+        near += int((step > 0.75).sum())
+        middle += int(((step > 0.5) & (step <= 0.75)).sum())
+    return high - low if near > max(FEW, middle) else 0.0
 
 
 def _chosen(rescale: Any, low: float, high: float, path: Path) -> Stored:
@@ -183,9 +183,8 @@ def _chosen(rescale: Any, low: float, high: float, path: Path) -> Stored:
         start, end = map(float, rescale)
         kinds: tuple[Stored, ...] = (Stored(start, end, end - start, "--rescale"),)
     elif rescale == "auto":
-        kinds = tuple(
-            k for k in (*(k for row in RESCALE.values() for k in row), RAD) if k.filled(low, high)
-        )
+        known = (*RAW, DEGREES, UNITS_OF_PI, TURNS)
+        kinds = tuple(kind for kind in known if kind.filled(low, high))
     elif rescale in RESCALE:
         kinds = RESCALE[rescale]
     else:
@@ -200,6 +199,11 @@ def _chosen(rescale: Any, low: float, high: float, path: Path) -> Stored:
         f"phase {path}: --rescale {rescale}: expected {expected}, received {_shown(low, high)}"
         f"{found and f': looks like {found}'}"
     )
+
+
+def _is_rad(low: float, high: float) -> bool:
+    """Whether the range is a whole turn in rad, from -pi or from 0."""
+    return RAD.filled(low, high) or (RAD_FROM_0.filled(low, high) and low >= 0)
 
 
 def _number(value: Any) -> bool:

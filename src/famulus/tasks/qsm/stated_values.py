@@ -12,6 +12,7 @@ import numpy as np
 from famulus.config.errors import ConfigError, DataError
 from famulus.tasks.qsm.dipole import Geometry, Triple
 from famulus.volumes import nifti
+from famulus.volumes.nifti_affine import Form
 
 # milliseconds given as seconds, or gauss as tesla, are caught by their size
 TESLA, SECONDS = (0.01, 30.0), (1e-5, 1.0)  # what a field strength and an echo time can be
@@ -23,7 +24,7 @@ UNORIENTED = "z of the file: taken for the scanner's, since the file does not sa
 FORMS = ("sform", "qform")
 
 
-def form_of(given: Mapping[str, Any]) -> nifti.Form | None:
+def form_of(given: Mapping[str, Any]) -> Form | None:
     """`--affine`, or None. Raises ConfigError for anything but sform and qform."""
     form = given.get("affine")
     if form is not None and form not in FORMS:
