@@ -73,7 +73,7 @@ def turned_axis(phase_ZYX: np.ndarray, inside: np.ndarray) -> int | None:
         step = np.exp(1j * np.diff(phase_ZYX, axis=axis)) * both
         mean = step.sum(others)[count >= VOXELS] / count[count >= VOXELS]
         mean = mean[np.abs(mean) > ALIKE]
-        if len(mean) >= PAIRS and (np.cos(np.angle(mean)) < -0.5).mean() > 0.9:
+        if len(mean) >= PAIRS and (np.cos(np.angle(mean)) < -0.25).mean() > 0.9:
             return axis
     return None
 
