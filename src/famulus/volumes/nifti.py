@@ -117,9 +117,10 @@ def _values(image: Any, kind: str) -> np.ndarray:
 
 def _must_be_there(path: Path, what: str) -> None:
     """Raises DataError for a folder, for nothing, and for half of a pair."""
-    if path.is_dir():
+    # not of Path: a name that is too long is no file, and no error of the system
+    if os.path.isdir(path):
         raise DataError(f"{what} {path}: expected a NIfTI file, this is a folder")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{what} {path}: expected a NIfTI file, found none")
     packed = path.suffix == ".gz"
     name = path.with_suffix("") if packed else path
@@ -191,9 +192,9 @@ def may_be_written(path: Path, inputs: Iterable[Any] = ()) -> None:
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ConfigError(f"-o {path}: expected a name that ends in .nii or .nii.gz")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ConfigError(f"-o {path}: expected a folder that exists, {path.parent} does not")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ConfigError(f"-o {path}: expected a file, this is a folder")
     for other in inputs:
         if other is not None and stem_of(path.resolve()) == stem_of(Path(str(other)).resolve()):

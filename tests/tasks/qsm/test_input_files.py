@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import FamulusError
+from famulus.tasks.qsm.apply import scan_of_array
 from famulus.tasks.qsm.echoes import recorded
 from famulus.tasks.qsm.input_files import field_of, read_scan
 
@@ -178,3 +179,40 @@ def test_real_echoes():
 def test_echoes_without_files(tmp_path):
     with pytest.raises(FamulusError, match="part-phase"):
         recorded(tmp_path, {}, [])
+
+
+ARRAY = {"voxel_zyx_mm": (1, 1, 1), "echo_time": 0.025, "field_strength": 3}
+
+
+def test_arrays_are_checked_as_files_are():
+    """The same conversions, with the same words; a mask and a magnitude are of its own voxels."""
+    given = {**ARRAY, "mask": MASK, "units": "rad"}
+    plain = scan_of_array(PHASE, given, None)
+    assert np.allclose(plain.phase_rad, PHASE * MASK)
+    signal = (2 + PHASE) * np.exp(1j * PHASE)
+    found = scan_of_array(signal, {**given, "units": None}, None)
+    assert np.allclose(found.phase_rad, plain.phase_rad, atol=1e-6)
+    assert np.allclose(found.magnitude, 2 + PHASE, atol=1e-6)
+    assert "complex" in found.facts["Notes"][0]
+    share = np.where(MASK > 0, 0.8, 0.3)
+    assert np.array_equal(scan_of_array(PHASE, given | {"mask": share}, None).mask, MASK)
+    raw = scan_of_array(1000 * np.pi * PHASE, {**given, "units": None, "rescale": "philips"}, None)
+    assert np.allclose(raw.phase_rad, np.pi * PHASE * MASK, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "says"),
+    [
+        (PHASE[:1], {}, "one slice"),
+        (1 + PHASE, {}, "is it the magnitude"),
+        (PHASE, {"mask": MASK * 1j}, "expected numbers Z Y X"),
+        (PHASE, {"mask": MASK[None]}, "expected numbers Z Y X"),
+        (PHASE, {"mask": MASK.astype(str)}, "expected numbers Z Y X"),
+        (PHASE, {"magnitude": PHASE}, "is negative"),
+        (np.where(MASK > 0, np.nan, 0), {}, "NaN or Inf"),
+        (np.where(MASK > 0, np.nan, 0), {"mask": MASK}, "within the mask"),
+    ],
+)
+def test_arrays_that_are_wrong(values, more, says):
+    with pytest.raises(FamulusError, match=says):
+        scan_of_array(values, {**ARRAY, "units": "rad", **more}, None)

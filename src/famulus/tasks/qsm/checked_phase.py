@@ -44,6 +44,8 @@ def checked(found: Recorded, given: Mapping[str, Any], said: list[str]) -> Phase
     magnitude = _magnitude(found, given, said)
     if magnitude is not None:
         magnitude = finite_within(magnitude, inside, path, "magnitude", said)
+        if not magnitude.any():
+            raise DataError(f"magnitude {_name(found, given)}: is 0 everywhere")
     if found.complex:
         unit, by = _unit_of_angle(given)
         values = stored
@@ -93,10 +95,18 @@ def _magnitude(found: Recorded, given: Mapping[str, Any], said: list[str]) -> np
     values = values if values.ndim == 4 else values[None]
     if len(values) != len(found.phase_EZYX):
         raise DataError(
-            f"magnitude {named}: expected {len(found.phase_EZYX)} volumes, as {found.like.path} "
-            f"has, received {len(values)}"
+            f"magnitude {_name(found, given)}: expected {len(found.phase_EZYX)} volumes, as "
+            f"{found.like.path} has, received {len(values)}"
         )
     return values
+
+
+def _name(found: Recorded, given: Mapping[str, Any]) -> Any:
+    """Of the magnitude, in a message."""
+    named = given.get("magnitude")
+    if named is None:
+        return found.magnitude if isinstance(found.magnitude, Path) else f"of {found.like.path}"
+    return named if _a_file(named) else "(the array)"
 
 
 def _sources(found: Recorded, given: Mapping[str, Any]) -> list[str]:

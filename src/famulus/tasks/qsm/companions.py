@@ -90,8 +90,6 @@ def magnitude_of(
     where = f"magnitude {volume.path}"
     if finite.size and finite.min() < 0:
         raise DataError(f"{where}: {finite.min():.4g} is negative: is it the phase?")
-    if not finite.any():
-        raise DataError(f"{where}: is 0 everywhere")
     return values
 
 

@@ -4,6 +4,7 @@ Shapes: E echoes, Z Y X voxels. Units: s; phases and magnitudes as stored. A fil
 numbers; a folder holds a file an echo, named as in BIDS or as dcm2niix does (`paired_files`).
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -48,7 +49,7 @@ class Recorded:
 def recorded(path: Path, given: Mapping[str, Any], said: list[str]) -> Recorded:
     """A file or a folder of them. Raises DataError or ConfigError, one line each."""
     path, magnitude = Path(path), None
-    if path.is_dir():
+    if os.path.isdir(path):
         pairs = paired(path)
         if len(pairs) > 1 and given.get("echo") is None:
             return _of_files(pairs, path, given, said)

@@ -37,6 +37,8 @@ OPTIONS = {
 }
 FIELD_OPTIONS = {name: text for name, text in OPTIONS.items() if name != "b0_dir"}
 
+ENDLESS_RAD = 1e7  # float32 holds no angle in it
+
 
 @dataclass(frozen=True)
 class Scanned:
@@ -104,6 +106,9 @@ def _scanned(
     }
     mask = made.inside.astype(np.float32)
     phase = (values * np.float32(scale[unit]) * mask).astype(np.float32)
+    largest = float(np.abs(phase).max())
+    if not largest < ENDLESS_RAD:
+        raise DataError(f"phase {path}: makes a phase of {largest:.3g} rad: is its unit {unit}?")
     geometry, direction, by = geometry_of(like, given, about)
     if by not in B0_KNOWN:
         said.append(f"{path}: B0_dir {list(direction)}: {by}")

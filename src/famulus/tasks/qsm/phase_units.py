@@ -19,7 +19,8 @@ UNITS = ("rad", "hz", "ppm")
 SPELLED = {"radian": "rad", "radians": "rad", "hertz": "hz"}
 NO_UNIT = ("arbitrary", "a.u.", "a.u", "au", "arb", "arb.", "arbitrary units", "none", "n/a", "")
 TURN_RAD = 3.1416  # pi as files round it
-LARGEST = {"rad": 100.0, "ppm": 100.0}  # no phase or field of tissue is larger
+LARGEST = {"rad": 100.0, "ppm": 100.0, "hz": 1e5}  # no phase or field of tissue is larger
+SMALLEST = 1e-6  # rad, Hz or ppm: a field in T/T, or none at all
 FILLED, FEW = 1e-3, 10  # of the voxels in each quarter of a range; steps that may be chance
 NEAR = 0.02  # of a turn: so near to both of its ends a wrapped phase comes
 
@@ -122,6 +123,8 @@ def in_rad(
     as_it_is = "if it is meant as it is, say --rescale none"
     if low == high:
         raise DataError(f"{shown}: it is the same everywhere")
+    if max(-low, high) < SMALLEST:
+        raise DataError(f"{shown}: it is too small for any unit; {as_it_is}")
     if unit == "rad" and low >= 0 and _is_rad(low, high):
         said.append(f"{path}: 0..2 pi taken for the same angles in -pi..pi")
         return np.where(values > pi, values - np.float32(2 * pi), values)
@@ -185,7 +188,7 @@ def _chosen(rescale: Any, low: float, high: float, path: Path) -> Stored:
     elif rescale == "auto":
         known = (*RAW, DEGREES, UNITS_OF_PI, TURNS)
         kinds = tuple(kind for kind in known if kind.filled(low, high))
-    elif rescale in RESCALE:
+    elif isinstance(rescale, str) and rescale in RESCALE:
         kinds = RESCALE[rescale]
     else:
         names = ", ".join(("auto", "none", *RESCALE))

@@ -30,7 +30,7 @@ def as_siemens(
     said. Raises DataError for turned slices of a scan that nothing calls GE's."""
     ge = given.get("rescale") == "ge" or _is_ge(about)
     fix = given.get("fix_slices")
-    if fix not in (None, True, False):
+    if fix is not None and not isinstance(fix, bool):
         raise ConfigError(f"--fix-slices: expected true or false, received {fix!r}")
     axis = None if fix is False else turned_axis(phase_EZYX[0], inside)
     if axis is not None:
@@ -46,14 +46,15 @@ def as_siemens(
         said.append(f"{path}: each second slice along {'zyx'[axis]} was turned by pi: turned back")
     elif fix:
         raise DataError(f"phase {path}: --fix-slices true: no slices are turned by pi here")
-    sign = given.get("phase_sign", -1 if ge else 1)
+    stated = given.get("phase_sign")
+    sign = stated if stated is not None else -1 if ge else 1
     if isinstance(sign, bool) or sign not in (1, -1):
         raise ConfigError(
             "--phase-sign: expected 1 (phase rises with the field) or -1 (it falls, as GE's does), "
             f"received {sign!r}"
         )
     if sign == -1:
-        by = "--phase-sign" if "phase_sign" in given else "a GE scanner's: else --phase-sign 1"
+        by = "--phase-sign" if stated is not None else "a GE scanner's: else --phase-sign 1"
         said.append(f"{path}: the sign of the phase was turned ({by})")
         phase_EZYX = -phase_EZYX
     return phase_EZYX, int(sign)
