@@ -186,6 +186,18 @@ def test_sidecars_of_one_folder_agree(hz):
     refused(3, "expected one for all", name="echoes", **FIELD)
 
 
+def test_one_echo_time_is_not_enough_for_a_folder(hz):
+    refused(2, "for the 3 echoes", name=folder(hz, Units="rad"), **FIELD, echo_time=0.004)
+
+
+def test_echoes_are_of_one_kind(hz):
+    folder(hz)
+    phase, magnitude = (values[..., 1] for values in echoes(hz))
+    name = "echoes/sub-1_echo-2_part-phase_MEGRE.nii"
+    save(name, magnitude * np.exp(1j * phase), dtype=np.complex64)
+    refused(3, "some echoes are complex numbers", name="echoes", **FIELD)
+
+
 def test_a_field_is_made_of_a_phase(hz):
     refused(3, "received a field in hz", name="hz.nii", units="hz", echo_time=0.02, **FIELD)
     complains(apply("phase4.nii", **FIELD, echo_time=TE, b0_dir="[0, 0, 1]"), 2, "b0_dir")

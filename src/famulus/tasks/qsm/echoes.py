@@ -105,32 +105,50 @@ def _of_files(
     pairs: list[tuple[Path, Path]], folder: Path, given: Mapping[str, Any], said: list[str]
 ) -> Recorded:
     listed = _times(given, {}, len(pairs))
-    rows, times = [], []
-    for i, (path, beside) in enumerate(pairs):
-        about = nifti.sidecar(path)
-        rest = {} if listed is None else {"echo_time": float(listed[i])}
-        times.append(number(rest, about, *TIME, "seconds", path, SECONDS))
+    if listed is None and given.get("echo_time") is not None:
+        raise ConfigError(
+            f"--echo-time: expected [t1, t2, ...] for the {len(pairs)} echoes of {folder}, received "
+            f"{given['echo_time']!r}"
+        )
+    abouts = [nifti.sidecar(path) for path, _ in pairs]
+    times = np.array(
+        [
+            number({}, about, *TIME, "seconds", path, SECONDS)
+            for about, (path, _) in zip(abouts, pairs, strict=True)
+        ]
+        if listed is None
+        else listed
+    )
+    _agree(abouts, pairs, folder)
+    rows = []
+    for i in _rising(times, [path.name for path, _ in pairs], folder):
+        path, beside = pairs[i]
         phase = nifti.read(path, "phase", form=form_of(given), keep_complex=True)
-        found = of_volume(phase, about, {}, said)
         read = nifti.read(beside, "magnitude", form=form_of(given))
-        rows.append((found, one_affine(read, "magnitude")))
-    order = _rising(np.array(times), [phase.name for phase, _ in pairs], folder)
-    rows = [rows[i] for i in order]
+        rows.append((of_volume(phase, abouts[i], {}, said), one_affine(read, "magnitude")))
     first = rows[0][0]
     for found, magnitude in rows:
         nifti.same_grid(first.like, found.like, "phase")
         nifti.same_grid(first.like, magnitude, "magnitude")
-        for key in ("Units", "Manufacturer"):
-            if found.about.get(key) != first.about.get(key):
-                raise DataError(
-                    f"{folder}: {key} of {found.like.path.name} is {found.about.get(key)}, of "
-                    f"{first.like.path.name} {first.about.get(key)}: expected one for all"
-                )
+        if found.complex != first.complex:
+            raise DataError(f"{folder}: some echoes are complex numbers, others are not")
     phases = np.concatenate([found.phase_EZYX for found, _ in rows])
     stacked = np.stack([magnitude.values for _, magnitude in rows])
     sources = tuple(v.path.name for found, magnitude in rows for v in (found.like, magnitude))
-    te_s = np.array(times)[order]
-    return replace(first, phase_EZYX=phases, magnitude=stacked, te_s=te_s, sources=sources)
+    return replace(
+        first, phase_EZYX=phases, magnitude=stacked, te_s=np.sort(times), sources=sources
+    )
+
+
+def _agree(abouts: list[dict[str, Any]], pairs: list[tuple[Path, Path]], folder: Path) -> None:
+    """Raises DataError unless all sidecars have one unit and one manufacturer."""
+    for key in ("Units", "Manufacturer"):
+        for about, (path, _) in zip(abouts, pairs, strict=True):
+            if about.get(key) != abouts[0].get(key):
+                raise DataError(
+                    f"{folder}: {key} of {path.name} is {about.get(key)}, of {pairs[0][0].name} "
+                    f"{abouts[0].get(key)}: expected one for all"
+                )
 
 
 def _times(given: Mapping[str, Any], about: Mapping[str, Any], count: int) -> np.ndarray | None:
