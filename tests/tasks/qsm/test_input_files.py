@@ -10,8 +10,8 @@ import pytest
 
 from famulus.config.errors import FamulusError
 from famulus.tasks.qsm.apply import scan_of_array
-from famulus.tasks.qsm.echoes import recorded
 from famulus.tasks.qsm.input_files import field_of, read_scan
+from famulus.tasks.qsm.recordings import recorded
 
 SHAPE = (6, 7, 8)
 PHASE = np.random.default_rng(0).uniform(-1, 1, SHAPE)

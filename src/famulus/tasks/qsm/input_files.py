@@ -16,7 +16,8 @@ import numpy as np
 from famulus.config.errors import DataError
 from famulus.tasks.qsm.checked_phase import Phase, checked
 from famulus.tasks.qsm.dipole import Geometry
-from famulus.tasks.qsm.echoes import Recorded, combined, of_volume, recorded
+from famulus.tasks.qsm.echoes import Recorded, combined, of_volume
+from famulus.tasks.qsm.recordings import recorded
 from famulus.tasks.qsm.stated_values import B0_KNOWN, TESLA, geometry_of, long_echo, number
 from famulus.units import ppm_from_hz, rad_from_hz, rad_from_ppm
 from famulus.volumes import nifti
