@@ -1,7 +1,9 @@
 """NIfTI volumes: read with limits, written whole or not at all.
 
+One file (.nii), or a pair of header and voxels (.hdr, .img), which may be Analyze 7.5, too.
+
 Shapes: Z Y X, the reverse of the file's order (its first index runs fastest). Units: mm.
-Source: NIfTI-1.1 standard; a code of 1 says that an affine leads to scanner coordinates.
+Source: NIfTI-1.1 standard; which affine is meant: `volumes.nifti_affine`.
 """
 
 import json
@@ -17,9 +19,12 @@ import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.quiet import quiet_log
+from famulus.volumes.nifti_affine import Form, placed
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
-SCANNER = 1
+SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img")
+HALVES = {".hdr": ".img", ".img": ".hdr"}
+ARRAY = Path("the array")  # instead of a file
 VOLUMES = 24  # of working memory for an inversion
 
 quiet_log("nibabel.global")
@@ -27,64 +32,110 @@ quiet_log("nibabel.global")
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume and where it lies. `scanner`: the affine leads to scanner coordinates."""
+    """A volume and where it lies. `scanner`: the affine leads to scanner coordinates; `oriented`:
+    the file says where it leads; `conflict`: in what its two affines contradict, or ""."""
 
-    values: np.ndarray  # float32 ZYX, or EZYX for a series
+    values: np.ndarray  # float32 ZYX, or EZYX for a series; complex64 where that was asked for
     affine: np.ndarray  # 4x4, from the file's index order to mm
     scanner: bool
     header: Any  # nibabel's, for what is written beside it
     path: Path
+    oriented: bool = True
+    conflict: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape
 
 
-def read(path: Path, what: str = "volume", dimensions: int = 3) -> Volume:
-    """Raises DataError, in one line, for a file that is missing, damaged, empty or too large."""
+def read(
+    path: Path,
+    what: str = "volume",
+    dimensions: int | tuple[int, ...] = 3,
+    *,
+    form: Form | None = None,
+    keep_complex: bool = False,
+) -> Volume:
+    """A volume, or a series of them; `form`: the affine that is meant, where a file has two.
+
+    Raises DataError, in one line, for a file that is missing, damaged, empty or too large, or that
+    holds no real numbers (complex ones are welcome with `keep_complex`).
+    """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{what} {path}: expected a NIfTI file, found none")
+    _must_be_there(path, what)
+    wanted = (dimensions,) if isinstance(dimensions, int) else dimensions
     try:
         image: Any = nibabel.load(path)  # of many classes; which one is asked below
         shape = tuple(int(n) for n in image.shape)
     except Exception as error:  # a damaged header raises many kinds
         raise DataError(f"{what} {path}: not a readable NIfTI file ({_first(error)})") from None
-    if not isinstance(image, nibabel.Nifti1Image):
+    if not isinstance(image, nibabel.Nifti1Pair | nibabel.AnalyzeImage):
         raise DataError(f"{what} {path}: expected NIfTI, received {type(image).__name__}")
     if min(shape, default=0) < 1:
-        raise DataError(f"{what} {path}: expected sizes above 0, received {_by(shape)}")
+        raise DataError(f"{what} {path}: expected sizes above 0, received {by(shape)}")
     # Many tools write a single volume as a series of one.
-    while len(shape) > dimensions and shape[-1] == 1:
+    while len(shape) > min(wanted) and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) != dimensions:
+    if len(shape) not in wanted:
         hint = ": give one echo, not a series" if len(shape) == 4 else ""
-        raise DataError(f"{what} {path}: expected {dimensions}D, received {_by(shape)}{hint}")
-    size = 4 * math.prod(shape)
+        expected = " or ".join(f"{n}D" for n in wanted)
+        raise DataError(f"{what} {path}: expected {expected}, received {by(shape)}{hint}")
+    kind = image.get_data_dtype().kind
+    if kind not in ("biufc" if keep_complex else "biuf"):
+        held = "complex numbers" if kind == "c" else "colours"
+        raise DataError(f"{what} {path}: expected real numbers, received {held}")
+    size = (8 if kind == "c" else 4) * math.prod(shape)
     if size > limit_bytes():
         raise DataError(
-            f"{what} {path}: {_by(shape)} takes {size / 1e9:.1f} GB, more than the "
+            f"{what} {path}: {by(shape)} takes {size / 1e9:.1f} GB, more than the "
             f"{limit_bytes() / 1e9:.1f} GB that fit here: crop or downsample it"
         )
-    affine, scanner = _affine(image)
+    try:
+        place = placed(image, form)
+    except ValueError as error:  # damaged, or without the form that was named
+        raise DataError(f"{what} {path}: {_first(error)}") from None
+    affine = place.affine
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise DataError(f"{what} {path}: its affine spans no volume")
     try:
-        # Unchanged: nibabel would keep a second copy of the volume with the image.
         # A slope beyond float32 gives infinity: that is to be seen in the values, not on stderr.
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+            values = _values(image, kind)
     except Exception as error:  # truncated or damaged data
         raise DataError(f"{what} {path}: its data can't be read ({_first(error)})") from None
     values = np.ascontiguousarray(values.reshape(shape).T)
-    return Volume(values, affine, scanner, image.header.copy(), path)
+    header = image.header.copy()
+    return Volume(values, affine, place.scanner, header, path, place.oriented, place.conflict)
+
+
+def _values(image: Any, kind: str) -> np.ndarray:
+    if kind == "c":
+        return np.asanyarray(image.dataobj).astype(np.complex64)
+    # Unchanged: nibabel would keep a second copy of the volume with the image.
+    return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+
+
+def _must_be_there(path: Path, what: str) -> None:
+    """Raises DataError for a folder, for nothing, and for half of a pair."""
+    # not of Path: a name that is too long is no file, and no error of the system
+    if os.path.isdir(path):
+        raise DataError(f"{what} {path}: expected a NIfTI file, this is a folder")
+    if not os.path.isfile(path):
+        raise DataError(f"{what} {path}: expected a NIfTI file, found none")
+    packed = path.suffix == ".gz"
+    name = path.with_suffix("") if packed else path
+    if name.suffix in HALVES:
+        other = name.with_suffix(HALVES[name.suffix] + (".gz" if packed else ""))
+        if not other.is_file():
+            raise DataError(f"{what} {path}: expected {other.name} beside it, found none")
 
 
 def of_array(values_ZYX: np.ndarray, voxel_zyx_mm: tuple[float, float, float]) -> Volume:
     """A volume that no file holds: its last axis is the scanner's x, its first the scanner's z."""
     affine = np.diag([*voxel_zyx_mm[::-1], 1.0])
-    values = np.ascontiguousarray(values_ZYX, dtype=np.float32)
-    return Volume(values, affine, True, nibabel.Nifti1Header(), Path("the array"))
+    kind = np.complex64 if np.iscomplexobj(values_ZYX) else np.float32
+    values = np.ascontiguousarray(values_ZYX, dtype=kind)
+    return Volume(values, affine, True, nibabel.Nifti1Header(), ARRAY)
 
 
 def limit_bytes() -> int:
@@ -97,24 +148,13 @@ def limit_bytes() -> int:
     return min(LIMIT_BYTES, free // VOLUMES)
 
 
-def _affine(image: Any) -> tuple[np.ndarray, bool]:
-    """The affine to scanner coordinates if the file has one, else the one that it prefers."""
-    sform, s_code = image.header.get_sform(coded=True)
-    qform, q_code = image.header.get_qform(coded=True)
-    if s_code == SCANNER:
-        return np.asarray(sform, float), True
-    if q_code == SCANNER:
-        return np.asarray(qform, float), True
-    return np.asarray(image.affine, float), False
-
-
 def same_grid(first: Volume, second: Volume, what: str) -> None:
     """Raises DataError unless both have one shape and one affine (to a tenth of a voxel)."""
     a, b = first.shape[-3:], second.shape[-3:]
     if a != b:
         raise DataError(
-            f"{what} {second.path}: expected the {_by(a[::-1])} voxels of {first.path}, "
-            f"received {_by(b[::-1])}"
+            f"{what} {second.path}: expected the {by(a[::-1])} voxels of {first.path}, "
+            f"received {by(b[::-1])}"
         )
     voxel = np.linalg.norm(first.affine[:3, :3], axis=0).min()
     corner = np.array([*a[::-1], 1.0])
@@ -128,8 +168,8 @@ def same_grid(first: Volume, second: Volume, what: str) -> None:
 
 def sidecar(path: Path) -> dict[str, Any]:
     """What the JSON file beside a NIfTI says; {} if there is none."""
-    name = path.name.removesuffix(".gz").removesuffix(".nii")
-    beside = path.with_name(f"{name}.json")
+    stem = stem_of(path)
+    beside = stem.with_name(f"{stem.name}.json")
     if not beside.is_file():
         return {}
     try:
@@ -152,17 +192,19 @@ def may_be_written(path: Path, inputs: Iterable[Any] = ()) -> None:
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ConfigError(f"-o {path}: expected a name that ends in .nii or .nii.gz")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ConfigError(f"-o {path}: expected a folder that exists, {path.parent} does not")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ConfigError(f"-o {path}: expected a file, this is a folder")
     for other in inputs:
-        if other is not None and _stem(path.resolve()) == _stem(Path(str(other)).resolve()):
+        if other is not None and stem_of(path.resolve()) == stem_of(Path(str(other)).resolve()):
             raise ConfigError(f"-o {path}: is an input, or would replace an input's sidecar")
 
 
-def _stem(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii"))
+def stem_of(path: Path) -> Path:
+    """The path without the ending of a NIfTI."""
+    suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), "")
+    return path.with_name(path.name[: -len(suffix)]) if path.name[: -len(suffix)] else path
 
 
 def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any]) -> None:
@@ -197,7 +239,8 @@ def write(path: Path, values_ZYX: np.ndarray, like: Volume, facts: dict[str, Any
         partial_json.unlink(missing_ok=True)
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def by(shape: tuple[int, ...]) -> str:
+    """`3 x 4 x 5`."""
     return " x ".join(map(str, shape)) or "nothing"
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from famulus.config.errors import FamulusError
-from famulus.tasks.qsm.input_files import field_of, read_echoes, read_scan
+from famulus.tasks.qsm.apply import scan_of_array
+from famulus.tasks.qsm.input_files import field_of, read_scan
+from famulus.tasks.qsm.recordings import recorded
 
 SHAPE = (6, 7, 8)
 PHASE = np.random.default_rng(0).uniform(-1, 1, SHAPE)
@@ -161,9 +163,9 @@ def test_hz_needs_no_echo_time(at):
 def test_real_echoes():
     """Unwrapped in space and time, a real scan's echoes lie on a line within noise."""
     folder = Path(os.environ["FAMULUS_DATA"]) / "gre-multiecho"
-    phase, magnitude, te_s, _ = read_echoes(folder)
-    assert phase.shape == magnitude.shape == (3, 41, 51, 51)
-    assert te_s.tolist() == [0.004, 0.008, 0.012]
+    found = recorded(folder, {}, [])
+    assert found.phase_EZYX.shape == found.magnitude.shape == (3, 41, 51, 51)
+    assert found.te_s.tolist() == [0.004, 0.008, 0.012]
     hz, like, facts = field_of(folder, {})
     assert hz.shape == like.shape
     assert facts["Units"] == "Hz"
@@ -176,4 +178,41 @@ def test_real_echoes():
 
 def test_echoes_without_files(tmp_path):
     with pytest.raises(FamulusError, match="part-phase"):
-        read_echoes(tmp_path)
+        recorded(tmp_path, {}, [])
+
+
+ARRAY = {"voxel_zyx_mm": (1, 1, 1), "echo_time": 0.025, "field_strength": 3}
+
+
+def test_arrays_are_checked_as_files_are():
+    """The same conversions, with the same words; a mask and a magnitude are of its own voxels."""
+    given = {**ARRAY, "mask": MASK, "units": "rad"}
+    plain = scan_of_array(PHASE, given, None)
+    assert np.allclose(plain.phase_rad, PHASE * MASK)
+    signal = (2 + PHASE) * np.exp(1j * PHASE)
+    found = scan_of_array(signal, {**given, "units": None}, None)
+    assert np.allclose(found.phase_rad, plain.phase_rad, atol=1e-6)
+    assert np.allclose(found.magnitude, 2 + PHASE, atol=1e-6)
+    assert "complex" in found.facts["Notes"][0]
+    share = np.where(MASK > 0, 0.8, 0.3)
+    assert np.array_equal(scan_of_array(PHASE, given | {"mask": share}, None).mask, MASK)
+    raw = scan_of_array(1000 * np.pi * PHASE, {**given, "units": None, "rescale": "philips"}, None)
+    assert np.allclose(raw.phase_rad, np.pi * PHASE * MASK, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "says"),
+    [
+        (PHASE[:1], {}, "one slice"),
+        (1 + PHASE, {}, "is it the magnitude"),
+        (PHASE, {"mask": MASK * 1j}, "expected numbers Z Y X"),
+        (PHASE, {"mask": MASK[None]}, "expected numbers Z Y X"),
+        (PHASE, {"mask": MASK.astype(str)}, "expected numbers Z Y X"),
+        (PHASE, {"magnitude": PHASE}, "is negative"),
+        (np.where(MASK > 0, np.nan, 0), {}, "NaN or Inf"),
+        (np.where(MASK > 0, np.nan, 0), {"mask": MASK}, "within the mask"),
+    ],
+)
+def test_arrays_that_are_wrong(values, more, says):
+    with pytest.raises(FamulusError, match=says):
+        scan_of_array(values, {**ARRAY, "units": "rad", **more}, None)

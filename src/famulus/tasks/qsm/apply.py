@@ -17,7 +17,6 @@ from famulus.config.errors import ConfigError, DataError
 from famulus.feed.progress import note
 from famulus.tasks.qsm.dipole import Geometry, fast_sizes
 from famulus.tasks.qsm.input_files import (
-    B0_KNOWN,
     FIELD_OPTIONS,
     OPTIONS,
     Scanned,
@@ -49,18 +48,14 @@ def invert_file(
 ) -> None:
     """`run` makes (chi rad, facts) of (scan, phase, weight, rho); nothing is written if it fails.
 
-    `use`: none, mask or magnitude as W. `linear`: whether a wrapped phase can't be understood.
-    `estimate`: of rho.
+    `use`: none, mask or magnitude as W; either: the magnitude if there is one, else the mask.
+    `linear`: whether a wrapped phase can't be understood. `estimate`: of rho.
     Raises DataError or ConfigError, one line each.
     """
     known(options, OPTIONS)
     # before the work: an inversion takes minutes, and must never overwrite a scan
     nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     found = read_scan(Path(inputs), options, te_s)
-    for fact, silent in (("InputUnitsFrom", ("--units", "sidecar")), ("B0_dirFrom", B0_KNOWN)):
-        if found.facts[fact] not in silent:
-            value = found.facts[fact.removesuffix("From")]
-            note(f"{inputs}: {fact.removesuffix('From')} {value}: {found.facts[fact]}")
     chi, facts = inverted(run, found, use, linear, estimate)
     nifti.write(Path(out), chi, found.like, facts)
 
@@ -74,6 +69,10 @@ def inverted(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """chi ZYX in ppm, 0 outside of the mask and on average within it; and how it was made."""
     inputs = found.like.path
+    for line in found.facts["Notes"]:
+        note(line)
+    if use == "either":
+        use = "mask" if found.magnitude is None else "magnitude"
     phase, mask = (torch.from_numpy(v)[None] for v in (found.phase_rad, found.mask))
     facts: dict[str, Any] = {"Weights": use}
     weight: Tensor | None = None
@@ -173,10 +172,12 @@ def _plain(value: Any) -> Any:
 
 
 def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
-    """A folder of echoes in, the field map in Hz (in ppm with `field_strength`) out."""
+    """Echoes in, a folder or a series, the field map in Hz (in ppm with `field_strength`) out."""
     known(options, FIELD_OPTIONS)
-    nifti.may_be_written(out, [options.get("mask")])
+    nifti.may_be_written(out, [inputs, *(options.get(n) for n in ("magnitude", "mask"))])
     values, like, facts = field_of(Path(inputs), options)
+    for line in facts["Notes"]:
+        note(line)
     nifti.write(Path(out), values, like, facts)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.tasks.base import Proposal
-from famulus.tasks.qsm.input_files import SECONDS, TESLA
 from famulus.tasks.qsm.records import open_records
+from famulus.tasks.qsm.stated_values import SECONDS, TESLA
 from famulus.volumes import nifti
 from famulus.volumes.open import located
 

@@ -380,7 +380,7 @@ class Qsm(Task):
 
         # sin and cos understand a wrap, a division in k-space does not
         linear = method != "ndi"
-        use = "none" if linear else "magnitude" if "magnitude" in rest else "mask"
+        use = "none" if linear else "either"
         try:
             invert_file(run, inputs, out, rest, use, linear=linear)
         except ValueError as error:
