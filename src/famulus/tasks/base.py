@@ -138,6 +138,8 @@ class Task(ABC):
     # Of `apply`: name -> one line that says its values and its default. `known` refuses others.
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     methods: ClassVar[tuple[str, ...]] = ()  # names that `apply_method` knows
+    # Trained models that come with the package: model folders by the name of their method.
+    shipped: ClassVar[Mapping[str, Path]] = {}
     needs: ClassVar[tuple[str, ...]] = ()  # parents without whose weights `apply` can't be
     RESULT: ClassVar[str] = ""  # name that suits the file that `apply` writes; "" where a folder
 

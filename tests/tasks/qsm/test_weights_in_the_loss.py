@@ -65,7 +65,7 @@ def maps(seed=0):
 
 
 def answers(made, chi_ppm):
-    return KnownMap(chi_ppm * made._rad_per_ppm)
+    return KnownMap(chi_ppm * float(made._volumes.acquisition.scan(0).rad_per_ppm))
 
 
 def errors(chi_ppm):

@@ -27,10 +27,11 @@ from famulus.tasks.qsm.input_files import (
 from famulus.tasks.qsm.noise import noise_in
 from famulus.tasks.qsm.phase import centred_phase, weights, within_a_turn, wrap, wrapped_steps
 from famulus.tasks.qsm.rho import Estimate, doubt, over_noise, sane
+from famulus.tasks.qsm.settings import QsmData
 from famulus.tasks.qsm.spectrum import noise_ratio
 from famulus.volumes import nifti
 
-OFFSET_RAD = 0.1  # that changes a map by a few per cent
+OFFSET_RAD = 0.25  # a small box of tissue may well have a mean of less
 VOXEL, PHASE = 0.02, 0.2  # relative differences that are as good as none
 Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
 
@@ -181,17 +182,30 @@ def field_file(inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
     nifti.write(Path(out), values, like, facts)
 
 
-def note_unlike(scan: Scanned, voxel_mm: float, rad_per_ppm: float) -> None:
-    """Says in what a scan differs from those of training: its voxels, its phase for one ppm."""
-    sides = scan.geometry.voxel_zyx_mm[::-1]
-    if not np.allclose(sides, voxel_mm, rtol=VOXEL):
-        said = " x ".join(f"{side:.3g}" for side in sides)
-        note(f"voxels of {said} mm: the net was trained on {voxel_mm:g} mm")
-    if not np.isclose(scan.rad_per_ppm, rad_per_ppm, rtol=PHASE):
-        note(
+def unlike_training(scan: Scanned, data: QsmData, reach_per_mm: float) -> list[str]:
+    """In what a scan differs from those of training, in sentences: voxels, phase for one ppm."""
+    said = []
+    sides, (low, high) = scan.geometry.voxel_zyx_mm[::-1], data.voxel_range_mm
+    if min(sides) < low * (1 - VOXEL) or max(sides) > high * (1 + VOXEL):
+        line = f"voxels of {' x '.join(f'{side:.3g}' for side in sides)} mm: the net was trained on"
+        said.append(f"{line} {_span(low, high)} mm")
+        highest = 0.5 * sum(side**-2 for side in sides) ** 0.5
+        if highest > reach_per_mm * (1 + VOXEL):
+            said[-1] += (
+                f"; above {reach_per_mm:.2g} cycles/mm, unknown to it, frequencies are restored"
+                " as by Tikhonov's filter"
+            )
+    low, high = data.rad_per_ppm_range
+    if not low * (1 - PHASE) < scan.rad_per_ppm < high * (1 + PHASE):
+        said.append(
             f"1 ppm makes a phase of {scan.rad_per_ppm:.3g} rad (field strength and echo time): the"
-            f" net was trained on {rad_per_ppm:.3g} rad"
+            f" net was trained on {_span(low, high)} rad"
         )
+    return said
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
 def positive(name: str, value: Any) -> float:

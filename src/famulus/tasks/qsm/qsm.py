@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
+from famulus.feed.progress import note
 from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, Proposal, SelfTest, Task, made_up
 from famulus.tasks.qsm import baselines as baselines
@@ -28,9 +29,9 @@ from famulus.tasks.qsm.apply import (
     field_file,
     invert_file,
     inverted,
-    note_unlike,
     positive,
     scan_of_array,
+    unlike_training,
 )
 from famulus.tasks.qsm.datasets import GREY_MATTER, open_qsm
 from famulus.tasks.qsm.dipole import Geometry, apply_kernel, cropped, full_kernel, padded
@@ -45,13 +46,13 @@ from famulus.tasks.qsm.source import SpectrumSource, VolumeSource
 from famulus.tasks.qsm.spectrum import Spectrum
 from famulus.tasks.qsm.step_plots import drawn_filter, drawn_steps
 from famulus.tasks.qsm.steps import Amount, amount
-from famulus.units import rad_from_ppm
 
 WINDOW_PPM = 0.1  # of pictures
 TYPICAL_RHO = 50.0  # at which a net that follows the noise is summed up
 TYPICAL_K = 0.1  # cycles per mm, likewise for a preconditioned one
 EXAMPLE = 16  # voxels along each side of an example
 METHODS = (*baselines.PARAMETERS, "field")
+SHIPPED = {"learned": Path(__file__).parent / "learned"}  # trained by experiments/qsm/one-net.yaml
 
 
 class Qsm(Task):
@@ -59,13 +60,14 @@ class Qsm(Task):
     SCORES = QSM
     OPTIONS: ClassVar[Mapping[str, str]] = {
         **OPTIONS,
-        "method": f"{', '.join(METHODS)}: the same scan without the net",
+        "method": f"{', '.join((*METHODS, *SHIPPED))}: the same scan by another method",
         "threshold": "of --method tkd",
         "alpha": "of --method tikhonov",
         "steps": "of --method ndi",
         "tau": "of --method ndi",
     }
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
+    shipped: ClassVar[Mapping[str, Path]] = SHIPPED
     RESULT = "chi.nii.gz"
 
     # -- what is trained on what -------------------------------------------------------------
@@ -103,10 +105,6 @@ class Qsm(Task):
     @cached_property
     def _grids(self) -> dict[float, Grid]:
         return {}
-
-    @property
-    def _rad_per_ppm(self) -> float:
-        return self._volumes.acquisition.scan(0).rad_per_ppm
 
     def build(self) -> nn.Module:
         model = self.config.model
@@ -148,7 +146,8 @@ class Qsm(Task):
             mine = None if weight is None else weight[group]
             grid = self._grid(sides[group][0])
             parts.append(grid.run(model, batch["phase"][group], mine, batch["rho"][group]))
-        return referenced(torch.cat(parts) / self._rad_per_ppm, batch["mask"])
+        ppm = torch.cat(parts) / batch["rad_per_ppm"].to(parts[0])[:, None, None, None]
+        return referenced(ppm, batch["mask"])
 
     def _spectrum(self, batch: Batch) -> Spectrum:
         return self._splits.validation.spectrum(batch)
@@ -275,7 +274,7 @@ class Qsm(Task):
         phase, mask, rho = batch["phase"][:1], batch["mask"][:1], float(batch["rho"][0])
         weight = None if self.config.data.weights == "none" else batch["weight"][:1]
         maps = baselines.maps(phase, weight, rho, self._grid(float(batch["voxel_mm"][0])))
-        q = self._rad_per_ppm
+        q = float(batch["rad_per_ppm"][0])
         return {n: _array(referenced(m / q, mask)[0]) for n, m in maps.items()}
 
     def _floors_of_filters(self, held_out: SpectrumSource) -> dict[str, Floor]:
@@ -349,16 +348,18 @@ class Qsm(Task):
 
     def _inversion(self, model: nn.Module) -> Inversion:
         place, data = next(model.parameters()).device, self.config.data
-        trained = float(data.voxel_mm), rad_from_ppm(1.0, data.b0_t, data.te_ms)
 
         def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
-            note_unlike(found, *trained)
+            unlike = unlike_training(found, data, model.reach_per_mm)
+            for line in unlike:
+                note(line)
             grid = Grid(found.phase_rad.shape, found.geometry)
             weight = None if weight is None else weight.to(place)
             chi = grid.run(model, phase.to(place), weight, rho.to(place)).cpu()
             tau, beta = model.schedule(rho.to(place))
             how = {"Method": "NDI with learned steps", "Steps": _array(tau[0]).tolist()}
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
+            how |= {"UnlikeTraining": unlike} if unlike else {}
             return chi, how | {"Summary": self.summary(model).sentence}
 
         return run
@@ -367,7 +368,7 @@ class Qsm(Task):
     def apply_method(cls, method: str, inputs: Path, out: Path, options: Mapping[str, Any]) -> None:
         """The same without a trained run: `tkd`, `tikhonov`, `ndi`, or `field` of many echoes."""
         if method not in METHODS:
-            raise ConfigError(f"--method: {suggestion(method, METHODS)}")
+            raise ConfigError(f"--method: {suggestion(method, (*METHODS, *SHIPPED))}")
         if method == "field":
             return field_file(inputs, out, options)
         rest = dict(options)

@@ -8,6 +8,7 @@ from famulus.config.schema import Strict, added
 from famulus.tasks.qsm.datasets import VARIED
 from famulus.tasks.qsm.rho import Estimate
 from famulus.tasks.qsm.source import Acquisition
+from famulus.units import rad_from_ppm
 
 
 class QsmData(Strict):
@@ -42,6 +43,7 @@ class QsmData(Strict):
     snr_range: tuple[float, float] | None = added(
         None, "instead of snr: drawn anew for each sample, its logarithm uniform"
     )
+    te_range_ms: tuple[float, float] | None = added(None, "likewise, instead of te_ms")
 
     @property
     def acquisition(self) -> Acquisition:
@@ -53,7 +55,14 @@ class QsmData(Strict):
             self.fresh_noise,
             self.noise,
             self.snr_range,
+            self.te_range_ms,
         )
+
+    @property
+    def rad_per_ppm_range(self) -> tuple[float, float]:
+        """The phase that 1 ppm makes, from the shortest to the longest echo time."""
+        low, high = self.te_range_ms or (self.te_ms, self.te_ms)
+        return rad_from_ppm(1.0, self.b0_t, low), rad_from_ppm(1.0, self.b0_t, high)
 
     @property
     def voxel_range_mm(self) -> tuple[float, float]:
@@ -97,8 +106,10 @@ class QsmConfig(Strict):
         for snr in (*data.snr, *(data.snr_range or ())):
             if snr is not None and not 1 <= snr <= 1e6:
                 raise ValueError(f"data.snr: expected 1 to 1e6 or null, received {snr}")
-        if data.snr_range and not data.snr_range[0] < data.snr_range[1]:
-            raise ValueError(f"data.snr_range: expected low < high, received {data.snr_range}")
+        for name in ("snr_range", "te_range_ms"):
+            limits = getattr(data, name)
+            if limits and not 0 < limits[0] < limits[1]:
+                raise ValueError(f"data.{name}: expected 0 < low < high, received {limits}")
         if data.form == "spectrum" and data.weights in ("magnitude", "either"):
             raise ValueError("data.form spectrum is for W = 1: expected weights none or mask")
         if (data.name == VARIED) != bool(data.voxels_mm):
@@ -117,6 +128,6 @@ class QsmConfig(Strict):
                     "model.learn adaptive has its own momentum, preconditioner and start: leave"
                     " them out"
                 )
-        elif data.name == VARIED and data.form == "spectrum":
-            raise ValueError(f"data.form spectrum is for one voxel size: {VARIED} has many")
+        elif data.form == "spectrum" and (data.name == VARIED or data.te_range_ms):
+            raise ValueError("data.form spectrum is for one voxel size and one echo time")
         return self

@@ -23,14 +23,14 @@ from famulus.tasks.qsm.rho import Estimate, rho_in, sane
 from famulus.tasks.qsm.spectrum import Bins, Spectrum
 
 Weights = Literal["none", "mask", "magnitude", "either"]
-_SNR = 3  # stream of a seed
+_SCAN = 3  # stream of a seed
 _TRUTHS = ByteCache(2 << 30)  # maps and their fields; noise is drawn anew
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How samples are made of maps: sample i has the SNR number i mod len(snr), or one of
-    `snr_range` that follows from its seed."""
+    """How samples are made of maps: sample i has the SNR number i mod len(snr); what has a range is
+    drawn from it, by the sample's seed."""
 
     b0_t: float = 3.0
     te_ms: float = 25.0
@@ -39,22 +39,31 @@ class Acquisition:
     fresh_noise: bool = True  # new noise in every epoch, or the same one
     noise: Estimate = "field"  # how rho is seen
     snr_range: tuple[float, float] | None = None
+    te_range_ms: tuple[float, float] | None = None
 
     def scan(self, index: int, seed: int = 0) -> Scan:
-        snr = self.snr[index % len(self.snr)]
+        snr, te_ms = self.snr[index % len(self.snr)], self.te_ms
+        random = np.random.default_rng(stream_seed(seed, _SCAN))
+        shares = random.random(2)
         if self.snr_range is not None:
-            low, high = self.snr_range
-            share = np.random.default_rng(stream_seed(seed, _SNR)).random()
-            snr = low * (high / low) ** share
-        return Scan(self.b0_t, self.te_ms, snr)
+            snr = _between(self.snr_range, shares[0])
+        if self.te_range_ms is not None:
+            te_ms = _between(self.te_range_ms, shares[1])
+        return Scan(self.b0_t, te_ms, snr)
 
     def weight(self, index: int) -> str:
         """none, mask or magnitude."""
         return ("mask", "magnitude")[index % 2] if self.weights == "either" else self.weights
 
 
+def _between(limits: tuple[float, float], share: float) -> float:
+    low, high = limits
+    return float(low * (high / low) ** share)
+
+
 class VolumeSource(Source):
-    """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, `rho` B and `voxel_mm` B."""
+    """`phase` rad, `weight`, `mask`, `chi` ppm: float32 BZYX, and of each sample, B: `rho`,
+    `voxel_mm` and `rad_per_ppm`."""
 
     # a map is drawn, and its field computed: seconds
     slow = True
@@ -73,7 +82,7 @@ class VolumeSource(Source):
     def fingerprint(self) -> str:
         recipe = asdict(self.acquisition)
         # newer than the first release: data as they were keep their fingerprint
-        for key, old in (("noise", "field"), ("snr_range", None)):
+        for key, old in (("noise", "field"), ("snr_range", None), ("te_range_ms", None)):
             if recipe[key] == old:
                 del recipe[key]
         form = {"of": self.identity, "seeds": self.seeds, "recipe": recipe}
@@ -105,21 +114,21 @@ class VolumeSource(Source):
     def sample(self, index: int, seed: int) -> dict[str, np.ndarray]:
         truth, fixed = self.truth(index), stream_seed(self.seeds[index], 2)
         noise = seed if self.acquisition.fresh_noise else fixed
-        scanned = scan(truth, self.acquisition.scan(index, noise), noise)
+        how = self.acquisition.scan(index, noise)
+        scanned = scan(truth, how, noise)
         use = self.acquisition.weight(index)
         if use != "magnitude":
             scanned["weight"] = truth.mask if use == "mask" else np.ones_like(truth.mask)
         # a batch has the same keys for all samples
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
-        return {**scanned, "mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
+        rest = {"mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
+        sizes = {"voxel_mm": truth.voxel_mm, "rad_per_ppm": how.rad_per_ppm}
+        return {**scanned, **rest, **{n: np.float64(v) for n, v in sizes.items()}}
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
         batch = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
         # from the phase alone, as it will be of a person's scan: the true noise is not known there
-        batch["voxel_mm"] = torch.tensor(
-            [self.truth(int(i)).geometry.voxel_zyx_mm[0] for i in indices], dtype=torch.float64
-        )
         batch["rho"] = self.rho(batch)
         return batch
 
@@ -174,13 +183,12 @@ class SpectrumSource(Source):
         sizes = fast_sizes(self.volumes.shape)
         for index in range(len(self)):
             sample = self.volumes.sample(index, stream_seed(self.volumes.seeds[index], 3))
-            q = self.volumes.acquisition.scan(index).rad_per_ppm
+            q = float(sample["rad_per_ppm"])
             # Unwrapped: a spectrum is of a linear field, which has no wraps.
             phase, chi = (torch.from_numpy(sample[n])[None] for n in ("phase_whole", "chi"))
             pair = padded(phase / q, sizes), padded(chi, sizes)
-            seen = {n: torch.from_numpy(sample[n])[None] for n in ("phase", "mask")}
-            side = torch.tensor([self.volumes.geometry.voxel_zyx_mm[0]], dtype=torch.float64)
-            rho = self.volumes.rho({**seen, "voxel_mm": side})
+            seen = ("phase", "mask", "voxel_mm")
+            rho = self.volumes.rho({n: torch.as_tensor(sample[n])[None] for n in seen})
             rows.append((self.bins.spectrum(*pair), rho))
         columns = {
             "a": torch.cat([s.a_K for s, _ in rows]),
