@@ -60,7 +60,7 @@ def checked(found: Recorded, given: Mapping[str, Any], said: list[str]) -> Phase
     first = None if magnitude is None else magnitude[0]
     phase = values[0] if unit == "rad" else None
     must_hold_signal(inside, first, stored[0], phase, f"mask {mask}")
-    facts = {
+    facts: dict[str, Any] = {
         "InputUnits": unit,
         "InputUnitsFrom": by,
         "MaskFrom": mask_from,

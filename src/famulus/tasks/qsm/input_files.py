@@ -19,7 +19,7 @@ from famulus.tasks.qsm.dipole import Geometry
 from famulus.tasks.qsm.echoes import Recorded, combined, of_volume
 from famulus.tasks.qsm.recordings import recorded
 from famulus.tasks.qsm.stated_values import B0_KNOWN, TESLA, geometry_of, long_echo, number
-from famulus.units import ppm_from_hz, rad_from_hz, rad_from_ppm
+from famulus.units import hz_from_ppm, rad_from_hz, rad_from_ppm
 from famulus.volumes import nifti
 
 OPTIONS = {
@@ -146,8 +146,8 @@ def field_of(path: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.Vo
     if given.get("field_strength") is not None:
         b0_t = number(given, {}, "field_strength", "", "tesla", found.like.path, TESLA)
         facts |= {"Units": "ppm", "MagneticFieldStrength": b0_t}
-        hz = ppm_from_hz(hz, b0_t)
-    return hz.astype(np.float32), found.like, facts
+        hz = hz / np.float32(hz_from_ppm(1.0, b0_t))
+    return hz, found.like, facts
 
 
 def _combined(found: Recorded, made: Phase, said: list[str]) -> tuple[np.ndarray, dict[str, Any]]:

@@ -34,8 +34,8 @@ def must_hold_signal(
     if (stored_ZYX == 0).mean() > EMPTY:
         signals.append((stored_ZYX != 0, "the phase is not 0"))
     if phase_ZYX_rad is not None and magnitude_ZYX is None:
-        unit = np.exp(1j * phase_ZYX_rad)
-        smooth = np.hypot(uniform_filter(unit.real, 3), uniform_filter(unit.imag, 3))
+        parts = (uniform_filter(part(phase_ZYX_rad), 3) for part in (np.cos, np.sin))
+        smooth = np.hypot(*parts)
         if np.median(smooth[inside]) < NOISE and np.median(smooth[~inside]) > SMOOTH:
             signals.append((smooth > SMOOTH, "the phase is more than noise"))
     for signal, of in signals:

@@ -99,7 +99,7 @@ def geometry_of(
                 f"{where}: B0_dir: expected three numbers as [0, 0, 1], received {named!r}"
             )
         try:
-            b0 = tuple(float(v) for v in named)
+            b0 = (float(named[0]), float(named[1]), float(named[2]))
             return Geometry.from_affine(volume.affine, b0), b0, where
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{where}: B0_dir: {error}") from None

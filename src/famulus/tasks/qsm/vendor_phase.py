@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
+from famulus.tasks.qsm.phase_units import thinned
 
 ALIKE = 0.3  # length of the mean of unit steps between two slices: below it they tell nothing
 VOXELS, PAIRS = 16, 3  # of a slice, and of a volume, to judge by
@@ -67,12 +68,14 @@ def turned_axis(phase_ZYX: np.ndarray, inside: np.ndarray) -> int | None:
     near -1 for turned slices, near 0 for noise.
     """
     for axis in range(3):
-        n = phase_ZYX.shape[axis] - 1
-        both = np.take(inside, range(n), axis) & np.take(inside, range(1, n + 1), axis)
-        others = tuple(a for a in range(3) if a != axis)
-        count = both.sum(others)
-        step = np.exp(1j * np.diff(phase_ZYX, axis=axis)) * both
-        mean = step.sum(others)[count >= VOXELS] / count[count >= VOXELS]
+        part = thinned(axis, phase_ZYX.shape)
+        # slices first, and all of each one behind the other
+        phase, within = (np.moveaxis(v[part], axis, 0) for v in (phase_ZYX, inside))
+        both = within[:-1] & within[1:]
+        count = both.sum((1, 2))
+        step = np.diff(phase, axis=0)
+        mean = (np.cos(step) * both).sum((1, 2)) + 1j * (np.sin(step) * both).sum((1, 2))
+        mean = mean[count >= VOXELS] / count[count >= VOXELS]
         mean = mean[np.abs(mean) > ALIKE]
         if len(mean) >= PAIRS and (np.cos(np.angle(mean)) < -0.25).mean() > 0.9:
             return axis
