@@ -141,7 +141,7 @@ TKD = ("--method", "tkd", "--units", "rad")
     ("words", "code", "says"),
     [
         ((), 2, "--method"),
-        (("--method", "medi"), 2, "expected one of field, ndi, tikhonov, tkd"),
+        (("--method", "medi"), 2, "expected one of field, learned, ndi, tikhonov, tkd"),
         ((*TKD, "--echo-tme", "1"), 2, "did you mean 'echo_time'"),
         ((*TKD, "--echo-time"), 2, "--echo-time: expected a value"),
         ((*TKD, "--mask", "mag.nii"), 3, "mag.nii: expected a NIfTI file, found none"),

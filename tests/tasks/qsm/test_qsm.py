@@ -214,7 +214,7 @@ def test_apply_a_trained_net(subject, tmp_path):
 @pytest.mark.parametrize(
     ("method", "more", "says"),
     [
-        ("medi", {}, "expected one of field, ndi, tikhonov, tkd"),
+        ("medi", {}, "expected one of field, learned, ndi, tikhonov, tkd"),
         ("tkd", {"threshold": 0.9}, "between 0 and 2/3"),
         ("tkd", {"alpha": 0.1}, "--alpha"),
         ("ndi", {"tau": 5}, "0 < tau < 4.5"),
