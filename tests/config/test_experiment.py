@@ -164,6 +164,33 @@ def test_overrides():
     assert plan(SMALL, "training.clip.value=2").cells[0].settings.training.clip.value == 2
 
 
+INCLUDED = """\
+why: Does narrowing an axis keep to it?
+task: tiles
+matrix:
+  net: [small, large]
+  include:
+    - {net: small, depth: 1}
+    - {net: large, depth: 2}
+    - {net: huge, depth: 3}
+model: {kind: ae, depth: "${matrix.depth}"}
+training: {inputs: 10}
+"""
+
+
+def test_an_axis_that_is_narrowed_drops_the_included_cells_that_contradict_it():
+    def cells(*overrides):
+        return [c.axes for c in plan(INCLUDED, *overrides).cells]
+
+    sizes = ("small", "large", "huge")
+    small, large, huge = ({"net": name, "depth": i + 1} for i, name in enumerate(sizes))
+    assert cells() == [small, large, huge]
+    assert cells("matrix.net=[large]") == [large]
+    assert cells("matrix.net=[huge]") == [huge]  # named, so it is kept, and extended
+    with pytest.raises(ConfigError, match=r"matrix\.depth"):
+        cells("matrix.net=[tiny]")  # no include says how deep it is
+
+
 def test_an_override_changes_one_user_of_an_anchor():
     text = SMALL + "data: &d {name: a}\nloss: {}\nmodel: {}\n"
     text = text.replace(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from famulus.config import identity, names, overrides
 from famulus.config.errors import ConfigError, SettingError
 from famulus.config.expectations import check
-from famulus.config.matrix import MAX_CELLS, expand, slugs, substitute
+from famulus.config.matrix import MAX_CELLS, expand, narrowed_to, slugs, substitute
 from famulus.config.nearest import suggestion
 from famulus.config.overrides import responsible
 from famulus.config.problems import explain
@@ -241,7 +241,8 @@ class _ExperimentReader:
 
     def cells(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
         """Matrix values with replicates, without them, and the number of replicates."""
-        bases = expand(self.raw.get("matrix"))
+        set_axes = [str(path[1]) for path in self.overridden if path[0] == "matrix" and path[1:]]
+        bases = expand(narrowed_to(self.raw.get("matrix"), set_axes))
         count = self.raw.get("replicates", 1)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             count = 1  # the schema will name the problem

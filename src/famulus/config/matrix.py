@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from famulus.config.errors import SettingError
@@ -61,6 +61,22 @@ def expand(matrix: dict[str, Any] | None) -> list[Cell]:
     if twice:
         raise SettingError(("matrix", "include"), f"the cell {twice[0]} stands there twice")
     return cells
+
+
+def narrowed_to(matrix: Any, given: Collection[str]) -> Any:
+    """The matrix without the included cells that have another value on one of the axes `given`:
+    who asks for some values of an axis does not want the others back."""
+    if not isinstance(matrix, dict) or not isinstance(matrix.get("include"), list):
+        return matrix
+    axes = {name: matrix[name] for name in given if isinstance(matrix.get(name), list)}
+
+    def fits(entry: Any) -> bool:
+        if not isinstance(entry, dict):
+            return True  # `expand` will name the problem
+        both = axes.keys() & entry.keys()
+        return all(any(same(entry[name], value) for value in axes[name]) for name in both)
+
+    return {**matrix, "include": [entry for entry in matrix["include"] if fits(entry)]}
 
 
 def _include(originals: list[Cell], axes: dict[str, Any], entries: list[Cell]) -> list[Cell]:
