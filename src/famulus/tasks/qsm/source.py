@@ -18,6 +18,7 @@ from famulus.feed.source import Source
 from famulus.feed.streams import stream_seed
 from famulus.images.cache import ByteCache
 from famulus.tasks.qsm.dipole import Geometry, Sizes, dipole_kernel, fast_sizes, frequency, padded
+from famulus.tasks.qsm.kept import kept_columns
 from famulus.tasks.qsm.phantoms import Scan, Truth, scan
 from famulus.tasks.qsm.rho import Estimate, rho_in, sane
 from famulus.tasks.qsm.spectrum import Bins, Spectrum
@@ -179,6 +180,10 @@ class SpectrumSource(Source):
 
     @cached_property
     def _columns(self) -> dict[str, Tensor]:
+        # drawing whole heads of 1 mm takes minutes, training on their spectra seconds
+        return kept_columns(self.fingerprint, len(self), self._made)
+
+    def _made(self) -> dict[str, Tensor]:
         rows: list[tuple[Spectrum, Tensor]] = []
         sizes = fast_sizes(self.volumes.shape)
         for index in range(len(self)):
@@ -190,13 +195,12 @@ class SpectrumSource(Source):
             seen = ("phase", "mask", "voxel_mm")
             rho = self.volumes.rho({n: torch.as_tensor(sample[n])[None] for n in seen})
             rows.append((self.bins.spectrum(*pair), rho))
-        columns = {
+        return {
             "a": torch.cat([s.a_K for s, _ in rows]),
             "b": torch.cat([s.b_K for s, _ in rows]),
             "c": torch.cat([s.c for s, _ in rows]),
             "rho": torch.cat([rho for _, rho in rows]).double(),
         }
-        return columns
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         index = torch.from_numpy(np.asarray(indices, np.int64)).to(self._columns["a"].device)
