@@ -55,6 +55,9 @@ def test_a_conflict_is_of_two_that_claim_the_same(sform, qform):
 
 
 def test_a_form_that_is_not_there():
+    other = placed(image(1, 0), form="qform", needed=False)
+    assert other.scanner
+    assert np.allclose(other.affine, np.eye(4))
     with pytest.raises(ValueError, match="has no qform"):
         placed(image(1, 0), form="qform")
 

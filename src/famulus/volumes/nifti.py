@@ -54,9 +54,11 @@ def read(
     dimensions: int | tuple[int, ...] = 3,
     *,
     form: Form | None = None,
+    form_needed: bool = True,
     keep_complex: bool = False,
 ) -> Volume:
-    """A volume, or a series of them; `form`: the affine that is meant, where a file has two.
+    """A volume, or a series of them; `form`: the affine that is meant, where a file has two; one
+    that has only the other is an error, unless `form_needed` is False.
 
     Raises DataError, in one line, for a file that is missing, damaged, empty or too large, or that
     holds no real numbers (complex ones are welcome with `keep_complex`).
@@ -91,7 +93,7 @@ def read(
             f"{limit_bytes() / 1e9:.1f} GB that fit here: crop or downsample it"
         )
     try:
-        place = placed(image, form)
+        place = placed(image, form, form_needed)
     except ValueError as error:  # damaged, or without the form that was named
         raise DataError(f"{what} {path}: {_first(error)}") from None
     affine = place.affine

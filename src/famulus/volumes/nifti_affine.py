@@ -27,21 +27,23 @@ class Placement:
     conflict: str = ""
 
 
-def placed(image: Any, form: Form | None = None) -> Placement:
+def placed(image: Any, form: Form | None = None, needed: bool = True) -> Placement:
     """The affine to scanner coordinates if the file has one, else the one that it prefers; `form`
-    names one instead. Raises ValueError for a form that the file lacks, or a damaged header."""
+    names one instead, of a file that has it. Raises ValueError if it was needed and is not there,
+    and for a damaged header."""
     header = image.header
     if not hasattr(header, "get_sform"):  # Analyze 7.5, which knows voxel sizes and nothing else
-        if form is not None:
+        if form is not None and needed:
             raise ValueError(f"has no {form}: it is an Analyze file")
         return Placement(np.asarray(image.affine, float), scanner=False, oriented=False)
     sform, s_code = header.get_sform(coded=True)
     qform, q_code = header.get_qform(coded=True)
     if form is not None:
         affine, code = (sform, s_code) if form == "sform" else (qform, q_code)
-        if not code:
+        if code:
+            return Placement(np.asarray(affine, float), code == SCANNER, oriented=True)
+        if needed:
             raise ValueError(f"has no {form}: its code is 0")
-        return Placement(np.asarray(affine, float), code == SCANNER, oriented=True)
     conflict = ""
     # of a scanner's and a template's affine one alone tells where B0 is
     if s_code and q_code and (s_code == SCANNER) == (q_code == SCANNER):

@@ -201,5 +201,7 @@ def test_echoes_are_of_one_kind(hz):
 
 def test_a_field_is_made_of_a_phase(hz):
     refused(3, "received a field in hz", name="hz.nii", units="hz", echo_time=0.02, **FIELD)
+    save("hz4.nii", np.stack([hz, hz, hz], -1))
+    refused(3, "received a field in hz", name="hz4.nii", units="hz", echo_time=TE, **MAP)
     complains(apply("phase4.nii", **FIELD, echo_time=TE, b0_dir="[0, 0, 1]"), 2, "b0_dir")
     complains(apply("phase4.nii", **FIELD, echo_time=TE, out="mag4.nii", magnitude="mag4.nii"), 2)

@@ -83,6 +83,9 @@ def test_two_affines_that_contradict(scan, plain):
     refused(3, "mask mask2.nii", "25 degrees apart", **RAD | {"mask": "mask2.nii"})
     facts = gives(plain, name="both.nii", **RAD, affine="sform")
     assert facts["Affine"] == "sform"
+    save("only.nii", scan[1], sform=0)  # of a mask with one affine nobody asks for the other
+    gives(plain, name="both.nii", **RAD | {"mask": "only.nii"}, affine="sform")
+    refused(3, "has no sform", name="only.nii", **RAD, affine="sform")
     apply("both.nii", **RAD | {"mask": "mask2.nii"}, affine="qform")
     made, facts = result()
     assert np.abs(made - plain).max() > 0.01  # B0 lies elsewhere

@@ -103,7 +103,8 @@ def _read(given: Any, what: str, like: nifti.Volume, form: Form | None) -> nifti
         return replace(nifti.of_array(given, (1.0, 1.0, 1.0)), affine=like.affine)
     some = what == "magnitude"  # may be a series, or complex
     dimensions = (3, 4) if some else 3
-    volume = nifti.read(Path(str(given)), what, dimensions, form=form, keep_complex=some)
+    path = Path(str(given))
+    volume = nifti.read(path, what, dimensions, form=form, form_needed=False, keep_complex=some)
     return one_affine(volume, what)
 
 

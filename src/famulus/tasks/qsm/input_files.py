@@ -137,9 +137,7 @@ def field_of(path: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.Vo
     said: list[str] = []
     found = recorded(Path(path), given, said)
     made = checked(found, given, said)
-    if made.unit != "rad":
-        raise DataError(f"phase {path}: expected a phase in rad, received a field in {made.unit}")
-    if found.te_s is None:
+    if found.te_s is None and made.unit == "rad":
         found = replace(found, te_s=np.array([found.echo_time(given)]))
     hz, more = _combined(found, made, said)
     facts = {**made.facts, **more, "Units": "Hz", "Notes": said}
@@ -152,7 +150,9 @@ def field_of(path: Path, given: Mapping[str, Any]) -> tuple[np.ndarray, nifti.Vo
 
 def _combined(found: Recorded, made: Phase, said: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
     """Field in Hz, and how it was made."""
-    if found.te_s is None:
-        raise TypeError("expected the time of each echo")
+    if made.unit != "rad" or found.te_s is None:
+        raise DataError(
+            f"phase {found.like.path}: expected a phase in rad, received a field in {made.unit}"
+        )
     long_echo(float(found.te_s.max()), said)
     return combined(made.values_EZYX, made.magnitude_EZYX, found.te_s, made.inside, said)

@@ -42,9 +42,10 @@ def _of_records(name: str, path: Path) -> Proposal:
 
 
 def _of_scan(phase: Path, magnitude: Path | None) -> Proposal:
-    volume, about = nifti.read(phase, "phase"), nifti.sidecar(phase)
+    volume = nifti.read(phase, "phase", (3, 4), keep_complex=True)
+    about = nifti.sidecar(phase)
     sides = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    shape = " x ".join(map(str, volume.shape))
+    shape = " x ".join(map(str, volume.shape[-3:]))
     reasons = [
         f"phase: {phase}, {shape} voxels (z, y, x) of {' x '.join(f'{n:.3g}' for n in sides)} mm",
         f"magnitude: {magnitude or 'none beside it'}",

@@ -69,7 +69,7 @@ def _of_files(
     for i in rising(times, [path.name for path, _ in pairs], folder):
         path, beside = pairs[i]
         phase = nifti.read(path, "phase", form=form_of(given), keep_complex=True)
-        read = nifti.read(beside, "magnitude", form=form_of(given))
+        read = nifti.read(beside, "magnitude", form=form_of(given), form_needed=False)
         rows.append((of_volume(phase, abouts[i], {}, said), one_affine(read, "magnitude")))
     first = rows[0][0]
     for found, magnitude in rows:
