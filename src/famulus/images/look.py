@@ -4,7 +4,6 @@ Sizes come from the files' headers; pixels of at most `PICTURES` pictures, evenl
 large set takes no longer than a minute. How many were looked at is part of what is said.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.feed.copies import CopyNote
+from famulus.feed.source import OfForm
 from famulus.images import datasets as sets
 from famulus.images.contact_sheet import tile
 from famulus.images.duplicates import find_duplicates, find_repeats
@@ -28,8 +28,6 @@ HEADERS = 50_000  # files whose header is read
 PICTURES = 10_000  # pictures whose pixels are looked at, ...
 PIXELS = 1_000_000_000  # ... and their pixels in all: 10 to 30 seconds of decoding on one core
 KEPT = 1 << 30  # bytes of decoded pictures that `parts` keeps
-# what the notes say of the size that is proposed here; the sizes themselves are told anyway
-OF_PROPOSED = re.compile(r": [\d,]+ of [\d,]+ resized, |copies in training not looked for")
 ROLES = ("train", "validation")
 MANY = 0.01  # of the pictures: where so many vanish on black, white is proposed
 
@@ -141,7 +139,8 @@ def _opened(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -> d
         for role in ROLES:
             source = getattr(splits, role)
             row[f"{role}_classes"] = _classes(source.labels, source.classes)
-        row["notes"] = [n for n in splits.notes if size or not OF_PROPOSED.search(n)]
+        # of a size that is only proposed here; the sizes themselves are told anyway
+        row["notes"] = [n for n in splits.notes if size or not isinstance(n, OfForm)]
     except DataError as error:
         row["notes"] = [str(error)]
     return row
