@@ -116,10 +116,10 @@ def _seen_most(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -
     none that was read is refused there."""
     black = _opened(name, size, sizes, heavy)
     lost = _vanished(black)
-    if max((note.count / note.of for note in lost), default=0) < MANY:
+    if max((note.pictures / note.of for note in lost), default=0) < MANY:
         return black
     white = _opened(name, size, sizes, heavy, "white")
-    on_black, on_white = (sum(note.count for note in _vanished(f)) for f in (black, white))
+    on_black, on_white = (sum(note.pictures for note in _vanished(f)) for f in (black, white))
     whole = white.keys() == black.keys() and all(white[role] == black[role] for role in ROLES)
     return white | {"vanished": (on_black, on_white)} if whole and on_white < on_black else black
 

@@ -189,8 +189,8 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
     # advice stands beside the scores, notes on the data before them, what they mean in the tables,
     # a parent's time in the margin
-    skipped = ("time", "step", "inputs", "advice", "scores", "inherited")
-    skipped += ("data_notes", "leaks", "copies")
+    skipped = {"time", "step", "inputs", "advice", "scores", "inherited"}
+    skipped |= {"data_notes", "leaks", "copies"}
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 
