@@ -91,6 +91,39 @@ def test_the_ground_that_shows_more_is_proposed(drawings, tmp_path):
     assert "background" not in look(write(tmp_path / "coloured", coloured)).settings
 
 
+def test_what_is_shown_and_said_is_of_the_ground_that_is_proposed(drawings):
+    """As a training reads them: tiles are the pictures on white, notes and identity those of it."""
+    seen = look(drawings)
+    trained = open_images(drawings, channels=3, background="white")
+    tiles = [t[:: len(t) // 16, :: len(t) // 16] for row in seen.rows.values() for t in row]
+    assert len(tiles) == 24
+    pictures = trained.train.images.transpose(0, 2, 3, 1)
+    assert all(any(np.array_equal(t, p) for p in pictures) for t in tiles)
+    on_black = open_images(drawings, channels=3).train.images.transpose(0, 2, 3, 1)
+    assert not any(np.array_equal(t, p) for t in tiles for p in on_black)  # control
+    assert seen.notes == trained.notes
+    assert any("laid on white" in note for note in seen.notes)
+    assert seen.fingerprint == trained.fingerprint
+    assert dict(seen.facts())["background"] == (
+        "white; pictures of which nothing is to be seen: 4 on black, 1 here"
+    )
+
+
+def test_white_is_proposed_where_it_shows_more_and_refuses_nothing(tmp_path):
+    files = {f"{i}.png": ink(i, SEED.integers(60, 200, 3)) for i in range(30)}
+    empty = {f"empty{i}.png": file(np.zeros((16, 16, 4), np.uint8)) for i in range(4)}
+    seen = look(write(tmp_path / "empty", files | empty))  # on any ground
+    assert (seen.background, "background" in seen.settings) == ("black", False)
+    assert any("laid on black" in note for note in seen.notes)
+    assert "background" not in dict(seen.facts())
+    deep = {"deep.tif": file(SEED.random((16, 16, 4)).astype(np.float32), "TIFF")}
+    black = {f"black{i}.png": ink(i, 0) for i in range(4)}
+    seen = look(write(tmp_path / "deep", files | black | deep))
+    assert seen.background == "black"
+    assert any("4 of" in note and "nothing to be seen" in note for note in seen.notes)
+    assert look(write(tmp_path / "black", files | black)).background == "white"  # control
+
+
 def test_a_picture_of_one_level_is_counted(tmp_path):
     files = {f"{i}.png": file(SEED.integers(0, 256, (8, 8, 3), np.uint8)) for i in range(20)}
     files["empty.png"] = file(np.full((8, 8, 3), 90, np.uint8))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from famulus.feed.source import OfForm
 from famulus.images import look as looking
-from famulus.images import picture_sample
+from famulus.images import parts, picture_sample
 from famulus.images.contact_sheet import GAP, LABEL, MARGIN, row, sheet, tile
 from famulus.images.duplicates import find_repeats
 from famulus.images.look import look
@@ -49,6 +50,21 @@ def test_counts_sizes_and_classes_are_those_of_the_files(mixed):
     assert seen.differ
     assert seen.settings == {"name": str(mixed), "size": 64, "channels": 3}
     assert seen.notes == []
+
+
+@pytest.mark.parametrize(("kind", "times"), [(OfForm, 0), (str, 2)])
+def test_what_holds_for_a_size_is_told_of_one_that_was_named(mixed, monkeypatch, kind, times):
+    """By the note's class, whatever its wording; a plain note of each part is told always."""
+    monkeypatch.setattr(parts, "resized_notes", lambda *given: [kind("made smaller")])
+    assert look(str(mixed)).notes.count("made smaller") == times
+    assert look(str(mixed), 32).notes.count("made smaller") == 2
+
+
+def test_of_a_large_set_copies_are_counted_in_the_sample(mixed, monkeypatch):
+    """That a training would not look for them is of no interest here."""
+    monkeypatch.setattr(looking, "PIXELS", 20_000)
+    assert not [note for note in look(str(mixed)).notes if "not looked for" in note]
+    assert [note for note in look(str(mixed), 32).notes if "not looked for" in note]
 
 
 def test_what_is_left_out_is_said_once_and_with_its_reason(mixed):

@@ -1,10 +1,13 @@
 """What was noticed in the data is said once, before a training, whatever the number of cells."""
 
+import shutil
+
 import pytest
 
 from famulus.launch import local
+from famulus.store.store import Store
 from tests.images.test_look import photographs
-from tests.launch.tiny import TEXT, famulus, write
+from tests.launch.tiny import ONE, TEXT, famulus, write
 
 
 @pytest.fixture
@@ -31,6 +34,19 @@ def test_notes_come_once_and_before_the_first_step(damaged, tmp_path):
     assert out.count("finished") == 2  # two cells, of one set
     again = famulus("run", damaged, "--store", tmp_path / "runs", "--no-journal").out
     assert "note: " not in again  # nothing is trained
+
+
+def test_copies_across_the_split_are_recorded_as_such(damaged, tmp_path):
+    photos = tmp_path / "photos"
+    shutil.copy(next((photos / "train" / "cat").glob("000*.png")), photos / "validation/dog/a.png")
+    said = famulus("run", damaged, *ONE, "--store", tmp_path / "runs", "--no-journal")
+    assert said.code == 0, said.err
+    run = Store.open(tmp_path / "runs").find("last")
+    (facts,) = [event for event in run.events() if event["kind"] == "facts"]
+    (note,) = facts["copies"]
+    assert "a.png" in note
+    assert note in facts["data_notes"]
+    assert len(facts["data_notes"]) > 1
 
 
 def test_many_notes_are_counted(damaged, tmp_path, monkeypatch):

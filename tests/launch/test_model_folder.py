@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel
@@ -18,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import load, load_file, save_file
 
 from famulus import tasks
+from famulus.launch import trained
 from famulus.launch.trained import open_trained
 from famulus.store.store import Store
 from tests.launch.tiny import complains, famulus, tree
@@ -439,6 +439,24 @@ def test_a_run_without_a_best_checkpoint_gives_its_newest(tmp_path):
         assert "kept no best checkpoint" in noted(said.err)
 
 
+def test_weights_and_what_is_said_of_them_are_of_one_step(tmp_path, monkeypatch):
+    """As of a run in training, whose newest checkpoint is another one a moment later."""
+    text = TILES + "  checkpoint_every: {steps: 1}\n  keep: {last: 4}\n"
+    assert run(tmp_path, "tiny", text).code == 0
+    made = Store.open(tmp_path / "runs").find("last")
+    steps = iter(made.checkpoints())
+    monkeypatch.setattr(trained, "chosen", lambda run, which: (next(steps), ()))
+    said = famulus("export", "last", "-o", tmp_path / "m", "--store", tmp_path / "runs")
+    assert said.code == 0, said.err
+    first = made.checkpoints()[0]
+    assert next(steps) != first  # control: another one would have come
+    assert json.loads((tmp_path / "m/model.json").read_text())["lineage"]["step"] == first
+    assert f"of step {first}, run" in (tmp_path / "m/README.md").read_text()
+    weights = load_file(tmp_path / "m/model.safetensors")
+    own = load(made.weights(str(first)))
+    assert all(np.array_equal(weights[name], own[name]) for name in own)
+
+
 def test_a_run_from_before_built_from_gets_it_at_export(tmp_path):
     assert run(tmp_path, "tiny", TILES).code == 0
     (file,) = tmp_path.glob("runs/tiny/*/built_from.json")
@@ -539,24 +557,14 @@ def test_a_graph_gives_what_the_network_gives(lab, tmp_path):
     assert (tmp_path / "n").exists() == (importlib.util.find_spec("onnxscript") is not None)
 
 
-def test_export_takes_no_second(tmp_path):
-    assert run(tmp_path, "tiny", TILES).code == 0
-    begun = time.process_time()
-    assert famulus("export", "last", "-o", tmp_path / "m", "--store", tmp_path / "runs").code == 0
-    assert time.process_time() - begun < 2
-
-
 def test_a_folder_loads_without_what_takes_seconds(lab):
     code = (
-        "import sys, time, torch; begun = time.process_time();"
-        "from famulus.launch.trained import open_trained;"
+        "import sys; from famulus.launch.trained import open_trained;"
         f"model = open_trained({str(lab[0] / 'tiles')!r});"
-        "print(time.process_time() - begun, 'torch._dynamo' in sys.modules, model.name)"
+        "print('torch._dynamo' in sys.modules, model.name)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, compiler, name = done.stdout.split()
-    assert (compiler, name) == ("False", str(lab[0] / "tiles"))
-    assert float(seconds) < 1
+    assert done.stdout.split() == ["False", str(lab[0] / "tiles")]
 
 
 def test_code_of_ones_own_is_named_and_must_be_allowed(tmp_path):

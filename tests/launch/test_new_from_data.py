@@ -125,6 +125,27 @@ def test_what_was_seen_stands_in_the_file(tmp_path):
     assert settings["model"]["quantiser"]["decay"] == 0.95
 
 
+def test_drawings_in_black_ink_are_proposed_on_white_with_the_reason(tmp_path):
+    for n in range(40):
+        pixels = RNG.integers(0, 256, (12, 12, 4), dtype=np.uint8)
+        pixels[..., :3] *= n % 10 != 0  # every tenth is black
+        (tmp_path / "drawings").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "drawings" / f"{n:02d}.png")
+    text = famulus("new", "tiles", "--data", "drawings").out
+    assert load(text, "new.yaml").value["data"]["background"] == "white"
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    assert any("4 on black, 0 here" in line for line in comments)
+    assert any("laid on white" in line for line in comments)
+    assert not any("laid on black" in line for line in comments)
+
+
+def test_why_there_are_no_classes_is_said_where_they_are_needed(tmp_path):
+    folder = tmp_path / pictures(tmp_path) / "train"
+    (folder / "cat" / "tabby").mkdir()
+    (folder / "cat" / "0000.png").rename(folder / "cat" / "tabby" / "a.png")
+    complains(famulus("new", "transfer", "--data", "photos"), 3, "lie in folders inside class")
+
+
 def test_a_scans_own_figures_are_those_of_its_sidecar(tmp_path):
     settings = load(famulus("new", "qsm", "--data", scan(tmp_path)).out, "new.yaml").value
     data = settings["data"]

@@ -11,7 +11,6 @@ import copy
 import json
 import math
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,13 +273,6 @@ def inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, and the seconds that it took."""
-    start = time.perf_counter()
-    value = work()
-    return value, time.perf_counter() - start
 
 
 def everything(folder: Path) -> str:

@@ -17,7 +17,7 @@ import pytest
 import tifffile
 
 from famulus.config.errors import DataError
-from famulus.volumes import memory
+from famulus.volumes import memory, nifti
 from famulus.volumes.open import open_volume
 from tests.volumes.contents import numbers
 
@@ -104,6 +104,19 @@ def test_what_does_not_fit_is_one_line_before_it_is_read(large, monkeypatch, nam
     monkeypatch.setattr(memory, "room", lambda: 100 * MB)
     with pytest.raises(DataError, match=r"1 x 8000 x 8000 of uint16 takes 0\.1 GB, .* convert"):
         open_volume(large / name)
+
+
+def test_what_may_be_taken_follows_from_what_is_free(tmp_path, monkeypatch):
+    told = tmp_path / "meminfo"
+    told.write_text("MemTotal:       9000000 kB\nMemAvailable:   240000 kB\n")
+    monkeypatch.setattr(memory, "MACHINE", told)
+    assert memory.free_bytes() == 240_000 * 1024
+    assert memory.room() == 216_000 * 1024
+    assert nifti.limit_bytes() == 10_000 * 1024
+    for text in ("MemTotal: 9 kB\n", "MemAvailable: much\n", "MemAvailable:\n"):
+        told.write_text(text)
+        assert memory.free_bytes() is None
+        assert (memory.room(), nifti.limit_bytes()) == (memory.MAX_RAM, nifti.LIMIT_BYTES)
 
 
 def test_what_is_decoded_in_one_go_has_a_limit(tmp_path, monkeypatch):

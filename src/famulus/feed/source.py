@@ -134,6 +134,11 @@ class Leak(str):
     """A note that validation scores flatter, as where its samples are in training too."""
 
 
+class OfForm(str):
+    """A note that holds for the form (size, channels) in which samples were opened, not for what
+    is stored: of another form it may be untrue."""
+
+
 def _printable(note: str) -> str:
     """`note`, of its own class and with what that holds, in characters that can be shown: names of
     files may hold anything, as a line break, a terminal's command, no UTF-8."""

@@ -4,7 +4,6 @@ Sizes come from the files' headers; pixels of at most `PICTURES` pictures, evenl
 large set takes no longer than a minute. How many were looked at is part of what is said.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +12,14 @@ import numpy as np
 
 from famulus.config.errors import DataError
 from famulus.feed.copies import CopyNote
+from famulus.feed.source import OfForm
 from famulus.images import datasets as sets
 from famulus.images.contact_sheet import tile
+from famulus.images.decoding import Ground
 from famulus.images.duplicates import find_duplicates, find_repeats
 from famulus.images.files import FilePart, in_order
 from famulus.images.grey_range import RangeNote
+from famulus.images.ground import on_ground
 from famulus.images.open import open_images
 from famulus.images.parts import left_out_notes
 from famulus.images.picture_sample import Sample, as_bytes, spread
@@ -28,10 +30,9 @@ HEADERS = 50_000  # files whose header is read
 PICTURES = 10_000  # pictures whose pixels are looked at, ...
 PIXELS = 1_000_000_000  # ... and their pixels in all: 10 to 30 seconds of decoding on one core
 KEPT = 1 << 30  # bytes of decoded pictures that `parts` keeps
-# what the notes say of the size that is proposed here; the sizes themselves are told anyway
-OF_PROPOSED = re.compile(r": [\d,]+ of [\d,]+ resized, |copies in training not looked for")
 ROLES = ("train", "validation")
-MANY = 0.01  # of the pictures: where so many vanish on black, white is proposed
+MANY = 0.01  # of a part's pictures: where so many vanish on black, white is looked at
+Facts = dict[str, Any]  # fields of a Survey, as far as they are known
 
 
 def look(name: str, size: int | None = None) -> Survey:
@@ -51,7 +52,9 @@ def look(name: str, size: int | None = None) -> Survey:
     # an array is in memory already, whatever it holds
     heavy = bool(sizes) and mean * files > PIXELS
     many = files > HEADERS and isinstance(pictures.train, FilePart)
-    facts = _opened(name, size, sizes, heavy) if not many else {}
+    facts = _seen_most(name, size, sizes, heavy) if not many else {}
+    ground = facts.get("background", "black")
+    parts = (on_ground(parts[0], ground), on_ground(parts[1], ground))
     most = min(PICTURES, int(PIXELS / mean) if mean else PICTURES)
     sample = Sample()
     cached = not heavy and 3 * _area(sizes) < KEPT
@@ -101,14 +104,28 @@ def look(name: str, size: int | None = None) -> Survey:
         shape=facts.get("shape"),
         fingerprint=facts.get("fingerprint"),
         resized=facts.get("resized"),
-        background=_background(notes),
+        unclear=getattr(parts[0], "unclear", ""),
+        background=ground,
+        vanished=facts.get("vanished", (0, 0)),
         range=next((note.likely for note in notes if isinstance(note, RangeNote)), None),
     )
 
 
-def _background(notes: Sequence[str]) -> str | None:
-    vanished = [note.share for note in notes if isinstance(note, VanishedNote)]
-    return "white" if max(vanished, default=0) >= MANY else None
+def _seen_most(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -> Facts:
+    """As `_opened`, on black; on white where many pictures vanish on black, fewer do on white, and
+    none that was read is refused there."""
+    black = _opened(name, size, sizes, heavy)
+    lost = _vanished(black)
+    if max((note.pictures / note.of for note in lost), default=0) < MANY:
+        return black
+    white = _opened(name, size, sizes, heavy, "white")
+    on_black, on_white = (sum(note.pictures for note in _vanished(f)) for f in (black, white))
+    whole = white.keys() == black.keys() and all(white[role] == black[role] for role in ROLES)
+    return white | {"vanished": (on_black, on_white)} if whole and on_white < on_black else black
+
+
+def _vanished(facts: Facts) -> list[VanishedNote]:
+    return [note for note in facts["notes"] if isinstance(note, VanishedNote)]
 
 
 def _headers(
@@ -122,7 +139,9 @@ def _headers(
             sizes[(head[0], head[1])] += 1
 
 
-def _opened(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -> dict[str, Any]:
+def _opened(
+    name: str, size: int | None, sizes: Counter[Size], heavy: bool, ground: Ground = "black"
+) -> Facts:
     """What only the opened set tells: as a training would open it, its files read once.
 
     A heavy one is opened without decoding it.
@@ -131,9 +150,9 @@ def _opened(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -> d
     differ = len(sizes) > 1
     form: Any = size or (PROPOSED if differ else as_stored and list(as_stored))
     how = {"size": form} | ({"resident_bytes": 0, "channels": 3} if heavy else {})
-    row: dict[str, Any] = {}
+    row: Facts = {"background": ground}
     try:
-        splits = open_images(name, **how)
+        splits = open_images(name, **how, background=ground)
         row["fingerprint"] = splits.fingerprint
         row |= {"train": len(splits.train), "validation": len(splits.validation)}
         if size or not differ:
@@ -141,7 +160,8 @@ def _opened(name: str, size: int | None, sizes: Counter[Size], heavy: bool) -> d
         for role in ROLES:
             source = getattr(splits, role)
             row[f"{role}_classes"] = _classes(source.labels, source.classes)
-        row["notes"] = [n for n in splits.notes if size or not OF_PROPOSED.search(n)]
+        # of a size that is only proposed here; the sizes themselves are told anyway
+        row["notes"] = [n for n in splits.notes if size or not isinstance(n, OfForm)]
     except DataError as error:
         row["notes"] = [str(error)]
     return row

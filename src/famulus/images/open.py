@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from famulus.config.errors import ConfigError
-from famulus.feed.source import Samples, Splits
+from famulus.feed.source import OfForm, Samples, Splits
 from famulus.images import datasets as sets
 from famulus.images.decoding import Ground
 from famulus.images.duplicates import duplicate_notes, find_duplicates
@@ -57,7 +57,8 @@ def picture_notes(first: Sequence[str], train: Pictures, validation: Pictures) -
     """Files left out and why; validation pictures that are in training too, or nearly."""
     notes = [*first, *train.notes, *validation.notes]
     if train.slow or validation.slow:
-        return [*notes, "validation: copies in training not looked for: read from files"]
+        unknown = "validation: copies in training not looked for: read from files"
+        return [*notes, OfForm(unknown)]
     pairs = find_duplicates(train.images, validation.images)
     if not pairs.complete:
         notes.append("validation: only exact copies in training looked for: too many pairs")

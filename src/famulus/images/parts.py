@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from famulus.config.errors import DataError
+from famulus.feed.source import OfForm
 from famulus.images.cache import ByteCache
 from famulus.images.decoding import Picture, finite
 from famulus.images.picture import Recipe, render
@@ -197,7 +198,5 @@ def resized_notes(
     sizes = [f"{wide}x{high} ({n:,})" for (high, wide), n in rows[:SIZES]]
     more = f" and {len(rows) - SIZES} other sizes" if len(rows) > SIZES else ""
     shown = ", ".join(sizes)
-    return [
-        f"{label}: {stored.total():,} of {count:,} resized, {filter}; stored as width x height "
-        f"{shown}{more}"
-    ]
+    resized = f"{stored.total():,} of {count:,} resized, {filter}"
+    return [OfForm(f"{label}: {resized}; stored as width x height {shown}{more}")]

@@ -11,6 +11,7 @@ import numpy as np
 
 from famulus.config.yaml import inline, short
 from famulus.feed.source import Leak
+from famulus.images.decoding import Ground
 
 LARGE = 128  # pixels; larger pictures are proposed at PROPOSED
 PROPOSED = 64
@@ -43,7 +44,9 @@ class Survey:
     shape: tuple[int, ...] | None = None  # C H W of a sample; None: pictures differ, name a size
     fingerprint: str | None = None  # None: too many files to read them all here
     resized: bool | None = None
-    background: str | None = None  # that shows what vanishes on black; None: black does
+    unclear: str = ""  # why there are no classes, where one would expect some
+    background: Ground = "black"  # what transparent pictures were laid on here
+    vanished: tuple[int, int] = (0, 0)  # pictures of which nothing is to be seen on black, on it
     range: tuple[float, float] | None = None  # full scale that is likely; None: as measured
 
     # -- what follows ------------------------------------------------------------------------
@@ -98,7 +101,7 @@ class Survey:
     def at(self, **size: int) -> dict[str, Any]:
         """Of a section `data` that reads the set at this `size`."""
         scale = {"range": [short(n) for n in self.range]} if self.range else {}
-        ground = {"background": self.background} if self.background else {}
+        ground = {} if self.background == "black" else {"background": self.background}
         return {"name": self.name, **size, "channels": self.channels, **scale, **ground}
 
     @property
@@ -155,13 +158,18 @@ class Survey:
         )
 
     def facts(self) -> list[tuple[str, str]]:
-        """What is shown of every set, in order."""
-        return [
+        """What is shown of every set, in order; of one that is not laid on black, why."""
+        rows = [
             ("pictures", self.counts),
             ("sizes", self.measures),
             ("values", self.values),
             ("near-duplicates", self.doubles),
         ]
+        if self.background != "black":
+            black, here = (f"{n:,}" for n in self.vanished)
+            why = f"pictures of which nothing is to be seen: {black} on black, {here} here"
+            rows.append(("background", f"{self.background}; {why}"))
+        return rows
 
     def lines(self) -> list[str]:
         """`facts` as text."""

@@ -13,9 +13,10 @@ LEVEL = 1 / 255  # of the scale: what spans less is one level of grey in 8 bits
 
 
 class VanishedNote(str):
-    """Transparent pictures of which nothing is left. `share`: of all in the part."""
+    """`pictures` of the `of` in a part, transparent ones, of which nothing is to be seen."""
 
-    share: float
+    pictures: int
+    of: int
 
 
 class Seen:
@@ -69,7 +70,7 @@ class Seen:
         other = "white" if ground == "black" else "black"
         what = f"nothing to be seen once laid on {ground} (data.background: {other} may show them)"
         note = VanishedNote(*remark_notes(self.label, {what: self.vanished}, total))
-        note.share = len(self.vanished) / total
+        note.pictures, note.of = len(self.vanished), total
         return note
 
 

@@ -18,7 +18,7 @@ from famulus.lab.values import files_of, like, tensor_of
 from famulus.launch.local import choose_device
 from famulus.launch.session import Session
 from famulus.launch.store import open_store
-from famulus.launch.trained import Parts, Trained, assemble, chosen, open_trained, parts_of_run
+from famulus.launch.trained import Parts, Trained, assemble, open_trained, parts_of_run
 from famulus.store.model_folder import names_a_folder
 from famulus.store.run import Run
 
@@ -134,9 +134,9 @@ def load(
     else:
         session = Session(open_store(store, needed=True), modules, silent=True)
         run = session.store.find(ref)
-        parts, (step, _) = parts_of_run(session, run, which), chosen(run, which)
+        parts = parts_of_run(session, run, which)
         trained = assemble(parts, place)
-        model = Model(trained, *_of_run(session, run, step, parts))
+        model = Model(trained, *_of_run(session, run, parts))
     for note in trained.notes:
         warnings.warn(note, stacklevel=2)
     return model
@@ -149,16 +149,16 @@ def _of_folder(trained: Trained) -> tuple[Facts, Card]:
     return lambda: folder.about, lambda _: folder.card()
 
 
-def _of_run(session: Session, run: Run, step: int, parts: Parts) -> tuple[Facts, Card]:
+def _of_run(session: Session, run: Run, parts: Parts) -> tuple[Facts, Card]:
     # here: pages and graphs are slow to import, and a model is mostly loaded to be used
     def about() -> Mapping[str, Any]:
         from famulus.launch.export import about_of
 
-        return about_of(run, step, parts)
+        return about_of(run, parts)
 
     def card(facts: Mapping[str, Any]) -> str:
         from famulus.journal.pages.card import card
 
-        return card(session.store, run, step, facts)
+        return card(session.store, run, facts)
 
     return about, card

@@ -11,6 +11,7 @@ from famulus.config.errors import FamulusError, StoreError
 from famulus.config.scores import as_json
 from famulus.diagnosis.history import History, from_events
 from famulus.diagnosis.verdict import judge
+from famulus.feed.copies import CopyNote
 from famulus.feed.source import Leak
 from famulus.launch.plan import ORIGIN, Ready, basis_of
 from famulus.launch.session import Session
@@ -148,6 +149,7 @@ def _emit_facts(cell: Ready, loop: Loop, machine: Machine, forecast: CostForecas
             "validation_samples": len(cell.data.validation),
             "data_notes": list(cell.data.notes),
             "leaks": [note for note in cell.data.notes if isinstance(note, Leak)],
+            "copies": [note for note in cell.data.notes if isinstance(note, CopyNote)],
             "resized": cell.data.resized,
             "budget": loop.calendar.budget,
             "memory_mb": forecast.memory_bytes and round(forecast.memory_bytes / 1e6, 1),

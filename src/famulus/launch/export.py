@@ -11,12 +11,12 @@ from famulus import __version__
 from famulus.launch import examples
 from famulus.launch.graphs import graph
 from famulus.launch.session import Session
-from famulus.launch.trained import Parts, Trained, assemble, chosen, name_of, parts_of_run
+from famulus.launch.trained import Parts, Trained, assemble, name_of, parts_of_run
 from famulus.store import model_folder, provenance
 from famulus.store.model_folder import WEIGHTS, parent_file
 from famulus.store.run import Run
 
-Card = Callable[[Run, int, Mapping[str, Any]], str]  # of a run, a step, and model.json
+Card = Callable[[Run, Mapping[str, Any]], str]  # of a run and model.json
 
 
 def default_folder(run: Run) -> Path:
@@ -31,7 +31,6 @@ def export(
     Raises ConfigError if something is at `out`, or the network does not allow `to`.
     """
     parts = parts_of_run(session, run, which)
-    step, _ = chosen(run, which)
     trained = assemble(parts, torch.device("cpu"))
     files = {WEIGHTS: parts.weights}
     files |= {parent_file(key): weights for key, weights in parts.parents.items()}
@@ -41,13 +40,16 @@ def export(
         name, data, checked = graph(trained, to)
         files[name] = data
         notes.append(f"{name}: {checked}")
-    about = about_of(run, step, parts)
-    model_folder.write(out, about, files, card(run, step, about))
+    about = about_of(run, parts)
+    model_folder.write(out, about, files, card(run, about))
     return trained, notes
 
 
-def about_of(run: Run, step: int, parts: Parts) -> dict[str, Any]:
+def about_of(run: Run, parts: Parts) -> dict[str, Any]:
     """model.json of a run's checkpoint, but for the files."""
+    step = parts.step
+    if step is None:
+        raise TypeError("expected the parts of a run")
     return {
         "task": name_of(parts.kind, str(parts.config["task"])),
         "settings": parts.config,

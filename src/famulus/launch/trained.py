@@ -29,7 +29,8 @@ SECTIONS = ("data", "model", "loss")
 class Parts:
     """What a trained model is made of. `weights` and those of `parents` are safetensors.
 
-    `name`: of the run or the folder, for people; `notes`: sentences that its user must read.
+    `name`: of the run or the folder, for people; `notes`: sentences that its user must read;
+    `step`: of the run's checkpoint, None of a folder.
     """
 
     kind: type[Task]
@@ -39,6 +40,7 @@ class Parts:
     parents: Mapping[str, bytes]
     name: str
     notes: tuple[str, ...] = ()
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def parts_of_run(session: Session, run: Run, which: str | None) -> Parts:
     step, notes = chosen(run, which)
     opened = run.open_checkpoint(step)
     weights = opened.read(opened.weights)
-    return Parts(kind, config, basis, weights, parents, f"{run.id}, step {step}", notes)
+    return Parts(kind, config, basis, weights, parents, f"{run.id}, step {step}", notes, step)
 
 
 def chosen(run: Run, which: str | None) -> tuple[int, tuple[str, ...]]:

@@ -126,6 +126,7 @@ class FactsEvent(TypedDict, total=False):
     validation_samples: int
     data_notes: list[str]
     leaks: list[str]  # those of them that make validation scores flatter
+    copies: list[str]  # those of them that count validation samples which are in training, too
     budget: int  # inputs in all
     memory_mb: float | None  # forecast
     inherited: Mapping[str, float] | None  # seconds and energy_wh of a child's parent

@@ -14,17 +14,23 @@ from famulus.config.errors import DataError
 
 PIECE = 32 << 20
 PART = 256 << 20
+MACHINE = Path("/proc/meminfo")
 MAX_RAM = 8 << 30  # of a volume that is read into memory without conversion
+
+
+def free_bytes() -> int | None:
+    """What can still be taken on this machine (proc(5), meminfo); None where nobody tells."""
+    try:
+        lines = MACHINE.read_text().splitlines()
+        return next(int(v.split()[1]) * 1024 for v in lines if v.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
 
 
 def room() -> int:
     """What a volume may take here: most of the free memory, at most `MAX_RAM`."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(v.split()[1]) * 1024 for v in lines if v.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return MAX_RAM
-    return min(MAX_RAM, free * 9 // 10)
+    free = free_bytes()
+    return MAX_RAM if free is None else min(MAX_RAM, free * 9 // 10)
 
 
 def must_fit(path: Path, shape: tuple[int, ...], dtype: np.dtype, remedy: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.feed.quiet import quiet_log
+from famulus.volumes.memory import free_bytes
 from famulus.volumes.nifti_affine import Form, placed
 
 LIMIT_BYTES = 8 << 30  # of one volume as float32; 1290^3
@@ -142,12 +143,8 @@ def of_array(values_ZYX: np.ndarray, voxel_zyx_mm: tuple[float, float, float]) -
 
 def limit_bytes() -> int:
     """What a volume may take: an inversion holds some 20 at a time; at most LIMIT_BYTES."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(v.split()[1]) * 1024 for v in lines if v.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return LIMIT_BYTES
-    return min(LIMIT_BYTES, free // VOLUMES)
+    free = free_bytes()
+    return LIMIT_BYTES if free is None else min(LIMIT_BYTES, free // VOLUMES)
 
 
 def same_grid(first: Volume, second: Volume, what: str) -> None:

@@ -105,6 +105,16 @@ def test_copies_across_the_split_come_before_the_scores(empty):
     assert text.count(copies) == 1
 
 
+def test_copies_are_known_by_what_was_recorded_whatever_the_words(empty):
+    attempt = attempt_of(empty)
+    notes = ["2 files could not be read", "one picture twice"]
+    attempt.emit({"kind": "facts", "data_notes": notes, "leaks": [], "copies": notes[1:]})
+    attempt.end("interrupted")
+    _, text = page(empty)
+    assert text.index(notes[1]) < text.index(notes[0])
+    assert text.count(notes[1]) == 1
+
+
 def test_a_fork_tells_its_own_time_and_that_of_its_curve():
     fork = record({}, done={"seconds": 900.0}, facts={"inherited": {"seconds": 600.0}})
     assert elapsed(fork) == "5.0 min of its own, 15 min with its parent's"

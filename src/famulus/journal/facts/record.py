@@ -206,6 +206,15 @@ class Record:
             return [str(n) for n in notes if str(n).endswith("scores may flatter")]
         return [str(note) for note in known]
 
+    @property
+    def copies(self) -> list[str]:
+        """Notes on validation samples that are in training, too, however few."""
+        known = self.facts.get("copies")
+        if known is None:  # older stores knew them by their words alone
+            notes = self.facts.get("data_notes") or ()
+            return [str(n) for n in notes if n in self.leaks or "also in training" in str(n)]
+        return [str(note) for note in known]
+
     @cached_property
     def learning(self) -> Learning:
         """What its last scores say that it has learned."""

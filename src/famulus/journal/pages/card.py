@@ -30,12 +30,12 @@ SAID = {
 }
 
 
-def card(store: Store, run: Run, step: int, about: Mapping[str, Any]) -> str:
-    """README.md of the model folder of a run's checkpoint `step`; `about`: its model.json."""
+def card(store: Store, run: Run, about: Mapping[str, Any]) -> str:
+    """README.md of the model folder of a run's checkpoint; `about`: its model.json."""
     record = read_run(run)
     entry = collect(store, run.experiment) if record.config.get("expect") else None
     sections = {
-        "": [escape(str(record.config.get("why") or "")), "", *_listed(_made(record, step))],
+        "": [escape(str(record.config.get("why") or "")), "", *_listed(_made(about, record))],
         "Scores": list(_scores(about, record)),
         "Limits": _listed(_limits(about, record)),
         "Expectations": _listed(_expectations(entry)),
@@ -53,7 +53,7 @@ def _listed(facts: Iterator[str]) -> list[str]:
     return [f"- {escape(fact)}" for fact in facts]
 
 
-def _made(record: Record, step: int) -> Iterator[str]:
+def _made(about: Mapping[str, Any], record: Record) -> Iterator[str]:
     facts, data = record.facts, record.config.get("data") or {}
     yield f"Task: {record.config.get('task')}"
     if record.parameters:
@@ -72,7 +72,7 @@ def _made(record: Record, step: int) -> Iterator[str]:
         long += f" on {facts['device']}"
     used = energy([record])
     yield f"Training: {long}{f', {used}' if used else ''}; {record.status}"
-    yield f"Weights: of step {step:,}, run {record.id}"
+    yield f"Weights: of step {about['lineage']['step']:,}, run {record.id}"
     for other, one in record.config.items():
         if isinstance(one, Mapping) and "sha256" in one:
             yield f"{other}: {one.get('run') or one.get('folder')}"

@@ -110,8 +110,8 @@ def _data_notes(record: Record) -> list[tuple[str, str]]:
     notes = record.facts.get("data_notes")
     notes = [str(n) for n in notes] if isinstance(notes, list | tuple) else []
     # few copies flatter nothing, and are told all the same
-    copies = [n for n in notes if n in record.leaks or "also in training" in n]
-    return [("warn", n) for n in copies] + [("soft", n) for n in notes if n not in copies]
+    first = [n for n in notes if n in record.leaks or n in record.copies]
+    return [("warn", n) for n in first] + [("soft", n) for n in notes if n not in first]
 
 
 def _run_scores(record: Record) -> list[tuple[str, str]]:
@@ -189,7 +189,8 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
         lines += [(str(k), _bytes(k, v)) for k, v in machine.items() if v is not None]
     # advice stands beside the scores, notes on the data before them, what they mean in the tables,
     # a parent's time in the margin
-    skipped = ("time", "step", "inputs", "advice", "scores", "data_notes", "leaks", "inherited")
+    skipped = {"time", "step", "inputs", "advice", "scores", "inherited"}
+    skipped |= {"data_notes", "leaks", "copies"}
     lines += [(k, plain(v)) for k, v in record.facts.items() if v is not None and k not in skipped]
     return lines
 

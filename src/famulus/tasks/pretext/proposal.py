@@ -38,7 +38,7 @@ def pretext_proposal(survey: Survey) -> Proposal:
 def transfer_proposal(survey: Survey) -> Proposal:
     """Raises DataError for a set without classes."""
     if len(survey.classes) < 2:
-        why = "".join(f"; {note}" for note in survey.notes if "no classes" in note)
+        why = f"; {survey.unclear}" if survey.unclear else ""
         raise DataError(
             f"{survey.name}: task transfer learns classes: expected a folder for each of at least"
             f" 2, received {len(survey.classes)}{why}"
