@@ -63,7 +63,11 @@ def _of_scan(phase: Path, magnitude: Path | None) -> Proposal:
         else:
             reasons.append(f"{field}: its sidecar names none: the default is assumed")
     masked = f" --magnitude {magnitude}" if magnitude else ""
-    reasons.append(f"then: famulus apply last {phase}{masked} -o sub-1_Chimap.nii.gz")
+    end = f"{masked} -o sub-1_Chimap.nii.gz"
+    reasons.append(
+        f"at once, by the net that is there: famulus apply {phase} --method learned{end}"
+    )
+    reasons.append(f"after training: famulus apply last {phase}{end}")
     return Proposal(_sections(data, 24), reasons)
 
 
