@@ -33,7 +33,8 @@ from famulus.volumes import nifti
 
 OFFSET_RAD = 0.25  # a small box of tissue may well have a mean of less
 VOXEL, PHASE = 0.02, 0.2  # relative differences that are as good as none
-Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], tuple[Tensor, dict[str, Any]]]
+Inverted = tuple[Tensor, dict[str, Any]]  # chi BZYX in rad, and how it was made
+Inversion = Callable[[Scanned, Tensor, Tensor | None, Tensor], Inverted]
 
 
 def invert_file(

@@ -32,8 +32,7 @@ def field_power(phase_BZYX: Tensor, mask_BZYX: Tensor) -> Tensor:
     """|FFT(phase)|^2 over the voxels of the mask: BZH, rad^2; white noise has its variance."""
     sizes = phase_BZYX.shape[1:]
     inside = mask_BZYX > 0
-    power: Tensor | None = None
-    gain: Tensor | None = None
+    power, gain = phase_BZYX.new_zeros(()), phase_BZYX.new_zeros(())
     for axis, n in enumerate(sizes):
         both = inside & inside.roll(-1, axis + 1)
         both.narrow(axis + 1, n - 1, 1).fill_(False)  # the last has no neighbour
@@ -43,8 +42,7 @@ def field_power(phase_BZYX: Tensor, mask_BZYX: Tensor) -> Tensor:
         f = torch.fft.rfftfreq(n) if axis == 2 else torch.fft.fftfreq(n)
         lines = (math.pi * f.to(one)).sin().square().mul(4)
         lines = lines.reshape([-1 if a == axis else 1 for a in range(3)])
-        power = one if power is None else power + one
-        gain = lines if gain is None else gain + lines
+        power, gain = power + one, gain + lines
     count = inside.flatten(1).sum(1).clamp(min=1)
     return power / gain.clamp(min=1e-12) / count[:, None, None, None]
 

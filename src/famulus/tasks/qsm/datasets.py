@@ -8,7 +8,7 @@ from famulus.feed.data_folder import data_folder, file_digest, require
 from famulus.feed.source import Splits
 from famulus.feed.streams import stream_seed
 from famulus.tasks.qsm.heads import SOLIDS, varied
-from famulus.tasks.qsm.phantoms import brain, shapes
+from famulus.tasks.qsm.phantoms import Truth, brain, shapes
 from famulus.tasks.qsm.records import open_records
 from famulus.tasks.qsm.source import Acquisition, VolumeSource
 
@@ -58,18 +58,18 @@ def open_qsm(
         drawn = (stream_seed(seed, part, i) for i in range(count))
         return [one - one % kinds + i % kinds for i, one in enumerate(drawn)]
 
-    parts = (
+    of_train, held_out = (
         VolumeSource(make, seeds(part, count), acquisition, identity)
         for part, count in ((_TRAIN, train), (_HELD_OUT, validation))
     )
-    return Splits(*parts, notes)
+    return Splits(of_train, held_out, notes)
 
 
-def _shapes(size: int, voxel_mm: float, seed: int):
+def _shapes(size: int, voxel_mm: float, seed: int) -> Truth:
     return shapes((size,) * 3, seed, voxel_mm)
 
 
-def _brain(folder: Path, voxel_mm: int, seed: int):
+def _brain(folder: Path, voxel_mm: int, seed: int) -> Truth:
     return brain(folder, seed, voxel_mm)
 
 

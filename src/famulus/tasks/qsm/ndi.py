@@ -216,7 +216,7 @@ class Grid:
         return noise_ratio(phase_BZYX, self.geometry, self.kernels(phase_BZYX.device)[0])
 
     def run(
-        self, net: Ndi, phase_BZYX: Tensor, weight_BZYX: Tensor | None, rho_B: Tensor
+        self, net: nn.Module, phase_BZYX: Tensor, weight_BZYX: Tensor | None, rho_B: Tensor
     ) -> Tensor:
         """chi_BZYX in rad; zeros are padded, only up to fast sizes."""
         d, k = self.kernels(phase_BZYX.device)

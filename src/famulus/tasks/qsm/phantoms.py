@@ -129,11 +129,12 @@ def open_atlas(folder: Path) -> Atlas:
             values[label], names[label] = float(row["chi_ppm"]), row["name"]
     except (KeyError, ValueError, IndexError) as error:
         raise DataError(f"{folder / 'labels.tsv'}: {error!r}") from None
-    label, t1 = labels.values.astype(np.uint8), t1.values / max(float(t1.values.max()), 1e-30)
-    voxels = np.maximum(np.bincount(label.ravel(), minlength=256), 1)
-    t1_of = np.bincount(label.ravel(), t1.ravel(), 256) / voxels
+    of_voxels = labels.values.astype(np.uint8)
+    bright = t1.values / max(float(t1.values.max()), 1e-30)
+    count = np.maximum(np.bincount(of_voxels.ravel(), minlength=256), 1)
+    t1_of = np.bincount(of_voxels.ravel(), bright.ravel(), 256) / count
     inside = (mask.values > 0).astype(np.uint8)
-    return Atlas(label, inside, t1, values, t1_of, tuple(names))
+    return Atlas(of_voxels, inside, bright, values, t1_of, tuple(names))
 
 
 def brain(folder: Path, seed: int, voxel_mm: int = 2) -> Truth:

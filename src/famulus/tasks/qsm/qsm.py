@@ -10,7 +10,7 @@ fields are not removed.
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from famulus.tasks.qsm import map_scores
 from famulus.tasks.qsm.adaptive import AdaptiveNdi
 from famulus.tasks.qsm.apply import (
     Inversion,
+    Inverted,
     field_file,
     invert_file,
     inverted,
@@ -68,6 +69,7 @@ class Qsm(Task):
     }
     methods: ClassVar[tuple[str, ...]] = METHODS  # of `apply` without a run
     shipped: ClassVar[Mapping[str, Path]] = SHIPPED
+    GRID: ClassVar[type[Grid]] = Grid
     RESULT = "chi.nii.gz"
 
     # -- what is trained on what -------------------------------------------------------------
@@ -87,8 +89,8 @@ class Qsm(Task):
         if data.form == "volume":
             return splits
         bands = self.config.model.precondition
-        parts = (SpectrumSource(s, bands) for s in (splits.train, splits.validation))
-        return Splits(*parts, splits.notes)
+        train, held_out = (SpectrumSource(s, bands) for s in (splits.train, splits.validation))
+        return Splits(train, held_out, splits.notes)
 
     @property
     def _volumes(self) -> VolumeSource:
@@ -99,7 +101,8 @@ class Qsm(Task):
     def _grid(self, voxel_mm: float) -> Grid:
         """Of a held-out or training map, all of one shape."""
         if voxel_mm not in self._grids:
-            self._grids[voxel_mm] = Grid(self._volumes.shape, Geometry.aligned((voxel_mm,) * 3))
+            geometry = Geometry.aligned((voxel_mm,) * 3)
+            self._grids[voxel_mm] = self.GRID(self._volumes.shape, geometry)
         return self._grids[voxel_mm]
 
     @cached_property
@@ -136,15 +139,14 @@ class Qsm(Task):
 
     def _invert(self, model: nn.Module, batch: Batch) -> Tensor:
         """chi_BZYX ppm with mean 0 in the mask, and 0 outside."""
-        sides = batch["voxel_mm"].tolist()
         weight = None if self.config.data.weights == "none" else batch["weight"]
-        # a kernel belongs to a voxel size
-        alike = len(set(sides)) == 1
-        groups = [slice(None)] if alike else [slice(i, i + 1) for i in range(len(sides))]
-        parts = []
-        for group in groups:
+        groups, parts = [(float(self.config.data.voxel_mm), slice(None))], []
+        if self.config.data.voxels_mm:  # a kernel belongs to a voxel size; waits for the device
+            sides = batch["voxel_mm"].tolist()
+            groups = [(side, slice(i, i + 1)) for i, side in enumerate(sides)]
+        for side, group in groups:
             mine = None if weight is None else weight[group]
-            grid = self._grid(sides[group][0])
+            grid = self._grid(side)
             parts.append(grid.run(model, batch["phase"][group], mine, batch["rho"][group]))
         ppm = torch.cat(parts) / batch["rad_per_ppm"].to(parts[0])[:, None, None, None]
         return referenced(ppm, batch["mask"])
@@ -156,7 +158,7 @@ class Qsm(Task):
         """(error B, power B) a voxel in ppm^2: their quotient is relative."""
         if "a" in batch:
             s = self._spectrum(batch)
-            f = model.filter(s.d_K, batch["rho"], s.k_K)
+            f = _net(model).filter(s.d_K, batch["rho"], s.k_K)
             return s.loss(f), s.c
         chi, truth, mask = self._invert(model, batch), batch["chi"], batch["mask"]
         inside = mask.flatten(1).sum(1)
@@ -215,11 +217,12 @@ class Qsm(Task):
         """What the steps amount to; where they follow the noise or |k|, at typical values."""
         rho = torch.tensor([TYPICAL_RHO], dtype=torch.float64)
         device = next(model.parameters()).device
-        tau, beta = model.schedule(rho.to(device))
+        net = _net(model)
+        tau, beta = net.schedule(rho.to(device))
 
         def p(d: Tensor) -> Tensor:
             k = torch.full_like(d, TYPICAL_K)
-            return model.preconditioner(d.to(device), k.to(device), rho.to(device))[0].cpu()
+            return net.preconditioner(d.to(device), k.to(device), rho.to(device))[0].cpu()
 
         conditioned = self.config.model.conditioned
         return amount(tau[0], None if beta is None else beta[0], p if conditioned else None)
@@ -301,8 +304,8 @@ class Qsm(Task):
         with torch.no_grad():
             d = torch.linspace(0.0, 2 / 3, 400, dtype=torch.float64, device=place)
             rho = torch.tensor([TYPICAL_RHO], dtype=torch.float64, device=place)
-            f = model.filter(d, rho, torch.full_like(d, TYPICAL_K))
-            tau, beta = (None if v is None else _array(v[0]) for v in model.schedule(rho))
+            f = _net(model).filter(d, rho, torch.full_like(d, TYPICAL_K))
+            tau, beta = (None if v is None else _array(v[0]) for v in _net(model).schedule(rho))
         drawn = drawn_filter(_array(d), _array(f[0]), self.summary(model))
         pictures = {
             "steps": Picture({"steps": drawn_steps(tau, beta)}, caption),
@@ -347,16 +350,16 @@ class Qsm(Task):
         return torch.from_numpy(inverted(run, found, weights, estimate=data.noise)[0])
 
     def _inversion(self, model: nn.Module) -> Inversion:
-        place, data = next(model.parameters()).device, self.config.data
+        net, place, data = _net(model), next(model.parameters()).device, self.config.data
 
-        def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
-            unlike = unlike_training(found, data, model.reach_per_mm)
+        def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor) -> Inverted:
+            unlike = unlike_training(found, data, net.reach_per_mm)
             for line in unlike:
                 note(line)
             grid = Grid(found.phase_rad.shape, found.geometry)
             weight = None if weight is None else weight.to(place)
-            chi = grid.run(model, phase.to(place), weight, rho.to(place)).cpu()
-            tau, beta = model.schedule(rho.to(place))
+            chi = grid.run(net, phase.to(place), weight, rho.to(place)).cpu()
+            tau, beta = net.schedule(rho.to(place))
             how = {"Method": "NDI with learned steps", "Steps": _array(tau[0]).tolist()}
             how |= {} if beta is None else {"Momentum": _array(beta[0]).tolist()}
             how |= {"UnlikeTraining": unlike} if unlike else {}
@@ -375,7 +378,7 @@ class Qsm(Task):
         # taken out: what is left must be options of the scan
         own = {n: positive(n, rest.pop(n)) for n in baselines.PARAMETERS[method] if n in rest}
 
-        def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor):
+        def run(found: Scanned, phase: Tensor, weight: Tensor | None, rho: Tensor) -> Inverted:
             grid = Grid(found.phase_rad.shape, found.geometry)
             return baselines.invert(method, phase, weight, float(rho[0]), grid, own)
 
@@ -386,6 +389,10 @@ class Qsm(Task):
             invert_file(run, inputs, out, rest, use, linear=linear)
         except ValueError as error:
             raise ConfigError(f"--method {method}: {error}") from None
+
+
+def _net(model: nn.Module) -> Ndi | AdaptiveNdi:
+    return cast("Ndi | AdaptiveNdi", model)
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -124,7 +124,7 @@ class VolumeSource(Source):
         labels = truth.labels if truth.labels is not None else np.zeros(truth.mask.shape, np.uint8)
         rest = {"mask": truth.mask, "chi": truth.chi_ppm, "labels": labels}
         sizes = {"voxel_mm": truth.voxel_mm, "rad_per_ppm": how.rad_per_ppm}
-        return {**scanned, **rest, **{n: np.float64(v) for n, v in sizes.items()}}
+        return {**scanned, **rest, **{n: np.asarray(v) for n, v in sizes.items()}}
 
     def gather(self, indices: np.ndarray, seeds: np.ndarray) -> dict[str, Tensor]:
         rows = [self.sample(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]

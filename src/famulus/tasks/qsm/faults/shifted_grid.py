@@ -1,7 +1,5 @@
 """The kernel's grid is linspace(-1, 1, N), then fftshift: half a sample off, or one."""
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
@@ -20,6 +18,4 @@ class Shifted(Grid):
 
 
 class QsmShiftedGrid(Qsm):
-    @cached_property
-    def _grid(self) -> Grid:
-        return Shifted(self._volumes.shape, self._volumes.geometry)
+    GRID = Shifted

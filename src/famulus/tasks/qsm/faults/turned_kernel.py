@@ -1,7 +1,6 @@
 """The dipole kernel squares y where it should square z (QSM journal, 12/07: "the saga")."""
 
 from dataclasses import replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,6 +18,4 @@ class Turned(Grid):
 
 
 class QsmTurnedKernel(Qsm):
-    @cached_property
-    def _grid(self) -> Grid:
-        return Turned(self._volumes.shape, self._volumes.geometry)
+    GRID = Turned
