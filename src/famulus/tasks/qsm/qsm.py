@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from famulus.config.errors import ConfigError, DataError
 from famulus.config.nearest import suggestion
+from famulus.feed.feeder import validation_seeds
 from famulus.feed.progress import note
 from famulus.feed.source import Splits
 from famulus.tasks.base import Batch, Floor, Picture, Position, Proposal, SelfTest, Task, made_up
@@ -230,9 +231,11 @@ class Qsm(Task):
     def self_tests(self, model: nn.Module, batch: Batch) -> Iterable[SelfTest]:
         """The operator: its own adjoint, along B0, and does it make the phase of the truth?"""
         v = self._volumes
+        seeds = validation_seeds(np.arange(len(v)))
+        snrs = (v.acquisition.scan(i, int(seed)).snr for i, seed in enumerate(seeds))
         # The sample with least noise: noise is what no map explains.
-        quiet = int(np.argmax([snr or np.inf for snr in v.acquisition.snr])) % len(v)
-        sample = v.gather(np.array([quiet]), np.zeros(1, np.uint64))
+        quiet = int(np.argmax([snr or np.inf for snr in snrs]))
+        sample = v.gather(np.array([quiet]), seeds[quiet : quiet + 1])
         grid = self._grid(float(sample["voxel_mm"][0]))
 
         def operator(chi_BZYX: Tensor) -> Tensor:
@@ -250,7 +253,8 @@ class Qsm(Task):
             return self._floors_of_filters(data.validation)
         power, rows = [], []
         for i in range(len(data.validation)):
-            batch = data.validation.gather(np.array([i]), np.zeros(1, np.uint64))
+            # the noise of validation: a range may give the same map another one
+            batch = data.validation.gather(np.array([i]), validation_seeds(np.array([i])))
             truth, mask = batch["chi"][0].numpy(), batch["mask"][0].numpy()
             power.append(float((truth[mask > 0] ** 2).mean()))
             maps = self._baselines(batch)
