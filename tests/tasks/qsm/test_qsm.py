@@ -9,9 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from famulus.config.errors import FamulusError
+from famulus.feed.feeder import validation_seeds
 from famulus.tasks.base import Position
 from famulus.tasks.qsm.baselines import invert
 from famulus.tasks.qsm.map_scores import nrmse
+from famulus.tasks.qsm.ndi import referenced
 from famulus.tasks.qsm.phantoms import Scan, scan, shapes
 from famulus.tasks.qsm.qsm import Qsm, QsmConfig
 
@@ -227,3 +229,17 @@ def test_nothing_is_written_when_something_is_wrong(subject, tmp_path, method, m
     with pytest.raises(FamulusError, match=says):
         Qsm.apply_method(method, "phase.nii.gz", "chi.nii.gz", {**OPTIONS, **more})
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_baselines_have_the_noise_of_validation():
+    """A range gives a sample the noise of its seed: no method may be compared at another one."""
+    t = task({"size": 24, "snr_range": [3.0, 1000.0], "noise": "signal"}, steps=1)
+    held_out = t.data().validation
+    scores = []
+    for i in range(len(held_out)):
+        index = np.array([i])
+        batch = held_out.gather(index, validation_seeds(index))
+        chi, _ = invert("tikhonov", batch["phase"], None, float(batch["rho"][0]), t._grid(1.0), {})
+        chi = referenced(chi / float(batch["rad_per_ppm"][0]), batch["mask"])[0].numpy()
+        scores.append(nrmse(chi, batch["chi"][0].numpy(), batch["mask"][0].numpy()))
+    assert t.floors(t.data())["Tikhonov, nrmse"].value == pytest.approx(np.mean(scores), rel=1e-5)
